@@ -1,0 +1,50 @@
+# Every target installs what it needs into .venv first, so each works alone in a fresh clone.
+PYTHON ?= python3
+NEWEST := $(shell for v in 3.13 3.12; do \
+	p=$$(command -v python$$v || ls -d $$HOME/.pyenv/versions/$$v.*/bin/python 2>/dev/null | tail -n 1); \
+	if [ -n "$$p" ] && $$p -c '' 2>/dev/null; then echo $$p; break; fi; done)
+BIN := .venv/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: install sweep test test-newest check format smoke clean
+
+install: .venv/core ## fnnet and what it runs on, at the versions of constraints.txt
+
+.venv/core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e .
+	touch $@
+
+.venv/dev: .venv/core
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	touch $@
+
+sweep: .venv/core ## learning rates x depths x seeds on handwritten digits: 256 runs
+	$(BIN)/fnnet sweep --dataset digits depth=1,2,4,8 learning_rate=log:1e-3:10:16 seed=range:4
+
+test: .venv/dev ## unit, property and documentation tests
+	$(BIN)/python -m pytest -q
+
+test-newest: ## the tests on the newest Python found, with the newest jax
+	@test -n "$(NEWEST)" || { echo "no Python 3.12 or 3.13 found; put one on the PATH"; exit 1; }
+	$(NEWEST) -m venv .venv-newest
+	.venv-newest/bin/python $(PIP_INSTALL) --upgrade -e '.[dev]'
+	.venv-newest/bin/python -c 'import sys, jax; print("Python", sys.version.split()[0], "jax", jax.__version__)'
+	.venv-newest/bin/python -m pytest -q
+
+check: .venv/dev ## formatting, lint, types and tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+smoke: .venv/core ## every experiment at its smallest size
+	for script in experiments/*.py; do $(BIN)/python $$script --smoke || exit 1; done
+
+clean:
+	rm -rf .venv .venv-newest .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

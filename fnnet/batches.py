@@ -1,0 +1,126 @@
+"""The order in which training sees its examples.
+
+An order is a function of `data_seed` and of the number of a step alone, never of a run: all lanes of a
+sweep see the same batch at the same step, which is the better experiment and lets them share one large
+first product. It does not depend on where a run was interrupted.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from fnnet.data import Examples
+from fnnet.errors import InputError, unknown_name
+
+Integer = int | Int[Array, ""]
+
+
+class Batches(NamedTuple):
+    """Which examples each step sees.
+
+    draw: maps `(data_seed, num_examples, first_step, num_steps)` to a pytree whose leaves have a leading
+        axis of `num_steps`; `num_steps` and `num_examples` are Python integers, the others may be traced.
+    select: maps the training examples and one item of what `draw` gave to the batch of that step.
+    """
+
+    draw: Callable[[Integer, int, Integer, int], Any]
+    select: Callable[[Examples, Any], Examples]
+
+
+def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
+    """Choose an order of batches.
+
+    Args:
+        batch_size: examples in a batch; None for all of them at every step, whatever the order.
+        order: "shuffled" goes through a new permutation in every epoch and leaves out what does not fill
+            a last batch; "sequential" goes through the examples as they stand, round and round;
+            "with_replacement" draws each example of each batch anew.
+
+    Returns:
+        The order.
+
+    Raises:
+        InputError: when the order is unknown or the batch size no positive integer; and from `draw`, when
+            a batch without replacement is larger than the data.
+
+    Example:
+        >>> batches = make_batches(2, "sequential")
+        >>> batches.draw(0, 5, 0, 3).tolist()
+        [[0, 1], [2, 3], [4, 0]]
+    """
+    if batch_size is None:
+        return Batches(draw=_draw_steps, select=lambda examples, step: examples)
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        raise InputError(f"batch_size must be a positive integer or None, got {batch_size!r}")
+    if order not in _ORDERS:
+        raise unknown_name("order of batches", order, _ORDERS)
+
+    def draw(data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int) -> Array:
+        if batch_size > num_examples and order != "with_replacement":
+            raise InputError(
+                f"batch_size is {batch_size}, larger than the {num_examples} training examples; "
+                "use a smaller one, or None for full batches"
+            )
+        return _ORDERS[order](data_seed, num_examples, first_step, num_steps, batch_size)
+
+    return Batches(draw, _gather)
+
+
+def _gather(examples: Examples, rows: Array) -> Examples:
+    # Rows are in range by construction, so the gather need not clamp or mask them.
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf).at[rows].get(mode="promise_in_bounds"), examples)
+
+
+def _draw_steps(data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int) -> Array:
+    del data_seed, num_examples
+    return first_step + jnp.arange(num_steps, dtype=jnp.int32)
+
+
+def _draw_shuffled(
+    data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int, batch_size: int
+) -> Array:
+    steps_per_epoch = num_examples // batch_size
+    steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
+    first_epoch = first_step // steps_per_epoch
+    num_epochs = (num_steps - 1) // steps_per_epoch + 2  # a stretch of steps may begin inside an epoch
+    key = jax.random.key(data_seed)
+
+    def permutation(epoch: Array) -> Array:
+        shuffled = jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)
+        return shuffled[: steps_per_epoch * batch_size].reshape(steps_per_epoch, batch_size)
+
+    epochs = jax.lax.map(permutation, first_epoch + jnp.arange(num_epochs, dtype=jnp.int32))
+    return epochs[steps // steps_per_epoch - first_epoch, steps % steps_per_epoch]
+
+
+def _draw_sequential(
+    data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int, batch_size: int
+) -> Array:
+    del data_seed
+    steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
+    # The first row of a batch, reduced before it is multiplied: a long run must not overflow int32.
+    period = num_examples // math.gcd(num_examples, batch_size)
+    starts = (steps % period) * batch_size
+    return (starts[:, None] + jnp.arange(batch_size, dtype=jnp.int32)[None, :]) % num_examples
+
+
+def _draw_with_replacement(
+    data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int, batch_size: int
+) -> Array:
+    key = jax.random.key(data_seed)
+
+    def rows(step: Array) -> Array:
+        return jax.random.randint(jax.random.fold_in(key, step), (batch_size,), 0, num_examples)
+
+    return jax.vmap(rows)(first_step + jnp.arange(num_steps, dtype=jnp.int32))
+
+
+_ORDERS = {
+    "shuffled": _draw_shuffled,
+    "sequential": _draw_sequential,
+    "with_replacement": _draw_with_replacement,
+}

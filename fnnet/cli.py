@@ -1,0 +1,197 @@
+"""The command line: `fnnet sweep --dataset digits depth=1,2,4 learning_rate=log:1e-3:1:8 seed=range:4`.
+
+Nothing heavy is imported before the arguments are read, so that `--help` answers at once.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from fnnet.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from fnnet.sweep.results import Results
+    from fnnet.sweep.space import Space
+
+app = tyro.extras.SubcommandApp()
+
+
+@app.command
+def sweep(
+    axes: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]],
+    /,
+    dataset: str = "digits",
+    steps: int = 1000,
+    metric: str | None = None,
+    out: Path | None = None,
+) -> None:
+    """Train fully connected networks on every combination of the axes and tabulate the results.
+
+    An axis is a name and its values:
+      depth=1,2,4                  a list of numbers, words or true and false
+      learning_rate=log:1e-3:10:16    16 numbers from 0.001 to 10 at equal ratios
+      weight_decay=lin:0:0.1:3        3 numbers from 0 to 0.1 at equal distances
+      seed=range:4                    0, 1, 2, 3 (also range:START:STOP and range:START:STOP:STEP)
+
+    Axes that are numbers of one program, a lane for each value: learning_rate, seed, data_seed, momentum,
+    weight_decay, max_norm. Axes that are compiled once for each value: depth, width, activation,
+    initializer, parameterization, use_bias, loss, batch_size, order, nesterov.
+
+    Args:
+        axes: what to sweep, as NAME=VALUES; the last axis changes fastest.
+        dataset: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, mnist1d, or the path of
+            an .npz, .csv or .parquet file.
+        steps: updates in each run.
+        metric: what the summary shows; by default test_accuracy for classes and test_r2 for numbers.
+        out: folder for table.parquet, table.csv and heatmap.png; by default results/DATASET-AXES.
+    """
+    space = parse_space(axes)
+    from fnnet.data import load_dataset
+    from fnnet.recipes import mlp_recipe
+    from fnnet.report import tables
+    from fnnet.sweep.execute import sweep as run_sweep
+    from fnnet.sweep.plan import make_plan
+    from fnnet.train import check_steps
+
+    check_steps(steps, None)
+    data = load_dataset(dataset)
+    metric = metric or ("test_accuracy" if data.is_classification else "test_r2")
+    folder = out or Path("results", "-".join([_file_name(data.name), *space.axes]))
+    _check_out(folder)
+    if "learning_rate" not in space.axes:
+        raise InputError("a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8")
+    recipe = mlp_recipe(data)
+    console = _console()
+    plan = make_plan(recipe, space, data)
+    if metric not in plan.metrics:
+        raise unknown_name("metric", metric, plan.metrics)
+    console.print(tables.groups(plan, steps))
+    results = run_sweep(recipe, space, data, num_steps=steps, show_progress=True)
+    console.print(tables.best_rates(results, metric))
+    for path in _write(results, metric, folder):
+        console.print(f"wrote {path}", highlight=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exits with 2 and one line on stderr when the input cannot be used."""
+    try:
+        app.cli(args=arguments, prog="fnnet", description=__doc__.splitlines()[0])
+    except InputError as error:
+        sys.exit(_fail(error))
+
+
+def parse_space(arguments: Sequence[str]) -> "Space":
+    """Read axes from the command line.
+
+    Args:
+        arguments: such as `["depth=1,2", "seed=range:4"]`.
+
+    Returns:
+        The space of all combinations.
+
+    Raises:
+        InputError: when an argument is not of the form NAME=VALUES or its values make no axis.
+
+    Example:
+        >>> parse_space(["depth=1,2", "learning_rate=log:0.01:1:3"]).axes
+        {'depth': (1, 2), 'learning_rate': (0.01, 0.1, 1.0)}
+    """
+    from fnnet.sweep.space import grid
+
+    axes: dict[str, Any] = {}
+    for argument in arguments:
+        name, equals, text = argument.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"an axis is NAME=VALUES, such as depth=1,2,4; got {argument!r}")
+        if name in axes:
+            raise InputError(f"axis {name!r} is given twice")
+        axes[name] = parse_values(name, text)
+    if not axes:
+        raise InputError("a sweep needs at least one axis, such as learning_rate=log:1e-3:1:8")
+    return grid(**axes)
+
+
+def parse_values(name: str, text: str) -> Sequence[Any]:
+    """Read the values of one axis.
+
+    Args:
+        name: the axis, for errors.
+        text: what stands right of the equals sign.
+
+    Returns:
+        The values.
+
+    Raises:
+        InputError: when there is no value, or a form such as log: has wrong numbers.
+
+    Example:
+        >>> parse_values("seed", "range:1:4"), parse_values("activation", "relu,tanh")
+        (range(1, 4), ['relu', 'tanh'])
+    """
+    from fnnet.sweep.space import linspace, logspace
+
+    form, colon, rest = text.partition(":")
+    if not colon:
+        return [_scalar(word.strip()) for word in text.split(",") if word.strip()]
+    numbers: list[Any] = [_scalar(word) for word in rest.split(":")]
+    integers = all(type(number) is int for number in numbers)
+    if form == "range" and integers and 1 <= len(numbers) <= 3 and numbers[2:] != [0]:
+        return range(*numbers)
+    if form in ("log", "lin") and len(numbers) == 3 and not any(isinstance(n, str | bool) for n in numbers):
+        return (logspace if form == "log" else linspace)(*numbers)
+    raise InputError(
+        f"axis {name!r}: cannot read {text!r}; the forms are a list 1,2,4, log:LOW:HIGH:NUM, lin:LOW:HIGH:NUM, "
+        "range:STOP, range:START:STOP and range:START:STOP:STEP"
+    )
+
+
+def _scalar(word: str) -> int | float | bool | str:
+    if word.lower() in ("true", "false"):
+        return word.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def _file_name(name: str) -> str:
+    """Make a name safe as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
+
+
+def _check_out(folder: Path) -> None:
+    """Refuse a folder that holds something else than a sweep."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder} is a file; name a new folder or that of an earlier sweep")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "table.parquet").exists():
+        raise InputError(f"--out {folder} holds files but no sweep; name a new folder or an empty one")
+
+
+def _write(results: "Results", metric: str, folder: Path) -> list[Path]:
+    """Write the table and its picture."""
+    from fnnet.report import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    table = results.table()
+    paths = [folder / "table.parquet", folder / "table.csv", folder / "heatmap.png"]
+    table.write_parquet(paths[0])
+    table.write_csv(paths[1])
+    plots.heatmap(results, metric).savefig(paths[2], dpi=150)
+    return paths
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()
+
+
+def _fail(error: InputError) -> int:
+    sys.stderr.write(f"fnnet: {error}\n")
+    return 2

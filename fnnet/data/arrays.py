@@ -1,0 +1,219 @@
+"""What a user calls inputs and targets, checked and brought to the two or three types fnnet works with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from fnnet.errors import InputError
+
+ArrayLike = Any
+"""Whatever `numpy.asarray` understands: an array of numpy or JAX, a list of lists, a column of a table."""
+
+
+class Arrays(NamedTuple):
+    """What a source of data knows: the arguments of `from_arrays` that are not the user's choice."""
+
+    inputs: ArrayLike
+    targets: ArrayLike
+    test: Sequence[ArrayLike] | None = None
+    feature_names: Sequence[str] | None = None
+    class_names: Sequence[str] | None = None
+
+
+def to_inputs(name: str, values: ArrayLike, dtype: np.dtype | None = None) -> Float[np.ndarray, "n features"]:
+    """Check the inputs of a network.
+
+    Args:
+        name: what they are called; it appears in errors.
+        values: `[n, features]` finite numbers.
+        dtype: of the result; None keeps float64 and makes other types float32.
+
+    Returns:
+        The inputs, not copied where nothing changes.
+
+    Raises:
+        InputError: when they have the wrong shape or type, or are empty; or when one is not finite.
+
+    Example:
+        >>> to_inputs("inputs", [[1, 2], [3, 4]]).dtype
+        dtype('float32')
+    """
+    array = _to_array(name, values)
+    if array.ndim != 2:
+        raise InputError(
+            f"{name} must have the shape [examples, features], got {list(array.shape)}; "
+            "flatten images with x.reshape(len(x), -1), make one feature a column with x.reshape(-1, 1)"
+        )
+    _check_not_empty(name, array)
+    if dtype is None:
+        dtype = np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
+    return _to_floats(name, array, dtype)
+
+
+def to_targets(
+    named_values: Mapping[str, ArrayLike], class_names: Sequence[str] | None, dtype: np.dtype
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Check the targets of all splits that came, together, since they share their classes.
+
+    Args:
+        named_values: the targets by what they are called.
+        class_names: of the classes in the order of their numbers, or None to take them from the targets.
+        dtype: of the targets of a regression.
+
+    Returns:
+        Classes `[n]` int32 and their names; or numbers `[n, outputs]` and no names.
+
+    Raises:
+        InputError: when targets have the wrong shape or type, or are empty; when a number is not finite or a
+            class is not one of 0 to k-1.
+
+    Example:
+        >>> to_targets({"targets": ["no", "yes", "no"]}, None, np.dtype(np.float32))
+        ([array([0, 1, 0], dtype=int32)], ('no', 'yes'))
+    """
+    arrays = {name: _to_array(name, values) for name, values in named_values.items()}
+    for name, array in arrays.items():
+        _check_not_empty(name, array)
+    kinds = {_kind(name, array) for name, array in arrays.items()}
+    if len(kinds) > 1:
+        raise InputError(f"{' and '.join(arrays)} must be of one kind, got {' and '.join(sorted(kinds))}")
+    if kinds == {"numbers"}:
+        return _to_regression(arrays, class_names, dtype), ()
+    for name, array in arrays.items():
+        if array.ndim != 1:
+            raise InputError(
+                f"{name} must have the shape [examples] for classes, got {list(array.shape)}; "
+                "use y.argmax(1) for one-hot classes, y.reshape(-1) for a column, floats for regression"
+            )
+    convert = _from_strings if kinds == {"strings"} else _from_integers
+    return convert(arrays, _to_class_names(class_names))
+
+
+def to_feature_names(names: Sequence[str] | None, num_features: int) -> tuple[str, ...]:
+    """Check the names of features, or make them up.
+
+    Args:
+        names: as many as features, or None.
+        num_features: how many there must be.
+
+    Returns:
+        The names.
+
+    Raises:
+        InputError: when their number is wrong.
+
+    Example:
+        >>> to_feature_names(None, 2)
+        ('feature_0', 'feature_1')
+    """
+    if names is None:
+        return tuple(f"feature_{i}" for i in range(num_features))
+    if len(names) != num_features:
+        raise InputError(f"feature_names has {len(names)} names for {num_features} features")
+    return tuple(map(str, names))
+
+
+def _to_array(name: str, values: ArrayLike) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} is not an array: {error}") from error
+    if array.dtype.kind == "O" and array.size and all(isinstance(value, str) for value in array.flat):
+        return array.astype(str)
+    return array
+
+
+def _check_not_empty(name: str, array: np.ndarray) -> None:
+    if array.size == 0:
+        raise InputError(f"{name} is empty: its shape is {list(array.shape)}")
+
+
+def _to_floats(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{name} must be real numbers, got dtype {array.dtype}")
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is reported below
+        floats = array.astype(dtype, copy=False)
+    finite = np.isfinite(floats)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0].tolist()
+        raise InputError(
+            f"{name} must be finite in {dtype}, got {array[row, column]} in row {row}, column {column} "
+            "(the first is 0)"
+        )
+    return floats
+
+
+def _kind(name: str, array: np.ndarray) -> str:
+    kinds = {
+        "b": "integers",
+        "i": "integers",
+        "u": "integers",
+        "f": "numbers",
+        "U": "strings",
+        "T": "strings",
+    }
+    if array.dtype.kind not in kinds:
+        raise InputError(
+            f"{name} must be integers or strings for classes, or floats for regression, "
+            f"got dtype {array.dtype}"
+        )
+    return kinds[array.dtype.kind]
+
+
+def _to_regression(
+    arrays: Mapping[str, np.ndarray], class_names: Sequence[str] | None, dtype: np.dtype
+) -> list[np.ndarray]:
+    if class_names:
+        raise InputError(f"class_names came with {' and '.join(arrays)} of floats; classes are integers")
+    columns = {name: y.reshape(-1, 1) if y.ndim == 1 else y for name, y in arrays.items()}
+    for name, y in columns.items():
+        if y.ndim != 2:
+            raise InputError(f"{name} must have the shape [examples, outputs], got {list(y.shape)}")
+    if len({y.shape[1] for y in columns.values()}) > 1:
+        raise InputError(" and ".join(f"{name} has {y.shape[1]} outputs" for name, y in columns.items()))
+    return [_to_floats(name, y, dtype) for name, y in columns.items()]
+
+
+def _to_class_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    classes = tuple(map(str, names))
+    if not classes or len(set(classes)) < len(classes):
+        raise InputError(f"class_names must be different from each other and not none, got {classes}")
+    return classes
+
+
+def _from_strings(
+    arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    if classes is None:
+        classes = tuple(sorted(set().union(*(y.tolist() for y in arrays.values()))))
+    number = {name: i for i, name in enumerate(classes)}
+    for name, y in arrays.items():
+        known = np.isin(y, classes)
+        if not known.all():
+            row = int(np.argmin(known))
+            raise InputError(f"{name} has the class {str(y[row])!r} in row {row}, not one of {classes}")
+    return [np.array([number[label] for label in y.tolist()], np.int32) for y in arrays.values()], classes
+
+
+def _from_integers(
+    arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    if classes is None:
+        num_classes = len(np.unique(np.concatenate(list(arrays.values()))))
+    else:
+        num_classes = len(classes)
+    for name, y in arrays.items():
+        inside = (y >= 0) & (y < num_classes)
+        if not inside.all():
+            row = int(np.argmin(inside))
+            raise InputError(
+                f"{name} has the class {y[row]} in row {row} (the first is 0), but its {num_classes} classes "
+                f"must be the integers 0 to {num_classes - 1}; renumber them with "
+                "numpy.unique(y, return_inverse=True), or use floats for regression"
+            )
+    names = tuple(map(str, range(num_classes))) if classes is None else classes
+    return [y.astype(np.int32) for y in arrays.values()], names

@@ -1,0 +1,206 @@
+"""Files whose content is known before they are read: found, downloaded, and always verified.
+
+A hash of the decompressed content is pinned, so it does not matter who compressed a file, or how, or whether
+a server already decompressed it on the way. (That is why `pooch.retrieve`, which hashes what it downloads,
+does not serve here; its downloader and its cache folder do.) What stands under a file's final name has been
+verified and has reached the disk.
+"""
+
+import gzip
+import hashlib
+import os
+import tempfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from fnnet.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_TIMEOUT = 30  # seconds without a byte
+
+
+class PinnedFile(NamedTuple):
+    """A file and its content.
+
+    name: without ".gz".
+    num_bytes: length of the decompressed content.
+    sha256: of the decompressed content, in hexadecimal.
+    """
+
+    name: str
+    num_bytes: int
+    sha256: str
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads: `$FNNET_CACHE`, or the user's cache folder of the platform.
+
+    Returns:
+        The folder, which need not exist.
+
+    Example:
+        >>> cache_folder().is_absolute()
+        True
+    """
+    if folder := os.environ.get("FNNET_CACHE"):
+        return Path(folder).absolute()
+    import pooch
+
+    return Path(pooch.os_cache("fnnet"))
+
+
+def read_pinned(path: Path, pinned: PinnedFile) -> bytes:
+    """Read a file, raw or compressed by gzip, and verify it.
+
+    Never more than the pinned size is decompressed, whatever the file says.
+
+    Args:
+        path: of the file, whatever its suffix.
+        pinned: what it must contain.
+
+    Returns:
+        The decompressed content.
+
+    Raises:
+        InputError: when the content is not the pinned one, or cannot be read.
+
+    Example:
+        >>> pinned = PinnedFile("letters", 3, hashlib.sha256(b"abc").hexdigest())
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "letters.gz")
+        ...     _ = path.write_bytes(gzip.compress(b"abc"))
+        ...     read_pinned(path, pinned)
+        b'abc'
+    """
+    try:
+        content = _read(path, limit=pinned.num_bytes + 1)
+    except EOFError as error:
+        raise InputError(f"{path}: truncated, its compressed data end too early") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged, cannot be decompressed ({error})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if len(content) != pinned.num_bytes:
+        got = "more" if len(content) > pinned.num_bytes else f"{len(content)}"
+        raise InputError(f"{path}: expected {pinned.num_bytes} bytes of content, got {got}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != pinned.sha256:
+        raise InputError(f"{path}: expected content of SHA-256 {pinned.sha256}, got {digest}")
+    return content
+
+
+def download(pinned: PinnedFile, urls: Sequence[str], folder: Path, *, allow_http: bool = False) -> bytes:
+    """Download a file from the first mirror that has it, and keep it as `folder/<name>.gz`.
+
+    Args:
+        pinned: what to download.
+        urls: of the same file at several mirrors, tried in this order.
+        folder: where to keep it; made if it does not exist.
+        allow_http: also use mirrors without encryption.
+
+    Returns:
+        The decompressed content.
+
+    Raises:
+        InputError: when no mirror served the right file, with what was wrong with each; then the folder
+            holds no file that it did not hold before.
+
+    Example:
+        >>> pinned = PinnedFile("letters", 3, hashlib.sha256(b"abc").hexdigest())
+        >>> download(pinned, ["http://example.org/letters.gz"], Path("cache"))
+        Traceback (most recent call last):
+        fnnet.errors.InputError: letters.gz is only downloaded over https, got http://example.org/letters.gz
+    """
+    for url in urls:
+        if not url.startswith("https://") and not (allow_http and url.startswith("http://")):
+            raise InputError(f"{pinned.name}.gz is only downloaded over https, got {url}")
+    problems = []
+    for url in urls:
+        try:
+            return _download_one(pinned, url, folder)
+        except (OSError, InputError) as error:  # OSError: all that can happen to a connection or a disk
+            problems.append(f"  {url}: {error}")
+    raise InputError(f"could not download {pinned.name}.gz\n" + "\n".join(problems))
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not compressed:
+            return file.read(limit)
+        with gzip.GzipFile(fileobj=file) as content:
+            return content.read(limit)
+
+
+def _download_one(pinned: PinnedFile, url: str, folder: Path) -> bytes:
+    """Download to a temporary file, verify, and only then give the file its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor, part_name = tempfile.mkstemp(dir=folder, prefix=f"{pinned.name}.", suffix=".part")
+    part = Path(part_name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            # Compression makes data that cannot be compressed a little longer.
+            _stream(url, file, limit=pinned.num_bytes + pinned.num_bytes // 100 + 1024)
+            file.flush()
+            os.fsync(file.fileno())
+        content = _verify_part(part, pinned)
+        part.chmod(0o644)  # temporary files are private, a cache may be shared
+        part.replace(folder / f"{pinned.name}.gz")
+    finally:
+        part.unlink(missing_ok=True)
+    _sync_folder(folder)
+    return content
+
+
+def _verify_part(part: Path, pinned: PinnedFile) -> bytes:
+    try:
+        return read_pinned(part, pinned)
+    except InputError as error:
+        # The temporary file will be gone when somebody reads this.
+        raise InputError(str(error).removeprefix(f"{part}: ")) from error
+
+
+def _stream(url: str, file: IO[bytes], limit: int) -> None:
+    from pooch import HTTPDownloader
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn("downloading {task.description}"), DownloadColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        capped = _CappedFile(file, limit, progress, progress.add_task(url, total=None))
+        # A redirect could leave https. It comes as an empty file, which is refused.
+        downloader = HTTPDownloader(chunk_size=1 << 16, timeout=_TIMEOUT, allow_redirects=False)
+        downloader(url, capped, None)
+
+
+class _CappedFile:
+    """A file that refuses to grow beyond what it was made for, and shows how it grows."""
+
+    def __init__(self, file: IO[bytes], limit: int, progress: "Progress", task: "TaskID") -> None:
+        self._file, self._left, self._progress, self._task = file, limit, progress, task
+
+    def write(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise InputError("the server sends more than the file can have")
+        self._file.write(chunk)
+        self._progress.advance(self._task, len(chunk))
+
+    def flush(self) -> None:
+        """Do nothing: the downloader asks for it after every chunk."""
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder, and needs not
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

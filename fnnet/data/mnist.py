@@ -1,0 +1,188 @@
+"""MNIST and Fashion-MNIST: 70,000 images of 28 x 28 grey values each, in four IDX files.
+
+Sources: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits" (1998); H. Xiao,
+K. Rasul and R. Vollgraf, "Fashion-MNIST", arXiv:1708.07747.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from fnnet.data.download import PinnedFile, cache_folder, download, read_pinned
+from fnnet.data.idx import parse_idx
+from fnnet.errors import InputError
+
+
+class ImageSource(NamedTuple):
+    """Where a set of images is found and what its files contain.
+
+    name: of the data set, and of its folder in the cache.
+    folders: what users call its folder in `$FNNET_DATA`.
+    mirrors: addresses that end in "/", tried in this order.
+    class_names: in the order of the labels.
+    train_images, train_labels, test_images, test_labels: the files.
+    """
+
+    name: str
+    folders: tuple[str, ...]
+    mirrors: tuple[str, ...]
+    class_names: tuple[str, ...]
+    train_images: PinnedFile
+    train_labels: PinnedFile
+    test_images: PinnedFile
+    test_labels: PinnedFile
+
+    @property
+    def files(self) -> tuple[PinnedFile, PinnedFile, PinnedFile, PinnedFile]:
+        """The four files: images and labels for training, then for testing."""
+        return self.train_images, self.train_labels, self.test_images, self.test_labels
+
+
+class ImageArrays(NamedTuple):
+    """Images with grey values in [0, 1], row by row, and their labels."""
+
+    train_inputs: Float[np.ndarray, "train pixels"]
+    train_targets: UInt8[np.ndarray, " train"]
+    test_inputs: Float[np.ndarray, "test pixels"]
+    test_targets: UInt8[np.ndarray, " test"]
+
+
+def _files(*sha256: str) -> tuple[PinnedFile, PinnedFile, PinnedFile, PinnedFile]:
+    train_images, train_labels, test_images, test_labels = sha256
+    return (
+        PinnedFile("train-images-idx3-ubyte", 47_040_016, train_images),
+        PinnedFile("train-labels-idx1-ubyte", 60_008, train_labels),
+        PinnedFile("t10k-images-idx3-ubyte", 7_840_016, test_images),
+        PinnedFile("t10k-labels-idx1-ubyte", 10_008, test_labels),
+    )
+
+
+MNIST = ImageSource(
+    "mnist",
+    ("mnist",),
+    (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    tuple(str(digit) for digit in range(10)),
+    *_files(
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+)
+
+FASHION_MNIST = ImageSource(
+    "fashion_mnist",
+    ("fashion_mnist", "fashion-mnist"),
+    (
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ),
+    (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+    *_files(
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
+)
+
+
+def load_images(source: ImageSource, *, allow_http: bool = False) -> ImageArrays:
+    """Load images and labels from the user's folder, the cache, or a mirror; whichever has them first.
+
+    Each file, raw or compressed, may lie in `$FNNET_DATA/<name>/` or in `$FNNET_DATA` itself.
+
+    Args:
+        source: which images.
+        allow_http: also download from mirrors without encryption.
+
+    Returns:
+        The arrays of the official split.
+
+    Raises:
+        InputError: when a file in the user's folder is not what it should be, or no mirror has it.
+
+    Example:
+        >>> [file.name for file in MNIST.files if "labels" in file.name]
+        ['train-labels-idx1-ubyte', 't10k-labels-idx1-ubyte']
+    """
+    cache = cache_folder() / source.name
+    arrays = [
+        parse_idx(_obtain(source, file, data_folder(), cache, allow_http), file.name) for file in source.files
+    ]
+    train_images, train_labels, test_images, test_labels = arrays
+    return ImageArrays(_to_grey(train_images), train_labels, _to_grey(test_images), test_labels)
+
+
+def data_folder() -> Path | None:
+    """Return the folder of the user's own copies, `$FNNET_DATA`, or None when it is not set.
+
+    Returns:
+        The folder, which need not exist.
+    """
+    folder = os.environ.get("FNNET_DATA")
+    return Path(folder) if folder else None
+
+
+def _obtain(source: ImageSource, file: PinnedFile, root: Path | None, cache: Path, allow_http: bool) -> bytes:
+    """Return the content of one file from the first place that has it."""
+    for path in _copies(file, [root / name for name in source.folders] if root else []):
+        return read_pinned(path, file)
+    for path in _copies(file, [root] if root else []):
+        # All sets of images use the same file names, so here may lie one of another set.
+        if not _is_of_another_set(path, file, source):
+            return read_pinned(path, file)
+    problem = ""
+    for path in _copies(file, [cache]):
+        try:
+            return read_pinned(path, file)
+        except InputError as error:
+            problem = f"\n  {error}"  # fnnet's own file: a download replaces it
+    try:
+        urls = [f"{mirror}{file.name}.gz" for mirror in source.mirrors]
+        return download(file, urls, cache, allow_http=allow_http)
+    except InputError as error:
+        advice = f"set FNNET_DATA to a folder with {source.name}/{file.name}.gz to use your own copy"
+        raise InputError(f"{error}{problem}\n{advice}") from error
+
+
+def _copies(file: PinnedFile, folders: list[Path]) -> Iterator[Path]:
+    for folder in folders:
+        for suffix in ("", ".gz"):
+            if (path := folder / f"{file.name}{suffix}").is_file():
+                yield path
+
+
+def _is_of_another_set(path: Path, file: PinnedFile, source: ImageSource) -> bool:
+    others = (other for other in (MNIST, FASHION_MNIST) if other.name != source.name)
+    return any(_matches(path, twin) for other in others for twin in other.files if twin.name == file.name)
+
+
+def _matches(path: Path, file: PinnedFile) -> bool:
+    try:
+        read_pinned(path, file)
+    except InputError:
+        return False
+    return True
+
+
+def _to_grey(images: UInt8[np.ndarray, "n rows columns"]) -> Float[np.ndarray, "n pixels"]:
+    return images.reshape(len(images), -1) / np.float32(255)

@@ -1,0 +1,74 @@
+"""Standardisation: the mean and spread of each column, learnt from one split and applied to all."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from fnnet.errors import InputError
+
+
+class Scaling(NamedTuple):
+    """`(x - mean) * inverse_std` for each column; `inverse_std` is 0 for a constant column."""
+
+    mean: Float[np.ndarray, " columns"]
+    inverse_std: Float[np.ndarray, " columns"]
+
+
+def fit_scaling(kind: str, values: Float[np.ndarray, "n columns"]) -> Scaling:
+    """Measure the mean and the (population) standard deviation of each column, in float64.
+
+    Args:
+        kind: what a column is, "feature" or "target"; it appears in errors.
+        values: the training split.
+
+    Returns:
+        The scaling.
+
+    Raises:
+        InputError: when a column is so large that its variance overflows.
+
+    Example:
+        >>> scaling = fit_scaling("feature", np.array([[1.0, 5.0], [3.0, 5.0]]))
+        >>> scaling.mean.tolist(), scaling.inverse_std.tolist()
+        ([2.0, 5.0], [1.0, 0.0])
+    """
+    # By its range: the deviation of a constant such as 0.1 from its rounded mean is not exactly 0.
+    constant = values.max(axis=0) == values.min(axis=0)
+    with np.errstate(all="ignore"):
+        mean = values.mean(axis=0, dtype=np.float64)
+        std = values.std(axis=0, dtype=np.float64)
+        inverse_std = np.where(constant, 0.0, 1 / std)
+    usable = np.isfinite(mean) & np.isfinite(std) & np.isfinite(inverse_std)
+    if not usable.all():
+        column = int(np.argmin(usable))
+        raise InputError(
+            f"{kind} {column} cannot be standardised: its values are too large or too close to each other"
+        )
+    return Scaling(mean, inverse_std)
+
+
+def apply_scaling(scaling: Scaling, values: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "n columns"]:
+    """Standardise values, in float64 and back to their own dtype.
+
+    Args:
+        scaling: of the training split.
+        values: any split.
+
+    Returns:
+        New values of the same shape and dtype.
+
+    Raises:
+        InputError: when a value is so far from those of the training split that it overflows.
+
+    Example:
+        >>> scaling = fit_scaling("feature", np.array([[1.0, 5.0], [3.0, 5.0]]))
+        >>> apply_scaling(scaling, np.array([[4.0, 6.0]])).tolist()
+        [[2.0, 0.0]]
+    """
+    with np.errstate(all="ignore"):
+        scaled = ((values - scaling.mean) * scaling.inverse_std).astype(values.dtype)
+    if not np.isfinite(scaled).all():
+        column = int(np.argwhere(~np.isfinite(scaled))[0, 1])
+        raise InputError(f"column {column} has values too far from the training split's to standardise them")
+    return scaled

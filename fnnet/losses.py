@@ -1,0 +1,135 @@
+"""Losses of one example, a scalar each; the mean over a batch is taken where it is used.
+
+`loss(output, target)` takes one output `[outputs]`. A target is an array of the same shape or, for
+classification, an integer class, which stands for its one-hot vector. Nothing is averaged in secret:
+papers differ by factors of 2 and of the number of outputs, and every learning rate scales with them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Shaped
+
+from fnnet.errors import InputError
+from fnnet.names import named
+
+Loss = Callable[[Array, Array], Array]
+Target = Shaped[Array, "..."]  # a vector like the output, or an integer class
+
+
+def quadratic(output: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
+    """Compute `1/2 sum_k (output_k - target_k)^2`: half the sum over outputs.
+
+    Args:
+        output: one output `[outputs]`.
+        target: a vector of the same shape, or a class.
+
+    Returns:
+        The loss; its gradient with respect to the output is `output - target`.
+
+    Raises:
+        InputError: while tracing, when the shapes do not fit.
+
+    Example:
+        >>> float(quadratic(jnp.array([10.0]), jnp.array([6.0])))
+        8.0
+    """
+    return jnp.sum(jnp.square(output - _as_vector(target, output))) / 2
+
+
+def mse(output: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
+    """Compute `mean_k (output_k - target_k)^2`: the mean over outputs, without the 1/2.
+
+    Args:
+        output: one output `[outputs]`.
+        target: a vector of the same shape, or a class.
+
+    Returns:
+        The loss: `2 / outputs` times `quadratic`.
+
+    Raises:
+        InputError: while tracing, when the shapes do not fit.
+
+    Example:
+        >>> float(mse(jnp.array([10.0, 6.0]), jnp.array([6.0, 6.0])))
+        8.0
+    """
+    return jnp.mean(jnp.square(output - _as_vector(target, output)))
+
+
+def cross_entropy(
+    logits: Float[Array, " classes"], target: Target, label_smoothing: float = 0.0
+) -> Float[Array, ""]:
+    """Compute `-sum_k p_k log softmax(logits)_k` in nats.
+
+    Args:
+        logits: one output `[classes]`, before softmax; finite for logits of any finite size.
+        target: a class, or the probabilities p `[classes]`.
+        label_smoothing: share of p that is spread evenly over all classes (Szegedy et al. 2016).
+
+    Returns:
+        The loss.
+
+    Raises:
+        InputError: while tracing, when the shapes do not fit.
+
+    Example:
+        >>> round(float(cross_entropy(jnp.zeros(4), jnp.array(1))), 4)  # log 4
+        1.3863
+    """
+    probabilities = _as_vector(target, logits)
+    probabilities = (1 - label_smoothing) * probabilities + label_smoothing / logits.shape[-1]
+    return -jnp.sum(probabilities * jax.nn.log_softmax(logits))
+
+
+def binary_cross_entropy(logits: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
+    """Compute `-sum_k p_k log sigmoid(z_k) + (1 - p_k) log sigmoid(-z_k)` in nats, summed over outputs.
+
+    Args:
+        logits: one output `[outputs]`, each the logit of an event of its own.
+        target: the events' probabilities `[outputs]`, or a class.
+
+    Returns:
+        The loss; finite for logits of any finite size.
+
+    Raises:
+        InputError: while tracing, when the shapes do not fit.
+
+    Example:
+        >>> round(float(binary_cross_entropy(jnp.array([0.0]), jnp.array([1.0]))), 4)  # log 2
+        0.6931
+    """
+    probabilities = _as_vector(target, logits)
+    return jnp.sum(jax.nn.softplus(logits) - probabilities * logits)
+
+
+LOSSES: dict[str, Loss] = named(quadratic, mse, cross_entropy, binary_cross_entropy)
+"""Every loss that has a name."""
+
+
+def mean_loss(loss: Loss, outputs: Array, targets: Any) -> Float[Array, ""]:
+    """Average a loss over a batch.
+
+    Args:
+        loss: a function of one output and one target.
+        outputs: `[batch, outputs]`.
+        targets: `[batch]` classes or `[batch, outputs]`.
+
+    Returns:
+        The mean, of the outputs' dtype.
+    """
+    return jnp.mean(jax.vmap(loss)(outputs, targets))
+
+
+def _as_vector(target: Array, output: Array) -> Array:
+    """Turn a class into its one-hot vector; cast a vector to the output's dtype."""
+    if jnp.issubdtype(target.dtype, jnp.integer) and target.ndim == 0 and output.ndim == 1:
+        return jax.nn.one_hot(target, output.shape[0], dtype=output.dtype)
+    if target.shape != output.shape:
+        raise InputError(
+            f"a target is an integer class or has the output's shape {output.shape}, "
+            f"got {target.dtype} {target.shape}"
+        )
+    return target.astype(output.dtype)

@@ -1,0 +1,41 @@
+"""Names that stand for functions, so that a sweep can have `activation=relu,tanh` as an axis."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from fnnet.errors import InputError, unknown_name
+
+Value = TypeVar("Value")
+
+
+def lookup(field: str, choice: str | Value, table: Mapping[str, Value]) -> Value:
+    """Find the value that a name stands for; anything but a string is returned as it came.
+
+    Args:
+        field: what is being chosen, such as "activation"; it appears in errors.
+        choice: a key of `table`, or the value itself.
+        table: the known names.
+
+    Returns:
+        The value.
+
+    Raises:
+        InputError: when the name is unknown, with the nearest names; or when `choice` is neither a
+            string nor callable nor of the type of the table's values.
+
+    Example:
+        >>> lookup("rounding", "down", {"down": int})(2.7)
+        2
+    """
+    if isinstance(choice, str):
+        if choice not in table:
+            raise unknown_name(field, choice, table)
+        return table[choice]
+    if not callable(choice) and not isinstance(choice, type(next(iter(table.values())))):
+        raise InputError(f"{field} must be one of {', '.join(sorted(table))} or a function, got {choice!r}")
+    return choice
+
+
+def named(*functions: Callable) -> dict[str, Callable]:
+    """Make the table `{function.__name__: function}`."""
+    return {function.__name__: function for function in functions}

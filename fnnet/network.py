@@ -1,0 +1,260 @@
+"""Feed-forward networks as pairs of pure functions on one example.
+
+A `Network` is the pair `init(key) -> params` and `apply(params, x) -> y`, like stax; batches come from
+`jax.vmap`. `mlp` builds the fully connected one, whose layers compute `z = x @ w + b` and
+`h = activation(z)` with weight matrices `[fan_in, fan_out]`: a row for each neuron of the layer they leave
+and a column for each one they enter.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, PyTree
+
+from fnnet.activations import ACTIVATIONS, Activation
+from fnnet.errors import InputError
+from fnnet.initializers import INITIALIZERS, Initializer, uniform_noise
+from fnnet.names import lookup
+from fnnet.parameterizations import PARAMETERIZATIONS, LayerShape, Parameterization, Scales
+from fnnet.types import KeyArray, Params
+
+
+class LayerValues(NamedTuple):
+    """What one layer computed for one example: `z = x @ w + b` and `h = activation(z)`."""
+
+    z: Float[Array, " fan_out"]
+    h: Float[Array, " fan_out"]
+
+
+class Network(NamedTuple):
+    """A function with parameters, on one example.
+
+    init: draws initial `params` from a key.
+    apply: computes the output `[num_outputs]` from `params` and one input `[num_inputs]`.
+    intermediates: like `apply`, but returns the `LayerValues` of every layer in order; None where a
+        network has no layers to show.
+    update_scales: factors on the optimizer's updates, a pytree like `params` with a float for each leaf,
+        through which a parameterization gives each layer its own learning rate; None when all are 1.
+    """
+
+    init: Callable[[KeyArray], Params]
+    apply: Callable[[Params, Array], Array]
+    intermediates: Callable[[Params, Array], list[LayerValues]] | None = None
+    update_scales: PyTree[float] | None = None
+
+
+class _Layer(NamedTuple):
+    """What is known of a layer before its parameters; equal neighbours can share one stacked array."""
+
+    shape: LayerShape
+    scales: Scales
+    initializer: Initializer
+    activation: Activation
+
+
+def mlp(
+    num_inputs: int,
+    widths: Sequence[int],
+    num_outputs: int,
+    activation: str | Activation = "relu",
+    *,
+    use_bias: bool = True,
+    initializer: str | Initializer | Sequence[str | Initializer] = "he_normal",
+    output_activation: str | Activation = "identity",
+    parameterization: str | Parameterization = "standard",
+    stack_from: int = 8,
+) -> Network:
+    """Build a fully connected network, also called a multi-layer perceptron.
+
+    Args:
+        num_inputs: size of one input.
+        widths: neurons of each hidden layer; empty for one affine map.
+        num_outputs: size of one output.
+        activation: of the hidden layers, a name in `ACTIVATIONS` or any function of an array.
+        use_bias: whether layers add biases `b`.
+        initializer: a name in `INITIALIZERS` or an `Initializer`; or one for each of the
+            `len(widths) + 1` layers.
+        output_activation: of the last layer; losses on logits want "identity".
+        parameterization: "standard", "ntk", `mup(base_width)` or a function from `LayerShape` to `Scales`.
+        stack_from: a stretch of at least so many equal layers is held as one array `[layers, fan_in,
+            fan_out]` and run by `lax.scan`, so that a network of 128 layers compiles about as fast as
+            one of 4. The values are those of separate layers; `unstack` lists them one by one.
+
+    Returns:
+        The network. `params` is a list in order of the layers, with `{"w": [fan_in, fan_out], "b": [fan_out]}`
+        for a layer and the same with a leading axis for a stack. Their dtype is JAX's default float.
+
+    Raises:
+        InputError: when a size is not a positive integer, a name is unknown, or the initializers are not
+            one or `len(widths) + 1`; and while tracing, when an input has not the shape `[num_inputs]`.
+
+    Example:
+        >>> network = mlp(4, [7, 5], 3, activation="tanh")
+        >>> params = network.init(jax.random.key(0))
+        >>> [layer["w"].shape for layer in params]
+        [(4, 7), (7, 5), (5, 3)]
+        >>> batch = jnp.ones((2, 4))
+        >>> jax.vmap(network.apply, in_axes=(None, 0))(params, batch).shape
+        (2, 3)
+    """
+    layers = _plan_layers(
+        sizes=[_size("num_inputs", num_inputs), *widths, _size("num_outputs", num_outputs)],
+        activation=lookup("activation", activation, ACTIVATIONS),
+        output_activation=lookup("output_activation", output_activation, ACTIVATIONS),
+        initializer=initializer,
+        parameterization=lookup("parameterization", parameterization, PARAMETERIZATIONS),
+    )
+    blocks = _group_equal(layers, stack_from)
+
+    def init(key: KeyArray) -> Params:
+        sizes = [len(block) * (block[0].shape.fan_in + 1) * block[0].shape.fan_out for block in blocks]
+        noise = uniform_noise(key, sum(sizes), jnp.result_type(float))
+        cuts = jnp.split(noise, list(itertools.accumulate(sizes))[:-1])
+        return [_init_block(block, cut, use_bias) for block, cut in zip(blocks, cuts, strict=True)]
+
+    def run(params: Params, x: ArrayLike, collect: bool) -> tuple[Array, list[LayerValues]]:
+        x = jnp.asarray(x)
+        if x.shape != (num_inputs,):
+            raise InputError(
+                f"the network takes one example of shape ({num_inputs},), got {x.shape}; "
+                "for a batch use jax.vmap(network.apply, in_axes=(None, 0))"
+            )
+        values: list[LayerValues] = []
+        h = x.astype(params[0]["w"].dtype)
+        for block, block_params in zip(blocks, params, strict=True):
+            if len(block) == 1:
+                layer_values = _apply_layer(block[0], block_params, h)
+                h = layer_values.h
+                values.append(layer_values)
+            else:
+                h, stack_values = _apply_stack(block[0], block_params, h, collect)
+                if collect:
+                    values += [LayerValues(stack_values.z[i], stack_values.h[i]) for i in range(len(block))]
+        return h, values
+
+    return Network(
+        init=init,
+        apply=lambda params, x: run(params, x, collect=False)[0],
+        intermediates=lambda params, x: run(params, x, collect=True)[1],
+        update_scales=_update_scales(blocks, use_bias),
+    )
+
+
+def unstack(params: Params) -> list[dict[str, Array]]:
+    """List an `mlp`'s parameters layer by layer, cutting stacks of equal layers apart.
+
+    Args:
+        params: as `mlp(...).init` returns them.
+
+    Returns:
+        One `{"w": [fan_in, fan_out], "b": [fan_out]}` for each of the `depth + 1` layers.
+
+    Example:
+        >>> network = mlp(2, [3] * 20, 1)
+        >>> params = network.init(jax.random.key(0))
+        >>> len(params), len(unstack(params))
+        (3, 21)
+    """
+    layers: list[dict[str, Array]] = []
+    for block in params:
+        if block["w"].ndim == 2:
+            layers.append(block)
+        else:
+            layers += [{name: leaf[i] for name, leaf in block.items()} for i in range(len(block["w"]))]
+    return layers
+
+
+def _plan_layers(
+    sizes: list[int],
+    activation: Activation,
+    output_activation: Activation,
+    initializer: str | Initializer | Sequence[str | Initializer],
+    parameterization: Parameterization,
+) -> list[_Layer]:
+    """Decide everything about each layer that does not depend on parameters."""
+    for index, width in enumerate(sizes[1:-1]):
+        _size(f"widths[{index}]", width)
+    num_layers = len(sizes) - 1
+    if isinstance(initializer, str | Initializer):
+        initializers: list[str | Initializer] = [initializer] * num_layers
+    else:
+        initializers = list(initializer)
+    if len(initializers) != num_layers:
+        raise InputError(
+            f"initializer must be one or one for each of {num_layers} layers, got {len(initializers)}"
+        )
+    layers = []
+    for index, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+        is_last = index == num_layers - 1
+        shape = LayerShape(fan_in, fan_out, is_first=index == 0, is_last=is_last)
+        layers.append(
+            _Layer(
+                shape=shape,
+                scales=parameterization(shape),
+                initializer=lookup("initializer", initializers[index], INITIALIZERS),
+                activation=output_activation if is_last else activation,
+            )
+        )
+    return layers
+
+
+def _group_equal(layers: list[_Layer], stack_from: int) -> list[list[_Layer]]:
+    """Put stretches of at least `stack_from` equal layers together; every other layer stands alone."""
+    blocks: list[list[_Layer]] = []
+    for _, stretch in itertools.groupby(layers):
+        equal = list(stretch)
+        blocks += [equal] if len(equal) >= max(stack_from, 2) else [[layer] for layer in equal]
+    return blocks
+
+
+def _init_block(block: list[_Layer], noise: Array, use_bias: bool) -> dict[str, Array]:
+    def init_layer(noise: Array) -> dict[str, Array]:
+        return _init_layer(block[0], noise, use_bias)
+
+    return init_layer(noise) if len(block) == 1 else jax.vmap(init_layer)(noise.reshape(len(block), -1))
+
+
+def _init_layer(layer: _Layer, noise: Array, use_bias: bool) -> dict[str, Array]:
+    fan_in, fan_out = layer.shape.fan_in, layer.shape.fan_out
+    weights = layer.initializer.weights(noise[: fan_in * fan_out].reshape(fan_in, fan_out))
+    params = {"w": layer.scales.weight_init * weights}
+    if use_bias:
+        params["b"] = layer.initializer.biases(noise[fan_in * fan_out :], fan_in)
+    return params
+
+
+def _apply_layer(layer: _Layer, params: dict[str, Array], x: Array) -> LayerValues:
+    z = x @ params["w"]
+    if layer.scales.forward != 1.0:
+        z = layer.scales.forward * z
+    if "b" in params:
+        z = z + params["b"]
+    return LayerValues(z, layer.activation(z))
+
+
+def _apply_stack(layer: _Layer, params: dict[str, Array], x: Array, collect: bool) -> tuple[Array, Any]:
+    def step(h: Array, params: dict[str, Array]) -> tuple[Array, LayerValues | None]:
+        values = _apply_layer(layer, params, h)
+        return values.h, values if collect else None
+
+    return jax.lax.scan(step, x, params)
+
+
+def _update_scales(blocks: list[list[_Layer]], use_bias: bool) -> PyTree[float] | None:
+    scales = []
+    for block in blocks:
+        layer = block[0]
+        scales.append({"w": layer.scales.weight_update})
+        if use_bias:
+            scales[-1]["b"] = layer.scales.bias_update
+    return None if all(leaf == 1.0 for leaf in jax.tree.leaves(scales)) else scales
+
+
+def _size(field: str, value: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{field} must be a positive integer, got {value!r}")
+    return value

@@ -1,0 +1,163 @@
+"""Optimizers in optax's protocol: `init(params)` and `update(grads, opt_state, params)`.
+
+`updates` are added to `params`. Any optax transformation can stand where fnnet takes an `Optimizer`, and
+`sgd` can stand in `optax.chain`. Every number may be traced, so that a learning rate is one more lane of a
+sweep and not one more compilation.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from fnnet.errors import InputError
+from fnnet.schedules import Number, Schedule, constant
+from fnnet.types import OptState, Params, Updates
+
+
+class Optimizer(NamedTuple):
+    """A pair of pure functions, structurally an `optax.GradientTransformation`.
+
+    init: makes the first `opt_state` from `params`.
+    update: maps `(grads, opt_state, params)` to `(updates, opt_state)`.
+    """
+
+    init: Callable[[Params], OptState]
+    update: Callable[..., tuple[Updates, OptState]]
+
+
+class SGDState(NamedTuple):
+    """What `sgd` remembers; both are None, and take no memory, where they are not needed.
+
+    step: number of updates made, for schedules.
+    velocity: decayed sum of gradients, for momentum.
+    """
+
+    step: Int[Array, ""] | None
+    velocity: Params | None
+
+
+def sgd(
+    learning_rate: Number | Schedule,
+    *,
+    momentum: Number | None = None,
+    nesterov: bool = False,
+    weight_decay: Number | None = None,
+    max_norm: Number | None = None,
+) -> Optimizer:
+    """Make gradient descent; on batches, stochastic gradient descent.
+
+    With gradient `g`, learning rate `eta`, momentum `mu` and weight decay `lambda`:
+
+        g <- g * min(1, max_norm / |g|)
+        v <- g + mu * v
+        updates = -eta * (v + lambda * params)                 plain and heavy-ball momentum
+        updates = -eta * (g + mu * v + lambda * params)        Nesterov's
+
+    The same as optax's `chain(clip_by_global_norm, trace, add_decayed_weights, scale)`.
+
+    Args:
+        learning_rate: eta, or a schedule from the number of the step, from 0, to eta.
+        momentum: mu (Polyak 1964); None for none.
+        nesterov: whether to look ahead (Sutskever et al. 2013, eq. 3-4).
+        weight_decay: lambda, decoupled from the loss (Loshchilov & Hutter 2019); None for none.
+        max_norm: largest global norm of the gradient; None for no clipping.
+
+    Returns:
+        The optimizer.
+
+    Raises:
+        InputError: when `nesterov` comes without `momentum`, or a number known now is out of range.
+
+    Example:
+        >>> optimizer = sgd(0.1)
+        >>> w = jnp.array(5.0)  # predicts w * 2 where 6 is right: loss 8, gradient 8
+        >>> grad = jax.grad(lambda w: (w * 2 - 6) ** 2 / 2)(w)
+        >>> updates, _ = optimizer.update(grad, optimizer.init(w), w)
+        >>> round(float(w + updates), 6)
+        4.2
+    """
+    if nesterov and momentum is None:
+        raise InputError("nesterov=True needs a momentum, such as momentum=0.9")
+    check_learning_rate(learning_rate)
+    for field, value in {"momentum": momentum, "weight_decay": weight_decay}.items():
+        if isinstance(value, int | float) and not 0 <= value < float("inf"):
+            raise InputError(f"{field} must be a finite number of at least 0, got {value}")
+    if isinstance(max_norm, int | float) and not max_norm > 0:
+        raise InputError(f"max_norm must be positive, got {max_norm}")
+    is_scheduled = callable(learning_rate)
+    rate: Schedule = learning_rate if callable(learning_rate) else constant(learning_rate)
+
+    def init(params: Params) -> SGDState:
+        step = jnp.zeros((), jnp.int32) if is_scheduled else None
+        velocity = None if momentum is None else jax.tree.map(jnp.zeros_like, params)
+        return SGDState(step, velocity)
+
+    def update(grads: Updates, state: SGDState, params: Params = None) -> tuple[Updates, SGDState]:
+        direction, velocity = grads, None
+        if max_norm is not None:
+            direction = clip_by_global_norm(direction, max_norm)
+        if momentum is not None:
+            clipped = direction
+            velocity = jax.tree.map(lambda g, v: g + _like(momentum, v) * v, clipped, state.velocity)
+            direction = velocity
+            if nesterov:
+                direction = jax.tree.map(lambda g, v: g + _like(momentum, v) * v, clipped, velocity)
+        if weight_decay is not None:
+            if params is None:
+                raise InputError("weight_decay needs the params: call update(grads, opt_state, params)")
+            direction = jax.tree.map(lambda d, p: d + _like(weight_decay, p) * p, direction, params)
+        eta = rate(jnp.zeros((), jnp.int32) if state.step is None else state.step)
+        updates = jax.tree.map(lambda d: -_like(eta, d) * d, direction)
+        return updates, SGDState(None if state.step is None else state.step + 1, velocity)
+
+    return Optimizer(init, update)
+
+
+def clip_by_global_norm(grads: Updates, max_norm: Number) -> Updates:
+    """Shrink gradients whose norm over all leaves exceeds `max_norm` to that norm (Pascanu et al. 2013).
+
+    Args:
+        grads: a pytree of arrays.
+        max_norm: the largest norm let through.
+
+    Returns:
+        The gradients times `min(1, max_norm / norm)`.
+
+    Example:
+        >>> clip_by_global_norm({"a": jnp.array([3.0]), "b": jnp.array([4.0])}, 1.0)["b"].tolist()
+        [0.800000011920929]
+    """
+    norm = global_norm(grads)
+    limit = _like(max_norm, norm)
+    factor = limit / jnp.maximum(norm, limit)
+    return jax.tree.map(lambda g: factor.astype(g.dtype) * g, grads)
+
+
+def global_norm(tree: Updates) -> Float[Array, ""]:
+    """Compute the Euclidean norm of all numbers in a pytree."""
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+
+
+def apply_updates(params: Params, updates: Updates) -> Params:
+    """Add `updates` to `params`, leaf by leaf."""
+    return jax.tree.map(jnp.add, params, updates)
+
+
+def check_learning_rate(value: Any) -> None:
+    """Refuse a learning rate that is known now and is not a positive finite number.
+
+    Traced numbers and schedules pass: their values are not known yet.
+
+    Raises:
+        InputError: naming the value that came.
+    """
+    if isinstance(value, int | float) and not 0 < value < float("inf"):
+        raise InputError(f"learning_rate must be a positive finite number, got {value}")
+
+
+def _like(number: Number, array: Array) -> Array:
+    """Give a hyper-parameter the array's dtype, so that float32 rates can drive float64 weights."""
+    return jnp.asarray(number).astype(array.dtype)

@@ -1,0 +1,70 @@
+"""Ready-made recipes: functions from static axes to a task, for `sweep` and for the command line."""
+
+from collections.abc import Callable
+
+from fnnet.data import Dataset
+from fnnet.errors import InputError
+from fnnet.network import mlp
+from fnnet.optimizers import sgd
+from fnnet.task import Task, supervised
+
+
+def mlp_recipe(data: Dataset) -> Callable[..., Task]:
+    """Make the recipe of a fully connected network for a data set.
+
+    Its static axes are the arguments of the recipe: depth, width, activation, initializer,
+    parameterization, use_bias, loss, batch_size, order and nesterov. Its traced axes are learning_rate, seed,
+    data_seed, momentum, weight_decay and max_norm.
+
+    Args:
+        data: gives the sizes, and whether the loss is cross-entropy (classes) or the mean squared error.
+
+    Returns:
+        The recipe.
+
+    Example:
+        >>> from fnnet import load_dataset
+        >>> recipe = mlp_recipe(load_dataset("iris"))
+        >>> task = recipe(depth=1, width=8)
+    """
+    usual_loss = "cross_entropy" if data.is_classification else "mse"
+    usual_batch_size = min(128, max(1, data.train.num_examples // 8))  # small data: 8 batches an epoch
+
+    def recipe(
+        depth: int = 2,
+        width: int = 64,
+        activation: str = "relu",
+        initializer: str = "he_normal",
+        parameterization: str = "standard",
+        use_bias: bool = True,
+        loss: str = usual_loss,
+        batch_size: int = usual_batch_size,
+        order: str = "shuffled",
+        nesterov: bool = False,
+    ) -> Task:
+        if not isinstance(depth, int) or isinstance(depth, bool) or depth < 0:
+            raise InputError(f"depth must be the number of hidden layers, 0 or more; got {depth!r}")
+        network = mlp(
+            data.num_features,
+            [width] * depth,
+            data.num_outputs,
+            activation,
+            use_bias=use_bias,
+            initializer=initializer,
+            parameterization=parameterization,
+        )
+        return supervised(
+            network,
+            loss,
+            optimizer=lambda hp: sgd(
+                hp["learning_rate"],
+                momentum=hp.get("momentum"),
+                nesterov=nesterov,
+                weight_decay=hp.get("weight_decay"),
+                max_norm=hp.get("max_norm"),
+            ),
+            batch_size=batch_size,
+            order=order,
+        )
+
+    return recipe

@@ -1,0 +1,135 @@
+"""Plans: which runs can share one compiled program.
+
+An axis that is an argument of the recipe is static: it changes shapes or code. Every other axis is traced: a
+number, one lane for each value. Runs with equal static values form a group, which is compiled once.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from fnnet.errors import InputError, unknown_name
+from fnnet.hparams import Hparams, MissingHparam
+from fnnet.optimizers import check_learning_rate
+from fnnet.sweep.space import Config, Space
+from fnnet.task import Task
+
+Recipe = Callable[..., Task]
+
+
+class Group(NamedTuple):
+    """The runs that share one program.
+
+    static: the values of the static axes.
+    task: what the recipe made of them.
+    runs: the runs' places in the space.
+    """
+
+    static: Config
+    task: Task
+    runs: Int[np.ndarray, " runs"]
+
+
+class Plan(NamedTuple):
+    """A space cut into groups.
+
+    space: the runs.
+    static_axes: the axes that are arguments of the recipe.
+    traced_axes: all others.
+    groups: in the order in which their first runs stand in the space.
+    metrics: the names of what the tasks measure.
+    """
+
+    space: Space
+    static_axes: tuple[str, ...]
+    traced_axes: tuple[str, ...]
+    groups: list[Group]
+    metrics: tuple[str, ...]
+
+    def hparams(self, runs: Int[np.ndarray, " lanes"]) -> dict[str, np.ndarray]:
+        """Give the traced hyper-parameters of some runs, an array `[lanes]` for each axis."""
+        return {name: self.space.column(name)[runs] for name in self.traced_axes}
+
+
+def make_plan(recipe: Recipe, space: Space, data: Any) -> Plan:
+    """Group a space's runs and find every mistake that shows before any work is done.
+
+    Args:
+        recipe: a function from static axes to a `Task`.
+        space: the runs.
+        data: what the tasks will get.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InputError: when an axis is neither an argument of the recipe nor read by its task, when the recipe
+            or the task needs one that is missing, when a traced axis is not of numbers, or whatever building
+            and tracing a task finds wrong.
+    """
+    arguments = inspect.signature(recipe).parameters
+    static_axes = tuple(name for name in space.axes if name in arguments)
+    traced_axes = tuple(name for name in space.axes if name not in arguments)
+    for name, argument in arguments.items():
+        if argument.default is argument.empty and name not in space.axes:
+            raise InputError(f"the recipe's argument {name!r} has no default and is no axis of the space")
+    for rate in space.axes.get("learning_rate", ()):
+        check_learning_rate(rate)
+    groups = [Group(static, recipe(**static), runs) for static, runs in _equal_rows(space, static_axes)]
+    metrics: dict[str, None] = {}
+    for group in groups:
+        metrics |= dict.fromkeys(_check_group(group, space, traced_axes, set(arguments), data))
+    return Plan(space, static_axes, traced_axes, groups, tuple(metrics))
+
+
+def _equal_rows(space: Space, names: tuple[str, ...]) -> list[tuple[Config, np.ndarray]]:
+    """List the distinct combinations of some axes and the runs that have each."""
+    codes = np.stack([space.codes[name] for name in names] or [np.zeros(len(space), np.int32)])
+    _, first, inverse = np.unique(codes, axis=1, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return [
+        ({name: space[first[place]][name] for name in names}, np.flatnonzero(inverse.ravel() == place))
+        for place in order
+    ]
+
+
+def _check_group(
+    group: Group, space: Space, traced_axes: tuple[str, ...], arguments: set[str], data: Any
+) -> list[str]:
+    """Trace a group's functions on one run, without computing, and compare its axes with the names read.
+
+    Returns the names of what the task measures.
+    """
+    config = space[group.runs[0]]
+    numbers = {name: config[name] for name in traced_axes if isinstance(config[name], int | float)}
+    names_read: set[str] = set()
+
+    def one_step(numbers: dict[str, Any], data: Any) -> Any:
+        hparams = Hparams(numbers)
+        hparams.names_read = names_read
+        state = group.task.init(hparams, data)
+        batches = group.task.batches(hparams.get("data_seed", 0), data, 0, 1)
+        state, _ = group.task.step(hparams, state, data, jax.tree.map(lambda leaf: leaf[0], batches))
+        return group.task.measure(hparams, state, data)
+
+    missing, measured = None, {}
+    try:
+        measured = jax.eval_shape(one_step, numbers, data)
+    except MissingHparam as error:
+        missing = error
+    for name in traced_axes:
+        # A misspelt axis is why a hyper-parameter is missing, so it is named first.
+        if name not in names_read:
+            raise unknown_name("axis", name, (arguments | names_read) - set(space.axes)) from missing
+        for value in space.axes[name]:
+            if not isinstance(value, int | float):
+                raise InputError(
+                    f"axis {name!r} is no argument of the recipe, so its values are numbers; got {value!r}"
+                )
+    if missing is not None:
+        raise missing
+    return list(measured)

@@ -1,0 +1,206 @@
+"""Tasks: what one run does, in four pure functions. Training, sweeps and stores know nothing else."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from fnnet import losses
+from fnnet.batches import Integer, make_batches
+from fnnet.data import Dataset, Examples
+from fnnet.errors import InputError
+from fnnet.hparams import Hparams
+from fnnet.losses import LOSSES, Loss, mean_loss
+from fnnet.metrics import METRICS, Metric
+from fnnet.names import lookup
+from fnnet.network import Network
+from fnnet.optimizers import Optimizer, apply_updates
+from fnnet.types import Metrics, OptState, Params
+
+
+def _step_numbers(data_seed: Integer, data: Any, first_step: Integer, num_steps: int) -> Array:
+    del data_seed, data
+    return first_step + jnp.arange(num_steps, dtype=jnp.int32)
+
+
+class Task(NamedTuple):
+    """What one run does. Anything that fits these four functions can be trained and swept.
+
+    init: maps `(hparams, data)` to the first state, any pytree. All randomness comes from `hparams`.
+    step: maps `(hparams, state, data, batch)` to `(state, metrics)`: one update. `metrics` holds "loss";
+        a run whose loss is not finite at some step has diverged.
+    measure: maps `(hparams, state, data)` to the metrics that tables and curves show.
+    batches: maps `(data_seed, data, first_step, num_steps)` to a pytree with a leading axis of `num_steps`,
+        whose items are what `step` gets as `batch`. Unless given, `batch` is the number of the step.
+    """
+
+    init: Callable[[Hparams, Any], Any]
+    step: Callable[[Hparams, Any, Any, Any], tuple[Any, Metrics]]
+    measure: Callable[[Hparams, Any, Any], Metrics]
+    batches: Callable[[Integer, Any, Integer, int], Any] = _step_numbers
+
+
+Target = Callable[[Examples], Any]
+
+
+class TrainState(NamedTuple):
+    """The state of a run of `supervised`: the network's parameters and the optimizer's memory."""
+
+    params: Params
+    opt_state: OptState
+
+
+def supervised(
+    network: Network | Callable[[Hparams], Network],
+    loss: str | Loss,
+    *,
+    optimizer: Callable[[Hparams], Optimizer],
+    batch_size: int | None = 128,
+    order: str = "shuffled",
+    metrics: Sequence[str | Metric] | None = None,
+    max_measured: int = 10_000,
+    target: Target = lambda examples: examples.targets,
+) -> Task:
+    """Make the task of fitting a network to targets.
+
+    Its hyper-parameters are `seed` (default 0), from which the initial parameters are drawn, and whatever
+    `optimizer` and `network` read.
+
+    Args:
+        network: a network, or a function from hyper-parameters to one, for traced initial scales.
+        loss: of one example, a name in `LOSSES` or a function of output and target; batches take the mean.
+        optimizer: a function from hyper-parameters to an optimizer: `lambda hp: sgd(hp["learning_rate"])`.
+        batch_size: examples a step; None for full batches.
+        order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
+        metrics: names in `METRICS` or functions of outputs `[n, outputs]` and targets; by default
+            accuracy for classes and R2 for numbers.
+        max_measured: metrics on the training split use its first so many examples.
+        target: what the network should give, from the examples.
+
+    Returns:
+        The task. `measure` gives "train_loss", "test_loss", "test_accuracy" and so on, with "validation_"
+        where the data has that split.
+
+    Raises:
+        InputError: when a name is unknown; and while tracing, when the network's output does not fit the
+            targets or the batch is larger than the data.
+
+    Example:
+        >>> from fnnet import mlp, sgd, load_dataset, train
+        >>> data = load_dataset("iris")
+        >>> task = supervised(
+        ...     mlp(4, [8], 3), "cross_entropy", optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=16
+        ... )
+        >>> run = train(task, {"learning_rate": 0.3, "seed": 0}, data, num_steps=200)
+        >>> bool(run.metrics["train_accuracy"] > 0.9)
+        True
+    """
+    loss_function = lookup("loss", loss, LOSSES)
+    batches = make_batches(batch_size, order)
+
+    def network_of(hparams: Hparams) -> Network:
+        return network if isinstance(network, Network) else network(hparams)
+
+    def init(hparams: Hparams, data: Dataset) -> TrainState:
+        chosen = network_of(hparams)
+        params = chosen.init(jax.random.key(hparams.get("seed", 0)))
+        _check_fit(chosen, params, loss_function, data, target)
+        return TrainState(params, optimizer(hparams).init(params))
+
+    def step(hparams: Hparams, state: TrainState, data: Dataset, batch: Any) -> tuple[TrainState, Metrics]:
+        chosen = network_of(hparams)
+        examples = batches.select(data.train, batch)
+
+        def objective(params: Params) -> Array:
+            outputs = jax.vmap(chosen.apply, in_axes=(None, 0))(params, examples.inputs)
+            return mean_loss(loss_function, outputs, target(examples))
+
+        value, grads = jax.value_and_grad(objective)(state.params)
+        updates, opt_state = optimizer(hparams).update(grads, state.opt_state, state.params)
+        if chosen.update_scales is not None:
+            updates = jax.tree.map(lambda scale, update: scale * update, chosen.update_scales, updates)
+        return TrainState(apply_updates(state.params, updates), opt_state), {"loss": value}
+
+    def measure(hparams: Hparams, state: TrainState, data: Dataset) -> Metrics:
+        chosen = network_of(hparams)
+        measured = {}
+        for split, examples in _splits(data, max_measured).items():
+            targets = target(examples)
+            outputs = _outputs(chosen, state.params, examples.inputs)
+            measured[f"{split}_loss"] = mean_loss(loss_function, outputs, targets)
+            for name, metric in _metrics(metrics, targets).items():
+                measured[f"{split}_{name}"] = metric(outputs, targets)
+        return measured
+
+    def draw(data_seed: Integer, data: Dataset, first_step: Integer, num_steps: int) -> Any:
+        return batches.draw(data_seed, len(data.train.inputs), first_step, num_steps)
+
+    return Task(init, step, measure, draw)
+
+
+def autoencoder(
+    network: Network | Callable[[Hparams], Network],
+    loss: str | Loss = losses.mse,
+    *,
+    optimizer: Callable[[Hparams], Optimizer],
+    metrics: Sequence[str | Metric] = ("rmse",),
+    **options: Any,
+) -> Task:
+    """Make the task of giving the input back through a network with a narrow layer.
+
+    Args:
+        network: from `[features]` to `[features]`, or a function from hyper-parameters to one.
+        loss: of output and input.
+        optimizer: as in `supervised`.
+        metrics: as in `supervised`.
+        **options: the other arguments of `supervised`.
+
+    Returns:
+        The task.
+
+    Example:
+        >>> from fnnet import mlp, sgd, load_dataset, train
+        >>> task = autoencoder(mlp(13, [2], 13, "identity"), optimizer=lambda hp: sgd(0.1), batch_size=32)
+        >>> run = train(task, {}, load_dataset("wine"), num_steps=300)
+        >>> bool(run.metrics["test_rmse"] < 0.8)
+        True
+    """
+    return supervised(
+        network,
+        loss,
+        optimizer=optimizer,
+        metrics=metrics,
+        target=lambda examples: examples.inputs,
+        **options,
+    )
+
+
+def _splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
+    train = jax.tree.map(lambda leaf: leaf[:max_measured], data.train)
+    splits = {"train": train, "validation": data.validation, "test": data.test}
+    return {name: examples for name, examples in splits.items() if examples is not None}
+
+
+def _outputs(network: Network, params: Params, inputs: Any) -> Array:
+    # In blocks: the hidden layers of a whole split, times the lanes of a sweep, would leave the cache.
+    return jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=min(1000, len(inputs)))
+
+
+def _metrics(metrics: Sequence[str | Metric] | None, targets: Any) -> dict[str, Metric]:
+    if metrics is None:
+        metrics = ["accuracy" if jnp.issubdtype(targets.dtype, jnp.integer) else "r2"]
+    functions = [lookup("metric", metric, METRICS) for metric in metrics]
+    return {function.__name__: function for function in functions}
+
+
+def _check_fit(network: Network, params: Params, loss: Loss, data: Dataset, target: Target) -> None:
+    """Refuse a network whose output cannot be compared with the targets, before anything is computed."""
+    one = jax.tree.map(lambda leaf: leaf[0], data.train)
+    output = jax.eval_shape(network.apply, params, one.inputs)
+    if jnp.issubdtype(target(one).dtype, jnp.integer) and output.shape != (data.num_outputs,):
+        raise InputError(f"the network has {output.shape[-1]} outputs, the data {data.num_outputs} classes")
+    value = jax.eval_shape(loss, output, target(one))
+    if value.shape != ():
+        raise InputError(f"a loss of one example must be a scalar, got shape {value.shape}")

@@ -1,0 +1,37 @@
+"""Settings of all tests: shapes are checked, and no dtype or rank is promoted in silence."""
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("fnnet", "shapes.check")
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_num_cpu_devices", 2)
+
+
+@pytest.fixture
+def x64():
+    """Compute in float64 inside a test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def digits():
+    from fnnet import load_dataset
+
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """MNIST, where it can be had without a network."""
+    import os
+
+    import fnnet as fn
+
+    if "FNNET_DATA" not in os.environ:
+        pytest.skip("FNNET_DATA does not say where MNIST is")
+    return fn.load_dataset("mnist")

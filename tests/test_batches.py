@@ -1,0 +1,79 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fnnet as fn
+from fnnet.batches import make_batches
+
+sizes = st.tuples(st.integers(2, 40), st.integers(1, 40)).filter(lambda pair: pair[1] <= pair[0])
+
+
+@settings(max_examples=12, deadline=None)
+@given(sizes, st.integers(0, 3))
+def test_batches_partition_an_epoch(size, epoch):
+    num_examples, batch_size = size
+    steps = num_examples // batch_size
+    rows = make_batches(batch_size).draw(5, num_examples, epoch * steps, steps)
+    assert rows.shape == (steps, batch_size)
+    seen = np.sort(np.ravel(rows))
+    assert len(np.unique(seen)) == steps * batch_size and seen.min() >= 0 and seen.max() < num_examples
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    order=st.sampled_from(["shuffled", "sequential", "with_replacement"]),
+    size=sizes,
+    first=st.integers(0, 50),
+    num_steps=st.integers(1, 20),
+)
+def test_batches_do_not_depend_on_where_a_segment_begins(order, size, first, num_steps):
+    batches = make_batches(size[1], order)
+    whole = batches.draw(3, size[0], 0, first + num_steps)
+    np.testing.assert_array_equal(whole[first:], batches.draw(3, size[0], first, num_steps))
+
+
+def test_epochs_and_seeds_differ():
+    draw = make_batches(4).draw
+    first, second = draw(0, 12, 0, 6).reshape(2, 12)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, draw(1, 12, 0, 3).ravel())
+
+
+def test_sequential_goes_round_as_numpy_does():
+    rows = make_batches(4, "sequential").draw(0, 10, 3, 5)
+    expected = [[(step * 4 + i) % 10 for i in range(4)] for step in range(3, 8)]
+    np.testing.assert_array_equal(rows, expected)
+    # 2^30 steps of 4 rows each do not fit int32; the rows must still be right
+    late = make_batches(4, "sequential").draw(0, 10, 2**30, 1)
+    np.testing.assert_array_equal(late, [[(2**30 * 4 + i) % 10 for i in range(4)]])
+
+
+def test_with_replacement_is_uniform():
+    rows = make_batches(50, "with_replacement").draw(0, 5, 0, 2000)
+    counts = np.bincount(np.ravel(rows), minlength=5)
+    assert abs(counts / counts.sum() - 0.2).max() < 0.005  # four standard errors
+
+
+def test_full_batches_are_all_examples():
+    batches = make_batches(None)
+    examples = fn.Examples(np.zeros((7, 3), np.float32), np.zeros(7, np.int32))
+    assert batches.select(examples, batches.draw(0, 7, 0, 4)[0]) is examples
+
+
+def test_select_takes_the_rows_of_inputs_and_targets():
+    examples = fn.Examples(np.arange(12, dtype=np.float32).reshape(6, 2), np.arange(6, dtype=np.int32))
+    batch = make_batches(3).select(examples, jnp.array([5, 0, 2]))
+    np.testing.assert_array_equal(batch.inputs, [[10, 11], [0, 1], [4, 5]])
+    np.testing.assert_array_equal(batch.targets, [5, 0, 2])
+
+
+def test_impossible_batches_are_refused():
+    with pytest.raises(fn.InputError, match="batch_size is 9, larger than the 8 training examples"):
+        make_batches(9).draw(0, 8, 0, 1)
+    with pytest.raises(fn.InputError, match="did you mean 'shuffled'"):
+        make_batches(4, "shufled")
+    for wrong in (0, -1, True):
+        with pytest.raises(fn.InputError, match="batch_size must be"):
+            make_batches(wrong)

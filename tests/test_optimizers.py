@@ -1,0 +1,104 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import fnnet as fn
+from fnnet import schedules
+from fnnet.optimizers import clip_by_global_norm, sgd
+
+RATE = 0.02
+CASES = {
+    "sgd": (sgd(RATE), optax.sgd(RATE)),
+    "momentum": (sgd(RATE, momentum=0.9), optax.sgd(RATE, momentum=0.9)),
+    "nesterov": (
+        sgd(RATE, momentum=0.9, nesterov=True),
+        optax.sgd(RATE, momentum=0.9, nesterov=True),
+    ),
+    "weight_decay": (
+        sgd(RATE, momentum=0.9, weight_decay=0.1),
+        optax.chain(optax.trace(0.9), optax.add_decayed_weights(0.1), optax.scale(-RATE)),
+    ),
+    "clip": (sgd(RATE, max_norm=0.5), optax.chain(optax.clip_by_global_norm(0.5), optax.sgd(RATE))),
+    "schedule": (
+        sgd(schedules.cosine(RATE, 150, 0.1), momentum=0.5),
+        optax.sgd(optax.cosine_decay_schedule(RATE, 150, 0.1), momentum=0.5),
+    ),
+}
+
+
+def descend(optimizer, num_steps=200):
+    """Minimise a stretched quadratic with a quartic term; return the path of all parameters."""
+
+    def loss(params):
+        return jnp.sum(jnp.array([1.0, 3.0, 9.0]) * params["w"] ** 2) + jnp.sum(params["b"] ** 4)
+
+    params = {"w": jnp.array([1.0, -2.0, 0.5]), "b": jnp.array([1.5, -0.5])}
+    state, path = optimizer.init(params), []
+    for _ in range(num_steps):
+        updates, state = optimizer.update(jax.grad(loss)(params), state, params)
+        params = fn.apply_updates(params, updates)
+        path.append(jnp.concatenate([params["w"], params["b"]]))
+    return np.array(path)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_hundred_steps_are_optax_s(name):
+    ours, theirs = CASES[name]
+    with jax.numpy_dtype_promotion("standard"):  # optax needs it
+        expected = descend(theirs)
+    np.testing.assert_allclose(descend(ours), expected, atol=1e-6)
+
+
+def test_any_optax_transformation_fits_a_task(digits):
+    task = fn.supervised(
+        fn.mlp(64, [16], 10), "cross_entropy", optimizer=lambda hp: optax.adam(hp["learning_rate"])
+    )
+    with jax.numpy_dtype_promotion("standard"):  # optax needs it
+        run = fn.train(task, {"learning_rate": jnp.array(0.01)}, digits, num_steps=150)
+    assert run.metrics["test_accuracy"] > 0.9
+
+
+def test_hyper_parameters_may_be_traced():
+    @jax.jit
+    def one_update(rate, momentum, decay, norm):
+        optimizer = sgd(rate, momentum=momentum, weight_decay=decay, max_norm=norm)
+        params = jnp.array([3.0, 4.0])
+        updates, _ = optimizer.update(params, optimizer.init(params), params)
+        return updates
+
+    # gradient (3, 4) of norm 5 clipped to 1, plus decay 0.5 * (3, 4)
+    np.testing.assert_allclose(one_update(0.1, 0.9, 0.5, 1.0), [-0.21, -0.28], rtol=1e-6)
+
+
+def test_what_is_not_needed_takes_no_memory():
+    params = jnp.zeros(3)
+    assert jax.tree.leaves(sgd(0.1).init(params)) == []
+    assert len(jax.tree.leaves(sgd(0.1, momentum=0.9).init(params))) == 1
+
+
+def test_small_gradients_are_not_clipped():
+    grads = {"a": jnp.array([0.3]), "b": jnp.array([0.4])}
+    for clipped, grad in zip(clip_by_global_norm(grads, 1.0).values(), grads.values(), strict=True):
+        np.testing.assert_allclose(clipped, grad, rtol=1e-7)
+    zero = clip_by_global_norm({"a": jnp.zeros(2)}, 1.0)
+    assert not np.any(np.isnan(zero["a"]))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: sgd(0.0), "learning_rate must be a positive finite number, got 0.0"),
+        (lambda: sgd(float("nan")), "learning_rate must be"),
+        (lambda: sgd(float("inf")), "learning_rate must be"),
+        (lambda: sgd(0.1, momentum=-0.1), "momentum must be"),
+        (lambda: sgd(0.1, weight_decay=float("nan")), "weight_decay must be"),
+        (lambda: sgd(0.1, max_norm=0), "max_norm must be positive"),
+        (lambda: sgd(0.1, nesterov=True), "needs a momentum"),
+        (lambda: sgd(0.1, weight_decay=0.1).update(jnp.ones(1), sgd(0.1).init(None)), "needs the params"),
+    ],
+)
+def test_impossible_numbers_are_refused(make, message):
+    with pytest.raises(fn.InputError, match=message):
+        make()

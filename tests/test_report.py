@@ -1,0 +1,61 @@
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import fnnet as fn
+from fnnet.report import plots, tables
+
+
+@pytest.fixture
+def results():
+    """Accuracy peaks at another rate for each depth; the largest rate of depth 4 diverges in one of two seeds."""
+    space = fn.grid(depth=[1, 4], learning_rate=[0.1, 0.2, 0.4], seed=range(2))
+    accuracy = np.array([0.5, 0.6, 0.7, 0.8, 0.95, 0.85, 0.7, 0.9, 0.6, 0.5, 0.0, 0.4])
+    diverged = np.zeros(12, bool)
+    diverged[10] = True
+    return fn.Results(space, {"test_accuracy": accuracy, "diverged": diverged}, {})
+
+
+def text_of(table):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_the_best_rate_of_each_depth(results):
+    rows = [line for line in text_of(tables.best_rates(results, "test_accuracy")).splitlines() if "│" in line]
+    cells = [[cell.strip() for cell in row.strip("│ ").split("│")] for row in rows]
+    assert cells == [
+        ["1", "0.4", "0.9000 ± 0.6353", "2", "0", "0 of 6"],
+        ["4", "0.1", "0.8000 ± 1.2706", "2", "0", "1 of 6"],
+    ]
+
+
+def test_the_heat_map_shows_every_cell_and_the_diverged_ones(results):
+    figure = plots.heatmap(results, "test_accuracy")
+    axes = figure.axes[0]
+    cells = axes.images[0].get_array()
+    np.testing.assert_allclose(cells, [[0.55, 0.75, 0.9], [0.8, 0.55, 0.2]])
+    assert len(axes.patches) == 1 and axes.patches[0].get_hatch()
+    rings = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines]
+    assert rings == [(2, 0), (0, 1)]
+
+
+def test_other_axes_make_panels():
+    space = fn.grid(width=[3, 5], depth=[1, 2], learning_rate=[0.1, 0.2])
+    results = fn.Results(space, {"test_loss": np.arange(8.0), "diverged": np.zeros(8, bool)}, {})
+    figure = plots.heatmap(results, "test_loss", y="width")
+    panels = [axes for axes in figure.axes if axes.images and axes.get_title()]
+    assert [axes.get_title() for axes in panels] == ["depth = 1", "depth = 2"]
+    np.testing.assert_array_equal(panels[1].images[0].get_array(), [[2, 3], [6, 7]])
+
+
+def test_impossible_pictures_are_refused(results):
+    with pytest.raises(fn.InputError, match="needs the axis 'width'"):
+        plots.heatmap(results, "test_accuracy", x="width")
+    space = fn.grid(a=range(13), depth=[1, 2], learning_rate=[0.1, 0.2])
+    many = fn.Results(space, {"loss": np.zeros(52), "diverged": np.zeros(52, bool)}, {})
+    with pytest.raises(fn.InputError, match="13 panels are too many"):
+        plots.heatmap(many, "loss", y="depth")

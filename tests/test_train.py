@@ -1,0 +1,207 @@
+"""One run, against the article, finite differences and an independent implementation."""
+
+import itertools
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracle
+import pytest
+from jax.flatten_util import ravel_pytree
+
+import fnnet as fn
+from fnnet.activations import ACTIVATIONS
+from fnnet.losses import LOSSES, quadratic
+
+ONE_EXAMPLE = fn.from_arrays(
+    np.array([[2.0]], np.float32), np.array([[6.0]], np.float32), test=(np.array([[2.0]]), np.array([[6.0]]))
+)
+
+
+def one_weight():
+    """The worked example: a network of a single weight, w = 5, that should predict 6 for 2."""
+    network = fn.mlp(1, [], 1, use_bias=False)
+    network = network._replace(init=lambda key: [{"w": jnp.array([[5.0]])}])
+    return network, fn.supervised(
+        network, "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
+    )
+
+
+def test_the_article_s_example():
+    network, task = one_weight()
+    params = network.init(None)
+    x, y = jnp.array([2.0]), jnp.array([6.0])
+    loss, grads = jax.value_and_grad(lambda params: quadratic(network.apply(params, x), y))(params)
+    assert loss == 8 and grads[0]["w"] == 8
+    after_one = fn.train(task, {"learning_rate": 0.1}, ONE_EXAMPLE, num_steps=1).state.params
+    np.testing.assert_allclose(after_one[0]["w"], [[4.2]], rtol=1e-7)
+    np.testing.assert_allclose(network.apply(after_one, x), [8.4], rtol=1e-6)
+    run = fn.train(task, {"learning_rate": 0.1}, ONE_EXAMPLE, num_steps=100)
+    np.testing.assert_allclose(run.state.params[0]["w"], [[3.0]], atol=1e-6)
+
+
+def test_beyond_twice_the_inverse_curvature_it_diverges():
+    """The loss has curvature x^2 = 4, so rates below 0.5 converge and rates above diverge."""
+    _, task = one_weight()
+    train = partial(fn.train, task, data=ONE_EXAMPLE, num_steps=3000)
+    below, above = train({"learning_rate": 0.495}), train({"learning_rate": 0.505})
+    assert below.metrics["train_loss"] < 1e-6 and not below.diverged and below.diverged_at == -1
+    assert above.diverged and 0 < above.diverged_at < 3000
+
+
+def combinations():
+    hidden = [name for name in ACTIVATIONS if name != "softmax"]
+    parameterizations = {"standard": "standard", "ntk": "ntk", "mup": fn.mup(2, output_multiplier=1.5)}
+    for activation, loss, name in itertools.product(hidden, LOSSES, parameterizations):
+        yield pytest.param(
+            activation, "identity", loss, parameterizations[name], id=f"{activation}-{loss}-{name}"
+        )
+    for loss in LOSSES:
+        yield pytest.param("tanh", "softmax", loss, "standard", id=f"softmax-{loss}")
+
+
+@pytest.mark.parametrize(
+    ("activation", "output_activation", "loss", "parameterization"), list(combinations())
+)
+def test_gradients_are_central_differences(x64, activation, output_activation, loss, parameterization):
+    network = fn.mlp(
+        3,
+        [5, 4],
+        2,
+        activation,
+        output_activation=output_activation,
+        parameterization=parameterization,
+        initializer="pytorch",
+    )
+    params, restore = ravel_pytree(network.init(jax.random.key(4)))
+    rng = np.random.default_rng(0)
+    x, target = jnp.array(rng.normal(size=3)), jnp.array([0.3, 0.7])
+
+    def objective(flat):
+        return LOSSES[loss](network.apply(restore(flat), x), target)
+
+    step = 1e-5 * jnp.eye(len(params))
+    values = jax.vmap(objective)
+    expected = (values(params[None, :] + step) - values(params[None, :] - step)) / 2e-5
+    grads = jax.grad(objective)(params)
+    assert jnp.linalg.norm(grads) > 1e-3
+    assert jnp.linalg.norm(grads - expected) / jnp.linalg.norm(expected) < 1e-6
+
+
+def test_training_is_the_independent_implementation_s(x64):
+    rng = np.random.default_rng(1)
+    inputs, classes = rng.normal(size=(23, 3)), rng.integers(0, 2, 23).astype(np.int32)
+    data = fn.from_arrays(inputs, classes, test=(inputs, classes))
+    network = fn.mlp(3, [7, 4], 2, "tanh", initializer="pytorch")
+    task = fn.supervised(
+        network,
+        "cross_entropy",
+        optimizer=lambda hp: fn.sgd(hp["learning_rate"], momentum=hp["momentum"]),
+        batch_size=5,
+        order="sequential",
+    )
+    hparams = {"learning_rate": 0.3, "momentum": 0.8, "seed": 2}
+    run = fn.train(task, hparams, data, num_steps=100, eval_every=1)
+    losses, params = oracle.train(
+        network.init(jax.random.key(2)),
+        data.train.inputs,
+        data.train.targets,
+        learning_rate=0.3,
+        momentum=0.8,
+        batch_size=5,
+        num_steps=100,
+    )
+    np.testing.assert_allclose(run.curves["batch_loss"], losses, atol=1e-9)
+    final = oracle.cross_entropy(oracle.forward(params, inputs)[1], classes)[0]
+    np.testing.assert_allclose(run.metrics["test_loss"], final, atol=1e-9)
+
+
+def toy():
+    """Counts its steps, so that what was seen when can be read off."""
+    return fn.Task(
+        init=lambda hp, data: jnp.zeros(()),
+        step=lambda hp, state, data, t: (state + 1, {"loss": jnp.asarray(t, float)}),
+        measure=lambda hp, state, data: {"updates": state},
+    )
+
+
+@pytest.mark.parametrize(
+    ("eval_every", "steps", "batch_losses"),
+    [(None, [10], [4.5]), (5, [5, 10], [2, 7]), (4, [4, 8, 10], [1.5, 5.5, 8.5]), (99, [10], [4.5])],
+)
+def test_curves_are_measured_every_k_steps_and_at_the_end(eval_every, steps, batch_losses):
+    run = fn.train(toy(), {}, None, num_steps=10, eval_every=eval_every)
+    assert run.curves["step"].tolist() == steps == run.curves["updates"].tolist()
+    assert run.curves["batch_loss"].tolist() == batch_losses
+    assert run.metrics == {"updates": 10}
+
+
+def test_the_first_divergence_is_noted():
+    task = toy()._replace(
+        step=lambda hp, state, data, t: (state, {"loss": jnp.where((t == 3) | (t > 6), jnp.nan, 0.0)})
+    )
+    run = fn.train(task, {}, None, num_steps=9, eval_every=2)
+    assert run.diverged and run.diverged_at == 3
+
+
+def test_validation_is_measured_where_there_is_one():
+    rng = np.random.default_rng(0)
+    inputs, classes = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
+    data = fn.from_arrays(inputs, classes, validation_fraction=0.25)
+    task = fn.supervised(fn.mlp(3, [], 2), "cross_entropy", optimizer=lambda hp: fn.sgd(0.1), batch_size=8)
+    measured = fn.train(task, {}, data, num_steps=2).metrics
+    expected = {
+        f"{split}_{name}" for split in ("train", "validation", "test") for name in ("loss", "accuracy")
+    }
+    assert set(measured) == expected
+
+
+def test_a_linear_autoencoder_finds_principal_components():
+    """Baldi & Hornik 1989: the best linear code of size k spans the first k principal components."""
+    data = fn.load_dataset("wine")
+    task = fn.autoencoder(
+        fn.mlp(13, [2], 13, "identity", initializer="glorot_normal"),
+        optimizer=lambda hp: fn.sgd(0.5, momentum=0.9),
+        batch_size=None,
+    )
+    run = fn.train(task, {}, data, num_steps=3000)
+    values = np.linalg.svd(data.train.inputs, compute_uv=False)
+    best = (values[2:] ** 2).sum() / data.train.inputs.size
+    np.testing.assert_allclose(run.metrics["train_loss"], best, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_steps": 0}, "num_steps must be a positive integer, got 0"),
+        ({"eval_every": 0}, "eval_every must be"),
+        (
+            {"hparams": {"rate": 0.1}},
+            r"reads the hyper-parameter 'learning_rate', which is missing \(given: rate\)",
+        ),
+    ],
+)
+def test_impossible_runs_are_refused(change, message):
+    _, task = one_weight()
+    arguments = {"hparams": {"learning_rate": 0.1}, "num_steps": 3} | change
+    with pytest.raises(fn.InputError, match=message):
+        fn.train(task, data=ONE_EXAMPLE, **arguments)
+
+
+def test_a_network_that_does_not_fit_the_targets_is_refused(digits):
+    task = fn.supervised(fn.mlp(64, [8], 3), "cross_entropy", optimizer=lambda hp: fn.sgd(0.1))
+    with pytest.raises(fn.InputError, match="the network has 3 outputs"):
+        fn.train(task, {}, digits, num_steps=1)
+    task = fn.supervised(fn.mlp(63, [8], 10), "cross_entropy", optimizer=lambda hp: fn.sgd(0.1))
+    with pytest.raises(fn.InputError, match=r"shape \(63,\), got \(64,\)"):
+        fn.train(task, {}, digits, num_steps=1)
+
+
+def test_mnist_to_97_and_a_half_percent(mnist):
+    """784-128-10 relu, SGD at batch 128, five epochs."""
+    task = fn.supervised(
+        fn.mlp(784, [128], 10), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"])
+    )
+    train = jax.jit(lambda rate, data: fn.train(task, {"learning_rate": rate}, data, num_steps=2340).metrics)
+    assert train(jnp.array(0.4), mnist)["test_accuracy"] >= 0.975
