@@ -1,8 +1,8 @@
 # Every target installs what it needs into .venv first, so each works alone in a fresh clone.
 PYTHON ?= python3
-NEWEST := $(shell for v in 3.13 3.12; do \
-	p=$$(command -v python$$v || ls -d $$HOME/.pyenv/versions/$$v.*/bin/python 2>/dev/null | tail -n 1); \
-	if [ -n "$$p" ] && $$p -c '' 2>/dev/null; then echo $$p; break; fi; done)
+NEWEST = $(firstword $(foreach version,3.13 3.12,$(shell \
+	for python in python$(version) $(HOME)/.pyenv/versions/$(version).*/bin/python; do \
+	$$python -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)))
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
