@@ -6,7 +6,7 @@ NEWEST = $(firstword $(foreach version,3.13 3.12,$(shell \
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install sweep test test-newest check format smoke clean
+.PHONY: install sweep test test-newest check format faults smoke clean
 
 install: .venv/core ## fnnet and what it runs on, at the versions of constraints.txt
 
@@ -41,6 +41,10 @@ check: .venv/dev ## formatting, lint, types and tests
 format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+faults: .venv/dev ## kills, full disks and damaged files, at length (a quarter of an hour)
+	$(BIN)/python tests/faults/store_faults.py --seeds 20
+	$(BIN)/python tests/faults/kill_sweep.py --kills 60
 
 smoke: .venv/core ## every experiment at its smallest size
 	for script in experiments/*.py; do $(BIN)/python $$script --smoke || exit 1; done

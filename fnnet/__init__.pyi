@@ -26,6 +26,7 @@ from .parameterizations import mup as mup
 from .recipes import mlp_recipe as mlp_recipe
 from .sweep.execute import sweep as sweep
 from .sweep.results import Results as Results
+from .sweep.results import open_results as open_results
 from .sweep.space import Space as Space
 from .sweep.space import grid as grid
 from .sweep.space import linspace as linspace

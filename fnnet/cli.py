@@ -26,8 +26,13 @@ def sweep(
     /,
     dataset: str = "digits",
     steps: int = 1000,
+    eval_every: int | None = None,
     metric: str | None = None,
     out: Path | None = None,
+    lanes: int | None = None,
+    state_every: float = 60.0,
+    save_params: bool = False,
+    accept_fingerprint: bool = False,
 ) -> None:
     """Train fully connected networks on every combination of the axes and tabulate the results.
 
@@ -41,13 +46,22 @@ def sweep(
     weight_decay, max_norm. Axes that are compiled once for each value: depth, width, activation,
     initializer, parameterization, use_bias, loss, batch_size, order, nesterov.
 
+    Every finished run is kept. The same command again goes on where it was stopped; with more values it
+    trains only what is new.
+
     Args:
         axes: what to sweep, as NAME=VALUES; the last axis changes fastest.
         dataset: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, mnist1d, or the path of
             an .npz, .csv or .parquet file.
         steps: updates in each run.
+        eval_every: measure after so many updates each, for curves; by default only after the last one.
         metric: what the summary shows; by default test_accuracy for classes and test_r2 for numbers.
-        out: folder for table.parquet, table.csv and heatmap.png; by default results/DATASET-AXES.
+        out: folder that keeps the sweep and gets table.parquet, table.csv and heatmap.png; by default
+            results/DATASET-AXES.
+        lanes: runs that train together on one device; by default chosen for each group.
+        state_every: seconds after which also unfinished runs are kept.
+        save_params: keep the trained parameters.
+        accept_fingerprint: go on with a sweep that was begun with other versions, device or data.
     """
     space = parse_space(axes)
     from fnnet.data import load_dataset
@@ -55,13 +69,14 @@ def sweep(
     from fnnet.report import tables
     from fnnet.sweep.execute import sweep as run_sweep
     from fnnet.sweep.plan import make_plan
+    from fnnet.sweep.store import Store, check_folder
     from fnnet.train import check_steps
 
-    check_steps(steps, None)
+    check_steps(steps, eval_every)
     data = load_dataset(dataset)
     metric = metric or ("test_accuracy" if data.is_classification else "test_r2")
     folder = out or Path("results", "-".join([_file_name(data.name), *space.axes]))
-    _check_out(folder)
+    check_folder(Store(folder))
     if "learning_rate" not in space.axes:
         raise InputError("a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8")
     recipe = mlp_recipe(data)
@@ -70,10 +85,28 @@ def sweep(
     if metric not in plan.metrics:
         raise unknown_name("metric", metric, plan.metrics)
     console.print(tables.groups(plan, steps))
-    results = run_sweep(recipe, space, data, num_steps=steps, show_progress=True)
+    try:
+        results = run_sweep(
+            recipe,
+            space,
+            data,
+            num_steps=steps,
+            eval_every=eval_every,
+            store=folder,
+            lanes=lanes,
+            state_every=state_every,
+            save_params=save_params,
+            accept_fingerprint=accept_fingerprint,
+            show_progress=True,
+        )
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            f"\nstopped; all that is finished is in {folder}, and the same command goes on from there\n"
+        )
+        sys.exit(130)
     console.print(tables.best_rates(results, metric))
     for path in _write(results, metric, folder):
-        console.print(f"wrote {path}", highlight=False)
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -165,19 +198,10 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
-def _check_out(folder: Path) -> None:
-    """Refuse a folder that holds something else than a sweep."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder} is a file; name a new folder or that of an earlier sweep")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "table.parquet").exists():
-        raise InputError(f"--out {folder} holds files but no sweep; name a new folder or an empty one")
-
-
 def _write(results: "Results", metric: str, folder: Path) -> list[Path]:
     """Write the table and its picture."""
     from fnnet.report import plots
 
-    folder.mkdir(parents=True, exist_ok=True)
     table = results.table()
     paths = [folder / "table.parquet", folder / "table.csv", folder / "heatmap.png"]
     table.write_parquet(paths[0])

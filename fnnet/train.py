@@ -53,51 +53,34 @@ def advance(
     return Progress(state, jnp.where(is_first, step, progress.diverged_at)), metrics
 
 
-def scan_training(
-    progress: Progress,
-    *,
-    batches: Callable[[Integer, int], Any],
+def scan_steps(
     step: Callable[[Progress, Integer, Any], tuple[Progress, Metrics]],
-    measure: Callable[[Progress], Metrics],
+    progress: Progress,
+    first_step: Integer,
+    batches: Any,
     num_steps: int,
-    eval_every: int | None,
-) -> tuple[Progress, dict[str, Array]]:
-    """Scan over all steps of one run, or of many at once when the functions are vmapped.
+) -> tuple[Progress, Array]:
+    """Scan over some steps of one run, or of many at once when `step` is vmapped.
 
     Args:
-        progress: where to begin.
-        batches: maps `(first_step, num_steps)` to the batches of these steps.
         step: maps `(progress, step, batch)` to the next progress and the step's metrics.
-        measure: what to record after every `eval_every` steps and after the last one.
-        num_steps: number of updates.
-        eval_every: steps between two measurements; None for one measurement, at the end.
+        progress: where to begin.
+        first_step: number of the first step.
+        batches: a pytree with a leading axis of steps.
+        num_steps: how many steps.
 
     Returns:
-        The last progress, and curves with a leading axis of evaluations.
+        The last progress, and the mean loss over the steps.
     """
-    every = min(eval_every or num_steps, num_steps)
-
-    def segment(progress: Progress, first_step: Array, length: int) -> tuple[Progress, dict[str, Array]]:
-        steps = first_step + jnp.arange(length, dtype=jnp.int32)
-        items = (steps, batches(first_step, length))
-        progress, metrics = jax.lax.scan(lambda progress, item: step(progress, *item), progress, items)
-        loss = jnp.mean(metrics["loss"], axis=0)
-        updates_made = jnp.full(loss.shape, first_step + length, jnp.int32)
-        return progress, {"step": updates_made, "batch_loss": loss, **measure(progress)}
-
-    whole, rest = divmod(num_steps, every)
-    first_steps = jnp.arange(whole, dtype=jnp.int32) * every
-    progress, curves = jax.lax.scan(lambda p, first: segment(p, first, every), progress, first_steps)
-    if rest:
-        progress, last = segment(progress, jnp.asarray(whole * every, jnp.int32), rest)
-        curves = jax.tree.map(lambda curve, point: jnp.concatenate([curve, point[None]]), curves, last)
-    return progress, curves
+    steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
+    progress, losses = jax.lax.scan(
+        lambda progress, item: _only_loss(step(progress, *item)), progress, (steps, batches)
+    )
+    return progress, jnp.mean(losses, axis=0)
 
 
-def finish(progress: Progress, curves: dict[str, Array]) -> Run:
-    """Gather what a run leaves behind; `curves` have their axis of evaluations last."""
-    metrics = {name: curve[..., -1] for name, curve in curves.items() if name not in ("step", "batch_loss")}
-    return Run(progress.state, metrics, curves, progress.diverged_at >= 0, progress.diverged_at)
+def _only_loss(outcome: tuple[Progress, Metrics]) -> tuple[Progress, Array]:
+    return outcome[0], outcome[1]["loss"]
 
 
 def train(
@@ -137,15 +120,27 @@ def train(
     check_steps(num_steps, eval_every)
     hparams, data = Hparams(hparams), jax.tree.map(jnp.asarray, data)
     data_seed = hparams.get("data_seed", 0)
-    progress, curves = scan_training(
-        begin(task, hparams, data),
-        batches=lambda first_step, length: task.batches(data_seed, data, first_step, length),
-        step=lambda progress, step, batch: advance(task, hparams, progress, data, step, batch),
-        measure=lambda progress: task.measure(hparams, progress.state, data),
-        num_steps=num_steps,
-        eval_every=eval_every,
+    every = min(eval_every or num_steps, num_steps)
+
+    def step(progress: Progress, step: Integer, batch: Any) -> tuple[Progress, Metrics]:
+        return advance(task, hparams, progress, data, step, batch)
+
+    def segment(progress: Progress, first_step: Array, length: int) -> tuple[Progress, dict[str, Array]]:
+        batches = task.batches(data_seed, data, first_step, length)
+        progress, loss = scan_steps(step, progress, first_step, batches, length)
+        measured = task.measure(hparams, progress.state, data)
+        return progress, {"step": first_step + length, "batch_loss": loss, **measured}
+
+    whole, rest = divmod(num_steps, every)
+    first_steps = jnp.arange(whole, dtype=jnp.int32) * every
+    progress, curves = jax.lax.scan(
+        lambda progress, first: segment(progress, first, every), begin(task, hparams, data), first_steps
     )
-    return finish(progress, curves)
+    if rest:
+        progress, last = segment(progress, jnp.asarray(whole * every, jnp.int32), rest)
+        curves = jax.tree.map(lambda curve, point: jnp.append(curve, point[None]), curves, last)
+    metrics = {name: curve[-1] for name, curve in curves.items() if name not in ("step", "batch_loss")}
+    return Run(progress.state, metrics, curves, progress.diverged_at >= 0, progress.diverged_at)
 
 
 def check_steps(num_steps: int, eval_every: int | None) -> None:

@@ -35,3 +35,11 @@ def mnist():
     if "FNNET_DATA" not in os.environ:
         pytest.skip("FNNET_DATA does not say where MNIST is")
     return fn.load_dataset("mnist")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory):
+    """Keep compiled programs and downloads of the tests to themselves."""
+    import os
+
+    os.environ["FNNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))

@@ -1,20 +1,32 @@
-"""Execution: where numbers and records meet. Every group is compiled once and runs all its runs as lanes."""
+"""Execution: where numbers and records meet.
 
-import time
-from collections.abc import Callable, Iterator
+The runs of each group are cut into chunks, and a chunk trains as lanes of one program. A finished chunk is
+committed to the store, if there is one, and is never done again.
+"""
+
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+import polars as pl
 from jax.sharding import NamedSharding, PartitionSpec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fnnet.sweep.plan import Group, Plan, Recipe, make_plan
-from fnnet.sweep.program import compile_training, make_mesh, use_all_cores
-from fnnet.sweep.results import Results
+from fnnet.errors import InputError
+from fnnet.sweep import store as stores
+from fnnet.sweep.chunk import Chunk, Settings, Trainer, narrow
+from fnnet.sweep.interrupt import deferred_interrupt
+from fnnet.sweep.plan import Plan, Recipe, make_plan
+from fnnet.sweep.program import keep_compiled_programs, make_mesh, make_program, use_all_cores
+from fnnet.sweep.results import Results, collect
 from fnnet.sweep.space import Space
-from fnnet.train import Run, check_steps
+from fnnet.sweep.store import Store
+from fnnet.train import check_steps
 
 
 def sweep(
@@ -24,9 +36,14 @@ def sweep(
     *,
     num_steps: int,
     eval_every: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+    lanes: int | None = None,
+    state_every: float = 60.0,
+    save_params: bool = False,
+    accept_fingerprint: bool = False,
     show_progress: bool = False,
 ) -> Results:
-    """Train every run of a space.
+    """Train every run of a space that the store does not hold already.
 
     Args:
         recipe: a function whose arguments are the static axes and which returns a `Task`.
@@ -34,13 +51,21 @@ def sweep(
         data: what the task takes, usually a `Dataset`.
         num_steps: updates in each run.
         eval_every: measure after so many updates each; None for only after the last one.
+        store: a folder that keeps every finished chunk. Run again, a sweep that was stopped goes on, and one
+            whose space has grown trains only what is new. None keeps nothing.
+        lanes: runs that train together on one device; None to choose for each group.
+        state_every: seconds after which a chunk under way is saved too.
+        save_params: keep the trained parameters, for `Results.member`.
+        accept_fingerprint: go on with a store that was made with other versions, device or data; the new
+            rows carry another `fingerprint`.
         show_progress: whether to draw a progress bar.
 
     Returns:
         The results, a row for each run in the order of the space.
 
     Raises:
-        InputError: before any work, for whatever is wrong with the arguments.
+        InputError: before any work, for whatever is wrong with the arguments or does not fit the store.
+        KeyboardInterrupt: after Ctrl-C, once what is finished is safe.
 
     Example:
         >>> from fnnet import grid, load_dataset, logspace, mlp_recipe
@@ -51,69 +76,136 @@ def sweep(
         12
     """
     check_steps(num_steps, eval_every)
+    if lanes is not None and lanes < 1:
+        raise InputError(f"lanes must be a positive integer, got {lanes}")
+    settings = Settings(num_steps, eval_every, lanes, state_every, save_params)
     use_all_cores()
+    keep_compiled_programs()
     plan = make_plan(recipe, space, data)
+    if store is None:
+        return _execute(plan, settings, data, None, {}, "", show_progress)
+    folder = Store(Path(store))
+    with stores.writing(folder):
+        fingerprint = _agree(folder, plan, settings, data, accept_fingerprint)
+        done = stores.read_chunks(folder, mend=True)
+        return _execute(plan, settings, data, folder, done, fingerprint, show_progress)
+
+
+def fingerprint_of(data: Any) -> dict[str, str]:
+    """Describe what the bits of a result depend on besides its plan: versions, device, flags and data."""
+    from importlib.metadata import version
+
+    device = jax.local_devices()[0]
+    return {
+        "versions": " ".join(f"{name} {version(name)}" for name in ("fnnet", "jax", "jaxlib")),
+        "device": f"{device.platform} {device.device_kind} {platform.machine()}",
+        "flags": f"{os.environ.get('XLA_FLAGS', '')} x64={jax.dtypes.canonicalize_dtype(float) == np.float64}",
+        "data": str(getattr(data, "hash", "")),
+    }
+
+
+def _agree(folder: Store, plan: Plan, settings: Settings, data: Any, accept: bool) -> str:
+    """Compare a sweep with what its store was made for, and write the plan; returns the fingerprint's name."""
+    fingerprint = fingerprint_of(data)
+    wanted: dict[str, Any] = {"num_steps": settings.num_steps, "eval_every": settings.eval_every}
+    try:
+        stored = stores.read_plan(folder)
+    except InputError:  # damaged: this sweep says again what it is, and the chunks speak for themselves
+        stores.set_aside(folder, folder.plan_path)
+        stored = None
+    if stored is not None:
+        for name, value in wanted.items():
+            if stored["settings"][name] != value:
+                raise InputError(
+                    f"{folder.folder} was made with {name}={stored['settings'][name]}, got {value}; "
+                    "name another folder for another sweep"
+                )
+        changed = [name for name, value in fingerprint.items() if stored["fingerprint"].get(name) != value]
+        if changed and not accept:
+            details = "; ".join(f"{n}: {stored['fingerprint'].get(n)} -> {fingerprint[n]}" for n in changed)
+            raise InputError(
+                f"{folder.folder} was made under another fingerprint ({details}), so its bits may differ; "
+                "accept_fingerprint=True goes on and marks the new rows"
+            )
+    stores.write_plan(folder, {"settings": wanted, "fingerprint": fingerprint, "space": plan.space.to_json()})
+    return stores.chunk_id_of(sorted(f"{name}={value}" for name, value in fingerprint.items()))[:8]
+
+
+def _execute(
+    plan: Plan,
+    settings: Settings,
+    data: Any,
+    folder: Store | None,
+    done: dict[str, pl.DataFrame],
+    fingerprint: str,
+    show_progress: bool,
+) -> Results:
     mesh = make_mesh()
     data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
-    finished = []
-    with Progress(*_COLUMNS, console=Console(stderr=True), disable=not show_progress) as progress:
-        bar = progress.add_task("", total=len(space))
+    run_ids = plan.space.ids()
+    finished = set().union(*(rows["id"].to_list() for rows in done.values()))
+    is_missing = np.array([run_id not in finished for run_id in run_ids.tolist()], bool)
+    parts = list(done.values())
+    with (
+        Progress(*_COLUMNS, console=Console(stderr=True), disable=not show_progress) as progress,
+        deferred_interrupt() as interrupted,
+    ):
+        bar = progress.add_task("", total=len(run_ids), completed=int(np.sum(~is_missing)))
         for group in plan.groups:
+            missing = group.runs[is_missing[group.runs]]
+            if not len(missing):
+                continue
             progress.update(
                 bar, description=" ".join(f"{name}={value}" for name, value in group.static.items())
             )
-            program = compile_training(group.task, mesh, num_steps, eval_every)
-            for runs in _chunks(plan, group, LANES_PER_DEVICE * mesh.size):
-                finished.append(_train_chunk(program, plan, runs, LANES_PER_DEVICE * mesh.size, data))
-                progress.advance(bar, len(runs))
-    return _collect(space, finished)
+            trainer = Trainer(make_program(group.task, mesh), plan, settings, data, mesh, folder, interrupted)
+            lanes = settings.lanes or default_lanes(trainer.bytes_per_run(missing), len(missing) // mesh.size)
+            for chunk in _chunks(plan, missing, run_ids, lanes * mesh.size):
+                rows = trainer.train(chunk, lanes * mesh.size)
+                if folder is not None:
+                    rows = rows.with_columns(
+                        chunk=pl.lit(chunk.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint)
+                    )
+                    stores.commit_chunk(folder, chunk.id, rows)
+                    stores.drop_state(folder, chunk.id)
+                parts.append(rows)
+                progress.advance(bar, len(chunk.runs))
+                interrupted.check()
+    return collect(plan.space, parts, folder)
 
 
-LANES_PER_DEVICE = 16
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
-def _chunks(plan: Plan, group: Group, lanes: int) -> Iterator[np.ndarray]:
-    """Cut a group's runs into chunks of at most `lanes` with one data_seed each."""
-    data_seeds = plan.hparams(group.runs).get("data_seed", np.zeros(len(group.runs)))
+def default_lanes(bytes_per_run: int, num_runs: int) -> int:
+    """Choose how many runs train together on one device, from the size of one run's state.
+
+    A chunk's parameters and gradients should stay in the core's share of the cache: 64 networks of
+    784-16-16-10, 8 of 784-128-10. Fewer than 8 lanes are other bits than 8, 16 or 32, so 8 is the least.
+
+    Args:
+        bytes_per_run: parameters and optimizer state of one run.
+        num_runs: runs that there are for one device; more lanes would be padding.
+
+    Returns:
+        A power of two from 8 to 64.
+
+    Example:
+        >>> default_lanes(53_000, 1000), default_lanes(407_000, 1000), default_lanes(53_000, 12)
+        (64, 8, 16)
+    """
+    lanes = 8
+    while lanes < min(64, num_runs) and 2 * lanes * bytes_per_run <= 4_000_000:
+        lanes *= 2
+    return lanes
+
+
+def _chunks(plan: Plan, runs: np.ndarray, run_ids: np.ndarray, lanes: int) -> Iterator[Chunk]:
+    """Cut runs into chunks of at most `lanes` with one data_seed each."""
+    # All lanes see the same batches, so data_seed is a number outside the lanes.
+    data_seeds = plan.hparams(runs).get("data_seed", np.zeros(len(runs), np.int32))
     for data_seed in np.unique(data_seeds):
-        runs = group.runs[data_seeds == data_seed]
-        yield from np.split(runs, range(lanes, len(runs), lanes))
-
-
-def _train_chunk(
-    program: Callable[..., Run], plan: Plan, runs: np.ndarray, lanes: int, data: Any
-) -> tuple[np.ndarray, Run, float]:
-    """Train one chunk; returns its runs' places, the finished runs stacked, and seconds a run."""
-    started = time.perf_counter()
-    # A short chunk is padded with copies of its first run: another size would be another program.
-    padded = np.concatenate([runs, np.repeat(runs[:1], lanes - len(runs))])
-    hparams = {name: _narrow(column) for name, column in plan.hparams(padded).items()}
-    data_seed = hparams.pop("data_seed", np.zeros(1, np.int32))[0]
-    run = jax.device_get(program(hparams, data_seed, data))
-    run = jax.tree.map(lambda leaf: leaf[: len(runs)], run)
-    return runs, run, (time.perf_counter() - started) / len(runs)
-
-
-def _narrow(column: np.ndarray) -> np.ndarray:
-    """Give numbers the dtype that JAX computes with: float32 and int32, or 64 bits where these are on."""
-    return column.astype(jax.dtypes.canonicalize_dtype(column.dtype))
-
-
-def _collect(space: Space, finished: list[tuple[np.ndarray, Run, float]]) -> Results:
-    """Put the runs of all chunks back into the order of the space; what a run did not measure is NaN."""
-    columns: dict[str, np.ndarray] = {}
-    curves: dict[str, np.ndarray] = {}
-    for runs, run, seconds in finished:
-        metrics: dict[str, Any] = {
-            **run.metrics,
-            "diverged": run.diverged,
-            "diverged_at": run.diverged_at,
-            "seconds": np.full(len(runs), seconds),
-        }
-        for table, values in ((columns, metrics), (curves, run.curves)):
-            for name, value in values.items():
-                missing = np.nan if np.issubdtype(value.dtype, np.floating) else 0
-                empty = np.full((len(space), *value.shape[1:]), missing, value.dtype)
-                table.setdefault(name, empty)[runs] = value
-    return Results(space, columns, curves)
+        equal = runs[data_seeds == data_seed]
+        for part in np.split(equal, range(lanes, len(equal), lanes)):
+            ids = run_ids[part].tolist()
+            yield Chunk(stores.chunk_id_of(ids), part, ids, narrow(data_seed))

@@ -9,18 +9,21 @@ than cut across threads.
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array
 
+from fnnet.data.download import cache_folder
 from fnnet.hparams import Hparams
 from fnnet.task import Task
-from fnnet.train import Progress, Run, advance, begin, finish, scan_training
+from fnnet.train import Progress, advance, begin, scan_steps
+from fnnet.types import Metrics
 
 AXIS = "runs"
+Lanes = dict[str, Any]  # hyper-parameters by name, an array [lanes] each
 
 
 def use_all_cores() -> None:
@@ -33,52 +36,88 @@ def use_all_cores() -> None:
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
+def keep_compiled_programs() -> None:
+    """Keep every compiled program on disk, so that the same sweep compiles nothing the next time.
+
+    A cache that the user has set up stays as it is.
+    """
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
 def make_mesh() -> Mesh:
     """Put all devices of this host on one axis, "runs"."""
     return Mesh(np.asarray(jax.local_devices()), (AXIS,))
 
 
-def compile_training(
-    task: Task, mesh: Mesh, num_steps: int, eval_every: int | None
-) -> Callable[[dict[str, Any], Any, Any], Run]:
-    """Make the function that trains one chunk of runs.
+class Program(NamedTuple):
+    """The compiled life of a chunk: `begin`, then `steps` and `measure` as often as wanted.
+
+    All arrays of runs have a leading axis of lanes, which must be a multiple of the number of devices.
+
+    begin: maps `(hparams, data)` to the first `Progress`.
+    steps: maps `(hparams, progress, data_seed, data, first_step)` and the static `num_steps` to the next
+        progress, whose memory is that of the given one, and each lane's mean loss.
+    measure: maps `(hparams, progress, data)` to the task's metrics.
+    """
+
+    begin: Callable
+    steps: Callable
+    measure: Callable
+
+
+def make_program(task: Task, mesh: Mesh) -> Program:
+    """Make the three functions that train a chunk of a group's runs; they compile when first called.
 
     Args:
         task: what a run does.
-        mesh: the devices; the number of lanes must be a multiple of their number.
-        num_steps: updates in each run.
-        eval_every: measure after so many updates each.
+        mesh: the devices, on one axis "runs".
 
     Returns:
-        A jitted function of hyper-parameters (an array `[lanes]` each), `data_seed` and data, to a `Run`
-        whose arrays have a leading axis of lanes.
+        The program.
     """
-
-    def train_lanes(hparams: dict[str, Any], data_seed: Any, data: Any) -> Run:
-        def in_lanes(function: Callable[[Hparams, Progress], Any], progress: Progress) -> Any:
-            return jax.vmap(lambda hparams, lane: function(Hparams(hparams), lane))(hparams, progress)
-
-        progress, curves = scan_training(
-            # One lane after the other: an initialisation draws and sorts, which gains nothing from lanes.
-            jax.lax.map(lambda hparams: begin(task, Hparams(hparams), data), hparams),
-            batches=lambda first_step, length: task.batches(data_seed, data, first_step, length),
-            step=lambda progress, step, batch: in_lanes(
-                lambda hparams, lane: advance(task, hparams, lane, data, step, batch), progress
-            ),
-            measure=lambda progress: in_lanes(
-                lambda hparams, lane: task.measure(hparams, lane.state, data), progress
-            ),
-            num_steps=num_steps,
-            eval_every=eval_every,
-        )
-        return finish(progress, jax.tree.map(lambda curve: jnp.moveaxis(curve, 0, -1), curves))
-
-    split, same = PartitionSpec(AXIS), PartitionSpec()
-    mapped = jax.shard_map(
-        train_lanes, mesh=mesh, in_specs=(split, same, same), out_specs=split, check_vma=False
-    )
+    lanes, shared = PartitionSpec(AXIS), PartitionSpec()
     is_split_cpu = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
-    return jax.jit(mapped, compiler_options=_SINGLE_THREADED if is_split_cpu else None)
+    options = _SINGLE_THREADED if is_split_cpu else None
+
+    def on_each_device(function: Callable, *in_specs: PartitionSpec) -> Callable:
+        return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=lanes, check_vma=False)
+
+    def begin_lanes(hparams: Lanes, data: Any) -> Progress:
+        # One lane after the other: an initialisation draws and sorts, which gains nothing from lanes.
+        return jax.lax.map(lambda hparams: begin(task, Hparams(hparams), data), hparams)
+
+    def measure_lanes(hparams: Lanes, progress: Progress, data: Any) -> Metrics:
+        return jax.vmap(lambda hparams, lane: task.measure(Hparams(hparams), lane.state, data))(
+            hparams, progress
+        )
+
+    def steps(
+        hparams: Lanes, progress: Progress, data_seed: Any, data: Any, first_step: Any, *, num_steps: int
+    ) -> tuple[Progress, Array]:
+        def step_lanes(
+            hparams: Lanes, progress: Progress, data_seed: Any, data: Any, first_step: Any
+        ) -> tuple[Progress, Array]:
+            def step(progress: Progress, step: Any, batch: Any) -> tuple[Progress, Metrics]:
+                return jax.vmap(
+                    lambda hparams, lane: advance(task, Hparams(hparams), lane, data, step, batch)
+                )(hparams, progress)
+
+            batches = task.batches(data_seed, data, first_step, num_steps)
+            return scan_steps(step, progress, first_step, batches, num_steps)
+
+        mapped = on_each_device(step_lanes, lanes, lanes, shared, shared, shared)
+        return mapped(hparams, progress, data_seed, data, first_step)
+
+    return Program(
+        begin=jax.jit(on_each_device(begin_lanes, lanes, shared), compiler_options=options),
+        steps=jax.jit(
+            steps, static_argnames="num_steps", donate_argnames="progress", compiler_options=options
+        ),
+        measure=jax.jit(on_each_device(measure_lanes, lanes, lanes, shared), compiler_options=options),
+    )
 
 
 _SINGLE_THREADED = {"xla_cpu_multi_thread_eigen": False}

@@ -1,7 +1,9 @@
 """Results: the table of a sweep, means over seeds with intervals, and the best configuration."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -10,9 +12,14 @@ from scipy import stats
 from fnnet.errors import InputError, unknown_name
 from fnnet.metrics import HIGHER_IS_BETTER, LOWER_IS_BETTER
 from fnnet.sweep.space import Config, Space
+from fnnet.sweep.store import Store, load_params, read_chunks, read_plan
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+RECORDS = ("diverged", "diverged_at", "seconds", "id", "chunk", "lane", "fingerprint")
+"""Columns that tell of the run and not of the network; they come last, and no axis may have their names."""
 
 
 class MeanCI(NamedTuple):
@@ -57,21 +64,46 @@ class Results:
     """What a sweep gave, a row for each run in the order of its space.
 
     space: the runs' hyper-parameters.
-    columns: by name, an array `[runs]`: the metrics, "diverged", "diverged_at" (a step, or -1) and "seconds"
-        (a run's share of the time of the program it ran in, compilation included).
-    curves: by name, an array `[runs, evaluations]`.
+    columns: by name, an array `[runs]`: the metrics, "diverged", "diverged_at" (a step, or -1), "seconds" (a
+        run's share of the time of its chunk, compilation included), and where a store keeps the run.
+    curves: by name, an array `[runs, evaluations]`: "step" counts the updates made, "batch_loss" is the mean
+        loss of the steps since the evaluation before, and the rest is what the task measured.
+    store: where the runs are kept, if anywhere.
     """
 
     space: Space
     columns: dict[str, np.ndarray]
     curves: dict[str, np.ndarray]
+    store: Store | None = None
 
     def table(self) -> "pl.DataFrame":
         """Give the table: a row a run, a column an axis, then the metrics."""
         import polars as pl
 
         axes = {name: self.space.column(name) for name in self.space.axes}
-        return pl.DataFrame(axes | self.columns)
+        last = [name for name in RECORDS if name in self.columns]
+        metrics = {name: column for name, column in self.columns.items() if name not in last}
+        return pl.DataFrame(axes | metrics | {name: self.columns[name] for name in last})
+
+    def member(self, run: int) -> Any:
+        """Load the trained parameters of one run, of a sweep with `save_params=True`.
+
+        Args:
+            run: its place in the space, which is its row in the table.
+
+        Returns:
+            The parameters as nested lists and dicts, as `mlp(...).init` gives them.
+
+        Raises:
+            InputError: when the parameters were not kept or are damaged.
+        """
+        chunk = str(self.columns["chunk"][run]) if "chunk" in self.columns else ""
+        arrays = load_params(self.store, chunk) if self.store is not None and chunk else None
+        if arrays is None:
+            raise InputError(
+                f"no parameters are kept of run {run}: sweep with store=... and save_params=True"
+            )
+        return unpack({name: leaf[self.columns["lane"][run]] for name, leaf in arrays.items()})
 
     def over(self, *axes: str) -> "Grouped":
         """Group the runs that differ in nothing but `axes`, to average over them.
@@ -183,6 +215,85 @@ class Grouped:
         if name not in self._results.columns:
             raise unknown_name("metric", name, self._results.columns)
         return self._results.columns[name]
+
+
+def open_results(folder: str | os.PathLike[str]) -> Results:
+    """Read a store: the runs that are committed, in the order of the space.
+
+    Args:
+        folder: of a sweep, finished or not, also while it is written.
+
+    Returns:
+        The results.
+
+    Raises:
+        InputError: when there is no store or its plan is damaged.
+    """
+    store = Store(Path(folder))
+    plan = read_plan(store)
+    if plan is None:
+        raise InputError(f"{folder} holds no sweep: it has no plan.json")
+    return collect(Space.from_json(plan["space"]), list(read_chunks(store).values()), store)
+
+
+def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None = None) -> Results:
+    """Put the rows of all chunks into the order of the space; runs that are in none are left out.
+
+    Args:
+        space: the runs.
+        parts: rows with the columns "id", axes, metrics and curves.
+        store: where the rows are kept.
+
+    Returns:
+        The results. What a run did not measure is NaN.
+    """
+    import polars as pl
+
+    if not parts:
+        return Results(space.take(np.zeros(0, np.int64)), {}, {}, store)
+    rows = pl.concat(parts, how="diagonal_relaxed")
+    order = pl.DataFrame({"id": space.ids(), "place": np.arange(len(space))})
+    rows = order.join(rows.unique("id", keep="first"), on="id", how="inner").sort("place")
+    columns, curves = {}, {}
+    for name in rows.columns:
+        if name.endswith("_curve"):
+            curves[name.removesuffix("_curve")] = _rectangle(rows[name])
+        elif name not in space.axes and name != "place":
+            columns[name] = rows[name].to_numpy()
+    done = rows["place"].to_numpy()
+    return Results(space if len(done) == len(space) else space.take(done), columns, curves, store)
+
+
+def unpack(arrays: Mapping[str, Any]) -> Any:
+    """Rebuild nested lists and dicts from leaves named by their paths.
+
+    Example:
+        >>> unpack({"0/w": 1, "0/b": 2, "1/w": 3})
+        [{'w': 1, 'b': 2}, {'w': 3}]
+    """
+    if list(arrays) == [""]:
+        return arrays[""]
+    branches: dict[str, dict[str, Any]] = {}
+    for name, leaf in arrays.items():
+        first, _, rest = name.partition("/")
+        branches.setdefault(first, {})[rest] = leaf
+    children = {name: unpack(branch) for name, branch in branches.items()}
+    if all(name.isdecimal() for name in children):
+        return [children[name] for name in sorted(children, key=int)]
+    return children
+
+
+def _rectangle(column: "pl.Series") -> np.ndarray:
+    """Turn a column of lists into an array, filled with NaN where a run has fewer evaluations."""
+    lists = column.to_list()
+    width = max((len(points) for points in lists if points is not None), default=0)
+    whole = all(points is not None and len(points) == width for points in lists)
+    if whole:
+        return np.asarray(column.explode().to_numpy()).reshape(len(lists), width)
+    table = np.full((len(lists), width), np.nan)
+    for row, points in enumerate(lists):
+        table[row, : len(points or ())] = points or ()
+    return table
 
 
 def rank(values: np.ndarray, metric: str) -> np.ndarray:
