@@ -24,6 +24,12 @@ from .optimizers import apply_updates as apply_updates
 from .optimizers import sgd as sgd
 from .parameterizations import mup as mup
 from .recipes import mlp_recipe as mlp_recipe
+from .sweep.designs import Choice as Choice
+from .sweep.designs import IntUniform as IntUniform
+from .sweep.designs import LogUniform as LogUniform
+from .sweep.designs import Uniform as Uniform
+from .sweep.designs import random as random
+from .sweep.designs import sobol as sobol
 from .sweep.execute import sweep as sweep
 from .sweep.results import Results as Results
 from .sweep.results import open_results as open_results
@@ -31,6 +37,9 @@ from .sweep.space import Space as Space
 from .sweep.space import grid as grid
 from .sweep.space import linspace as linspace
 from .sweep.space import logspace as logspace
+from .sweep.space import product as product
+from .sweep.space import union as union
+from .sweep.space import zip_axes as zip_axes
 from .task import Task as Task
 from .task import TrainState as TrainState
 from .task import autoencoder as autoencoder

@@ -26,6 +26,7 @@ ORDER = [
     "train",
     "recipes",
     "sweep.space",
+    "sweep.designs",
     "sweep.plan",
     "sweep.program",
     "sweep.store",

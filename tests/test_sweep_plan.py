@@ -52,3 +52,16 @@ def test_mistakes_are_found_before_any_work(data, axes, message):
 def test_a_recipe_s_missing_argument_is_named(data):
     with pytest.raises(fn.InputError, match="argument 'depth' has no default"):
         make_plan(lambda depth: None, fn.grid(seed=[0]), data)
+
+
+def test_an_axis_may_exist_only_where_another_has_a_value(data):
+    """Plain runs and runs with momentum, in one sweep: two programs, and no momentum where there is none."""
+    space = fn.grid(width=4, learning_rate=[0.1, 0.2]) | fn.grid(
+        width=4, nesterov=True, momentum=[0.5, 0.9], learning_rate=0.1
+    )
+    plan = make_plan(fn.mlp_recipe(data), space, data)
+    assert [group.static for group in plan.groups] == [{"width": 4}, {"width": 4, "nesterov": True}]
+    plain, heavy = (plan.hparams(group.runs) for group in plan.groups)
+    assert set(plain) == {"learning_rate"} and heavy["momentum"].tolist() == [0.5, 0.9]
+    results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=5)
+    assert len(np.unique(results.columns["test_loss"])) == 4

@@ -6,6 +6,7 @@ so that every distribution works in every design.
 
 import hashlib
 import math
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,11 +157,12 @@ def _check_distribution(name: str, distribution: Any) -> None:
         return
     low, high = distribution
     if isinstance(distribution, IntUniform):
-        # Beyond 2**53 the numbers in [0, 1) are too few to reach every integer.
-        if not (_is_integer(low) and _is_integer(high) and -(2**53) <= low < high <= 2**53):
-            raise InputError(f"axis {name!r} needs integers low < high within 2**53, got {distribution}")
+        if not (_is_integer(low) and _is_integer(high) and -(2**63) <= low < high < 2**63):
+            raise InputError(f"axis {name!r} needs integers low < high of 64 bits, got {distribution}")
+        if high - low >= 2**53:  # more integers than there are numbers in [0, 1) to reach them
+            raise InputError(f"axis {name!r} needs fewer than 2**53 integers, got {distribution}")
         return
-    if not (_is_finite(low) and _is_finite(high) and low < high and math.isfinite(high - low)):
+    if not (_is_finite(low) and _is_finite(high) and low < high and _is_finite(high - low)):
         raise InputError(f"axis {name!r} needs finite numbers low < high, got {distribution}")
     if isinstance(distribution, LogUniform) and low <= 0:
         raise InputError(f"axis {name!r} needs positive bounds, got {distribution}")
@@ -171,4 +173,4 @@ def _is_integer(number: Any) -> bool:
 
 
 def _is_finite(number: Any) -> bool:
-    return _is_integer(number) or (isinstance(number, float) and math.isfinite(number))
+    return (isinstance(number, float) or _is_integer(number)) and abs(number) <= sys.float_info.max

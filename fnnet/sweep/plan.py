@@ -51,8 +51,9 @@ class Plan(NamedTuple):
     metrics: tuple[str, ...]
 
     def hparams(self, runs: Int[np.ndarray, " lanes"]) -> dict[str, np.ndarray]:
-        """Give the traced hyper-parameters of some runs, an array `[lanes]` for each axis."""
-        return {name: self.space.column(name)[runs] for name in self.traced_axes}
+        """Give the traced hyper-parameters of some runs of one group, an array `[lanes]` for each axis they have."""
+        codes = {name: self.space.codes[name][runs] for name in self.traced_axes}
+        return {name: np.asarray(self.space.axes[name])[c] for name, c in codes.items() if c[0] >= 0}
 
 
 def make_plan(recipe: Recipe, space: Space, data: Any) -> Plan:
@@ -79,22 +80,28 @@ def make_plan(recipe: Recipe, space: Space, data: Any) -> Plan:
             raise InputError(f"the recipe's argument {name!r} has no default and is no axis of the space")
     for rate in space.axes.get("learning_rate", ()):
         check_learning_rate(rate)
-    groups = [Group(static, recipe(**static), runs) for static, runs in _equal_rows(space, static_axes)]
+    groups = [
+        Group(static, recipe(**static), runs) for static, runs in _groups(space, static_axes, traced_axes)
+    ]
     metrics: dict[str, None] = {}
     for group in groups:
         metrics |= dict.fromkeys(_check_group(group, space, traced_axes, set(arguments), data))
     return Plan(space, static_axes, traced_axes, groups, tuple(metrics))
 
 
-def _equal_rows(space: Space, names: tuple[str, ...]) -> list[tuple[Config, np.ndarray]]:
-    """List the distinct combinations of some axes and the runs that have each."""
-    codes = np.stack([space.codes[name] for name in names] or [np.zeros(len(space), np.int32)])
-    _, first, inverse = np.unique(codes, axis=1, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    return [
-        ({name: space[first[place]][name] for name in names}, np.flatnonzero(inverse.ravel() == place))
-        for place in order
-    ]
+def _groups(
+    space: Space, static_axes: tuple[str, ...], traced_axes: tuple[str, ...]
+) -> list[tuple[Config, np.ndarray]]:
+    """List the distinct static values, and the runs that have each; runs that lack a traced axis stand apart."""
+    keys = [space.codes[name] for name in static_axes]
+    keys += [space.present(name).astype(np.int32) for name in traced_axes]
+    _, first, inverse = np.unique(np.stack(keys), axis=1, return_index=True, return_inverse=True)
+    groups = []
+    for place in np.argsort(first):
+        config = space[first[place]]
+        static = {name: config[name] for name in static_axes if name in config}
+        groups.append((static, np.flatnonzero(inverse.ravel() == place)))
+    return groups
 
 
 def _check_group(
@@ -105,7 +112,7 @@ def _check_group(
     Returns the names of what the task measures.
     """
     config = space[group.runs[0]]
-    numbers = {name: config[name] for name in traced_axes if isinstance(config[name], int | float)}
+    numbers = {name: config[name] for name in traced_axes if isinstance(config.get(name), int | float)}
     names_read: set[str] = set()
 
     def one_step(numbers: dict[str, Any], data: Any) -> Any:
@@ -121,7 +128,7 @@ def _check_group(
         measured = jax.eval_shape(one_step, numbers, data)
     except MissingHparam as error:
         missing = error
-    for name in traced_axes:
+    for name in (name for name in traced_axes if name in config):
         # A misspelt axis is why a hyper-parameter is missing, so it is named first.
         if name not in names_read:
             raise unknown_name("axis", name, (arguments | names_read) - set(space.axes)) from missing

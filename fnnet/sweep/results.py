@@ -171,7 +171,9 @@ class Grouped:
         self._results = results
         self._group_of_run = rank_of[inverse.ravel()]
         self.axes = axes
-        self.configs: list[Config] = [{name: space[run][name] for name in axes} for run in np.sort(first)]
+        self.configs: list[Config] = [
+            {name: value for name, value in space[run].items() if name in axes} for run in np.sort(first)
+        ]
 
     def values(self, metric: str, group: SupportsIndex) -> np.ndarray:
         """Give the metric of the runs of one group, an array `[runs]`."""

@@ -142,11 +142,9 @@ class Space:
         process or the machine.
 
         Example:
-            >>> space = grid(depth=[1, 2], seed=0)
-            >>> space.ids()[1] == grid(seed=0, depth=2).ids()[0]
-            np.True_
+            >>> grid(depth=[1, 2], seed=0).ids()[1] == grid(seed=0, depth=2).ids()[0]
+            True
         """
-        # A space of no runs has no hexadecimal digits to cut into names.
         digits = np.stack(_hashes(self), axis=1).astype(">u8").tobytes().hex().encode()
         return np.frombuffer(digits, "S32").astype("U32")
 
@@ -195,7 +193,7 @@ class Space:
                 raise InputError(f"the stored space has the axis {name!r} twice")
             axes[name] = axis_values(name, values) if values else ()
             codes[name] = _stored_codes(name, text, len(values))
-        _check_equal_lengths({name: len(column) for name, column in codes.items()})
+        _check_equal_lengths("stored axes", {name: len(column) for name, column in codes.items()})
         return cls(axes, codes)
 
 
@@ -227,7 +225,7 @@ def grid(**axes: Any) -> Space:
 def zip_axes(**axes: Any) -> Space:
     """Make the space of axes that move together: run `i` has the `i`-th value of each.
 
-    Values may come again; a configuration that does appears once.
+    A value may come again; a configuration that comes again appears once.
 
     Args:
         **axes: by name, the values of each axis, all as many.
@@ -245,7 +243,7 @@ def zip_axes(**axes: Any) -> Space:
     if not axes:
         raise InputError("zip_axes needs at least one axis, such as learning_rate=[0.1, 0.3]")
     listed = {name: _listed(name, given) for name, given in axes.items()}
-    _check_equal_lengths({name: len(values) for name, values in listed.items()})
+    _check_equal_lengths("axes that move together", {name: len(values) for name, values in listed.items()})
     encoded = {name: _encode(values) for name, values in listed.items()}
     return _each_once(
         Space(
@@ -259,7 +257,7 @@ def union(*spaces: Space) -> Space:
     """Make the space of the runs of all spaces, in order; a configuration that comes again appears once.
 
     A run has the axes of its own space only. That is how an axis exists where another has some value and
-    nowhere else:
+    nowhere else.
 
     Raises:
         InputError: when there is no space.
@@ -400,9 +398,9 @@ def _text(value: Value) -> str:
     """Write a value as JSON, equal values alike: numbers that are whole as integers, others by `repr`."""
     if isinstance(value, tuple):
         return f"[{','.join(map(_text, value))}]"
-    if isinstance(value, float) and not isinstance(value, bool):
+    if isinstance(value, float):
         return str(int(value)) if value.is_integer() else float.__repr__(value)
-    return json.dumps(value)
+    return json.dumps(value) if isinstance(value, str | bool) else str(value)
 
 
 def _encode(values: Iterable[Value]) -> tuple[tuple[Value, ...], np.ndarray]:
@@ -427,7 +425,8 @@ def _hashes(space: Space) -> tuple[np.ndarray, np.ndarray]:
     """
     high, low = np.zeros((2, len(space)), np.uint64)
     for name, values in space.axes.items():
-        digests = [hashlib.sha256(_text((name, value)).encode()).digest()[:16] for value in values]
+        texts = (f"[{_text(name)},{_text(value)}]" for value in values)
+        digests = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
         # A missing axis has the code -1, finds the last pair and adds nothing.
         pairs = np.frombuffer(b"".join([*digests, bytes(16)]), ">u8").astype(np.uint64).reshape(-1, 2)
         high += pairs[space.codes[name], 0]
@@ -477,10 +476,10 @@ def _stored_codes(name: str, text: str, num_values: int) -> np.ndarray:
     return codes.astype(np.int32)
 
 
-def _check_equal_lengths(lengths: dict[str, int]) -> None:
+def _check_equal_lengths(what: str, lengths: dict[str, int]) -> None:
     if len(set(lengths.values())) > 1:
         raise InputError(
-            "axes that move together need equally many values, got "
+            f"{what} need equally many values, got "
             + ", ".join(f"{length} for {name!r}" for name, length in lengths.items())
         )
 
