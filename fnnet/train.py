@@ -72,15 +72,19 @@ def scan_steps(
     Returns:
         The last progress, and the mean loss over the steps.
     """
+
+    def body(carry: tuple[Progress, Array], item: tuple) -> tuple[tuple[Progress, Array], None]:
+        progress, total = carry
+        progress, metrics = step(progress, *item)
+        return (progress, total + metrics["loss"]), None
+
+    # Summed step by step: the order of a reduction over [steps, lanes] would depend on the number of lanes.
     steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
-    progress, losses = jax.lax.scan(
-        lambda progress, item: _only_loss(step(progress, *item)), progress, (steps, batches)
-    )
-    return progress, jnp.mean(losses, axis=0)
-
-
-def _only_loss(outcome: tuple[Progress, Metrics]) -> tuple[Progress, Array]:
-    return outcome[0], outcome[1]["loss"]
+    first = jax.tree.map(lambda leaf: leaf[0], (steps, batches))
+    loss = jax.eval_shape(lambda: step(progress, *first)[1]["loss"])
+    total = jnp.zeros(loss.shape, loss.dtype)
+    (progress, total), _ = jax.lax.scan(body, (progress, total), (steps, batches))
+    return progress, total / num_steps
 
 
 def train(

@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -42,17 +46,68 @@ def test_the_table_has_a_row_a_run(swept):
     assert {"test_accuracy", "diverged", "diverged_at", "seconds"} <= set(table.columns)
 
 
-def test_a_diverging_run_changes_no_bit_of_its_neighbours(data):
-    recipe = fn.mlp_recipe(data)
+def poisoned(rate, seed):
+    """Make a network whose initial weights are NaN for one seed, and let the other seeds be healthy."""
+    network = fn.mlp(4, [6], 3, "tanh")
 
-    def losses(rates):
-        results = fn.sweep(recipe, fn.grid(loss=["mse"], learning_rate=rates), data, num_steps=50)
-        return results.columns["test_loss"], results.columns["diverged"]
+    def of(hp):
+        bad = jnp.where(hp["seed"] == seed, jnp.nan, 1.0)
+        return network._replace(
+            init=lambda key: jax.tree.map(lambda leaf: leaf * bad.astype(leaf.dtype), network.init(key))
+        )
 
-    healthy, none = losses([0.01, 0.02, 0.03, 0.04])
-    poisoned, diverged = losses([0.01, 1e30, 0.03, 1e20])
-    assert not none.any() and diverged.tolist() == [False, True, False, True]
-    np.testing.assert_array_equal(healthy[[0, 2]], poisoned[[0, 2]])
+    return lambda: fn.supervised(
+        of,
+        "mse",
+        optimizer=lambda hp: fn.sgd(jnp.where(hp["seed"] == rate, 1e30, hp["learning_rate"]), momentum=0.5),
+        batch_size=16,
+    )
+
+
+@pytest.fixture(scope="module")
+def healthy(data):
+    return fn.sweep(poisoned(-1, -1), LANES, data, num_steps=30, eval_every=10, lanes=6)
+
+
+LANES = fn.grid(learning_rate=[0.05], seed=range(12))
+
+
+@pytest.mark.parametrize("poison", ["rate", "initialisation"])
+@pytest.mark.parametrize("position", range(12))
+def test_a_diverging_run_changes_no_bit_of_its_neighbours(data, healthy, position, poison):
+    recipe = poisoned(position, -1) if poison == "rate" else poisoned(-1, position)
+    hit = fn.sweep(recipe, LANES, data, num_steps=30, eval_every=10, lanes=6)
+    others = np.arange(12) != position
+    assert hit.columns["diverged"].tolist() == (~others).tolist()
+    assert hit.columns["diverged_at"][position] == (0 if poison == "initialisation" else 1)
+    for name in ("test_loss", "test_accuracy", "batch_loss", "train_loss"):
+        np.testing.assert_array_equal(hit.curves[name][others], healthy.curves[name][others])
+
+
+def test_the_bits_do_not_depend_on_lanes_devices_or_process(data, tmp_path):
+    """8, 16 and 32 lanes a device; 1 and 2 devices; and another process."""
+    code = """
+import sys, jax, numpy as np
+import fnnet as fn
+devices, lanes, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+jax.config.update("jax_num_cpu_devices", devices)
+data = fn.load_dataset("digits")
+space = fn.grid(depth=[1, 2], width=[24], learning_rate=fn.logspace(1e-3, 1, 16), seed=range(4))
+results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=60, eval_every=20, lanes=lanes)
+assert len(jax.devices()) == devices
+np.savez(path, **results.curves)
+"""
+    curves = []
+    for devices, lanes in ((2, 8), (2, 16), (2, 32), (1, 8), (1, 32), (2, 8)):
+        path = tmp_path / f"{len(curves)}.npz"
+        subprocess.run([sys.executable, "-c", code, str(devices), str(lanes), str(path)], check=True)
+        curves.append(dict(np.load(path)))
+    for other in curves[1:]:
+        for name, curve in curves[0].items():
+            if name == "batch_loss":  # its reduction may add in another order; the weights do not feel it
+                np.testing.assert_allclose(other[name], curve, rtol=3e-7)
+            else:
+                np.testing.assert_array_equal(other[name], curve)
 
 
 def test_two_weights_can_be_swept():

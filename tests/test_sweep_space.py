@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 import fnnet as fn
@@ -146,8 +146,9 @@ def test_true_and_one_are_two_values():
 def test_runs_count_from_either_end():
     space = fn.grid(depth=[1, 2, 3])
     assert space[-1] == {"depth": 3}
-    with pytest.raises(IndexError):
-        space[3]
+    for nothing in (space, space.take([]), Space({}, {})):
+        with pytest.raises(IndexError):
+            nothing[len(nothing)]
 
 
 def test_tuples_of_one_length_are_values():
@@ -234,9 +235,7 @@ def test_ids_are_of_configurations_alone(configs, random):
     assert ids.dtype == "U32" and ids.tolist() == [oracle_id(config) for config in space]
     shuffled = [dict(random.sample(list(config.items()), len(config))) for config in space]
     random.shuffle(shuffled)
-    assert dict(zip(map(oracle_id, shuffled), exact(shuffled), strict=True)).keys() == set(ids.tolist())
-    assert set(space_of(shuffled).ids()) == set(ids.tolist())
-    assert len(set(ids.tolist())) == len(space)
+    assert sorted(space_of(shuffled).ids()) == sorted(set(ids.tolist())) == sorted(ids.tolist())
 
 
 def test_an_id_is_the_same_for_ever():
@@ -403,12 +402,10 @@ def test_random_axes_do_not_move_one_another():
 
 @DESIGNS
 def test_few_configurations_appear_once(design):
-    space = design(50, seed=0, flag=Choice([True, False]), depth=IntUniform(1, 2))
+    axes = {"flag": Choice([True, False]), "depth": IntUniform(1, 2)}
+    space, smaller = design(50, seed=0, **axes), design(3, seed=0, **axes)
     assert len(space) == len(set(space.ids().tolist())) == 4
-    assert (
-        list(design(3, seed=0, flag=Choice([True, False]), depth=IntUniform(1, 2)))
-        == list(space)[: len(design(3, seed=0, flag=Choice([True, False]), depth=IntUniform(1, 2)))]
-    )
+    assert list(smaller) == list(space)[: len(smaller)]
 
 
 @DESIGNS

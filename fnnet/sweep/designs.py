@@ -152,8 +152,7 @@ def _check_distribution(name: str, distribution: Any) -> None:
             f"axis {name!r} needs Uniform, LogUniform, IntUniform or Choice, got {distribution!r}; "
             "values that are not drawn come from a product with a grid"
         )
-    if isinstance(distribution, Choice):
-        axis_values(name, distribution.values)
+    if isinstance(distribution, Choice):  # checked where its values are taken
         return
     low, high = distribution
     if isinstance(distribution, IntUniform):

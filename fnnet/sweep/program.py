@@ -27,11 +27,13 @@ Lanes = dict[str, Any]  # hyper-parameters by name, an array [lanes] each
 
 
 def use_all_cores() -> None:
-    """Split the CPU into one device a core, unless JAX has started its devices already.
+    """Split the CPU into one device a core, unless JAX has started its devices or a number of them was set.
 
     What a user computes besides goes on using all cores: a program is made single-threaded by its own
     compiler options. A GPU or TPU is not affected.
     """
+    if jax.config.values["jax_num_cpu_devices"] != -1:
+        return
     with contextlib.suppress(RuntimeError):  # devices that have started stay as they are
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
@@ -90,8 +92,10 @@ def make_program(task: Task, mesh: Mesh) -> Program:
         return jax.lax.map(lambda hparams: begin(task, Hparams(hparams), data), hparams)
 
     def measure_lanes(hparams: Lanes, progress: Progress, data: Any) -> Metrics:
-        return jax.vmap(lambda hparams, lane: task.measure(Hparams(hparams), lane.state, data))(
-            hparams, progress
+        # One lane after the other here too: reductions over lanes would add in an order that depends on their
+        # number, and a split of data is a large product by itself.
+        return jax.lax.map(
+            lambda lane: task.measure(Hparams(lane[0]), lane[1].state, data), (hparams, progress)
         )
 
     def steps(

@@ -108,7 +108,7 @@ class Space:
         All axes stay; of their values, those that a kept run has.
 
         Args:
-            rows: places of runs, integers `[rows]`.
+            rows: places of runs, integers `[rows]`; a place that comes twice is taken twice.
 
         Returns:
             The space of these runs.

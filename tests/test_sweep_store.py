@@ -1,0 +1,251 @@
+"""A sweep and its folder: resuming, growing, refusing, and keeping parameters."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+
+import fnnet as fn
+from fnnet.sweep import chunk as chunks
+from fnnet.sweep import store as stores
+from fnnet.sweep.store import Store
+
+
+@pytest.fixture(scope="module")
+def data():
+    return fn.load_dataset("iris")
+
+
+def sweep(data, folder, rates=4, seeds=2, **options):
+    space = fn.grid(depth=[0, 1], learning_rate=fn.linspace(0.1, 0.1 * rates, rates), seed=range(seeds))
+    return fn.sweep(
+        fn.mlp_recipe(data), space, data, **{"num_steps": 20, "store": folder, "lanes": 4, **options}
+    )
+
+
+def without_times(results):
+    return results.table().drop("seconds")
+
+
+@pytest.fixture
+def steps_trained(monkeypatch):
+    """Count the runs that are trained, by what training a chunk returns."""
+    trained = []
+    train = chunks.Trainer.train
+
+    def counting(self, chunk, lanes):
+        trained.extend(chunk.run_ids)
+        return train(self, chunk, lanes)
+
+    monkeypatch.setattr(chunks.Trainer, "train", counting)
+    return trained
+
+
+def test_a_finished_sweep_trains_nothing_again(data, tmp_path, steps_trained):
+    first = sweep(data, tmp_path)
+    assert len(steps_trained) == 16
+    again = sweep(data, tmp_path)
+    assert len(steps_trained) == 16 and again.table().equals(first.table())
+    assert fn.open_results(tmp_path).table().equals(first.table())
+
+
+def test_a_finished_sweep_grows_by_what_is_new(data, tmp_path, steps_trained):
+    old = without_times(sweep(data, tmp_path, rates=3, seeds=2))
+    files = {path: path.read_bytes() for path in (tmp_path / "chunks").iterdir()}
+    grown = sweep(data, tmp_path, rates=5, seeds=4)
+    assert len(steps_trained) == 2 * 5 * 4 and len(set(steps_trained)) == len(steps_trained)
+    assert all(path.read_bytes() == content for path, content in files.items())
+    assert without_times(grown).join(old.select("id"), on="id", how="semi").equals(old)
+
+
+def test_only_a_damaged_chunk_is_trained_again(data, tmp_path, steps_trained):
+    whole = without_times(sweep(data, tmp_path))
+    hit = sorted((tmp_path / "chunks").iterdir())[0]
+    lost = pl.read_parquet(hit)["id"].to_list()
+    content = bytearray(hit.read_bytes())
+    content[len(content) // 2] ^= 4
+    hit.write_bytes(content)
+    steps_trained.clear()
+    assert without_times(sweep(data, tmp_path)).equals(whole)
+    assert sorted(steps_trained) == sorted(lost)
+    assert [path.name for path in (tmp_path / "damaged").iterdir()] == [f"{hit.name}.0"]
+
+
+def test_a_damaged_plan_is_written_anew(data, tmp_path, steps_trained):
+    whole = sweep(data, tmp_path).table()
+    plan = tmp_path / "plan.json"
+    plan.write_text(plan.read_text().replace('"num_steps": 20', '"num_steps": 21'))
+    with pytest.raises(fn.InputError, match="is damaged"):
+        fn.open_results(tmp_path)
+    steps_trained.clear()
+    assert sweep(data, tmp_path).table().equals(whole) and steps_trained == []
+
+
+def test_another_sweep_is_refused(data, tmp_path):
+    sweep(data, tmp_path)
+    with pytest.raises(fn.InputError, match="was made with num_steps=20, got 30"):
+        sweep(data, tmp_path, num_steps=30)
+    with pytest.raises(fn.InputError, match="was made with eval_every=None, got 5"):
+        sweep(data, tmp_path, eval_every=5)
+
+
+def test_another_fingerprint_is_refused_and_then_marked(data, tmp_path):
+    sweep(data, tmp_path, rates=2)
+    other = fn.load_dataset("iris", split_seed=1)
+    with pytest.raises(fn.InputError, match=r"another fingerprint \(data: "):
+        sweep(other, tmp_path, rates=3)
+    grown = sweep(other, tmp_path, rates=3, accept_fingerprint=True).table()
+    counts = grown["fingerprint"].value_counts()["count"].sort().to_list()
+    assert counts == [4, 8]
+
+
+def test_a_second_writer_is_refused(data, tmp_path):
+    with stores.writing(Store(tmp_path)), pytest.raises(fn.InputError, match="another process is writing"):
+        sweep(data, tmp_path)
+
+
+def test_a_foreign_folder_is_refused(data, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(fn.InputError, match="holds files but no sweep"):
+        sweep(data, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_mistake_writes_nothing(data, tmp_path):
+    with pytest.raises(fn.InputError, match="learning_rate"):
+        fn.sweep(fn.mlp_recipe(data), fn.grid(seed=[0]), data, num_steps=5, store=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch):
+    """Stopped in its last segment, a chunk goes on from the border before, to the same bits."""
+    options = {"eval_every": 5, "state_every": 0.0, "rates": 2, "seeds": 1}
+    whole = sweep(data, tmp_path / "whole", **options)
+    add_point, calls = chunks.Curves.add_point, []
+
+    def stopping(self, step, measured):
+        calls.append(step)
+        if len(calls) == 4:
+            raise RuntimeError("stopped")
+        add_point(self, step, measured)
+
+    monkeypatch.setattr(chunks.Curves, "add_point", stopping)
+    with pytest.raises(RuntimeError, match="stopped"):
+        sweep(data, tmp_path / "cut", **options)
+    assert len(list((tmp_path / "cut" / "states").iterdir())) == 1
+    resumed = sweep(data, tmp_path / "cut", **options)
+    assert calls == [5, 10, 15, 20, 20, 5, 10, 15, 20], "only the last segment is done again"
+    assert without_times(resumed).equals(without_times(whole))
+    for name, curve in whole.curves.items():
+        np.testing.assert_array_equal(resumed.curves[name], curve)
+    assert list((tmp_path / "cut" / "states").iterdir()) == []
+
+
+def test_a_damaged_state_starts_its_chunk_over(tmp_path):
+    store = Store(tmp_path)
+    with stores.writing(store):
+        stores.save_state(store, "0" * 16, {"step": np.array(3)})
+        assert stores.load_state(store, "0" * 16)["step"] == 3
+        path = store.state_path("0" * 16)
+        path.write_bytes(path.read_bytes()[:-1])
+        assert stores.load_state(store, "0" * 16) is None
+
+
+def test_names_never_become_paths(tmp_path):
+    for name in ("../../etc/passwd", "", "0" * 15, "0" * 15 + "/"):
+        with pytest.raises(fn.InputError, match="16 hexadecimal digits"):
+            Store(tmp_path).chunk_path(name)
+
+
+def test_a_member_is_the_network_that_was_trained(data, tmp_path):
+    results = sweep(data, tmp_path, save_params=True)
+    recipe = fn.mlp_recipe(data)
+    for run in (0, 7, 15):
+        config = results.space[run]
+        hparams = {"learning_rate": config["learning_rate"], "seed": config["seed"]}
+        alone = fn.train(recipe(depth=config["depth"]), hparams, data, num_steps=20)
+        jax.tree.map(
+            lambda kept, trained: np.testing.assert_allclose(kept, trained, atol=1e-5),
+            results.member(run),
+            alone.state.params,
+        )
+    with pytest.raises(fn.InputError, match="no parameters are kept of run 0"):
+        sweep(data, None).member(0)
+
+
+def test_an_unfinished_sweep_can_be_read(data, tmp_path):
+    whole = sweep(data, tmp_path)
+    sorted((tmp_path / "chunks").iterdir())[0].unlink()
+    part = fn.open_results(tmp_path)
+    assert len(part.space) == 8 and part.table().height == 8
+    assert (
+        without_times(whole).join(part.table().select("id"), on="id", how="semi").equals(without_times(part))
+    )
+    with pytest.raises(fn.InputError, match=r"has no plan\.json"):
+        fn.open_results(tmp_path / "absent")
+
+
+def test_ctrl_c_finishes_the_commit(data, tmp_path):
+    """The first Ctrl-C is kept until the chunk's segment is over and its state is safe."""
+    timer = threading.Timer(0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    add_point = chunks.Curves.add_point
+
+    def pressing(self, step, measured):
+        add_point(self, step, measured)
+        timer.start()
+        timer.join()
+
+    chunks.Curves.add_point = pressing
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sweep(data, tmp_path, eval_every=10)
+    finally:
+        chunks.Curves.add_point = add_point
+    assert len(list((tmp_path / "states").iterdir())) == 1
+    assert sweep(data, tmp_path, eval_every=10).table().height == 16
+
+
+COUNT_COMPILATIONS = """
+import jax, json, sys
+import fnnet as fn
+counts = {"hit": 0, "miss": 0}
+def listen(event, **metadata):
+    if event == "/jax/compilation_cache/cache_misses" : counts["miss"] += 1
+    if event == "/jax/compilation_cache/cache_hits": counts["hit"] += 1
+jax.monitoring.register_event_listener(listen)
+data = fn.load_dataset("iris")
+space = fn.grid(depth=[1, 2, 3, 4], width=[3, 5], learning_rate=fn.logspace(0.01, 1, 16), seed=range(4))
+make, made = fn.mlp_recipe(data), []
+results = fn.sweep(make, space, data, num_steps=20)
+assert results.table().height == 512
+print(json.dumps(counts))
+"""
+
+
+def test_a_program_is_compiled_once_a_group_and_never_again(tmp_path):
+    """Three programs a group (begin, steps, measure), none of them in a second process."""
+
+    def counted():
+        environment = os.environ | {"FNNET_CACHE": str(tmp_path)}
+        run = subprocess.run(
+            [sys.executable, "-c", COUNT_COMPILATIONS],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return json.loads(run.stdout)
+
+    first = counted()
+    steps = [path for path in Path(tmp_path).rglob("jit_steps-*") if path.name.endswith("-cache")]
+    assert len(steps) == 8
+    second = counted()
+    assert second["miss"] == 0 and second["hit"] == first["miss"] + first["hit"]
