@@ -228,8 +228,9 @@ def check_damage(root: Path, cases: int) -> int:
         if kind.startswith("flip"):
             position = rng.randrange(len(content))
             target.write_bytes(_flipped(content, position, rng.randrange(8)))
-            if kind == "flip sums":  # a newline may be the one of the line before or after
-                lines = content[: position + 1].split(b"\n")[-1] + content[position + 1 :].split(b"\n")[0]
+            if kind == "flip sums":  # a newline belongs to the lines on both its sides
+                before, after = content[:position].split(b"\n")[-1], content[position + 1 :].split(b"\n")[0]
+                lines = before + content[position : position + 1] + after
                 hit = {name for name in names if name.encode() in lines}
             hit = set() if kind == "flip plan" else hit
         elif kind.startswith("truncate"):
