@@ -40,6 +40,7 @@ from .sweep.space import logspace as logspace
 from .sweep.space import product as product
 from .sweep.space import union as union
 from .sweep.space import zip_axes as zip_axes
+from .sweep.verify import verify as verify
 from .task import Task as Task
 from .task import TrainState as TrainState
 from .task import autoencoder as autoencoder

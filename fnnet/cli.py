@@ -109,6 +109,24 @@ def sweep(
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
+@app.command
+def verify(store: tyro.conf.Positional[Path], /, dataset: str = "digits", runs: int = 4) -> None:
+    """Train some runs of a finished sweep again, alone, and show the largest differences.
+
+    Args:
+        store: the folder of the sweep.
+        dataset: the data it was made with, as for sweep.
+        runs: how many runs to draw.
+    """
+    from fnnet.data import load_dataset
+    from fnnet.recipes import mlp_recipe
+    from fnnet.sweep.verify import verify as verify_store
+
+    data = load_dataset(dataset)
+    for name, difference in verify_store(mlp_recipe(data), data, store, num_runs=runs).items():
+        print(f"{name}: at most {difference:.3g} apart")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with 2 and one line on stderr when the input cannot be used."""
     try:

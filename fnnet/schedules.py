@@ -6,9 +6,10 @@ They go wherever `sgd` takes a learning rate, and into optax. Every number may b
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int, Num
 
-Number = int | float | Float[Array, ""]
+Number = int | float | Num[Array, ""]
+Length = int | Int[Array, ""]
 Schedule = Callable[[Int[Array, ""]], Number]
 
 
@@ -22,7 +23,7 @@ def constant(learning_rate: Number) -> Schedule:
     return lambda step: learning_rate
 
 
-def cosine(learning_rate: Number, num_steps: int, final_factor: Number = 0.0) -> Schedule:
+def cosine(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0) -> Schedule:
     """Fall along half a cosine from `learning_rate` to `final_factor` times it (Loshchilov & Hutter 2017).
 
     Args:
@@ -45,7 +46,7 @@ def cosine(learning_rate: Number, num_steps: int, final_factor: Number = 0.0) ->
     return schedule
 
 
-def linear_warmup(then: Schedule | Number, num_steps: int) -> Schedule:
+def linear_warmup(then: Schedule | Number, num_steps: Length) -> Schedule:
     """Rise linearly from 0 for `num_steps` steps, then follow `then` from its own step 0.
 
     Args:
@@ -63,13 +64,13 @@ def linear_warmup(then: Schedule | Number, num_steps: int) -> Schedule:
     follow = then if callable(then) else constant(then)
 
     def schedule(step: Array) -> Number:
-        share = jnp.minimum(step, num_steps) / max(num_steps, 1)
+        share = jnp.minimum(step, num_steps) / jnp.maximum(num_steps, 1)
         return jnp.where(step < num_steps, share, 1.0) * follow(jnp.maximum(step - num_steps, 0))
 
     return schedule
 
 
-def step_decay(learning_rate: Number, factor: Number, every: int) -> Schedule:
+def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule:
     """Multiply the rate by `factor` after every `every` steps.
 
     Args:

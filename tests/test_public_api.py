@@ -34,6 +34,7 @@ ORDER = [
     "sweep.interrupt",
     "sweep.chunk",
     "sweep.execute",
+    "sweep.verify",
     "report",
     "cli",
 ]

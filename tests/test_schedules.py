@@ -35,3 +35,13 @@ def test_schedules_take_traced_numbers():
     ):
         first, second = jax.jit(jax.vmap(lambda rate, make=make: make(rate)(jnp.array(2))))(rates)
         np.testing.assert_allclose(second, 2 * first, rtol=1e-6)
+
+
+def test_lengths_may_be_traced_too():
+    for make in (
+        lambda length: schedules.cosine(1.0, length, 0.0),
+        lambda length: schedules.step_decay(1.0, 0.5, length),
+        lambda length: schedules.linear_warmup(1.0, length),
+    ):
+        traced = jax.jit(lambda length, make=make: make(length)(jnp.array(3)))(jnp.array(6))
+        np.testing.assert_allclose(traced, make(6)(jnp.array(3)), rtol=1e-6)

@@ -1,0 +1,63 @@
+"""Verification: what a store holds, against training the same runs alone."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from fnnet.errors import InputError
+from fnnet.sweep.plan import Recipe, make_plan
+from fnnet.sweep.results import open_results
+from fnnet.sweep.store import Store, read_plan
+from fnnet.train import train
+
+
+def verify(
+    recipe: Recipe, data: Any, store: str | os.PathLike[str], *, num_runs: int = 4, seed: int = 0
+) -> dict[str, float]:
+    """Train some runs of a store again, one at a time, and compare.
+
+    A run among lanes and the same run alone add in different orders, so they are equal up to rounding, which
+    training amplifies at rates near the edge of stability.
+
+    Args:
+        recipe: the one the sweep was made with.
+        data: the data it was made with.
+        store: the folder.
+        num_runs: how many runs to draw; all, if there are fewer.
+        seed: of the draw.
+
+    Returns:
+        For each metric the largest absolute difference between what is stored and what came out now. Two
+        values that are not finite count as equal.
+
+    Raises:
+        InputError: when the folder holds no sweep or no finished run, or was made from other data.
+    """
+    results = open_results(store)
+    stored = read_plan(Store(Path(store)))
+    if stored is None or not len(results.space):
+        raise InputError(f"{store} holds no finished run yet")
+    if stored["fingerprint"]["data"] != str(getattr(data, "hash", "")):
+        raise InputError(f"{store} was made from other data than those given")
+    plan = make_plan(recipe, results.space, data)
+    drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]
+    differences: dict[str, float] = {}
+    for group in plan.groups:
+        alone = jax.jit(
+            lambda hparams, data, task=group.task: train(task, hparams, data, **stored["settings"]).metrics
+        )
+        for run in np.intersect1d(group.runs, drawn):
+            hparams = {name: column[0] for name, column in plan.hparams(np.array([run])).items()}
+            for name, value in alone(hparams, data).items():
+                difference = _distance(float(value), float(results.columns[name][run]))
+                differences[name] = max(difference, differences.get(name, 0.0))
+    return differences
+
+
+def _distance(one: float, other: float) -> float:
+    if not np.isfinite(one) and not np.isfinite(other):
+        return 0.0
+    return abs(one - other)
