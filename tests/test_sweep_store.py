@@ -99,6 +99,8 @@ def test_another_sweep_is_refused(data, tmp_path):
 
 def test_another_fingerprint_is_refused_and_then_marked(data, tmp_path):
     sweep(data, tmp_path, rates=2)
+    with pytest.raises(fn.InputError, match=r"another fingerprint \(lanes: 4 -> 8\)"):
+        sweep(data, tmp_path, rates=2, lanes=8)
     other = fn.load_dataset("iris", split_seed=1)
     with pytest.raises(fn.InputError, match=r"another fingerprint \(data: "):
         sweep(other, tmp_path, rates=3)

@@ -106,7 +106,7 @@ def fingerprint_of(data: Any) -> dict[str, str]:
 
 def _agree(folder: Store, plan: Plan, settings: Settings, data: Any, accept: bool) -> str:
     """Compare a sweep with what its store was made for, and write the plan; returns the fingerprint's name."""
-    fingerprint = fingerprint_of(data)
+    fingerprint = fingerprint_of(data) | {"lanes": str(settings.lanes or "chosen")}
     wanted: dict[str, Any] = {"num_steps": settings.num_steps, "eval_every": settings.eval_every}
     try:
         stored = stores.read_plan(folder)
@@ -159,7 +159,9 @@ def _execute(
                 bar, description=" ".join(f"{name}={value}" for name, value in group.static.items())
             )
             trainer = Trainer(make_program(group.task, mesh), plan, settings, data, mesh, folder, interrupted)
-            lanes = settings.lanes or default_lanes(trainer.bytes_per_run(missing), len(missing) // mesh.size)
+            # From the whole group and not from what is missing, so that a resumed sweep has the same lanes.
+            num_runs = len(group.runs) // mesh.size
+            lanes = settings.lanes or default_lanes(trainer.bytes_per_run(group.runs), num_runs)
             for chunk in _chunks(plan, missing, run_ids, lanes * mesh.size):
                 rows = trainer.train(chunk, lanes * mesh.size)
                 if folder is not None:
