@@ -11,7 +11,6 @@ import tyro
 from rich.console import Console
 
 import fnnet as fn
-from fnnet.report import plots, tables
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,11 @@ def main(config: Config) -> None:
     )
     results = fn.sweep(recipe, space, data, num_steps=config.num_steps, show_progress=True)
 
-    Console().print(tables.best_rates(results, "test_accuracy"))
+    Console().print(fn.tables.best_rates(results, "test_accuracy"))
     if not config.smoke:
         path = Path(__file__).parent / "results" / f"learning_rate_depth-{data.name}.png"
         path.parent.mkdir(exist_ok=True)
-        plots.heatmap(results, "test_accuracy").savefig(path, dpi=150)
+        fn.plots.heatmap(results, "test_accuracy").savefig(path, dpi=150)
         print(f"wrote {path}")
 
 

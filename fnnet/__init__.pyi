@@ -24,6 +24,8 @@ from .optimizers import apply_updates as apply_updates
 from .optimizers import sgd as sgd
 from .parameterizations import mup as mup
 from .recipes import mlp_recipe as mlp_recipe
+from .report import plots as plots
+from .report import tables as tables
 from .sweep.designs import Choice as Choice
 from .sweep.designs import IntUniform as IntUniform
 from .sweep.designs import LogUniform as LogUniform

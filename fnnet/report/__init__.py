@@ -1,1 +1,4 @@
 """Reports: tables for the terminal and pictures for people."""
+
+from fnnet.report import plots as plots
+from fnnet.report import tables as tables

@@ -67,7 +67,8 @@ class Results:
     columns: by name, an array `[runs]`: the metrics, "diverged", "diverged_at" (a step, or -1), "seconds" (a
         run's share of the time of its chunk, compilation included), and where a store keeps the run.
     curves: by name, an array `[runs, evaluations]`: "step" counts the updates made, "batch_loss" is the mean
-        loss of the steps since the evaluation before, and the rest is what the task measured.
+        loss of the steps since the evaluation before (its last digit may depend on the number of lanes), and
+        the rest is what the task measured.
     store: where the runs are kept, if anywhere.
     """
 
