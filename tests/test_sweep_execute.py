@@ -131,6 +131,17 @@ def test_two_weights_can_be_swept():
     np.testing.assert_allclose(results.columns["product"], 1, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["seconds", "product"])
+def test_an_axis_cannot_be_called_like_a_column(name):
+    task = fn.Task(
+        init=lambda hp, data: hp[name],
+        step=lambda hp, state, data, t: (state, {"loss": state}),
+        measure=lambda hp, state, data: {"product": state},
+    )
+    with pytest.raises(fn.InputError, match=f"axis '{name}' has the name of a column"):
+        fn.sweep(lambda: task, fn.grid(**{name: [1.0, 2.0]}), None, num_steps=1)
+
+
 def test_impossible_sweeps_are_refused(data):
     with pytest.raises(fn.InputError, match="num_steps must be"):
         fn.sweep(fn.mlp_recipe(data), fn.grid(learning_rate=[0.1]), data, num_steps=0)

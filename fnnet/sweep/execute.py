@@ -23,7 +23,7 @@ from fnnet.sweep.chunk import Chunk, Settings, Trainer, narrow
 from fnnet.sweep.interrupt import deferred_interrupt
 from fnnet.sweep.plan import Plan, Recipe, make_plan
 from fnnet.sweep.program import keep_compiled_programs, make_mesh, make_program, use_all_cores
-from fnnet.sweep.results import Results, collect
+from fnnet.sweep.results import RECORDS, Results, collect
 from fnnet.sweep.space import Space
 from fnnet.sweep.store import Store
 from fnnet.train import check_steps
@@ -82,6 +82,9 @@ def sweep(
     use_all_cores()
     keep_compiled_programs()
     plan = make_plan(recipe, space, data)
+    for name in space.axes:
+        if name in (*RECORDS, *plan.metrics):
+            raise InputError(f"axis {name!r} has the name of a column of the results; call it another name")
     if store is None:
         return _execute(plan, settings, data, None, {}, "", show_progress)
     folder = Store(Path(store))
