@@ -37,11 +37,11 @@ from .sweep.results import Results as Results
 from .sweep.results import open_results as open_results
 from .sweep.space import Space as Space
 from .sweep.space import grid as grid
-from .sweep.space import linspace as linspace
-from .sweep.space import logspace as logspace
 from .sweep.space import product as product
 from .sweep.space import union as union
 from .sweep.space import zip_axes as zip_axes
+from .sweep.values import linspace as linspace
+from .sweep.values import logspace as logspace
 from .sweep.verify import verify as verify
 from .task import Task as Task
 from .task import TrainState as TrainState

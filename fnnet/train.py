@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from fnnet.batches import Integer
 from fnnet.errors import InputError
@@ -15,10 +15,17 @@ from fnnet.types import Metrics
 
 
 class Progress(NamedTuple):
-    """A run between two steps: the task's state, and the first step whose loss was not finite, or -1."""
+    """A run between two steps.
+
+    state: the task's.
+    diverged_at: the first step whose loss was not finite, or -1.
+    total_loss: the sum of the losses since the last evaluation. It is added up step by step, so that its
+        bits do not depend on where a run was interrupted.
+    """
 
     state: Any
     diverged_at: Int[Array, ""]
+    total_loss: Float[Array, ""]
 
 
 class Run(NamedTuple):
@@ -41,50 +48,46 @@ class Run(NamedTuple):
 
 def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
     """Make a run's first state."""
-    return Progress(task.init(hparams, data), jnp.full((), -1, jnp.int32))
+    return Progress(task.init(hparams, data), jnp.full((), -1, jnp.int32), jnp.zeros(()))
 
 
 def advance(
     task: Task, hparams: Hparams, progress: Progress, data: Any, step: Integer, batch: Any
-) -> tuple[Progress, Metrics]:
+) -> Progress:
     """Make one update and note whether it diverged."""
     state, metrics = task.step(hparams, progress.state, data, batch)
     is_first = (progress.diverged_at < 0) & ~jnp.isfinite(metrics["loss"])
-    return Progress(state, jnp.where(is_first, step, progress.diverged_at)), metrics
+    diverged_at = jnp.where(is_first, step, progress.diverged_at)
+    total_loss = progress.total_loss + metrics["loss"].astype(progress.total_loss.dtype)
+    return Progress(state, diverged_at, total_loss)
 
 
-def scan_steps(
-    step: Callable[[Progress, Integer, Any], tuple[Progress, Metrics]],
+def repeat_steps(
+    step: Callable[[Progress, Integer, Any], Progress],
     progress: Progress,
     first_step: Integer,
     batches: Any,
-    num_steps: int,
-) -> tuple[Progress, Array]:
-    """Scan over some steps of one run, or of many at once when `step` is vmapped.
+    num_steps: Integer,
+) -> Progress:
+    """Make some steps of one run, or of many at once when `step` is vmapped.
 
     Args:
-        step: maps `(progress, step, batch)` to the next progress and the step's metrics.
+        step: maps `(progress, step, batch)` to the next progress.
         progress: where to begin.
         first_step: number of the first step.
-        batches: a pytree with a leading axis of steps.
-        num_steps: how many steps.
+        batches: a pytree with a leading axis of at least `num_steps`.
+        num_steps: how many steps. A traced number makes one program for all numbers; a Python integer lets
+            gradients flow through the steps.
 
     Returns:
-        The last progress, and the mean loss over the steps.
+        The last progress.
     """
 
-    def body(carry: tuple[Progress, Array], item: tuple) -> tuple[tuple[Progress, Array], None]:
-        progress, total = carry
-        progress, metrics = step(progress, *item)
-        return (progress, total + metrics["loss"]), None
+    def body(index: Array, progress: Progress) -> Progress:
+        batch = jax.tree.map(lambda leaf: leaf[index], batches)
+        return step(progress, first_step + index, batch)
 
-    # Summed step by step: the order of a reduction over [steps, lanes] would depend on the number of lanes.
-    steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
-    first = jax.tree.map(lambda leaf: leaf[0], (steps, batches))
-    loss = jax.eval_shape(lambda: step(progress, *first)[1]["loss"])
-    total = jnp.zeros(loss.shape, loss.dtype)
-    (progress, total), _ = jax.lax.scan(body, (progress, total), (steps, batches))
-    return progress, total / num_steps
+    return jax.lax.fori_loop(0, num_steps, body, progress)
 
 
 def train(
@@ -126,14 +129,15 @@ def train(
     data_seed = hparams.get("data_seed", 0)
     every = min(eval_every or num_steps, num_steps)
 
-    def step(progress: Progress, step: Integer, batch: Any) -> tuple[Progress, Metrics]:
+    def step(progress: Progress, step: Integer, batch: Any) -> Progress:
         return advance(task, hparams, progress, data, step, batch)
 
     def segment(progress: Progress, first_step: Array, length: int) -> tuple[Progress, dict[str, Array]]:
         batches = task.batches(data_seed, data, first_step, length)
-        progress, loss = scan_steps(step, progress, first_step, batches, length)
+        progress = repeat_steps(step, progress, first_step, batches, length)
         measured = task.measure(hparams, progress.state, data)
-        return progress, {"step": first_step + length, "batch_loss": loss, **measured}
+        point = {"step": first_step + length, "batch_loss": progress.total_loss / length, **measured}
+        return progress._replace(total_loss=jnp.zeros_like(progress.total_loss)), point
 
     whole, rest = divmod(num_steps, every)
     first_steps = jnp.arange(whole, dtype=jnp.int32) * every

@@ -30,8 +30,8 @@ def test_every_run_equals_training_it_alone(data, swept):
         np.testing.assert_allclose(
             results.columns["train_loss"][place], alone.metrics["train_loss"], atol=1e-5
         )
-        np.testing.assert_allclose(results.curves["test_loss"][place], alone.curves["test_loss"], atol=1e-5)
-        np.testing.assert_array_equal(results.curves["step"][place], [30, 60, 90, 100])
+        np.testing.assert_allclose(results.history["test_loss"][place], alone.curves["test_loss"], atol=1e-5)
+        np.testing.assert_array_equal(results.history["step"][place], [30, 60, 90, 100])
 
 
 def test_seeds_and_orders_of_batches_matter(swept):
@@ -81,7 +81,7 @@ def test_a_diverging_run_changes_no_bit_of_its_neighbours(data, healthy, positio
     assert hit.columns["diverged"].tolist() == (~others).tolist()
     assert hit.columns["diverged_at"][position] == (0 if poison == "initialisation" else 1)
     for name in ("test_loss", "test_accuracy", "batch_loss", "train_loss"):
-        np.testing.assert_array_equal(hit.curves[name][others], healthy.curves[name][others])
+        np.testing.assert_array_equal(hit.history[name][others], healthy.history[name][others])
 
 
 def test_the_bits_do_not_depend_on_lanes_devices_or_process(data, tmp_path):
@@ -95,7 +95,7 @@ data = fn.load_dataset("digits")
 space = fn.grid(depth=[1, 2], width=[24], learning_rate=fn.logspace(1e-3, 1, 16), seed=range(4))
 results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=60, eval_every=20, lanes=lanes)
 assert len(jax.devices()) == devices
-np.savez(path, **results.curves)
+np.savez(path, **results.history)
 """
     curves = []
     for devices, lanes in ((2, 8), (2, 16), (2, 32), (1, 8), (1, 32), (2, 8)):

@@ -1,9 +1,17 @@
+import functools
+import time
+import zlib
+
+import jax
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
 import fnnet as fn
-from fnnet.sweep.results import rank
+from fnnet.sweep import members
+from fnnet.sweep.results import collect
+from fnnet.sweep.statistics import rank
 
 VALUES = np.array([0.8, 0.9, 0.7, 0.95, 0.97, 0.93, 0.2, 0.1, 0.0])
 
@@ -12,7 +20,7 @@ VALUES = np.array([0.8, 0.9, 0.7, 0.95, 0.97, 0.93, 0.2, 0.1, 0.0])
 def results():
     space = fn.grid(depth=[1], learning_rate=[0.1, 0.3, 0.9], seed=range(3))
     return fn.Results(
-        space, {"test_accuracy": VALUES, "test_loss": -VALUES, "diverged": VALUES < 0.15}, curves={}
+        space, {"test_accuracy": VALUES, "test_loss": -VALUES, "diverged": VALUES < 0.15}, history={}
     )
 
 
@@ -60,10 +68,285 @@ def test_nan_is_never_the_best():
         )
 
 
+def test_maximize_wins_over_the_name(results):
+    worst = results.best("test_accuracy", maximize=False)
+    assert worst.config == {"depth": 1, "learning_rate": 0.9} and worst.gap == pytest.approx(0.7)
+    assert rank(VALUES, "test_accuracy", maximize=False).tolist() == np.argsort(VALUES).tolist()
+    values = np.array([3.0, np.nan, 7.0, 5.0])
+    assert rank(values, "sharpness", maximize=True).tolist() == [2, 3, 0, 1]
+    assert rank(values, "sharpness", maximize=False).tolist() == [0, 3, 2, 1]
+    with pytest.raises(fn.InputError, match=r"metric to rank by 'seconds'.*maximize=True or maximize=False"):
+        rank(values, "seconds")
+
+
+def test_an_infinite_runner_up_is_worse_without_a_test():
+    values = np.array([2.0, 2.0, np.inf, np.inf])
+    results = fn.Results(fn.grid(depth=[1, 2], seed=[0, 1]), {"loss": values, "diverged": values > 9}, {})
+    best = results.best("loss")
+    assert best.config == {"depth": 1} and best.gap == np.inf and np.isnan(best.p_value)
+
+
 def test_unknown_names_are_refused(results):
     with pytest.raises(fn.InputError, match="did you mean 'test_accuracy'"):
         results.best("test_acuracy")
     with pytest.raises(fn.InputError, match="did you mean 'seed'"):
         results.over("seeds")
-    with pytest.raises(fn.InputError, match="metric to rank by 'seconds'"):
+    with pytest.raises(fn.InputError, match=r"metric to rank by 'seconds'"):
         rank(np.zeros(2), "seconds")
+
+
+def measured(space, steps):
+    """Give results whose curves say which run and which step they are of."""
+    points = np.array([[number_of(config) + step for step in steps] for config in space])
+    return fn.Results(space, {}, {"step": np.tile(steps, (len(space), 1)), "test_loss": points})
+
+
+def number_of(config):
+    """Make a number of a configuration that is no other configuration's."""
+    return float(zlib.crc32(repr(sorted(config.items())).encode()))
+
+
+GRID = fn.grid(depth=[2, 1], learning_rate=[0.3], momentum=[0.5, 0, 0.9], seed=range(5))
+
+
+def test_curves_of_a_grid_have_its_axes_in_any_order_of_runs():
+    steps = [10, 20, 30, 35]
+    order = np.random.default_rng(0).permutation(len(GRID))
+    space = fn.union(*(GRID.take([row]) for row in order))
+    curves = measured(space, steps).curves("test_loss")
+    assert list(curves.coordinates) == ["depth", "learning_rate", "momentum", "seed", "step"]
+    assert curves.values.shape == (2, 1, 3, 5, 4) and curves.coordinates["step"] == (10, 20, 30, 35)
+    for place in np.ndindex(curves.values.shape):
+        point = {name: values[i] for i, (name, values) in zip(place, curves.coordinates.items(), strict=True)}
+        step = point.pop("step")
+        assert curves.values[place] == number_of(point) + step
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        GRID.take(range(len(GRID) - 1)),
+        GRID.take([0, 0]),
+        fn.grid(depth=[1, 2], seed=[0, 1]).take([0, 1, 2, 0]),
+        fn.zip_axes(depth=[1, 2], seed=[3, 4]),
+        fn.grid(depth=[1, 2]) | fn.grid(seed=[3, 4]),
+        fn.grid(depth=[1, 2], step=[5, 6]),
+    ],
+)
+def test_curves_of_other_runs_have_one_axis_of_runs(space):
+    results = measured(space, [3, 6, 7])
+    curves = results.curves("test_loss")
+    assert curves.coordinates == {"run": tuple(range(len(space))), "step": (3, 6, 7)}
+    np.testing.assert_array_equal(curves.values, results.history["test_loss"])
+
+
+def test_an_axis_that_no_run_has_is_none_of_the_array():
+    space = (fn.grid(optimizer="sgd") | fn.grid(optimizer="adam", beta=[0.9, 0.99])) * fn.grid(seed=range(3))
+    results = measured(space, [3, 6])
+    assert list(results.curves("test_loss").coordinates) == ["run", "step"]
+    assert results.where(optimizer="sgd").curves("test_loss").values.shape == (1, 3, 2)
+    assert list(results.where(optimizer="adam").curves("test_loss").coordinates) == [
+        "optimizer",
+        "beta",
+        "seed",
+        "step",
+    ]
+
+
+def test_runs_measured_at_other_steps_have_gaps():
+    """Three chunks: two lengths of training, and one that measured nothing of the kind."""
+    space = fn.grid(depth=[1, 2, 3])
+    points = {0: {10: 1.0, 20: 2.0, 30: 3.0}, 1: {10: 4.0, 15: 5.0}, 2: {}}
+    parts = [
+        pl.DataFrame(
+            {
+                "id": space.ids()[[run]],
+                "step_curve": [list(curve) or [10]],
+                **({"test_loss_curve": [list(curve.values())]} if curve else {}),
+            }
+        )
+        for run, curve in points.items()
+    ]
+    results = collect(space, parts[::-1])
+    np.testing.assert_array_equal(
+        results.history["step"], [[10, 20, 30], [10, 15, np.nan], [10, np.nan, np.nan]]
+    )
+    curves = results.curves("test_loss")
+    assert curves.coordinates == {"depth": (1, 2, 3), "step": (10, 15, 20, 30)}
+    for run, curve in points.items():
+        for place, step in enumerate(curves.coordinates["step"]):
+            np.testing.assert_equal(curves.values[run, place], curve.get(step, np.nan))
+
+
+def test_where_keeps_the_runs_that_a_loop_finds(results):
+    space = GRID | fn.grid(optimizer="adam", widths=[(3,), (4, 5)], flag=[True])
+    results = measured(space, [1, 2])
+    results.columns["place"] = np.arange(len(space))
+
+    def places(**values):
+        kept = results.where(**values)
+        assert list(kept.space) == [space[place] for place in kept.columns["place"]]
+        np.testing.assert_array_equal(
+            kept.history["test_loss"], results.history["test_loss"][kept.columns["place"]]
+        )
+        return kept.columns["place"].tolist()
+
+    assert places() == list(range(len(space)))
+    for depth, momenta in ((1, [0.9, 0]), (2.0, np.array([0.5]))):
+        expected = [
+            place
+            for place, config in enumerate(space)
+            if config.get("depth") == depth and config.get("momentum") in list(momenta)
+        ]
+        assert len(expected) and places(depth=depth, momentum=momenta) == expected
+    assert places(widths=(4, 5)) == places(widths=[(4, 5)]) == [len(space) - 1]
+    assert places(optimizer="adam", flag=True) == [len(space) - 2, len(space) - 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dept": 1}, "unknown axis 'dept'; did you mean 'depth'"),
+        ({"momentum": 0.8}, "no run has momentum=0.8; the nearest is 0.9"),
+        ({"momentum": [0.5, 0.1]}, "no run has momentum=0.1; the nearest is 0$"),
+        ({"seed": "0"}, r"no run has seed='0'; its values are \(0, 1, 2"),
+        ({"seed": []}, "axis 'seed' is empty"),
+        ({"optimizer": "adma"}, "unknown value of axis 'optimizer' 'adma'; did you mean 'adam'"),
+        ({"optimizer": "adam", "seed": 3}, "no run has optimizer='adam', seed=3 together"),
+        ({"depth": True}, r"no run has depth=True; its values are \(2, 1\)"),
+    ],
+)
+def test_where_refuses_what_no_run_has(values, message):
+    results = measured(GRID | fn.grid(optimizer=["adam", "sgd"]), [1])
+    with pytest.raises(fn.InputError, match=message):
+        results.where(**values)
+
+
+OPTIONS = {"num_steps": 20, "eval_every": 6}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A sweep of two shapes in chunks that mix rates and seeds, with its parameters."""
+    data = fn.load_dataset("iris")
+    space = fn.grid(depth=[0, 2], learning_rate=[0.05, 0.1, 0.2], seed=range(5))
+    folder = tmp_path_factory.mktemp("trained")
+    results = fn.sweep(fn.mlp_recipe(data), space, data, store=folder, lanes=4, save_params=True, **OPTIONS)
+    return data, results
+
+
+@functools.cache
+def trainer(depth):
+    task = fn.mlp_recipe(fn.load_dataset("iris"))(depth=depth)
+    return jax.jit(lambda hparams, data: fn.train(task, hparams, data, **OPTIONS))
+
+
+def alone(data, depth, **hparams):
+    return trainer(depth)(hparams, data)
+
+
+def assert_close(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    jax.tree.map(lambda left, right: np.testing.assert_allclose(left, right, atol=1e-5), one, other)
+
+
+def test_curves_are_those_of_a_run_alone(trained):
+    data, results = trained
+    curves = results.curves("test_loss")
+    assert curves.values.shape == (2, 3, 5, 4) and curves.coordinates["step"] == (6, 12, 18, 20)
+    for i, j, k in ((0, 2, 4), (1, 0, 3), (1, 2, 0)):
+        depth, rate, seed = (
+            curves.coordinates[name][place]
+            for name, place in {"depth": i, "learning_rate": j, "seed": k}.items()
+        )
+        expected = alone(data, depth, learning_rate=rate, seed=seed).curves["test_loss"]
+        np.testing.assert_allclose(curves.values[i, j, k], expected, atol=1e-5)
+    with pytest.raises(fn.InputError, match="unknown metric 'test_los'; did you mean 'test_loss'"):
+        results.curves("test_los")
+
+
+def test_params_are_stacked_in_the_order_of_the_table(trained):
+    data, results = trained
+    deep = results.where(depth=2, seed=[4, 0])
+    params = deep.params()
+    assert params[1]["w"].shape == (6, 64, 64) and params[2]["b"].shape == (6, 3)
+    for row, config in enumerate(deep.space):
+        one = jax.tree.map(lambda leaf, row=row: leaf[row], params)
+        assert_close(one, alone(data, **config).state.params)
+    shuffled = deep._take(np.array([3, 5, 0]))
+    np.testing.assert_array_equal(shuffled.params()[0]["w"], params[0]["w"][[3, 5, 0]])
+
+
+def test_each_file_of_params_is_read_once(trained, monkeypatch):
+    _, results = trained
+    read, load = [], members.load_params
+
+    def counting(store, chunk):
+        read.append(chunk)
+        return load(store, chunk)
+
+    monkeypatch.setattr(members, "load_params", counting)
+    shallow = results.where(depth=0)
+    shallow.params()
+    assert sorted(read) == sorted(set(shallow.columns["chunk"])) and len(read) > 1
+
+
+def test_params_of_several_shapes_are_refused_with_the_reason(trained):
+    _, results = trained
+    with pytest.raises(fn.InputError, match=r"may come from depth; .* where\(depth=0\)\.params"):
+        results.params()
+
+
+def test_params_that_are_missing_are_refused(trained, tmp_path):
+    data, results = trained
+    space = fn.grid(depth=0, learning_rate=0.1, seed=range(3))
+    unsaved = fn.sweep(fn.mlp_recipe(data), space, data, store=tmp_path, num_steps=2)
+    for lacking in (unsaved, fn.Results(results.space, results.columns, {}), measured(GRID, [1])):
+        for load in (lacking.params, lambda lacking=lacking: lacking.member(0)):
+            with pytest.raises(fn.InputError, match="no parameters are kept of run 0"):
+                load()
+    with pytest.raises(fn.InputError, match="no run is finished"):
+        results._take(np.zeros(0, int)).params()
+
+
+def test_a_member_has_a_row_or_values_of_its_own(trained):
+    data, results = trained
+    expected = alone(data, 2, learning_rate=0.1, seed=4).state.params
+    row = list(results.space).index({"depth": 2, "learning_rate": 0.1, "seed": 4})
+    assert_close(results.member(depth=2, learning_rate=0.1, seed=4), expected)
+    assert_close(results.member(row), expected)
+    assert_close(results.where(depth=2, learning_rate=0.1).member(seed=4), expected)
+    for values, message in (
+        ({"depth": 2, "seed": 3}, "3 runs have depth=2, seed=3; they differ in learning_rate$"),
+        ({"depth": 1}, "no run has depth=1; the nearest is "),
+    ):
+        with pytest.raises(fn.InputError, match=message):
+            results.member(**values)
+    for arguments, values in (((), {}), ((row,), {"seed": 3})):
+        with pytest.raises(fn.InputError, match="by its row"):
+            results.member(*arguments, **values)
+
+
+def test_many_runs_are_tabulated_in_no_time():
+    space = fn.grid(a=range(4), b=fn.linspace(0, 1, 64), c=range(16), seed=range(16))
+    losses = np.random.default_rng(0).normal(size=(len(space), 9))
+    rows = pl.DataFrame(
+        {
+            "id": space.ids(),
+            "loss": losses[:, -1],
+            "diverged": losses[:, 0] > 3,
+            "step_curve": np.tile(np.arange(9) * 10, (len(space), 1)).tolist(),
+            "loss_curve": losses.tolist(),
+        }
+    )
+    parts = [rows[start : start + 128] for start in range(0, len(rows), 128)][::-1]
+    started = time.perf_counter()
+    results = collect(space, parts)
+    assert results.table().height == 65_536
+    curves, means = results.curves("loss"), results.over("seed").mean_ci("loss")
+    best = results.where(a=[1, 3]).best("loss")
+    assert time.perf_counter() - started < 2
+    np.testing.assert_array_equal(curves.values, losses.reshape(4, 64, 16, 16, 9))
+    expected = losses[:, -1].reshape(-1, 16).mean(axis=1)
+    np.testing.assert_allclose(means.mean, expected)
+    assert best.mean == pytest.approx(expected.reshape(4, -1)[[1, 3]].min())

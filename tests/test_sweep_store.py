@@ -131,23 +131,23 @@ def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch):
     """Stopped in its last segment, a chunk goes on from the border before, to the same bits."""
     options = {"eval_every": 5, "state_every": 0.0, "rates": 2, "seeds": 1}
     whole = sweep(data, tmp_path / "whole", **options)
-    add_point, calls = chunks.Curves.add_point, []
+    measure, calls = chunks.Trainer._measure, []
 
-    def stopping(self, step, measured):
-        calls.append(step)
+    def stopping(self, hparams, underway):
+        calls.append(underway.step)
         if len(calls) == 4:
             raise RuntimeError("stopped")
-        add_point(self, step, measured)
+        return measure(self, hparams, underway)
 
-    monkeypatch.setattr(chunks.Curves, "add_point", stopping)
+    monkeypatch.setattr(chunks.Trainer, "_measure", stopping)
     with pytest.raises(RuntimeError, match="stopped"):
         sweep(data, tmp_path / "cut", **options)
     assert len(list((tmp_path / "cut" / "states").iterdir())) == 1
     resumed = sweep(data, tmp_path / "cut", **options)
     assert calls == [5, 10, 15, 20, 20, 5, 10, 15, 20], "only the last segment is done again"
     assert without_times(resumed).equals(without_times(whole))
-    for name, curve in whole.curves.items():
-        np.testing.assert_array_equal(resumed.curves[name], curve)
+    for name, curve in whole.history.items():
+        np.testing.assert_array_equal(resumed.history[name], curve)
     assert list((tmp_path / "cut" / "states").iterdir()) == []
 
 
@@ -195,22 +195,20 @@ def test_an_unfinished_sweep_can_be_read(data, tmp_path):
         fn.open_results(tmp_path / "absent")
 
 
-def test_ctrl_c_finishes_the_commit(data, tmp_path):
+def test_ctrl_c_finishes_the_commit(data, tmp_path, monkeypatch):
     """The first Ctrl-C is kept until the chunk's segment is over and its state is safe."""
     timer = threading.Timer(0, lambda: os.kill(os.getpid(), signal.SIGINT))
-    add_point = chunks.Curves.add_point
+    measure = chunks.Trainer._measure
 
-    def pressing(self, step, measured):
-        add_point(self, step, measured)
+    def pressing(self, hparams, underway):
         timer.start()
         timer.join()
+        return measure(self, hparams, underway)
 
-    chunks.Curves.add_point = pressing
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks.Trainer, "_measure", pressing)
         with pytest.raises(KeyboardInterrupt):
             sweep(data, tmp_path, eval_every=10)
-    finally:
-        chunks.Curves.add_point = add_point
     assert len(list((tmp_path / "states").iterdir())) == 1
     assert sweep(data, tmp_path, eval_every=10).table().height == 16
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from fnnet.errors import InputError
 from fnnet.metrics import HIGHER_IS_BETTER
-from fnnet.sweep.results import Results, rank
+from fnnet.sweep.results import Results
+from fnnet.sweep.statistics import rank
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

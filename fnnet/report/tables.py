@@ -3,7 +3,8 @@
 from rich.table import Table
 
 from fnnet.sweep.plan import Plan
-from fnnet.sweep.results import Results, rank
+from fnnet.sweep.results import Results
+from fnnet.sweep.statistics import rank
 
 
 def best_rates(results: Results, metric: str) -> Table:

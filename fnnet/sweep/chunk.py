@@ -1,7 +1,7 @@
 """Chunks: runs that train together, from their first step to a table of rows.
 
 A chunk trains in segments, stretches of steps between two returns to the host, where progress is shown,
-measurements are fetched and the state is saved.
+measurements are fetched and the state is saved. Where segments are cut changes no bit of any result.
 """
 
 import time
@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import polars as pl
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from fnnet.sweep import store as stores
 from fnnet.sweep.interrupt import Interrupt
 from fnnet.sweep.plan import Plan
-from fnnet.sweep.program import AXIS, Program
+from fnnet.sweep.program import Program, lanes_sharding
 from fnnet.sweep.store import Store
-
-MAX_SEGMENT = 1000  # steps; the longest stretch that is not interrupted, shown or saved
+from fnnet.train import Progress
 
 
 class Settings(NamedTuple):
@@ -54,159 +53,172 @@ class Chunk(NamedTuple):
     data_seed: Any
 
 
+Curves = dict[str, list[np.ndarray]]
+"""By name, an array `[lanes]` for each evaluation."""
+
+
+class Underway(NamedTuple):
+    """A chunk between two segments.
+
+    progress: of its lanes, on the devices.
+    curves: what was measured so far.
+    step: updates made.
+    seconds: spent.
+    """
+
+    progress: Progress
+    curves: Curves
+    step: int
+    seconds: float
+
+
 class Trainer(NamedTuple):
-    """All that training a group's chunks needs."""
+    """All that training a group's chunks needs.
+
+    segment: steps between two returns to the host, at most.
+    """
 
     program: Program
+    segment: int
     plan: Plan
     settings: Settings
     data: Any
-    mesh: Mesh
     folder: Store | None
     interrupted: Interrupt
 
-    def hparams(self, runs: np.ndarray) -> dict[str, Any]:
-        """Give the lanes' hyper-parameters."""
-        columns = self.plan.hparams(runs)
-        columns.pop("data_seed", None)
-        return {name: narrow(column) for name, column in columns.items()}
-
-    def bytes_per_run(self, runs: np.ndarray) -> int:
-        """Measure the state of one run without making it."""
-        lanes = np.repeat(runs[:1], self.mesh.size)
-        state = jax.eval_shape(self.program.begin, self.hparams(lanes), self.data)
-        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)) // self.mesh.size
-
     def train(self, chunk: Chunk, lanes: int) -> pl.DataFrame:
         """Train one chunk from its start, or from where its saved state ends; returns its rows."""
-        started = time.perf_counter()
-        # A short chunk is padded with copies of its first run: another size would be another program.
-        padded = np.concatenate([chunk.runs, np.repeat(chunk.runs[:1], lanes - len(chunk.runs))])
-        hparams = jax.device_put(self.hparams(padded), NamedSharding(self.mesh, PartitionSpec(AXIS)))
-        progress, curves, seconds, step = self._resume(chunk, hparams)
-        saved = time.perf_counter()
-        for first, length, is_measured in segments(self.settings.num_steps, self.settings.eval_every):
-            if first < step:
-                continue
-            progress, loss = self.program.steps(
-                hparams, progress, chunk.data_seed, self.data, np.int32(first), num_steps=length
-            )
-            curves.add_loss(np.asarray(loss), length)
-            if is_measured:
-                measured = jax.device_get(self.program.measure(hparams, progress, self.data))
-                curves.add_point(first + length, measured)
-            is_last = first + length == self.settings.num_steps
-            is_time = time.perf_counter() - saved >= self.settings.state_every
-            if self.folder is not None and not is_last and (is_time or self.interrupted.is_set):
-                spent = seconds + time.perf_counter() - started
-                self._save(chunk, progress, curves, spent, first + length)
-                saved = time.perf_counter()
-            if not is_last:
-                self.interrupted.check()
+        hparams = lane_hparams(self.plan, chunk.runs, lanes, self.program.mesh)
+        underway = self._resume(chunk, hparams) or self.begin(hparams)
+        underway = self.advance(chunk, hparams, underway, self.settings.num_steps)
         if self.folder is not None and self.settings.save_params:
-            params = getattr(progress.state, "params", progress.state)
-            stores.save_params(self.folder, chunk.id, pack(jax.device_get(params)))
-        seconds += time.perf_counter() - started
-        return self._rows(chunk, np.asarray(progress.diverged_at), curves, seconds)
+            self.save_params(chunk, underway.progress)
+        return rows(self.plan, chunk, underway)
 
-    def _resume(self, chunk: Chunk, hparams: Any) -> tuple[Any, "Curves", float, int]:
+    def begin(self, hparams: Any) -> Underway:
+        """Make the first state of all lanes."""
+        started = time.perf_counter()
+        progress = jax.block_until_ready(self.program.begin(hparams, self.data))
+        return Underway(progress, {}, 0, time.perf_counter() - started)
+
+    def advance(self, chunk: Chunk, hparams: Any, underway: Underway, stop: int) -> Underway:
+        """Train to the step `stop` and measure there, and at every evaluation on the way."""
+        saved = time.perf_counter()
+        for point in evaluations(underway.step, stop, self.settings.eval_every):
+            while underway.step < point:
+                underway = self._segment(chunk, hparams, underway, point)
+                if underway.step == point:
+                    underway = self._measure(hparams, underway)
+                if underway.step < stop:
+                    is_time = time.perf_counter() - saved >= self.settings.state_every
+                    if self.folder is not None and (is_time or self.interrupted.is_set):
+                        self._save(self.folder, chunk, underway)
+                        saved = time.perf_counter()
+                    self.interrupted.check()
+        return underway
+
+    def _segment(self, chunk: Chunk, hparams: Any, underway: Underway, point: int) -> Underway:
+        started = time.perf_counter()
+        length = min(point - underway.step, self.segment)
+        progress = self.program.steps(
+            hparams,
+            underway.progress,
+            chunk.data_seed,
+            self.data,
+            np.int32(underway.step),
+            np.int32(length),
+        )
+        jax.block_until_ready(progress)
+        seconds = underway.seconds + time.perf_counter() - started
+        return Underway(progress, underway.curves, underway.step + length, seconds)
+
+    def _measure(self, hparams: Any, underway: Underway) -> Underway:
+        """Add an evaluation to the curves."""
+        started = time.perf_counter()
+        progress, curves, step, seconds = underway
+        measured = jax.device_get(self.program.measure(hparams, progress, self.data))
+        total = np.asarray(progress.total_loss)
+        last_step = curves["step"][-1][0] if curves else 0
+        point = {
+            "step": np.full(total.shape, step, np.int32),
+            "batch_loss": total / np.asarray(step - last_step, total.dtype),
+            **measured,
+        }
+        curves = {name: [*curves.get(name, []), np.asarray(values)] for name, values in point.items()}
+        zeros = jax.device_put(np.zeros_like(total), lanes_sharding(self.program.mesh))
+        seconds += time.perf_counter() - started
+        return Underway(progress._replace(total_loss=zeros), curves, step, seconds)
+
+    def _save(self, folder: Store, chunk: Chunk, underway: Underway) -> None:
+        leaves = jax.device_get(jax.tree.leaves(underway.progress))
+        arrays = {f"progress/{i}": leaf for i, leaf in enumerate(leaves)}
+        arrays |= {f"curve/{name}": np.stack(points) for name, points in underway.curves.items()}
+        arrays |= {"step": np.array(underway.step), "seconds": np.array(underway.seconds)}
+        stores.save_state(folder, chunk.id, arrays)
+
+    def _resume(self, chunk: Chunk, hparams: Any) -> Underway | None:
         state = stores.load_state(self.folder, chunk.id) if self.folder is not None else None
         if state is None:
-            return self.program.begin(hparams, self.data), Curves(), 0.0, 0
+            return None
         shapes = jax.eval_shape(self.program.begin, hparams, self.data)
         leaves = [state[f"progress/{i}"] for i in range(len(jax.tree.leaves(shapes)))]
-        progress = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
-        progress = jax.device_put(progress, NamedSharding(self.mesh, PartitionSpec(AXIS)))
-        return progress, Curves.unpacked(state), float(state["seconds"]), int(state["step"])
-
-    def _save(self, chunk: Chunk, progress: Any, curves: "Curves", seconds: float, step: int) -> None:
-        assert self.folder is not None
-        leaves = jax.device_get(jax.tree.leaves(progress))
-        arrays = {f"progress/{i}": leaf for i, leaf in enumerate(leaves)}
-        stores.save_state(
-            self.folder,
-            chunk.id,
-            arrays | curves.packed() | {"seconds": np.array(seconds), "step": np.array(step)},
+        progress = jax.device_put(
+            jax.tree.unflatten(jax.tree.structure(shapes), leaves), lanes_sharding(self.program.mesh)
         )
+        curves = {
+            name.removeprefix("curve/"): list(points)
+            for name, points in state.items()
+            if name.startswith("curve/")
+        }
+        return Underway(progress, curves, int(state["step"]), float(state["seconds"]))
 
-    def _rows(self, chunk: Chunk, diverged_at: np.ndarray, curves: "Curves", seconds: float) -> pl.DataFrame:
-        space, num_runs = self.plan.space, len(chunk.runs)
-        axes = {name: space.column(name)[chunk.runs] for name in space.axes}
-        table: dict[str, Any] = {"id": chunk.run_ids} | axes
-        points = curves.stacked()
-        for name, curve in points.items():
-            if name not in ("step", "batch_loss"):
-                table[name] = curve[:num_runs, -1]
-        table["diverged"] = diverged_at[:num_runs] >= 0
-        table["diverged_at"] = diverged_at[:num_runs]
-        table["seconds"] = np.full(num_runs, seconds / num_runs)
-        for name, curve in points.items():
-            table[f"{name}_curve"] = pl.Series(curve[:num_runs].tolist(), dtype=pl.List(_dtype(curve)))
-        return pl.DataFrame(table)
+    def save_params(self, chunk: Chunk, progress: Progress) -> None:
+        """Keep the trained parameters of all lanes."""
+        assert self.folder is not None
+        params = getattr(progress.state, "params", progress.state)
+        stores.save_params(self.folder, chunk.id, pack(jax.device_get(params)))
 
 
-class Curves:
-    """What a chunk measured so far: by name, an array `[lanes]` for each evaluation."""
-
-    def __init__(self) -> None:
-        self._points: dict[str, list[np.ndarray]] = {}
-        self._loss: Any = np.float32(0)  # never widens the dtype of what is added
-        self._num_steps = 0
-
-    def add_loss(self, mean_loss: np.ndarray, num_steps: int) -> None:
-        """Count the mean loss of a segment towards the next evaluation's batch_loss."""
-        self._loss = self._loss + mean_loss * np.asarray(num_steps, mean_loss.dtype)
-        self._num_steps += num_steps
-
-    def add_point(self, step: int, measured: dict[str, np.ndarray]) -> None:
-        """Add an evaluation."""
-        mean = self._loss / np.asarray(self._num_steps, self._loss.dtype)
-        steps = np.full(mean.shape, step, np.int32)
-        for name, value in {"step": steps, "batch_loss": mean, **measured}.items():
-            self._points.setdefault(name, []).append(np.asarray(value))
-        self._loss, self._num_steps = np.float32(0), 0
-
-    def stacked(self) -> dict[str, np.ndarray]:
-        """Give each curve as an array `[lanes, evaluations]`."""
-        return {name: np.stack(points, axis=1) for name, points in self._points.items()}
-
-    def packed(self) -> dict[str, np.ndarray]:
-        """Give all there is as named arrays."""
-        curves = {f"curve/{name}": curve for name, curve in self.stacked().items()}
-        return curves | {"loss": np.asarray(self._loss), "loss_steps": np.array(self._num_steps)}
-
-    @classmethod
-    def unpacked(cls, arrays: dict[str, np.ndarray]) -> "Curves":
-        """Rebuild what `packed` gave."""
-        curves = cls()
-        for name, curve in arrays.items():
-            if name.startswith("curve/"):
-                curves._points[name.removeprefix("curve/")] = list(curve.T)
-        curves._loss, curves._num_steps = arrays["loss"], int(arrays["loss_steps"])
-        return curves
-
-
-def segments(num_steps: int, eval_every: int | None) -> Iterator[tuple[int, int, bool]]:
-    """Cut a run's steps at evaluations, and further so that no segment is longer than `MAX_SEGMENT`.
-
-    The cuts do not depend on the machine or on time, so a resumed run has the same ones. Segments are of one
-    length where that can be, because every length is compiled.
-
-    Returns:
-        For each segment its first step, its length, and whether a measurement follows.
+def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:
+    """List the steps after `first` at which a run is measured: multiples of `eval_every`, and the last one.
 
     Example:
-        >>> list(segments(2500, None))
-        [(0, 625, False), (625, 625, False), (1250, 625, False), (1875, 625, True)]
+        >>> list(evaluations(4, 10, 4)), list(evaluations(0, 10, None))
+        ([8, 10], [10])
     """
-    every = min(eval_every or num_steps, num_steps)
-    whole = max(d for d in range(1, min(every, MAX_SEGMENT) + 1) if every % d == 0)
-    length = whole if whole >= min(every, MAX_SEGMENT) // 4 else MAX_SEGMENT
-    for start in range(0, num_steps, every):
-        stop = min(start + every, num_steps)
-        for first in range(start, stop, length):
-            last = min(first + length, stop)
-            yield first, last - first, last == stop
+    every = eval_every or stop
+    yield from range((first // every + 1) * every, stop, every)
+    if first < stop:
+        yield stop
+
+
+def rows(plan: Plan, chunk: Chunk, underway: Underway) -> pl.DataFrame:
+    """Tabulate what a chunk measured, a row for each run."""
+    num_runs = len(chunk.runs)
+    axes = {name: plan.space.column(name)[chunk.runs] for name in plan.space.axes}
+    table: dict[str, Any] = {"id": chunk.run_ids} | axes
+    curves = {name: np.stack(points, axis=1)[:num_runs] for name, points in underway.curves.items()}
+    for name, curve in curves.items():
+        if name not in ("step", "batch_loss"):
+            table[name] = curve[:, -1]
+    diverged_at = np.asarray(underway.progress.diverged_at)[:num_runs]
+    table["diverged"] = diverged_at >= 0
+    table["diverged_at"] = diverged_at
+    table["seconds"] = np.full(num_runs, underway.seconds / num_runs)
+    for name, curve in curves.items():
+        table[f"{name}_curve"] = pl.Series(curve.tolist(), dtype=pl.List(_dtype(curve)))
+    return pl.DataFrame(table)
+
+
+def lane_hparams(plan: Plan, runs: np.ndarray, lanes: int, mesh: Mesh) -> dict[str, Any]:
+    """Put the hyper-parameters of some runs of one group on the devices, for `lanes` lanes in all.
+
+    Fewer runs are padded with copies of the first: another number of lanes would be another program.
+    """
+    columns = plan.hparams(np.concatenate([runs, np.repeat(runs[:1], lanes - len(runs))]))
+    columns.pop("data_seed", None)  # shared by all lanes
+    columns = columns or {"": np.zeros(lanes)}  # something has to be as long as there are lanes
+    return jax.device_put({name: narrow(column) for name, column in columns.items()}, lanes_sharding(mesh))
 
 
 def pack(params: Any) -> dict[str, np.ndarray]:

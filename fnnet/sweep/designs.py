@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from fnnet.errors import InputError
-from fnnet.sweep.space import Space, Value, axis_values, zip_axes
+from fnnet.sweep.space import Space, zip_axes
+from fnnet.sweep.values import Value, axis_values
 
 _MAX_RUNS = 2**30  # as many points as a Sobol sequence of 30 bits has
 

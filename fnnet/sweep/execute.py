@@ -5,10 +5,9 @@ committed to the store, if there is one, and is never done again.
 """
 
 import os
-import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,14 +17,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fnnet.errors import InputError
+from fnnet.sweep import fingerprint as fingerprints
 from fnnet.sweep import store as stores
-from fnnet.sweep.chunk import Chunk, Settings, Trainer, narrow
-from fnnet.sweep.interrupt import deferred_interrupt
+from fnnet.sweep.chunk import Chunk, Settings, Trainer
+from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
+from fnnet.sweep.memory import is_out_of_memory
 from fnnet.sweep.plan import Plan, Recipe, make_plan
-from fnnet.sweep.program import keep_compiled_programs, make_mesh, make_program, use_all_cores
+from fnnet.sweep.prepare import Estimate, Job, cut_chunks, prepare_group, with_half_the_lanes
+from fnnet.sweep.program import keep_compiled_programs, make_mesh, use_all_cores
 from fnnet.sweep.results import RECORDS, Results, collect
 from fnnet.sweep.space import Space
-from fnnet.sweep.store import Store
+from fnnet.sweep.store import DamagedPlan, Store
 from fnnet.train import check_steps
 
 
@@ -75,6 +77,61 @@ def sweep(
         >>> results.table().height
         12
     """
+    prepared = prepare(
+        recipe,
+        space,
+        data,
+        num_steps=num_steps,
+        eval_every=eval_every,
+        store=store,
+        lanes=lanes,
+        state_every=state_every,
+        save_params=save_params,
+        accept_fingerprint=accept_fingerprint,
+    )
+    return execute(prepared, show_progress=show_progress)
+
+
+class Prepared(NamedTuple):
+    """A sweep that is ready to be executed.
+
+    plan: its groups.
+    settings: what all runs share.
+    data: on the devices.
+    jobs: the groups with their compiled programs and lanes.
+    estimates: what each group is going to take.
+    described: what the store's plan says of it.
+    accept_fingerprint: whether another fingerprint may.
+    store: the folder, if there is one.
+    """
+
+    plan: Plan
+    settings: Settings
+    data: Any
+    jobs: list[Job]
+    estimates: list[Estimate]
+    described: fingerprints.Description
+    accept_fingerprint: bool
+    store: Store | None
+
+
+def prepare(
+    recipe: Recipe,
+    space: Space,
+    data: Any,
+    *,
+    num_steps: int,
+    eval_every: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+    lanes: int | None = None,
+    state_every: float = 60.0,
+    save_params: bool = False,
+    accept_fingerprint: bool = False,
+) -> Prepared:
+    """Find every mistake, choose lanes, compile and measure; trains and writes nothing.
+
+    The arguments are those of `sweep`. `prepare(...).estimates` tells what the sweep would take.
+    """
     check_steps(num_steps, eval_every)
     if lanes is not None and lanes < 1:
         raise InputError(f"lanes must be a positive integer, got {lanes}")
@@ -85,132 +142,116 @@ def sweep(
     for name in space.axes:
         if name in (*RECORDS, *plan.metrics):
             raise InputError(f"axis {name!r} has the name of a column of the results; call it another name")
-    if store is None:
-        return _execute(plan, settings, data, None, {}, "", show_progress)
-    folder = Store(Path(store))
-    with stores.writing(folder):
-        fingerprint = _agree(folder, plan, settings, data, accept_fingerprint)
-        done = stores.read_chunks(folder, mend=True)
-        return _execute(plan, settings, data, folder, done, fingerprint, show_progress)
-
-
-def fingerprint_of(data: Any) -> dict[str, str]:
-    """Describe what the bits of a result depend on besides its plan: versions, device, flags and data."""
-    from importlib.metadata import version
-
-    device = jax.local_devices()[0]
-    return {
-        "versions": " ".join(f"{name} {version(name)}" for name in ("fnnet", "jax", "jaxlib")),
-        "device": f"{device.platform} {device.device_kind} {platform.machine()}",
-        "flags": f"{os.environ.get('XLA_FLAGS', '')} x64={jax.dtypes.canonicalize_dtype(float) == np.float64}",
-        "data": str(getattr(data, "hash", "")),
-    }
-
-
-def _agree(folder: Store, plan: Plan, settings: Settings, data: Any, accept: bool) -> str:
-    """Compare a sweep with what its store was made for, and write the plan; returns the fingerprint's name."""
-    fingerprint = fingerprint_of(data) | {"lanes": str(settings.lanes or "chosen")}
-    wanted: dict[str, Any] = {"num_steps": settings.num_steps, "eval_every": settings.eval_every}
-    try:
-        stored = stores.read_plan(folder)
-    except InputError:  # damaged: this sweep says again what it is, and the chunks speak for themselves
-        stores.set_aside(folder, folder.plan_path)
-        stored = None
-    if stored is not None:
-        for name, value in wanted.items():
-            if stored["settings"][name] != value:
-                raise InputError(
-                    f"{folder.folder} was made with {name}={stored['settings'][name]}, got {value}; "
-                    "name another folder for another sweep"
-                )
-        changed = [name for name, value in fingerprint.items() if stored["fingerprint"].get(name) != value]
-        if changed and not accept:
-            details = "; ".join(f"{n}: {stored['fingerprint'].get(n)} -> {fingerprint[n]}" for n in changed)
-            raise InputError(
-                f"{folder.folder} was made under another fingerprint ({details}), so its bits may differ; "
-                "accept_fingerprint=True goes on and marks the new rows"
-            )
-    stores.write_plan(folder, {"settings": wanted, "fingerprint": fingerprint, "space": plan.space.to_json()})
-    return stores.chunk_id_of(sorted(f"{name}={value}" for name, value in fingerprint.items()))[:8]
-
-
-def _execute(
-    plan: Plan,
-    settings: Settings,
-    data: Any,
-    folder: Store | None,
-    done: dict[str, pl.DataFrame],
-    fingerprint: str,
-    show_progress: bool,
-) -> Results:
+    folder = None if store is None else Store(Path(store))
+    fixed = {"num_steps": num_steps, "eval_every": eval_every}
+    described = fingerprints.describe(plan, data, fixed, lanes)
+    done, stored = {}, None
+    if folder is not None:
+        stores.check_folder(folder)
+        stored = _stored_plan(folder)
+        fingerprints.check(folder, described, stored, accept=accept_fingerprint)
+        done = stores.read_chunks(folder)
+    is_missing = _is_missing(plan, done)
     mesh = make_mesh()
     data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
-    run_ids = plan.space.ids()
+    jobs, estimates = [], []
+    for group, described_group in zip(plan.groups, described["groups"], strict=True):
+        missing = group.runs[is_missing[group.runs]]
+        lanes = settings.lanes or fingerprints.lanes_before(described_group, stored)
+        job, estimate = prepare_group(
+            plan, group, missing, mesh, settings, data, lanes, described_group["program"]
+        )
+        jobs.append(job)
+        estimates.append(estimate)
+    return Prepared(plan, settings, data, jobs, estimates, described, accept_fingerprint, folder)
+
+
+def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
+    """Train every run of a prepared sweep that its store does not hold already.
+
+    Raises:
+        InputError: when another process writes to the store, or it has become another sweep's.
+        KeyboardInterrupt: after Ctrl-C, once what is finished is safe.
+    """
+    if prepared.store is None:
+        return _execute(prepared, {}, show_progress)
+    with stores.writing(prepared.store):
+        stored = _stored_plan(prepared.store, mend=True)
+        fingerprints.check(prepared.store, prepared.described, stored, accept=prepared.accept_fingerprint)
+        done = stores.read_chunks(prepared.store, mend=True)
+        results = _execute(prepared, done, show_progress)
+        stores.drop_states(prepared.store)
+        return results
+
+
+def _stored_plan(folder: Store, *, mend: bool = False) -> fingerprints.Description | None:
+    try:
+        return stores.read_plan(folder)
+    except DamagedPlan:  # this sweep says again what it is, and the chunks speak for themselves
+        if mend:
+            stores.set_aside(folder, folder.plan_path)
+        return None
+
+
+def _is_missing(plan: Plan, done: Mapping[str, pl.DataFrame]) -> np.ndarray:
     finished = set().union(*(rows["id"].to_list() for rows in done.values()))
-    is_missing = np.array([run_id not in finished for run_id in run_ids.tolist()], bool)
+    return np.array([run_id not in finished for run_id in plan.space.ids().tolist()], bool)
+
+
+def _execute(prepared: Prepared, done: dict[str, pl.DataFrame], show_progress: bool) -> Results:
+    is_missing = _is_missing(prepared.plan, done)
     parts = list(done.values())
+    jobs = list(prepared.jobs)
+    _write_plan(prepared, jobs)
     with (
         Progress(*_COLUMNS, console=Console(stderr=True), disable=not show_progress) as progress,
         deferred_interrupt() as interrupted,
     ):
-        bar = progress.add_task("", total=len(run_ids), completed=int(np.sum(~is_missing)))
-        for group in plan.groups:
-            missing = group.runs[is_missing[group.runs]]
-            if not len(missing):
-                continue
-            progress.update(
-                bar, description=" ".join(f"{name}={value}" for name, value in group.static.items())
+        bar = progress.add_task("", total=len(is_missing), completed=int(np.sum(~is_missing)))
+        for number, job in enumerate(prepared.jobs):
+            static = " ".join(f"{name}={value}" for name, value in job.group.static.items())
+            progress.update(bar, description=static)
+            missing = job.group.runs[is_missing[job.group.runs]]
+            while len(missing):
+                try:
+                    for chunk, rows in _train_chunks(prepared, jobs[number], missing, interrupted):
+                        parts.append(rows)
+                        missing = np.setdiff1d(missing, chunk.runs)
+                        progress.advance(bar, rows.height)
+                        interrupted.check()
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    jobs[number] = with_half_the_lanes(jobs[number], prepared.plan, prepared.data)
+                    _write_plan(prepared, jobs)
+    return collect(prepared.plan.space, parts, prepared.store)
+
+
+def _train_chunks(
+    prepared: Prepared, job: Job, runs: np.ndarray, interrupted: Interrupt
+) -> Iterator[tuple[Chunk, pl.DataFrame]]:
+    """Train some runs of one group and commit each chunk."""
+    plan, folder = prepared.plan, prepared.store
+    trainer = Trainer(job.program, job.segment, plan, prepared.settings, prepared.data, folder, interrupted)
+    lanes = job.lanes * job.program.mesh.size
+    fingerprint = fingerprints.name_of(prepared.described["fingerprint"], job.lanes)
+    for chunk in cut_chunks(plan, runs, plan.space.ids(), lanes):
+        rows = trainer.train(chunk, lanes)
+        if folder is not None:
+            rows = rows.with_columns(
+                chunk=pl.lit(chunk.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint)
             )
-            trainer = Trainer(make_program(group.task, mesh), plan, settings, data, mesh, folder, interrupted)
-            # From the whole group and not from what is missing, so that a resumed sweep has the same lanes.
-            num_runs = len(group.runs) // mesh.size
-            lanes = settings.lanes or default_lanes(trainer.bytes_per_run(group.runs), num_runs)
-            for chunk in _chunks(plan, missing, run_ids, lanes * mesh.size):
-                rows = trainer.train(chunk, lanes * mesh.size)
-                if folder is not None:
-                    rows = rows.with_columns(
-                        chunk=pl.lit(chunk.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint)
-                    )
-                    stores.commit_chunk(folder, chunk.id, rows)
-                    stores.drop_state(folder, chunk.id)
-                parts.append(rows)
-                progress.advance(bar, len(chunk.runs))
-                interrupted.check()
-    return collect(plan.space, parts, folder)
+            stores.commit_chunk(folder, chunk.id, rows)
+            stores.drop_state(folder, chunk.id)
+        yield chunk, rows
+
+
+def _write_plan(prepared: Prepared, jobs: Sequence[Job]) -> None:
+    if prepared.store is None:
+        return
+    groups = zip(prepared.described["groups"], jobs, strict=True)
+    described = [described | {"lanes": job.lanes} for described, job in groups]
+    stores.write_plan(prepared.store, {**prepared.described, "groups": described})
 
 
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-
-
-def default_lanes(bytes_per_run: int, num_runs: int) -> int:
-    """Choose how many runs train together on one device, from the size of one run's state.
-
-    A chunk's parameters and gradients should stay in the core's share of the cache: 64 networks of
-    784-16-16-10, 8 of 784-128-10. Fewer than 8 lanes are other bits than 8, 16 or 32, so 8 is the least.
-
-    Args:
-        bytes_per_run: parameters and optimizer state of one run.
-        num_runs: runs that there are for one device; more lanes would be padding.
-
-    Returns:
-        A power of two from 8 to 64.
-
-    Example:
-        >>> default_lanes(53_000, 1000), default_lanes(407_000, 1000), default_lanes(53_000, 12)
-        (64, 8, 16)
-    """
-    lanes = 8
-    while lanes < min(64, num_runs) and 2 * lanes * bytes_per_run <= 4_000_000:
-        lanes *= 2
-    return lanes
-
-
-def _chunks(plan: Plan, runs: np.ndarray, run_ids: np.ndarray, lanes: int) -> Iterator[Chunk]:
-    """Cut runs into chunks of at most `lanes` with one data_seed each."""
-    # All lanes see the same batches, so data_seed is a number outside the lanes.
-    data_seeds = plan.hparams(runs).get("data_seed", np.zeros(len(runs), np.int32))
-    for data_seed in np.unique(data_seeds):
-        equal = runs[data_seeds == data_seed]
-        for part in np.split(equal, range(lanes, len(equal), lanes)):
-            ids = run_ids[part].tolist()
-            yield Chunk(stores.chunk_id_of(ids), part, ids, narrow(data_seed))

@@ -4,6 +4,7 @@ An axis that is an argument of the recipe is static: it changes shapes or code. 
 number, one lane for each value. Runs with equal static values form a group, which is compiled once.
 """
 
+import hashlib
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -27,11 +28,17 @@ class Group(NamedTuple):
     static: the values of the static axes.
     task: what the recipe made of them.
     runs: the runs' places in the space.
+    traced: one run's life of one step, as JAX traced it.
     """
 
     static: Config
     task: Task
     runs: Int[np.ndarray, " runs"]
+    traced: Any
+
+    def program_hash(self) -> str:
+        """Name what one run computes: another recipe gives another name, the number of lanes does not."""
+        return hashlib.sha256(self.traced.lower().as_text().encode()).hexdigest()[:16]
 
 
 class Plan(NamedTuple):
@@ -80,12 +87,13 @@ def make_plan(recipe: Recipe, space: Space, data: Any) -> Plan:
             raise InputError(f"the recipe's argument {name!r} has no default and is no axis of the space")
     for rate in space.axes.get("learning_rate", ()):
         check_learning_rate(rate)
-    groups = [
-        Group(static, recipe(**static), runs) for static, runs in _groups(space, static_axes, traced_axes)
-    ]
+    groups: list[Group] = []
     metrics: dict[str, None] = {}
-    for group in groups:
-        metrics |= dict.fromkeys(_check_group(group, space, traced_axes, set(arguments), data))
+    for static, runs in _groups(space, static_axes, traced_axes):
+        task = recipe(**static)
+        traced = _trace(task, space, runs, traced_axes, set(arguments), data)
+        groups.append(Group(static, task, runs, traced))
+        metrics |= dict.fromkeys(traced.out_info)
     return Plan(space, static_axes, traced_axes, groups, tuple(metrics))
 
 
@@ -104,28 +112,25 @@ def _groups(
     return groups
 
 
-def _check_group(
-    group: Group, space: Space, traced_axes: tuple[str, ...], arguments: set[str], data: Any
-) -> list[str]:
-    """Trace a group's functions on one run, without computing, and compare its axes with the names read.
-
-    Returns the names of what the task measures.
-    """
-    config = space[group.runs[0]]
+def _trace(
+    task: Task, space: Space, runs: np.ndarray, traced_axes: tuple[str, ...], arguments: set[str], data: Any
+) -> Any:
+    """Trace a group's functions on one run, without computing, and compare its axes with the names read."""
+    config = space[runs[0]]
     numbers = {name: config[name] for name in traced_axes if isinstance(config.get(name), int | float)}
     names_read: set[str] = set()
 
     def one_step(numbers: dict[str, Any], data: Any) -> Any:
         hparams = Hparams(numbers)
         hparams.names_read = names_read
-        state = group.task.init(hparams, data)
-        batches = group.task.batches(hparams.get("data_seed", 0), data, 0, 1)
-        state, _ = group.task.step(hparams, state, data, jax.tree.map(lambda leaf: leaf[0], batches))
-        return group.task.measure(hparams, state, data)
+        state = task.init(hparams, data)
+        batches = task.batches(hparams.get("data_seed", 0), data, 0, 1)
+        state, _ = task.step(hparams, state, data, jax.tree.map(lambda leaf: leaf[0], batches))
+        return task.measure(hparams, state, data)
 
-    missing, measured = None, {}
+    missing, traced = None, None
     try:
-        measured = jax.eval_shape(one_step, numbers, data)
+        traced = jax.jit(one_step).trace(numbers, data)
     except MissingHparam as error:
         missing = error
     for name in (name for name in traced_axes if name in config):
@@ -139,4 +144,4 @@ def _check_group(
                 )
     if missing is not None:
         raise missing
-    return list(measured)
+    return traced

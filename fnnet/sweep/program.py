@@ -1,6 +1,6 @@
 """Programs: a group's runs as lanes of one compiled function, on all devices of the host.
 
-The lanes of a device advance together: a `scan` over steps whose body is one step under `vmap`. Batches are
+The lanes of a device advance together: a loop over steps whose body is one step under `vmap`. Batches are
 drawn outside the lanes, so that lanes share each batch and the first layer is one large product. A CPU is
 used as one single-threaded device a core, because a product of small matrices is faster on one core's cache
 than cut across threads.
@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnnet.data.download import cache_folder
 from fnnet.hparams import Hparams
 from fnnet.task import Task
-from fnnet.train import Progress, advance, begin, scan_steps
+from fnnet.train import Progress, advance, begin, repeat_steps
 from fnnet.types import Metrics
 
 AXIS = "runs"
@@ -54,28 +53,38 @@ def make_mesh() -> Mesh:
     return Mesh(np.asarray(jax.local_devices()), (AXIS,))
 
 
+def lanes_sharding(mesh: Mesh) -> NamedSharding:
+    """Cut the leading axis of an array across the devices."""
+    return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
 class Program(NamedTuple):
     """The compiled life of a chunk: `begin`, then `steps` and `measure` as often as wanted.
 
     All arrays of runs have a leading axis of lanes, which must be a multiple of the number of devices.
 
     begin: maps `(hparams, data)` to the first `Progress`.
-    steps: maps `(hparams, progress, data_seed, data, first_step)` and the static `num_steps` to the next
-        progress, whose memory is that of the given one, and each lane's mean loss.
+    steps: maps `(hparams, progress, data_seed, data, first_step, num_steps)` to the next progress, whose
+        memory is that of the given one.
     measure: maps `(hparams, progress, data)` to the task's metrics.
+    max_steps: the most that `num_steps` may be; any number up to it is the same program.
+    mesh: the devices.
     """
 
-    begin: Callable
-    steps: Callable
-    measure: Callable
+    begin: jax.stages.Wrapped
+    steps: jax.stages.Wrapped
+    measure: jax.stages.Wrapped
+    max_steps: int
+    mesh: Mesh
 
 
-def make_program(task: Task, mesh: Mesh) -> Program:
+def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     """Make the three functions that train a chunk of a group's runs; they compile when first called.
 
     Args:
         task: what a run does.
         mesh: the devices, on one axis "runs".
+        max_steps: for how many steps batches are drawn at once.
 
     Returns:
         The program.
@@ -99,28 +108,26 @@ def make_program(task: Task, mesh: Mesh) -> Program:
         )
 
     def steps(
-        hparams: Lanes, progress: Progress, data_seed: Any, data: Any, first_step: Any, *, num_steps: int
-    ) -> tuple[Progress, Array]:
-        def step_lanes(
-            hparams: Lanes, progress: Progress, data_seed: Any, data: Any, first_step: Any
-        ) -> tuple[Progress, Array]:
-            def step(progress: Progress, step: Any, batch: Any) -> tuple[Progress, Metrics]:
-                return jax.vmap(
-                    lambda hparams, lane: advance(task, Hparams(hparams), lane, data, step, batch)
-                )(hparams, progress)
+        hparams: Lanes, progress: Progress, data_seed: Any, data: Any, first_step: Any, num_steps: Any
+    ) -> Progress:
+        def step(progress: Progress, step: Any, batch: Any) -> Progress:
+            return jax.vmap(lambda hparams, lane: advance(task, Hparams(hparams), lane, data, step, batch))(
+                hparams, progress
+            )
 
-            batches = task.batches(data_seed, data, first_step, num_steps)
-            return scan_steps(step, progress, first_step, batches, num_steps)
-
-        mapped = on_each_device(step_lanes, lanes, lanes, shared, shared, shared)
-        return mapped(hparams, progress, data_seed, data, first_step)
+        batches = task.batches(data_seed, data, first_step, max_steps)
+        return repeat_steps(step, progress, first_step, batches, num_steps)
 
     return Program(
         begin=jax.jit(on_each_device(begin_lanes, lanes, shared), compiler_options=options),
         steps=jax.jit(
-            steps, static_argnames="num_steps", donate_argnames="progress", compiler_options=options
+            on_each_device(steps, lanes, lanes, shared, shared, shared, shared),
+            donate_argnums=1,
+            compiler_options=options,
         ),
         measure=jax.jit(on_each_device(measure_lanes, lanes, lanes, shared), compiler_options=options),
+        max_steps=max_steps,
+        mesh=mesh,
     )
 
 

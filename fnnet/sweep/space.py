@@ -3,17 +3,13 @@
 A `Space` is a table in columns. Each axis has its distinct values once, and a run holds a small integer for
 each axis, so that a million runs are a few arrays and no million objects.
 
-Two values are equal when their JSON texts are, with numbers by value: 1 and 1.0 are one number, true and 1
-are not one value. Two configurations are equal when they have the same names with equal values. Every
-function here makes each configuration once.
+Two configurations are equal when they have the same names with equal values. Every function here makes each
+configuration once.
 """
 
-import base64
-import hashlib
-import json
 import math
 import reprlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
@@ -21,14 +17,20 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from fnnet.errors import InputError, unknown_name
-
-Value = int | float | bool | str | tuple
-"""What an axis may hold; tuples hold values."""
+from fnnet.sweep.values import (
+    Value,
+    axis_values,
+    codes_from_text,
+    codes_to_text,
+    config_hashes,
+    encode,
+    listed_values,
+)
+from fnnet.sweep.values import linspace as linspace
+from fnnet.sweep.values import logspace as logspace
 
 Config = dict[str, Value]
 """The hyper-parameters of one run by name."""
-
-_MAX_NESTING = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,26 +147,18 @@ class Space:
             >>> grid(depth=[1, 2], seed=0).ids()[1] == grid(seed=0, depth=2).ids()[0]
             True
         """
-        digits = np.stack(_hashes(self), axis=1).astype(">u8").tobytes().hex().encode()
+        digits = np.stack(config_hashes(self.axes, self.codes), axis=1).astype(">u8").tobytes().hex().encode()
         return np.frombuffer(digits, "S32").astype("U32")
 
     def to_json(self) -> dict[str, Any]:
         """Write the space as an object for a JSON file.
-
-        Codes are little-endian integers in base64, of 1, 2 or 4 bytes: as few as the axis' values need.
 
         Example:
             >>> grid(depth=[1, 2]).to_json()
             {'axes': [{'name': 'depth', 'values': [1, 2], 'codes': 'AAE='}]}
         """
         axes = [
-            {
-                "name": name,
-                "values": list(values),
-                "codes": base64.b64encode(
-                    self.codes[name].astype(_stored_dtype(len(values))).tobytes()
-                ).decode(),
-            }
+            {"name": name, "values": list(values), "codes": codes_to_text(self.codes[name], len(values))}
             for name, values in self.axes.items()
         ]
         return {"axes": axes}
@@ -192,7 +186,7 @@ class Space:
             if name in axes:
                 raise InputError(f"the stored space has the axis {name!r} twice")
             axes[name] = axis_values(name, values) if values else ()
-            codes[name] = _stored_codes(name, text, len(values))
+            codes[name] = codes_from_text(name, text, len(values))
         _check_equal_lengths("stored axes", {name: len(column) for name, column in codes.items()})
         return cls(axes, codes)
 
@@ -211,6 +205,7 @@ def grid(**axes: Any) -> Space:
             64 bits, string, boolean or tuple of these.
 
     Example:
+        >>> from fnnet import logspace
         >>> space = grid(depth=[1, 2], learning_rate=logspace(0.01, 1, 3))
         >>> len(space), space[1]
         (6, {'depth': 1, 'learning_rate': 0.1})
@@ -242,9 +237,9 @@ def zip_axes(**axes: Any) -> Space:
     """
     if not axes:
         raise InputError("zip_axes needs at least one axis, such as learning_rate=[0.1, 0.3]")
-    listed = {name: _listed(name, given) for name, given in axes.items()}
+    listed = {name: listed_values(name, given) for name, given in axes.items()}
     _check_equal_lengths("axes that move together", {name: len(values) for name, values in listed.items()})
-    encoded = {name: _encode(values) for name, values in listed.items()}
+    encoded = {name: encode(values) for name, values in listed.items()}
     return _each_once(
         Space(
             {name: values for name, (values, _) in encoded.items()},
@@ -273,7 +268,7 @@ def union(*spaces: Space) -> Space:
     axes, codes = {}, {}
     for name in dict.fromkeys(name for space in spaces for name in space.axes):
         columns = [(space.axes.get(name, ()), space.codes.get(name), len(space)) for space in spaces]
-        axes[name], places = _encode([value for values, _, _ in columns for value in values])
+        axes[name], places = encode([value for values, _, _ in columns for value in values])
         parts, start = [], 0
         for values, old_codes, num_runs in columns:
             new_codes = np.append(places[start : start + len(values)], np.int32(-1))
@@ -309,147 +304,9 @@ def product(*spaces: Space) -> Space:
     return Space(axes, codes)
 
 
-def logspace(low: float, high: float, num: int) -> tuple[float, ...]:
-    """List `num` numbers from `low` to `high`, both included, at equal ratios.
-
-    Numbers are rounded to 6 significant digits, so that they read and compare well.
-
-    Raises:
-        InputError: when a bound is not positive and finite, or `num` not a positive integer.
-
-    Example:
-        >>> logspace(0.001, 1, 4)
-        (0.001, 0.01, 0.1, 1.0)
-    """
-    if not (0 < low < math.inf and 0 < high < math.inf):
-        raise InputError(f"logspace needs positive finite bounds, got {low} and {high}")
-    return _spaced(np.geomspace, low, high, num)
-
-
-def linspace(low: float, high: float, num: int) -> tuple[float, ...]:
-    """List `num` numbers from `low` to `high`, both included, at equal distances.
-
-    Numbers are rounded to 6 significant digits, so that they read and compare well.
-
-    Raises:
-        InputError: when a bound is not finite, or `num` not a positive integer.
-
-    Example:
-        >>> linspace(0, 1, 3)
-        (0.0, 0.5, 1.0)
-    """
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise InputError(f"linspace needs finite bounds, got {low} and {high}")
-    return _spaced(np.linspace, low, high, num)
-
-
-def axis_values(name: str, given: Any) -> tuple[Value, ...]:
-    """Turn what a user gave for an axis into its distinct values.
-
-    Raises:
-        InputError: as `grid`.
-    """
-    values = _listed(name, given)
-    if len(_encode(values)[0]) < len(values):
-        texts = [_text(value) for value in values]
-        twice = next(value for place, value in enumerate(values) if texts[place] in texts[:place])
-        raise InputError(f"axis {name!r} holds {twice!r} twice")
-    return values
-
-
-def _listed(name: str, given: Any) -> tuple[Value, ...]:
-    """Turn what a user gave for an axis into plain values, of which some may be equal."""
-    if isinstance(given, str | int | float | bool):
-        given = [given]
-    elif hasattr(given, "tolist"):  # numpy and JAX arrays and scalars
-        listed = given.tolist()
-        given = listed if isinstance(listed, list) else [listed]
-    if hasattr(given, "_fields"):
-        raise InputError(f"axis {name!r} needs a list of values, got {given!r}; `random` draws from it")
-    try:
-        items = iter(given)
-    except TypeError:
-        raise InputError(f"axis {name!r} needs a list of values, got {reprlib.repr(given)}") from None
-    values = tuple(_value(name, item) for item in items)
-    if not values:
-        raise InputError(f"axis {name!r} is empty; give it at least one value")
-    return values
-
-
-def _value(name: str, value: Any, nesting: int = 0) -> Value:
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-        if nesting == _MAX_NESTING:
-            raise InputError(f"axis {name!r} holds tuples nested more than {_MAX_NESTING} deep")
-        return tuple(_value(name, item, nesting + 1) for item in value)
-    if not isinstance(value, str | int | float | bool):
-        raise InputError(
-            f"axis {name!r} holds {reprlib.repr(value)}; values are numbers, strings, booleans or tuples"
-        )
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"axis {name!r} holds {value}; numbers must be finite")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise InputError(f"axis {name!r} holds an integer that does not fit 64 bits")
-    return value
-
-
-def _text(value: Value) -> str:
-    """Write a value as JSON, equal values alike: numbers that are whole as integers, others by `repr`."""
-    if isinstance(value, tuple):
-        return f"[{','.join(map(_text, value))}]"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else float.__repr__(value)
-    return json.dumps(value) if isinstance(value, str | bool) else str(value)
-
-
-def _encode(values: Iterable[Value]) -> tuple[tuple[Value, ...], np.ndarray]:
-    """List the distinct values in order of first appearance, and each value's index among them."""
-    code_of: dict[str, int] = {}
-    distinct: list[Value] = []
-    codes = []
-    for value in values:
-        code = code_of.setdefault(_text(value), len(distinct))
-        if code == len(distinct):
-            distinct.append(value)
-        codes.append(code)
-    return tuple(distinct), np.array(codes, np.int32)
-
-
-def _hashes(space: Space) -> tuple[np.ndarray, np.ndarray]:
-    """Hash every run's configuration to two columns of 64 bits.
-
-    Each (name, value) is hashed once, with SHA-256, and a run adds up the hashes of its pairs modulo 2**64.
-    A sum is the same in any order, as the configuration is, and takes a few array operations for all runs
-    together. Unlike with exclusive or, whatever is added twice does not cancel.
-    """
-    high, low = np.zeros((2, len(space)), np.uint64)
-    for name, values in space.axes.items():
-        texts = (f"[{_text(name)},{_text(value)}]" for value in values)
-        digests = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
-        # A missing axis has the code -1, finds the last pair and adds nothing.
-        pairs = np.frombuffer(b"".join([*digests, bytes(16)]), ">u8").astype(np.uint64).reshape(-1, 2)
-        high += pairs[space.codes[name], 0]
-        low += pairs[space.codes[name], 1]
-    # Sums of neighbours in a grid differ by equal steps. Three rounds make every digit of an id, and so any
-    # prefix of it, depend on all 128 bits; each round can be undone, so none makes two sums collide.
-    high += _scrambled(low)
-    low += _scrambled(high)
-    high += _scrambled(low)
-    return high, low
-
-
-def _scrambled(words: np.ndarray) -> np.ndarray:
-    """Mix 64-bit words: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
-
-
 def _each_once(space: Space) -> Space:
     """Keep the first of equal configurations."""
-    high, low = _hashes(space)
+    high, low = config_hashes(space.axes, space.codes)
     order = np.lexsort((low, high))  # stable: of equal runs, the first in the space stands first
     is_again = np.zeros(len(space), bool)
     is_again[order[1:]] = (high[order[1:]] == high[order[:-1]]) & (low[order[1:]] == low[order[:-1]])
@@ -459,33 +316,9 @@ def _each_once(space: Space) -> Space:
 _STORED = ("name", "values", "codes")
 
 
-def _stored_dtype(num_values: int) -> str:
-    return "<i1" if num_values <= 2**7 else "<i2" if num_values <= 2**15 else "<i4"
-
-
-def _stored_codes(name: str, text: str, num_values: int) -> np.ndarray:
-    try:
-        codes = np.frombuffer(base64.b64decode(text, validate=True), _stored_dtype(num_values))
-    except ValueError:  # no base64, or bytes that do not make whole integers
-        raise InputError(f"the stored codes of axis {name!r} are damaged") from None
-    if codes.size and not -1 <= codes.min() <= codes.max() < num_values:
-        raise InputError(
-            f"the stored codes of axis {name!r} are from -1 to {num_values - 1}, "
-            f"got {codes.min()} to {codes.max()}"
-        )
-    return codes.astype(np.int32)
-
-
 def _check_equal_lengths(what: str, lengths: dict[str, int]) -> None:
     if len(set(lengths.values())) > 1:
         raise InputError(
             f"{what} need equally many values, got "
             + ", ".join(f"{length} for {name!r}" for name, length in lengths.items())
         )
-
-
-def _spaced(space: Callable[..., np.ndarray], low: float, high: float, num: int) -> tuple[float, ...]:
-    if not isinstance(num, int) or isinstance(num, bool) or num < 1:
-        raise InputError(f"the number of values must be a positive integer, got {num!r}")
-    numbers: list[float] = space(low, high, num).tolist()
-    return tuple(float(f"{number:.6g}") for number in numbers)

@@ -30,9 +30,13 @@ import polars as pl
 
 from fnnet.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 _ID = re.compile(r"[0-9a-f]{16}")
 _SUM = re.compile(rb"([0-9a-f]{64})  chunks/([0-9a-f]{16})\.parquet")
+
+
+class DamagedPlan(InputError):
+    """A plan that fails its hash."""
 
 
 class Store(NamedTuple):
@@ -122,7 +126,8 @@ def read_plan(store: Store) -> dict[str, Any] | None:
         The plan, or None where there is none.
 
     Raises:
-        InputError: when the file is damaged or of another format.
+        DamagedPlan: when the file fails its hash.
+        InputError: when it is of another format.
     """
     try:
         content = store.plan_path.read_bytes()
@@ -135,7 +140,7 @@ def read_plan(store: Store) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, RecursionError):
         plan, recorded, actual = {}, None, ""
     if recorded != actual:
-        raise InputError(f"{store.plan_path} is damaged; run the same sweep again to mend it")
+        raise DamagedPlan(f"{store.plan_path} is damaged; run the same sweep again to mend it")
     if plan["format"] != FORMAT:
         raise InputError(f"{store.plan_path} has format {plan['format']}, this fnnet reads {FORMAT}")
     return plan
@@ -239,6 +244,12 @@ def load_state(store: Store, chunk_id: str) -> dict[str, np.ndarray] | None:
 def drop_state(store: Store, chunk_id: str) -> None:
     """Forget the state of a chunk that is committed."""
     store.state_path(chunk_id).unlink(missing_ok=True)
+
+
+def drop_states(store: Store) -> None:
+    """Forget all states; what is left of chunks that were cut otherwise is of no use when all is done."""
+    for path in (store.folder / "states").glob("*.state"):
+        path.unlink(missing_ok=True)
 
 
 def save_params(store: Store, chunk_id: str, arrays: Mapping[str, np.ndarray]) -> None:

@@ -1,8 +1,8 @@
 """Kills a real sweep at random moments, resumes it each time, and compares every bit with an undisturbed one.
 
 `python tests/faults/kill_sweep.py --kills 60` is the long version; `make test` kills fewer times. The kill is
-SIGKILL, which no handler sees. Times are drawn uniformly over what is left of an undisturbed sweep, from the
-start of its first training step on.
+SIGKILL, which no handler sees. Times are drawn uniformly over the length of an undisturbed sweep. Every segment
+is written down before it is trained, which shows how much work was repeated.
 """
 
 import argparse
@@ -22,7 +22,16 @@ NUM_STEPS, EVAL_EVERY = 400, 50
 def run_sweep(folder: str) -> None:
     """64 runs in 4 groups, whose state is saved at every border of segments."""
     import fnnet as fn
+    from fnnet.sweep.chunk import Trainer
 
+    train_segment = Trainer._segment
+
+    def noted(trainer, chunk, hparams, underway, point):
+        with Path(f"{folder}.segments").open("a") as file:
+            file.write(f"{min(point - underway.step, trainer.segment)}\n")
+        return train_segment(trainer, chunk, hparams, underway, point)
+
+    Trainer._segment = noted
     data = fn.load_dataset("digits")
     space = fn.grid(depth=[0, 1, 2, 3], learning_rate=fn.logspace(1e-2, 1, 4), seed=range(4))
     print("ready", flush=True)
@@ -46,9 +55,14 @@ def table_hash(folder: Path) -> str:
     results = fn.open_results(folder)
     assert len(results.space) == 64
     digest = hashlib.sha256(results.table().drop("seconds").write_csv().encode())
-    for name in sorted(results.curves):
-        digest.update(results.curves[name].tobytes())
+    for name in sorted(results.history):
+        digest.update(results.history[name].tobytes())
     return digest.hexdigest()
+
+
+def steps_trained(folder: Path) -> int:
+    """Add up the lengths of all segments that were begun, over all chunks."""
+    return sum(map(int, Path(f"{folder}.segments").read_text().split()))
 
 
 def start(folder: Path) -> subprocess.Popen:
@@ -79,10 +93,11 @@ def main() -> None:
         whole = timed(Path(root, "clean"))
         reference = table_hash(Path(root, "clean"))
         assert table_hash(Path(root, "first")) == reference
-        kills = sweeps = 0
+        needed = steps_trained(Path(root, "clean"))
+        kills = sweeps = repeated = 0
         while kills < options.kills:
             folder = Path(root, f"killed-{sweeps}")
-            sweeps += 1
+            sweeps, kills_before = sweeps + 1, kills
             while True:
                 process = start(folder)
                 try:
@@ -95,7 +110,11 @@ def main() -> None:
                     assert process.returncode == 0
                     break
             assert table_hash(folder) == reference, f"sweep {sweeps} differs after {kills} kills"
+            again = steps_trained(folder) - needed
+            assert again <= EVAL_EVERY * (kills - kills_before), f"sweep {sweeps} repeated {again} steps"
+            repeated += again
         print(f"{kills} kills in {sweeps} sweeps of {whole:.1f} s: every table is {reference[:16]}")
+        print(f"{repeated / EVAL_EVERY:.0f} segments were trained again, at most one for each kill")
 
 
 if __name__ == "__main__":

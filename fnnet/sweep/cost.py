@@ -1,0 +1,200 @@
+"""Costs: what training a group takes on this machine, in bytes, FLOPs and seconds.
+
+Bytes are what the compiler says its programs need, FLOPs are counted in the traced function, and seconds are
+measured by running a few steps. What was measured is kept on disk, so that it is paid once.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from fnnet.data.download import cache_folder
+from fnnet.sweep.program import Program, lanes_sharding
+
+MEASURED_SECONDS = 0.1  # how long the measured steps run, at least
+
+
+class Cost(NamedTuple):
+    """What one chunk takes with some number of lanes a device.
+
+    lanes: runs that train together on one device.
+    num_bytes: what the programs need at their peak, on all devices together, data included.
+    begin: seconds to make the first state.
+    segment: seconds that each call of some steps takes besides the steps, mostly to draw batches.
+    step: seconds for one step of all lanes; infinite where the lanes do not fit in memory.
+    measure: seconds for one evaluation.
+    """
+
+    lanes: int
+    num_bytes: int
+    begin: float
+    segment: float
+    step: float
+    measure: float
+
+
+def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limit: float) -> Cost:
+    """Compile a program for the given lanes and measure it.
+
+    Args:
+        program: of a group.
+        hparams: of all lanes of all devices, arrays `[lanes]`.
+        data_seed: an order of batches.
+        data: on the devices.
+        limit: bytes; a program that needs more is not run.
+
+    Returns:
+        The cost.
+    """
+    num_devices = program.mesh.size
+    lanes = len(jax.tree.leaves(hparams)[0]) // num_devices
+    num_bytes = num_devices * device_bytes(program, hparams, data_seed, data)
+    if num_bytes > limit:
+        return Cost(lanes, num_bytes, math.inf, math.inf, math.inf, math.inf)
+    begin, progress = _timed(lambda: program.begin(hparams, data))
+
+    def steps(num_steps: int) -> float:
+        nonlocal progress
+        seconds, progress = _timed(
+            lambda: program.steps(hparams, progress, data_seed, data, np.int32(0), np.int32(num_steps))
+        )
+        return seconds
+
+    steps(1)  # the first call touches memory for the first time
+    one, num_steps = steps(1), 1
+    many, step = one, 0.0
+    while many < MEASURED_SECONDS and num_steps < program.max_steps:
+        num_steps = min(4 * num_steps, program.max_steps)
+        many = steps(num_steps)
+        step = max(0.0, many - one) / (num_steps - 1)
+    measure = _timed(lambda: program.measure(hparams, progress, data))[0]
+    return Cost(lanes, num_bytes, begin, max(0.0, one - step), step or one, measure)
+
+
+def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = jax.block_until_ready(function())
+    return time.perf_counter() - started, result
+
+
+def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> int:
+    """Ask the compiler what a program needs at its peak on one device: arguments, results and what is between.
+
+    What the compiler makes here is what runs later; nothing is compiled twice.
+    """
+    sharding = lanes_sharding(program.mesh)
+    progress = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        jax.eval_shape(program.begin, hparams, data),
+    )
+    step = np.int32(0)
+    lowered = (
+        program.begin.lower(hparams, data),
+        program.steps.lower(hparams, progress, data_seed, data, step, step),
+        program.measure.lower(hparams, progress, data),
+    )
+    sizes = [each.compile().memory_analysis() for each in lowered]
+    return max(
+        size.argument_size_in_bytes
+        + size.output_size_in_bytes
+        - size.alias_size_in_bytes
+        + size.temp_size_in_bytes
+        for size in sizes
+        if size is not None
+    )
+
+
+def count_flops(function: Callable, *args: Any) -> int:
+    """Count the floating-point operations of a function's matrix products, 2 m k n each.
+
+    Nothing is computed. What is elementwise is not counted; a loop without a known length counts once.
+
+    Args:
+        function: what to count.
+        *args: arrays, or shapes as `jax.eval_shape` takes them.
+
+    Returns:
+        The number.
+
+    Example:
+        >>> count_flops(lambda x, w: jax.nn.relu(x @ w), np.ones((5, 3)), np.ones((3, 7)))
+        210
+    """
+    return _jaxpr_flops(jax.make_jaxpr(function)(*args).jaxpr)
+
+
+def _jaxpr_flops(jaxpr: Jaxpr) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            left, result = (variable.aval.shape for variable in (equation.invars[0], *equation.outvars))  # type: ignore[attr-defined]
+            total += 2 * math.prod(result) * math.prod(left[axis] for axis in contracted)
+            continue
+        inner = [_jaxpr_flops(each) for value in equation.params.values() for each in _jaxprs(value)]
+        if equation.primitive.name == "scan":
+            total += equation.params["length"] * sum(inner)
+        elif equation.primitive.name == "cond":
+            total += max(inner)
+        else:
+            total += sum(inner)
+    return total
+
+
+def _jaxprs(value: Any) -> list[Jaxpr]:
+    """List the functions among an operation's parameters."""
+    if isinstance(value, ClosedJaxpr):
+        return [value.jaxpr]
+    if isinstance(value, Jaxpr):
+        return [value]
+    return [each for item in value for each in _jaxprs(item)] if isinstance(value, list | tuple) else []
+
+
+class CostFile:
+    """What was measured of one group's program on this kind of machine, by number of lanes."""
+
+    def __init__(self, program_hash: str, num_devices: int):
+        device = jax.local_devices()[0]
+        versions = [f"{name} {version(name)}" for name in ("fnnet", "jax", "jaxlib")]
+        flags = os.environ.get("XLA_FLAGS", "")
+        key = [
+            program_hash,
+            num_devices,
+            device.platform,
+            device.device_kind,
+            os.cpu_count(),
+            flags,
+            *versions,
+        ]
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+        self._path = cache_folder() / "costs" / f"{name}.json"
+
+    def read(self) -> dict[int, Cost]:
+        """Read all costs; a file that is missing or damaged holds none."""
+        try:
+            stored = json.loads(self._path.read_bytes())
+            return {cost[0]: Cost(int(cost[0]), int(cost[1]), *map(float, cost[2:])) for cost in stored}
+        except (OSError, ValueError, TypeError, KeyError, IndexError):
+            return {}
+
+    def add(self, cost: Cost) -> None:
+        """Keep one more cost. A folder that cannot be written to keeps none."""
+        costs = self.read() | {cost.lanes: cost}
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(sorted(costs.values()), file)
+            Path(temporary).replace(self._path)

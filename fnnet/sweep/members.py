@@ -1,0 +1,115 @@
+"""Members: the trained parameters of a sweep's runs, one by one or stacked.
+
+A store keeps the parameters of a chunk in one file, a lane of each leaf for a run. The columns "chunk" and
+"lane" of the results say where a run is.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fnnet.errors import InputError
+from fnnet.sweep.space import Space
+from fnnet.sweep.store import Store, load_params
+
+
+def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Any:
+    """Load the trained parameters of one run.
+
+    Args:
+        columns: by name, an array `[runs]`.
+        store: where the parameters are kept, if anywhere.
+        run: its place in the columns.
+
+    Returns:
+        The parameters as nested lists and dicts.
+
+    Raises:
+        InputError: when they were not kept or are damaged.
+    """
+    lanes = _load_chunk(columns, store, run)
+    return unpack({name: leaf[columns["lane"][run]] for name, leaf in lanes.items()})
+
+
+def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store | None) -> Any:
+    """Load the trained parameters of all runs, each chunk's file once.
+
+    Args:
+        space: the runs; at least one.
+        columns: by name, an array `[runs]`.
+        store: where the parameters are kept, if anywhere.
+
+    Returns:
+        The parameters as nested lists and dicts, each leaf `[runs, ...]`.
+
+    Raises:
+        InputError: when parameters were not kept or are damaged, or runs have other shapes than others.
+    """
+    if not len(space):
+        raise InputError("no run is finished, so there are no parameters")
+    stacked: dict[str, np.ndarray] = {}
+    for rows in _rows_by_chunk(space, columns):
+        lanes = _load_chunk(columns, store, int(rows[0]))
+        if not stacked:
+            stacked = {
+                name: np.empty((len(space), *leaf.shape[1:]), leaf.dtype) for name, leaf in lanes.items()
+            }
+        if _forms(lanes) != _forms(stacked):
+            raise _unlike_shapes(space, columns)
+        for name, leaf in lanes.items():
+            stacked[name][rows] = leaf[columns["lane"][rows]]
+    return unpack(stacked)
+
+
+def unpack(arrays: Mapping[str, Any]) -> Any:
+    """Rebuild nested lists and dicts from leaves named by their paths.
+
+    Example:
+        >>> unpack({"0/w": 1, "0/b": 2, "1/w": 3})
+        [{'w': 1, 'b': 2}, {'w': 3}]
+    """
+    if list(arrays) == [""]:
+        return arrays[""]
+    branches: dict[str, dict[str, Any]] = {}
+    for name, leaf in arrays.items():
+        first, _, rest = name.partition("/")
+        branches.setdefault(first, {})[rest] = leaf
+    children = {name: unpack(branch) for name, branch in branches.items()}
+    if all(name.isdecimal() for name in children):
+        return [children[name] for name in sorted(children, key=int)]
+    return children
+
+
+def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> dict[str, np.ndarray]:
+    """Load the parameters of all lanes of one run's chunk."""
+    chunk = str(columns["chunk"][run]) if "chunk" in columns else ""
+    lanes = load_params(store, chunk) if store is not None and chunk else None
+    if lanes is None:
+        raise InputError(f"no parameters are kept of run {run}: sweep with store=... and save_params=True")
+    return lanes
+
+
+def _rows_by_chunk(space: Space, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """List for each chunk the places of its runs, in the order of their first runs."""
+    chunks = columns.get("chunk", np.full(len(space), ""))
+    order = np.argsort(chunks, kind="stable")
+    is_next = chunks[order[1:]] != chunks[order[:-1]]
+    return sorted(np.split(order, np.flatnonzero(is_next) + 1), key=lambda rows: int(rows[0]))
+
+
+def _forms(lanes: Mapping[str, np.ndarray]) -> dict[str, tuple]:
+    return {name: (leaf.shape[1:], leaf.dtype) for name, leaf in lanes.items()}
+
+
+def _unlike_shapes(space: Space, columns: Mapping[str, np.ndarray]) -> InputError:
+    """Build the error for parameters that cannot be stacked, naming the axes that may be why."""
+    parts = _rows_by_chunk(space, columns)
+    varied = [name for name, codes in space.codes.items() if np.ptp(codes)]
+    # One program trains a chunk, so what varies within a chunk changes no shape.
+    names = [name for name in varied if not any(np.ptp(space.codes[name][rows]) for rows in parts)] or varied
+    example = ", ".join(f"{name}={space[0][name]!r}" for name in names if name in space[0])
+    return InputError(
+        f"the parameters of these runs have different shapes, which may come from {' or '.join(names)}; "
+        f"keep some of the runs first, as with where({example}).params()"
+    )

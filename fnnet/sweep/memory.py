@@ -1,0 +1,85 @@
+"""Memory: how many bytes a sweep may use on this machine."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+
+from fnnet.errors import InputError
+
+SHARE = 0.6  # of what is free: the rest is for what the compiler cannot foresee, and for others
+
+
+def usable_bytes() -> float:
+    """Tell how many bytes all devices of this host may use together: 60 % of what is free.
+
+    On a GPU or TPU that is the devices' own memory; on a CPU what the system has available, or what is left
+    of the limit of the process's control group where that is less.
+
+    Example:
+        >>> usable_bytes() > 1_000_000
+        True
+    """
+    free = 0.0
+    for device in jax.local_devices():
+        stats = device.memory_stats() if device.platform != "cpu" else None
+        if not stats or "bytes_limit" not in stats:
+            return SHARE * min([_available(), *_left_of_limits(Path("/"))])
+        free += stats["bytes_limit"] - stats["bytes_in_use"]
+    return SHARE * free
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that a device or the host has no memory left."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+def too_large(needed: float, usable: float) -> InputError:
+    """Build the error for a run that does not fit.
+
+    Example:
+        >>> print(too_large(5e9, 1e9))
+        one run on each device needs 5,000,000,000 bytes with its data, and 1,000,000,000 may be used (60 % of what is free); use a smaller network, batch or data set
+    """
+    return InputError(
+        f"one run on each device needs {int(needed):,} bytes with its data, and {int(usable):,} may be used "
+        "(60 % of what is free); use a smaller network, batch or data set"
+    )
+
+
+def _available() -> float:
+    """Read what the system can give without swapping, where it says so; else all there is."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "MemAvailable":
+                return float(value.split()[0]) * 1024
+    except OSError:
+        pass
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _left_of_limits(root: Path) -> Iterator[float]:
+    """Read limits minus use of the control groups this process is in, version 1 or 2, up to the topmost."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            base, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            base = root / "sys/fs/cgroup/memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        group = Path(path.lstrip("/"))
+        for folder in (group, *group.parents):
+            try:
+                limit, used = ((base / folder / name).read_text().strip() for name in names)
+            except OSError:
+                continue
+            if limit != "max":
+                yield float(limit) - float(used)

@@ -1,0 +1,228 @@
+"""Statistics: means over runs with intervals, and the best configuration with how sure that is."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, SupportsIndex
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from scipy import stats
+
+from fnnet.errors import InputError, unknown_name
+from fnnet.metrics import HIGHER_IS_BETTER, LOWER_IS_BETTER
+from fnnet.sweep.space import Config, Space
+
+
+class MeanCI(NamedTuple):
+    """Means over some axis, an array `[configurations]` each.
+
+    mean: the mean; not finite where a run's value is not.
+    low, high: the 95 % interval of the mean, from Student's t; NaN where there is one run.
+    num_runs: how many runs were averaged.
+    num_diverged: how many of these diverged. They are averaged like the others.
+    """
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    num_runs: np.ndarray
+    num_diverged: np.ndarray
+
+
+class Best(NamedTuple):
+    """The best configuration of a sweep and how sure that is.
+
+    config: its values, without the axis averaged over.
+    mean, low, high, num_runs, num_diverged: of the metric, as in `MeanCI`.
+    gap: by how much the runner-up is worse; NaN where there is none.
+    p_value: of Welch's t test between the two, two-sided; NaN with fewer than two runs each.
+    beyond_noise: whether `p_value` is below 0.05.
+    """
+
+    config: Config
+    mean: float
+    low: float
+    high: float
+    num_runs: int
+    num_diverged: int
+    gap: float
+    p_value: float
+    beyond_noise: bool
+
+
+class Grouped(NamedTuple):
+    """Runs grouped by some axes.
+
+    axes: the axes that tell the groups apart.
+    configs: the groups' values of these axes, in order of first appearance.
+    group_of_run: for each run its group's place in `configs`.
+    columns: by name, an array `[runs]`: the metrics, and "diverged".
+    """
+
+    axes: tuple[str, ...]
+    configs: list[Config]
+    group_of_run: Int[np.ndarray, " runs"]
+    columns: Mapping[str, Shaped[np.ndarray, " runs"]]
+
+    def values(self, metric: str, group: SupportsIndex) -> np.ndarray:
+        """Give the metric of the runs of one group, an array `[runs]`.
+
+        Raises:
+            InputError: when there is no such column.
+
+        Example:
+            >>> from fnnet import grid
+            >>> columns = {"loss": np.array([1.0, 2.0, 3.0, 5.0])}
+            >>> group_runs(grid(depth=[1, 2], seed=range(2)), columns, ("depth",)).values("loss", 1)
+            array([3., 5.])
+        """
+        return self._column(metric)[self.group_of_run == group]
+
+    def mean_ci(self, metric: str) -> MeanCI:
+        """Average a metric in each group, with its 95 % interval.
+
+        The interval is `mean ± t * s / sqrt(n)`, with the standard deviation `s` of the group's `n` runs and
+        the 0.975 quantile `t` of Student's distribution with `n - 1` degrees of freedom (Student 1908).
+
+        Args:
+            metric: a column of the results.
+
+        Returns:
+            The means, in the order of `configs`.
+
+        Raises:
+            InputError: when there is no such column.
+
+        Example:
+            >>> from fnnet import Results, grid
+            >>> columns = {"loss": np.array([1.0, 2.0, 3.0, 5.0, 5.0, 5.0]), "diverged": np.zeros(6, bool)}
+            >>> results = Results(grid(depth=[1, 2], seed=range(3)), columns, history={})
+            >>> means = results.over("seed").mean_ci("loss")
+            >>> means.mean.tolist(), means.high.round(3).tolist(), means.num_runs.tolist()
+            ([2.0, 5.0], [4.484, 5.0], [3, 3])
+        """
+        values = self._column(metric).astype(float)
+        diverged = self._column("diverged")
+        group = self.group_of_run
+        count = np.bincount(group)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.bincount(group, values) / count
+            variance = np.bincount(group, np.square(values - mean[group])) / (count - 1)
+            half = stats.t.ppf(0.975, np.maximum(count - 1, 1)) * np.sqrt(variance / count)
+        half = np.where(count > 1, half, np.nan)
+        return MeanCI(mean, mean - half, mean + half, count, np.bincount(group, diverged).astype(int))
+
+    def _column(self, name: str) -> np.ndarray:
+        if name not in self.columns:
+            raise unknown_name("metric", name, self.columns)
+        return self.columns[name]
+
+
+def group_runs(space: Space, columns: Mapping[str, np.ndarray], axes: tuple[str, ...]) -> Grouped:
+    """Group the runs that are equal in some axes.
+
+    Args:
+        space: the runs.
+        columns: by name, what they measured, an array `[runs]` each.
+        axes: the axes that tell the groups apart.
+
+    Returns:
+        The groups.
+
+    Example:
+        >>> from fnnet import grid
+        >>> group_runs(grid(depth=[1, 2], seed=range(2)), {}, ("depth",)).group_of_run
+        array([0, 0, 1, 1])
+    """
+    codes = np.stack([space.codes[name] for name in axes] or [np.zeros(len(space), np.int32)])
+    _, first, inverse = np.unique(codes, axis=1, return_index=True, return_inverse=True)
+    rank_of = np.argsort(np.argsort(first))
+    configs: list[Config] = [
+        {name: value for name, value in space[run].items() if name in axes} for run in np.sort(first)
+    ]
+    return Grouped(axes, configs, rank_of[inverse.ravel()], columns)
+
+
+def find_best(grouped: Grouped, metric: str, maximize: bool | None = None) -> Best:
+    """Find the group with the best mean, and compare it with the runner-up.
+
+    Args:
+        grouped: the runs.
+        metric: a column.
+        maximize: whether more is better; None to tell from the metric's name.
+
+    Returns:
+        The best configuration.
+
+    Raises:
+        InputError: when the metric is unknown, its name does not say which end is better and `maximize` is
+            not given, or all means are NaN.
+
+    Example:
+        >>> from fnnet import grid
+        >>> columns = {"loss": np.array([1.0, 2.0, 5.0, 7.0]), "diverged": np.zeros(4, bool)}
+        >>> best = find_best(group_runs(grid(depth=[1, 2], seed=range(2)), columns, ("depth",)), "loss")
+        >>> best.config, best.mean, best.gap, best.beyond_noise
+        ({'depth': 1}, 1.5, 4.5, False)
+    """
+    means = grouped.mean_ci(metric)
+    order = rank(means.mean, metric, maximize)
+    if np.isnan(means.mean[order[0]]):
+        raise InputError(f"every mean of {metric!r} is NaN: all runs diverged")
+    first, second = order[0], order[1] if len(order) > 1 else None
+    gap = p_value = np.nan
+    if second is not None:
+        gap = abs(means.mean[first] - means.mean[second])
+        p_value = _welch(grouped.values(metric, first), grouped.values(metric, second))
+    return Best(
+        config=grouped.configs[first],
+        mean=float(means.mean[first]),
+        low=float(means.low[first]),
+        high=float(means.high[first]),
+        num_runs=int(means.num_runs[first]),
+        num_diverged=int(means.num_diverged[first]),
+        gap=float(gap),
+        p_value=float(p_value),
+        beyond_noise=bool(p_value < 0.05),
+    )
+
+
+def rank(values: Float[np.ndarray, " n"], metric: str, maximize: bool | None = None) -> Int[np.ndarray, " n"]:
+    """Order places from the best value to the worst; NaN comes last, ties stay in order.
+
+    Args:
+        values: of the metric.
+        metric: a column's name, such as "test_accuracy"; what follows its split says which end is better.
+        maximize: whether more is better, whatever the name says; None to tell from the name.
+
+    Returns:
+        The places.
+
+    Raises:
+        InputError: when the name does not tell and `maximize` is not given.
+
+    Example:
+        >>> rank(np.array([0.5, np.nan, 0.9]), "test_accuracy").tolist()
+        [2, 0, 1]
+        >>> rank(np.array([0.5, np.nan, 0.9]), "sharpness", maximize=False).tolist()
+        [0, 2, 1]
+    """
+    if maximize is None:
+        maximize = _is_higher_better(metric)
+    return np.argsort(-values if maximize else values, kind="stable")
+
+
+def _is_higher_better(metric: str) -> bool:
+    name = metric.partition("_")[2] if metric.startswith(("train_", "validation_", "test_")) else metric
+    if name not in HIGHER_IS_BETTER | LOWER_IS_BETTER:
+        error = unknown_name("metric to rank by", metric, HIGHER_IS_BETTER | LOWER_IS_BETTER)
+        raise InputError(f"{error}; maximize=True or maximize=False ranks by any column")
+    return name in HIGHER_IS_BETTER
+
+
+def _welch(first: np.ndarray, second: np.ndarray) -> float:
+    """Compute the p value of Welch's t test (Welch 1947); NaN where there is no variance to judge by."""
+    if min(len(first), len(second)) < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return np.nan
+    if np.ptp(first) == 0 and np.ptp(second) == 0:
+        return np.nan
+    return float(stats.ttest_ind(first, second, equal_var=False).pvalue)
