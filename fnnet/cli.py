@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from fnnet.errors import InputError, unknown_name
+from fnnet.errors import InputError
 
 if TYPE_CHECKING:
+    from fnnet.sweep.execute import Prepared
     from fnnet.sweep.results import Results
     from fnnet.sweep.space import Space
 
 app = tyro.extras.SubcommandApp()
 
 
+Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]]
+
+
 @app.command
 def sweep(
-    axes: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]],
+    axes: Axes,
     /,
     dataset: str = "digits",
     steps: int = 1000,
@@ -61,52 +65,68 @@ def sweep(
         lanes: runs that train together on one device; by default chosen for each group.
         state_every: seconds after which also unfinished runs are kept.
         save_params: keep the trained parameters.
-        accept_fingerprint: go on with a sweep that was begun with other versions, device or data.
+        accept_fingerprint: go on with a sweep that was begun with other versions, device, recipe or data.
     """
-    space = parse_space(axes)
-    from fnnet.data import load_dataset
-    from fnnet.recipes import mlp_recipe
     from fnnet.report import tables
-    from fnnet.sweep.execute import sweep as run_sweep
-    from fnnet.sweep.plan import make_plan
-    from fnnet.sweep.store import Store, check_folder
-    from fnnet.train import check_steps
+    from fnnet.sweep.execute import execute
 
-    check_steps(steps, eval_every)
-    data = load_dataset(dataset)
-    metric = metric or ("test_accuracy" if data.is_classification else "test_r2")
-    folder = out or Path("results", "-".join([_file_name(data.name), *space.axes]))
-    check_folder(Store(folder))
-    if "learning_rate" not in space.axes:
-        raise InputError("a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8")
-    recipe = mlp_recipe(data)
+    prepared = _prepared(
+        axes,
+        dataset,
+        out,
+        metric,
+        num_steps=steps,
+        eval_every=eval_every,
+        lanes=lanes,
+        state_every=state_every,
+        save_params=save_params,
+        accept_fingerprint=accept_fingerprint,
+    )
+    assert prepared.store is not None
+    folder = prepared.store.folder
     console = _console()
-    plan = make_plan(recipe, space, data)
-    if metric not in plan.metrics:
-        raise unknown_name("metric", metric, plan.metrics)
-    console.print(tables.groups(plan, steps))
+    console.print(tables.estimates(prepared.estimates, steps))
     try:
-        results = run_sweep(
-            recipe,
-            space,
-            data,
-            num_steps=steps,
-            eval_every=eval_every,
-            store=folder,
-            lanes=lanes,
-            state_every=state_every,
-            save_params=save_params,
-            accept_fingerprint=accept_fingerprint,
-            show_progress=True,
-        )
+        results = execute(prepared, show_progress=True)
     except KeyboardInterrupt:
         sys.stderr.write(
             f"\nstopped; all that is finished is in {folder}, and the same command goes on from there\n"
         )
         sys.exit(130)
+    metric = metric or ("test_accuracy" if prepared.data.is_classification else "test_r2")
     console.print(tables.best_rates(results, metric))
     for path in _write(results, metric, folder):
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+@app.command
+def plan(
+    axes: Axes,
+    /,
+    dataset: str = "digits",
+    steps: int = 1000,
+    eval_every: int | None = None,
+    out: Path | None = None,
+    lanes: int | None = None,
+) -> None:
+    """Show what a sweep would take: programs, lanes, chunks, memory, operations and time. Trains nothing.
+
+    Programs are compiled and a few steps of each are timed; both are kept, so that the sweep need not do it.
+
+    Args:
+        axes: as for sweep.
+        dataset: as for sweep.
+        steps: as for sweep.
+        eval_every: as for sweep.
+        out: as for sweep; runs that this folder holds are not counted.
+        lanes: as for sweep.
+    """
+    from fnnet.report import tables
+
+    prepared = _prepared(
+        axes, dataset, out, None, num_steps=steps, eval_every=eval_every, lanes=lanes, accept_fingerprint=True
+    )
+    _console().print(tables.estimates(prepared.estimates, steps))
 
 
 @app.command
@@ -183,7 +203,7 @@ def parse_values(name: str, text: str) -> Sequence[Any]:
         >>> parse_values("seed", "range:1:4"), parse_values("activation", "relu,tanh")
         (range(1, 4), ['relu', 'tanh'])
     """
-    from fnnet.sweep.space import linspace, logspace
+    from fnnet.sweep.values import linspace, logspace
 
     form, colon, rest = text.partition(":")
     if not colon:
@@ -209,6 +229,22 @@ def _scalar(word: str) -> int | float | bool | str:
         except ValueError:
             continue
     return word
+
+
+def _prepared(
+    axes: Sequence[str], dataset: str, out: Path | None, metric: str | None, **options: Any
+) -> "Prepared":
+    """Find every mistake in the arguments, and make the sweep ready."""
+    space = parse_space(axes)
+    from fnnet.data import load_dataset
+    from fnnet.recipes import mlp_recipe
+    from fnnet.sweep.execute import prepare
+
+    data = load_dataset(dataset)
+    folder = out or Path("results", "-".join([_file_name(data.name), *space.axes]))
+    if "learning_rate" not in space.axes:
+        raise InputError("a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8")
+    return prepare(mlp_recipe(data), space, data, store=folder, metric=metric, **options)
 
 
 def _file_name(name: str) -> str:

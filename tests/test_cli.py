@@ -31,6 +31,19 @@ def test_a_sweep_writes_table_and_picture(tmp_path, capsys):
     assert run([*IRIS, "--out", str(out), *axes], capsys)[0] == 0, "a sweep's folder can be used again"
 
 
+def test_a_plan_trains_nothing_and_says_what_is_left(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    axes = ["depth=0,1", "learning_rate=0.1,0.2", "seed=range:3"]
+    main(["plan", *IRIS[1:], *axes])
+    printed = capsys.readouterr().out
+    assert "12 runs of 30 steps in 2 programs" in printed and "FLOPs" in printed
+    assert not (tmp_path / "results").exists()
+    main([*IRIS, "depth=0", *axes[1:], "--out", "some"])
+    capsys.readouterr()
+    main(["plan", *IRIS[1:], *axes, "--out", "some"])
+    assert "12 runs of 30 steps in 2 programs, 6 still to train" in capsys.readouterr().out
+
+
 def test_the_default_folder_is_named_after_data_and_axes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main([*IRIS, "learning_rate=0.1", "seed=0,1"])

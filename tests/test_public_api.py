@@ -43,8 +43,10 @@ ORDER = [
     "sweep.chunk",
     "sweep.prepare",
     "sweep.execute",
+    "sweep.halving",
     "sweep.verify",
     "report",
+    "interop",
     "cli",
 ]
 

@@ -6,6 +6,7 @@ from rich.console import Console
 
 import fnnet as fn
 from fnnet.report import plots, tables
+from fnnet.sweep.prepare import Estimate
 
 
 @pytest.fixture
@@ -59,3 +60,50 @@ def test_impossible_pictures_are_refused(results):
     many = fn.Results(space, {"loss": np.zeros(52), "diverged": np.zeros(52, bool)}, {})
     with pytest.raises(fn.InputError, match="13 panels are too many"):
         plots.heatmap(many, "loss", y="depth")
+
+
+def estimate(**values):
+    none = Estimate({"depth": 1}, 0, 0, 8, 0, 0, 0, 0.0, 0.0)
+    return none._replace(**values)
+
+
+def cells_of(table):
+    lines = [line for line in text_of(table).splitlines() if "│" in line]
+    return [[cell.strip() for cell in line.strip()[1:-1].split("│")] for line in lines]
+
+
+def test_what_a_sweep_would_take_is_summed_up():
+    small = estimate(
+        num_runs=30,
+        num_missing=20,
+        num_chunks=3,
+        num_bytes=25_000_000,
+        curve_bytes=1500,
+        flops=1.5e12,
+        seconds=70.0,
+    )
+    large = small._replace(
+        static={"depth": 4, "width": 9}, lanes=2, num_chunks=10, num_bytes=4_200_000_000, seconds=3590.0
+    )
+    done = estimate(static={"depth": 2}, num_runs=7)
+    table = tables.estimates([small, large, done], num_steps=500)
+    text = text_of(table)
+    assert "67 runs of 500 steps in 3 programs, 40 still to train" in text
+    headings = ["depth", "width", "runs", "lanes", "chunks", "memory", "curves", "FLOPs", "time"]
+    assert [column.header for column in table.columns] == headings
+    assert cells_of(table) == [
+        ["1", "", "20", "8", "3", "25 MB", "1.5 kB", "1.5e+12", "1 min 10 s"],
+        ["4", "9", "20", "2", "10", "4.2 GB", "1.5 kB", "1.5e+12", "59 min 50 s"],
+        ["2", "", "0", "", "", "", "", "", "done"],
+        ["", "", "40", "", "13", "4.2 GB", "3.0 kB", "3e+12", "1 h 1 min"],
+    ]
+
+
+def test_one_group_is_its_own_sum_and_may_not_fit():
+    table = tables.estimates(
+        [estimate(static={}, num_runs=5, num_missing=5, num_bytes=10**13, seconds=np.inf)], num_steps=3
+    )
+    assert "5 runs of 3 steps in 1 program" in text_of(table) and "still to train" not in text_of(table)
+    assert [(row[0], row[1], row[4], row[-1]) for row in cells_of(table)] == [
+        ("all", "5", "10.0 TB", "does not fit")
+    ]

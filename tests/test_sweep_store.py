@@ -106,7 +106,7 @@ def test_another_fingerprint_is_refused_and_then_marked(data, tmp_path):
         sweep(other, tmp_path, rates=3)
     grown = sweep(other, tmp_path, rates=3, accept_fingerprint=True).table()
     counts = grown["fingerprint"].value_counts()["count"].sort().to_list()
-    assert counts == [4, 8]
+    assert counts == [2, 2, 4, 4], "two programs, each under two fingerprints"
 
 
 def test_a_second_writer_is_refused(data, tmp_path):
@@ -149,6 +149,23 @@ def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch):
     for name, curve in whole.history.items():
         np.testing.assert_array_equal(resumed.history[name], curve)
     assert list((tmp_path / "cut" / "states").iterdir()) == []
+
+
+def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, monkeypatch):
+    options = {"eval_every": 5, "state_every": 0.0, "rates": 1, "seeds": 2}
+    measure, calls = chunks.Trainer._measure, []
+
+    def stopping(self, hparams, underway):
+        calls.append(underway.step)
+        if len(calls) == 3:
+            raise RuntimeError("stopped")
+        return measure(self, hparams, underway)
+
+    monkeypatch.setattr(chunks.Trainer, "_measure", stopping)
+    with pytest.raises(RuntimeError, match="stopped"):
+        sweep(data, tmp_path, **options)
+    sweep(data, tmp_path, **{**options, "lanes": 2}, accept_fingerprint=True)
+    assert calls == [5, 10, 15] + 2 * [5, 10, 15, 20]
 
 
 def test_a_damaged_state_starts_its_chunk_over(tmp_path):

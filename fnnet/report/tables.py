@@ -1,8 +1,11 @@
 """Tables for the terminal."""
 
+import math
+from collections.abc import Sequence
+
 from rich.table import Table
 
-from fnnet.sweep.plan import Plan
+from fnnet.sweep.prepare import Estimate
 from fnnet.sweep.results import Results
 from fnnet.sweep.statistics import rank
 
@@ -52,21 +55,74 @@ def best_rates(results: Results, metric: str) -> Table:
     return table
 
 
-def groups(plan: Plan, num_steps: int) -> Table:
-    """Tabulate what a sweep is going to do, a row for each group.
+def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
+    """Tabulate what a sweep is going to do and to take, a row for each group.
 
     Args:
-        plan: the groups.
+        groups: of a prepared sweep.
         num_steps: updates in each run.
 
     Returns:
-        A table with the groups' static values and numbers of runs.
+        A table with the groups' static values, runs that are still to be trained, lanes on each device, chunks,
+        memory of all devices together, operations and time of training, and sums.
     """
-    title = f"{len(plan.space)} runs of {num_steps} steps in {len(plan.groups)} programs"
-    table = Table(title=title, min_width=len(title))
-    for name in plan.static_axes or ("group",):
+    num_runs = sum(group.num_runs for group in groups)
+    num_missing = sum(group.num_missing for group in groups)
+    title = f"{num_runs} runs of {num_steps} steps in {len(groups)} program{'s' * (len(groups) > 1)}"
+    if num_missing < num_runs:
+        title += f", {num_missing} still to train"
+    table = Table(title=title, min_width=len(title), show_footer=len(groups) > 1)
+    axes = list(dict.fromkeys(name for group in groups for name in group.static))
+    for name in axes or ["group"]:
         table.add_column(name, justify="right")
-    table.add_column("runs", justify="right")
-    for group in plan.groups:
-        table.add_row(*map(str, group.static.values() or ["all"]), str(len(group.runs)))
+    sums = {
+        "runs": str(num_missing),
+        "lanes": "",
+        "chunks": str(sum(group.num_chunks for group in groups)),
+        "memory": _bytes(max(group.num_bytes for group in groups)),
+        "curves": _bytes(sum(group.curve_bytes for group in groups)),
+        "FLOPs": f"{sum(group.flops for group in groups):.2g}",
+        "time": _seconds(sum(group.seconds for group in groups)),
+    }
+    for heading, footer in sums.items():
+        table.add_column(heading, footer, justify="right", no_wrap=True)
+    for group in groups:
+        cells = [str(group.static.get(name, "")) for name in axes] or ["all"]
+        if group.num_missing:
+            cells += [str(group.num_missing), str(group.lanes), str(group.num_chunks)]
+            cells += [_bytes(group.num_bytes), _bytes(group.curve_bytes), f"{group.flops:.2g}"]
+            cells.append(_seconds(group.seconds))
+        else:
+            cells += ["0", *[""] * 5, "done"]
+        table.add_row(*cells)
     return table
+
+
+def _bytes(number: float) -> str:
+    """Write a number of bytes for people.
+
+    Example:
+        >>> _bytes(950), _bytes(25_300_000)
+        ('950 B', '25.3 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}" if number >= 10 or unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _seconds(number: float) -> str:
+    """Write a time for people.
+
+    Example:
+        >>> _seconds(2.34), _seconds(75), _seconds(7300)
+        ('2.3 s', '1 min 15 s', '2 h 1 min')
+    """
+    if not math.isfinite(number):
+        return "does not fit"
+    if number < 60:
+        return f"{number:.1f} s"
+    minutes, seconds = divmod(round(number), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

@@ -76,6 +76,7 @@ class Trainer(NamedTuple):
     """All that training a group's chunks needs.
 
     segment: steps between two returns to the host, at most.
+    fingerprint: what the bits of the runs depend on besides their configurations.
     """
 
     program: Program
@@ -84,12 +85,13 @@ class Trainer(NamedTuple):
     settings: Settings
     data: Any
     folder: Store | None
+    fingerprint: str
     interrupted: Interrupt
 
     def train(self, chunk: Chunk, lanes: int) -> pl.DataFrame:
         """Train one chunk from its start, or from where its saved state ends; returns its rows."""
         hparams = lane_hparams(self.plan, chunk.runs, lanes, self.program.mesh)
-        underway = self._resume(chunk, hparams) or self.begin(hparams)
+        underway = self.resume(chunk, hparams) or self.begin(hparams)
         underway = self.advance(chunk, hparams, underway, self.settings.num_steps)
         if self.folder is not None and self.settings.save_params:
             self.save_params(chunk, underway.progress)
@@ -112,7 +114,7 @@ class Trainer(NamedTuple):
                 if underway.step < stop:
                     is_time = time.perf_counter() - saved >= self.settings.state_every
                     if self.folder is not None and (is_time or self.interrupted.is_set):
-                        self._save(self.folder, chunk, underway)
+                        self.save(chunk, underway)
                         saved = time.perf_counter()
                     self.interrupted.check()
         return underway
@@ -149,16 +151,20 @@ class Trainer(NamedTuple):
         seconds += time.perf_counter() - started
         return Underway(progress._replace(total_loss=zeros), curves, step, seconds)
 
-    def _save(self, folder: Store, chunk: Chunk, underway: Underway) -> None:
+    def save(self, chunk: Chunk, underway: Underway) -> None:
+        """Keep the chunk as it is now, in place of what was kept before."""
+        assert self.folder is not None
         leaves = jax.device_get(jax.tree.leaves(underway.progress))
         arrays = {f"progress/{i}": leaf for i, leaf in enumerate(leaves)}
         arrays |= {f"curve/{name}": np.stack(points) for name, points in underway.curves.items()}
         arrays |= {"step": np.array(underway.step), "seconds": np.array(underway.seconds)}
-        stores.save_state(folder, chunk.id, arrays)
+        arrays["fingerprint"] = np.array(self.fingerprint)
+        stores.save_state(self.folder, chunk.id, arrays)
 
-    def _resume(self, chunk: Chunk, hparams: Any) -> Underway | None:
+    def resume(self, chunk: Chunk, hparams: Any) -> Underway | None:
+        """Load what was kept of the chunk, if anything was, under the same fingerprint."""
         state = stores.load_state(self.folder, chunk.id) if self.folder is not None else None
-        if state is None:
+        if state is None or state["fingerprint"] != self.fingerprint:
             return None
         shapes = jax.eval_shape(self.program.begin, hparams, self.data)
         leaves = [state[f"progress/{i}"] for i in range(len(jax.tree.leaves(shapes)))]

@@ -21,9 +21,10 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from fnnet.data.download import cache_folder
+from fnnet.sweep.memory import is_out_of_memory
 from fnnet.sweep.program import Program, lanes_sharding
 
-MEASURED_SECONDS = 0.1  # how long the measured steps run, at least
+MEASURED_SECONDS = 0.1  # how long the measured steps run, at least, where a program makes so many
 
 
 class Cost(NamedTuple):
@@ -56,13 +57,23 @@ def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limi
         limit: bytes; a program that needs more is not run.
 
     Returns:
-        The cost.
+        The cost, infinite where the program needs more than there is.
     """
     num_devices = program.mesh.size
     lanes = len(jax.tree.leaves(hparams)[0]) // num_devices
     num_bytes = num_devices * device_bytes(program, hparams, data_seed, data)
-    if num_bytes > limit:
-        return Cost(lanes, num_bytes, math.inf, math.inf, math.inf, math.inf)
+    try:
+        if num_bytes <= limit:
+            return Cost(lanes, num_bytes, *_measure_seconds(program, hparams, data_seed, data))
+    except Exception as error:  # less was left than the limit says
+        if not is_out_of_memory(error):
+            raise
+    return Cost(lanes, num_bytes, math.inf, math.inf, math.inf, math.inf)
+
+
+def _measure_seconds(
+    program: Program, hparams: Any, data_seed: Any, data: Any
+) -> tuple[float, float, float, float]:
     begin, progress = _timed(lambda: program.begin(hparams, data))
 
     def steps(num_steps: int) -> float:
@@ -73,14 +84,14 @@ def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limi
         return seconds
 
     steps(1)  # the first call touches memory for the first time
-    one, num_steps = steps(1), 1
-    many, step = one, 0.0
-    while many < MEASURED_SECONDS and num_steps < program.max_steps:
-        num_steps = min(4 * num_steps, program.max_steps)
+    one = many = steps(1)
+    num_steps = 1
+    while many - one < MEASURED_SECONDS and num_steps < program.max_steps:
+        num_steps = min(2 * num_steps, program.max_steps)
         many = steps(num_steps)
-        step = max(0.0, many - one) / (num_steps - 1)
+    step = (many - one) / (num_steps - 1) if many > one else many / num_steps
     measure = _timed(lambda: program.measure(hparams, progress, data))[0]
-    return Cost(lanes, num_bytes, begin, max(0.0, one - step), step or one, measure)
+    return begin, max(0.0, one - step), step, measure
 
 
 def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -163,15 +174,21 @@ def _jaxprs(value: Any) -> list[Jaxpr]:
 
 
 class CostFile:
-    """What was measured of one group's program on this kind of machine, by number of lanes."""
+    """What was measured of one group's program on this kind of machine, by number of lanes.
 
-    def __init__(self, program_hash: str, num_devices: int):
+    program_hash: names what one run computes.
+    num_devices: that run it.
+    max_steps: for how many steps the program draws batches at once, which takes memory and time.
+    """
+
+    def __init__(self, program_hash: str, num_devices: int, max_steps: int):
         device = jax.local_devices()[0]
         versions = [f"{name} {version(name)}" for name in ("fnnet", "jax", "jaxlib")]
         flags = os.environ.get("XLA_FLAGS", "")
         key = [
             program_hash,
             num_devices,
+            max_steps,
             device.platform,
             device.device_kind,
             os.cpu_count(),
@@ -185,8 +202,9 @@ class CostFile:
         """Read all costs; a file that is missing or damaged holds none."""
         try:
             stored = json.loads(self._path.read_bytes())
-            return {cost[0]: Cost(int(cost[0]), int(cost[1]), *map(float, cost[2:])) for cost in stored}
-        except (OSError, ValueError, TypeError, KeyError, IndexError):
+            costs = [Cost(int(cost[0]), int(cost[1]), *map(float, cost[2:])) for cost in stored]
+            return {cost.lanes: cost for cost in costs}
+        except (OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
             return {}
 
     def add(self, cost: Cost) -> None:

@@ -4,6 +4,7 @@ The runs of each group are cut into chunks, and a chunk trains as lanes of one p
 committed to the store, if there is one, and is never done again.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fnnet.errors import InputError
+from fnnet.errors import InputError, unknown_name
 from fnnet.sweep import fingerprint as fingerprints
 from fnnet.sweep import store as stores
 from fnnet.sweep.chunk import Chunk, Settings, Trainer
@@ -127,10 +128,13 @@ def prepare(
     state_every: float = 60.0,
     save_params: bool = False,
     accept_fingerprint: bool = False,
+    metric: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Find every mistake, choose lanes, compile and measure; trains and writes nothing.
 
-    The arguments are those of `sweep`. `prepare(...).estimates` tells what the sweep would take.
+    The arguments are those of `sweep`, and `metric`, which the tasks must measure, and `fixed`, what else may
+    not change in a store. `prepare(...).estimates` tells what the sweep would take.
     """
     check_steps(num_steps, eval_every)
     if lanes is not None and lanes < 1:
@@ -142,8 +146,10 @@ def prepare(
     for name in space.axes:
         if name in (*RECORDS, *plan.metrics):
             raise InputError(f"axis {name!r} has the name of a column of the results; call it another name")
+    if metric is not None and metric not in plan.metrics:
+        raise unknown_name("metric", metric, plan.metrics)
     folder = None if store is None else Store(Path(store))
-    fixed = {"num_steps": num_steps, "eval_every": eval_every}
+    fixed = {"num_steps": num_steps, "eval_every": eval_every, **(fixed or {})}
     described = fingerprints.describe(plan, data, fixed, lanes)
     done, stored = {}, None
     if folder is not None:
@@ -173,15 +179,21 @@ def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
         InputError: when another process writes to the store, or it has become another sweep's.
         KeyboardInterrupt: after Ctrl-C, once what is finished is safe.
     """
+    with take_over(prepared) as done:
+        return _execute(prepared, done, show_progress)
+
+
+@contextlib.contextmanager
+def take_over(prepared: Prepared) -> Iterator[dict[str, pl.DataFrame]]:
+    """Be the one writer of a sweep's store, if it has one; gives the chunks that are in it."""
     if prepared.store is None:
-        return _execute(prepared, {}, show_progress)
+        yield {}
+        return
     with stores.writing(prepared.store):
         stored = _stored_plan(prepared.store, mend=True)
         fingerprints.check(prepared.store, prepared.described, stored, accept=prepared.accept_fingerprint)
-        done = stores.read_chunks(prepared.store, mend=True)
-        results = _execute(prepared, done, show_progress)
+        yield stores.read_chunks(prepared.store, mend=True)
         stores.drop_states(prepared.store)
-        return results
 
 
 def _stored_plan(folder: Store, *, mend: bool = False) -> fingerprints.Description | None:
@@ -202,9 +214,9 @@ def _execute(prepared: Prepared, done: dict[str, pl.DataFrame], show_progress: b
     is_missing = _is_missing(prepared.plan, done)
     parts = list(done.values())
     jobs = list(prepared.jobs)
-    _write_plan(prepared, jobs)
+    write_plan(prepared, jobs)
     with (
-        Progress(*_COLUMNS, console=Console(stderr=True), disable=not show_progress) as progress,
+        progress_bar(show_progress) as progress,
         deferred_interrupt() as interrupted,
     ):
         bar = progress.add_task("", total=len(is_missing), completed=int(np.sum(~is_missing)))
@@ -223,7 +235,7 @@ def _execute(prepared: Prepared, done: dict[str, pl.DataFrame], show_progress: b
                     if not is_out_of_memory(error):
                         raise
                     jobs[number] = with_half_the_lanes(jobs[number], prepared.plan, prepared.data)
-                    _write_plan(prepared, jobs)
+                    write_plan(prepared, jobs)
     return collect(prepared.plan.space, parts, prepared.store)
 
 
@@ -232,21 +244,47 @@ def _train_chunks(
 ) -> Iterator[tuple[Chunk, pl.DataFrame]]:
     """Train some runs of one group and commit each chunk."""
     plan, folder = prepared.plan, prepared.store
-    trainer = Trainer(job.program, job.segment, plan, prepared.settings, prepared.data, folder, interrupted)
+    trainer = trainer_of(prepared, job, interrupted)
     lanes = job.lanes * job.program.mesh.size
-    fingerprint = fingerprints.name_of(prepared.described["fingerprint"], job.lanes)
     for chunk in cut_chunks(plan, runs, plan.space.ids(), lanes):
-        rows = trainer.train(chunk, lanes)
+        rows = keep_rows(prepared, job, chunk, trainer.train(chunk, lanes))
         if folder is not None:
-            rows = rows.with_columns(
-                chunk=pl.lit(chunk.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint)
-            )
-            stores.commit_chunk(folder, chunk.id, rows)
             stores.drop_state(folder, chunk.id)
         yield chunk, rows
 
 
-def _write_plan(prepared: Prepared, jobs: Sequence[Job]) -> None:
+def trainer_of(prepared: Prepared, job: Job, interrupted: Interrupt) -> Trainer:
+    """Make what trains a group's chunks."""
+    return Trainer(
+        job.program,
+        job.segment,
+        prepared.plan,
+        prepared.settings,
+        prepared.data,
+        prepared.store,
+        fingerprint_of(prepared, job),
+        interrupted,
+    )
+
+
+def fingerprint_of(prepared: Prepared, job: Job) -> str:
+    """Name what the bits of a group's runs depend on besides their configurations."""
+    return fingerprints.name_of(prepared.described["fingerprint"], job.program_hash, job.lanes)
+
+
+def keep_rows(prepared: Prepared, job: Job, chunk: Chunk, rows: pl.DataFrame) -> pl.DataFrame:
+    """Commit the rows of a finished chunk to the store, if there is one; returns them with where they are kept."""
+    if prepared.store is None:
+        return rows
+    rows = rows.with_columns(
+        chunk=pl.lit(chunk.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint_of(prepared, job))
+    )
+    stores.commit_chunk(prepared.store, chunk.id, rows)
+    return rows
+
+
+def write_plan(prepared: Prepared, jobs: Sequence[Job]) -> None:
+    """Write what a sweep is, with the lanes of each group, to its store, if it has one."""
     if prepared.store is None:
         return
     groups = zip(prepared.described["groups"], jobs, strict=True)
@@ -254,4 +292,7 @@ def _write_plan(prepared: Prepared, jobs: Sequence[Job]) -> None:
     stores.write_plan(prepared.store, {**prepared.described, "groups": described})
 
 
-_COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+def progress_bar(is_shown: bool) -> Progress:
+    """Make a bar that counts runs, on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not is_shown)

@@ -53,9 +53,10 @@ def fingerprint_of(data: Any) -> dict[str, str]:
     }
 
 
-def name_of(fingerprint: Mapping[str, str], lanes: int) -> str:
-    """Name a fingerprint and a number of lanes by 8 hexadecimal digits, for the rows of a table."""
-    parts = sorted(f"{name}={value}" for name, value in {**fingerprint, "lanes": lanes}.items())
+def name_of(fingerprint: Mapping[str, str], program_hash: str, lanes: int) -> str:
+    """Name a fingerprint, a group's program and its lanes by 8 hexadecimal digits, for the rows of a table."""
+    whole = {**fingerprint, "program": program_hash, "lanes": lanes}
+    parts = sorted(f"{name}={value}" for name, value in whole.items())
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:8]
 
 
@@ -73,10 +74,11 @@ def check(store: Store, described: Description, stored: Description | None, *, a
     """
     if stored is None:
         return
-    for name, value in described["settings"].items():
-        if stored["settings"][name] != value:
+    old, new = stored["settings"], described["settings"]
+    for name in {**old, **new}:
+        if old.get(name) != new.get(name):
             raise InputError(
-                f"{store.folder} was made with {name}={stored['settings'][name]}, got {value}; "
+                f"{store.folder} was made with {name}={old.get(name)}, got {new.get(name)}; "
                 "name another folder for another sweep"
             )
     if changed := [] if accept else _changes(described, stored):
@@ -89,7 +91,7 @@ def check(store: Store, described: Description, stored: Description | None, *, a
 def lanes_before(described_group: Mapping[str, Any], stored: Description | None) -> int | None:
     """Look up the lanes of an earlier part of the sweep; a group that has grown chooses anew."""
     group = _same_group(described_group, stored)
-    return int(group["lanes"]) if group and group["num_runs"] == described_group["num_runs"] else None
+    return int(group["lanes"]) if group and group["num_runs"] >= described_group["num_runs"] else None
 
 
 def _described(group: Group, plan: Plan) -> dict[str, Any]:

@@ -73,15 +73,17 @@ def choose_lanes(
         >>> choose_lanes(cost_of, lambda cost: 100 * cost.step, guess=4, most=64, limit=1e6).lanes
         16
     """
-    best = _fitting(cost_of, guess, limit)
-    if seconds(best) < WORTH_PROBING:
-        return best
+    first = best = _fitting(cost_of, guess, limit)
+    if seconds(first) < WORTH_PROBING:
+        return first
     for factor in (0.5, 2.0):
         while 1 <= (lanes := int(best.lanes * factor)) <= most:
             cost = cost_of(lanes)
             if seconds(cost) > 0.97 * seconds(best):
                 break
             best = cost
+        if best is not first:  # on the other side it is slower
+            break
     return best
 
 

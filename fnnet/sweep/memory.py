@@ -61,7 +61,10 @@ def _available() -> float:
 
 
 def _left_of_limits(root: Path) -> Iterator[float]:
-    """Read limits minus use of the control groups this process is in, version 1 or 2, up to the topmost."""
+    """Read limits minus use of the control groups this process is in, version 1 or 2, up to the topmost.
+
+    What files occupy in memory is not use: the system drops it when the space is needed.
+    """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -69,10 +72,10 @@ def _left_of_limits(root: Path) -> Iterator[float]:
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            base, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")
+            base, names, prefix = root / "sys/fs/cgroup", ("memory.max", "memory.current"), ""
         elif "memory" in controllers.split(","):
             base = root / "sys/fs/cgroup/memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            names, prefix = ("memory.limit_in_bytes", "memory.usage_in_bytes"), "total_"
         else:
             continue
         group = Path(path.lstrip("/"))
@@ -82,4 +85,14 @@ def _left_of_limits(root: Path) -> Iterator[float]:
             except OSError:
                 continue
             if limit != "max":
-                yield float(limit) - float(used)
+                yield float(limit) - float(used) + _of_files(base / folder / "memory.stat", prefix)
+
+
+def _of_files(path: Path, prefix: str) -> float:
+    """Read how much of a control group's memory holds the content of files."""
+    names = (f"{prefix}inactive_file", f"{prefix}active_file")
+    try:
+        lines = (line.split() for line in path.read_text().splitlines())
+        return sum(float(value) for name, value in lines if name in names)
+    except OSError:
+        return 0.0

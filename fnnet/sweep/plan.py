@@ -58,7 +58,10 @@ class Plan(NamedTuple):
     metrics: tuple[str, ...]
 
     def hparams(self, runs: Int[np.ndarray, " lanes"]) -> dict[str, np.ndarray]:
-        """Give the traced hyper-parameters of some runs of one group, an array `[lanes]` for each axis they have."""
+        """Give the traced hyper-parameters of some runs of one group, an array `[lanes]` for each axis they have.
+
+        There is at least one run.
+        """
         codes = {name: self.space.codes[name][runs] for name in self.traced_axes}
         return {name: np.asarray(self.space.axes[name])[c] for name, c in codes.items() if c[0] >= 0}
 

@@ -29,12 +29,14 @@ class Job(NamedTuple):
 
     group: its runs.
     program: compiled when it is first called, if it was not measured.
+    program_hash: names what it computes.
     lanes: runs that train together on one device.
     segment: steps between two returns to the host.
     """
 
     group: Group
     program: Program
+    program_hash: str
     lanes: int
     segment: int
 
@@ -96,13 +98,13 @@ def prepare_group(
     program = make_program(group.task, mesh, min(MAX_SEGMENT, every))
     static, num_runs = group.static, len(group.runs)
     if not len(missing):
-        job = Job(group, program, lanes or 1, program.max_steps)
+        job = Job(group, program, program_hash, lanes or 1, program.max_steps)
         return job, Estimate(static, num_runs, 0, job.lanes, 0, 0, 0, 0.0, 0.0)
 
     # From the whole group and not from what is missing, so that a resumed sweep has the same lanes.
     most = most_lanes(math.ceil(_most_of_one_order(plan, group.runs) / mesh.size))
     data_seed = narrow(_data_seeds(plan, group.runs)[:1])[0]
-    costs, limit = CostFile(program_hash, mesh.size), usable_bytes()
+    costs, limit = CostFile(program_hash, mesh.size, program.max_steps), usable_bytes()
 
     def cost_of(lanes: int) -> Cost:
         known = costs.read().get(lanes)
@@ -133,7 +135,7 @@ def prepare_group(
         float(len(missing) * settings.num_steps * step_flops(group.task, plan, group.runs[0], data)),
         seconds(cost, missing),
     )
-    return Job(group, program, cost.lanes, segment_steps(cost, program)), estimate
+    return Job(group, program, program_hash, cost.lanes, segment_steps(cost, program)), estimate
 
 
 def with_half_the_lanes(job: Job, plan: Plan, data: Any) -> Job:
@@ -149,15 +151,20 @@ def with_half_the_lanes(job: Job, plan: Plan, data: Any) -> Job:
     raise too_large(needed, usable_bytes())
 
 
-def cut_chunks(plan: Plan, runs: np.ndarray, run_ids: np.ndarray, lanes: int) -> Iterator[Chunk]:
-    """Cut runs into chunks of at most `lanes` with one data_seed each."""
+def cut_chunks(
+    plan: Plan, runs: np.ndarray, run_ids: np.ndarray, lanes: int, *more_names: str
+) -> Iterator[Chunk]:
+    """Cut runs into chunks of at most `lanes` with one data_seed each.
+
+    A chunk is named after its runs, and `more_names` where the same runs make several chunks.
+    """
     # All lanes see the same batches, so data_seed is a number outside the lanes.
     data_seeds = _data_seeds(plan, runs)
     for data_seed in np.unique(data_seeds):
         equal = runs[data_seeds == data_seed]
         for part in np.split(equal, range(lanes, len(equal), lanes)):
             ids = run_ids[part].tolist()
-            yield Chunk(chunk_id_of(ids), part, ids, narrow(data_seed))
+            yield Chunk(chunk_id_of([*ids, *more_names]), part, ids, narrow(data_seed))
 
 
 def chunk_seconds(cost: Cost, settings: Settings, program: Program) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-RECORDS = ("diverged", "diverged_at", "seconds", "id", "chunk", "lane", "fingerprint")
+RECORDS = ("bracket", "rung", "diverged", "diverged_at", "seconds", "id", "chunk", "lane", "fingerprint")
 """Columns that tell of the run and not of the network; they come last, and no axis may have their names."""
 
 
@@ -189,7 +189,7 @@ class Results:
         """Find the configuration with the best mean, and compare it with the runner-up.
 
         The best of many means is chosen for its luck as well; report it from seeds it was not chosen on
-        where that matters.
+        where that matters. After a successive halving, only runs that reached the last rung are compared.
 
         Args:
             metric: a column.
@@ -211,7 +211,11 @@ class Results:
             {'depth': 2}
         """
         names = [over] if isinstance(over, str) else over
-        return find_best(self.over(*(name for name in names if name in self.space.axes)), metric, maximize)
+        rung = self.columns.get("rung")
+        finished = self if rung is None else self._take(np.flatnonzero(rung == rung.max()))
+        return find_best(
+            finished.over(*(name for name in names if name in self.space.axes)), metric, maximize
+        )
 
     def _take(self, rows: Int[np.ndarray, " kept"]) -> "Results":
         return Results(
@@ -276,6 +280,8 @@ def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None =
     if not parts:
         return Results(space.take(np.zeros(0, np.int64)), {}, {}, store)
     rows = pl.concat(parts, how="diagonal_relaxed")
+    if "rung" in rows.columns:  # of a run that reached several, the last one counts
+        rows = rows.sort("rung", descending=True, maintain_order=True)
     order = pl.DataFrame({"id": space.ids(), "place": np.arange(len(space))})
     rows = order.join(rows.unique("id", keep="first"), on="id", how="inner").sort("place")
     columns, history = {}, {}

@@ -26,8 +26,6 @@ from fnnet.sweep.values import (
     encode,
     listed_values,
 )
-from fnnet.sweep.values import linspace as linspace
-from fnnet.sweep.values import logspace as logspace
 
 Config = dict[str, Value]
 """The hyper-parameters of one run by name."""

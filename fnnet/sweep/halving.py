@@ -1,0 +1,369 @@
+"""Successive halving and Hyperband: most runs of a sweep are stopped early, and the better ones go on.
+
+All runs train to the first rung. There configurations are ranked by their mean over seeds, the best go on from
+their state, gathered into fewer lanes, to the next rung, and so on. What was stopped stays in the table.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import polars as pl
+
+from fnnet.errors import InputError, unknown_name
+from fnnet.sweep import store as stores
+from fnnet.sweep.chunk import Chunk, Underway, lane_hparams, rows
+from fnnet.sweep.execute import Prepared, keep_rows, prepare, progress_bar, take_over, trainer_of, write_plan
+from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
+from fnnet.sweep.lanes import most_lanes
+from fnnet.sweep.plan import Recipe
+from fnnet.sweep.prepare import Job, cut_chunks, step_flops
+from fnnet.sweep.program import lanes_sharding
+from fnnet.sweep.results import Results, collect
+from fnnet.sweep.space import Space
+from fnnet.sweep.statistics import group_runs, rank
+
+WORTH_COMPILING = 2e11  # operations of idle lanes, about 2 seconds of a small CPU, as long as compiling takes
+
+
+class Bracket(NamedTuple):
+    """One successive halving.
+
+    rungs: the steps at which runs are compared, rising; the last is the length of a whole run.
+    factor: of the configurations that are compared at a rung, one in so many goes on.
+    metric: what they are compared by.
+    over: the axes to average over.
+    maximize: whether more is better; None to tell from the metric's name.
+    """
+
+    rungs: tuple[int, ...]
+    factor: float
+    metric: str
+    over: tuple[str, ...]
+    maximize: bool | None
+
+
+class Resting(NamedTuple):
+    """Runs of one chunk that have reached a rung, on the host.
+
+    runs: their places in the space.
+    underway: their state, arrays with a leading axis `[runs]`.
+    """
+
+    runs: np.ndarray
+    underway: Underway
+
+
+def successive_halving(
+    recipe: Recipe,
+    space: Space,
+    data: Any,
+    *,
+    rungs: Sequence[int],
+    metric: str,
+    factor: float = 4.0,
+    over: str | Sequence[str] = "seed",
+    maximize: bool | None = None,
+    show_progress: bool = False,
+    **options: Any,
+) -> Results:
+    """Train all runs for a few steps, the better ones for more, and the best to the end.
+
+    Of `n` configurations `floor(n / factor^k)`, and at least one, go on after the `k`-th rung. A configuration
+    is all runs that differ in the axes `over` only; they go on or stop together.
+
+    Args:
+        recipe: as for `sweep`.
+        space: the runs.
+        data: as for `sweep`.
+        rungs: the steps at which configurations are compared, rising; the last is the length of a whole run.
+        metric: what they are compared by, such as "validation_accuracy".
+        factor: of how many configurations one goes on.
+        over: the axis or axes to average over; one that the space lacks is passed over.
+        maximize: whether more is better; None to tell from the metric's name.
+        show_progress: whether to draw a progress bar.
+        **options: `eval_every`, `store`, `lanes`, `state_every`, `save_params` and `accept_fingerprint`, as for
+            `sweep`. A store is for one space; a search that was stopped goes on from it.
+
+    Returns:
+        The results of all runs, each with its metrics at the rung that it reached: the column "rung" counts
+        from 0. `best` compares those that reached the last rung.
+
+    Raises:
+        InputError: before any work, for whatever is wrong with the arguments.
+        KeyboardInterrupt: after Ctrl-C, once what is finished is safe.
+
+    Source: Jamieson and Talwalkar 2016, Non-stochastic best arm identification and hyperparameter optimization.
+
+    Example:
+        >>> from fnnet import grid, load_dataset, logspace, mlp_recipe
+        >>> data = load_dataset("iris")
+        >>> space = grid(learning_rate=logspace(0.001, 1, 8), seed=range(2))
+        >>> results = successive_halving(
+        ...     mlp_recipe(data), space, data, rungs=[5, 20, 80], metric="train_loss", factor=2
+        ... )
+        >>> results.table()["rung"].value_counts(sort=True).rows()
+        [(0, 8), (1, 4), (2, 4)]
+    """
+    bracket = _bracket(space, rungs, metric, factor, over, maximize)
+    return collect(space, *_search(recipe, space, data, bracket, options, show_progress))
+
+
+def hyperband(
+    recipe: Recipe,
+    space: Space,
+    data: Any,
+    *,
+    max_steps: int,
+    min_steps: int,
+    metric: str,
+    factor: float = 4.0,
+    over: str | Sequence[str] = "seed",
+    maximize: bool | None = None,
+    seed: int = 0,
+    store: str | os.PathLike[str] | None = None,
+    show_progress: bool = False,
+    **options: Any,
+) -> Results:
+    """Run several successive halvings, from one that stops early and often to one that stops nothing.
+
+    Each configuration is in one of them. Those that stop early get more configurations, such that all take
+    about as many steps; so neither slow starters nor hopeless ones cost much.
+
+    Args:
+        recipe: as for `sweep`.
+        space: the runs, usually drawn: `random(...) * grid(seed=...)`.
+        data: as for `sweep`.
+        max_steps: the length of a whole run.
+        min_steps: the least that a run gets.
+        metric: as for `successive_halving`, like `factor`, `over`, `maximize` and `options`.
+        factor: as above.
+        over: as above.
+        maximize: as above.
+        seed: deals the configurations to the brackets.
+        store: a folder, with one of its own for each bracket.
+        show_progress: as above.
+        **options: as above.
+
+    Returns:
+        The results of all runs, with the columns "bracket" and "rung".
+
+    Raises:
+        InputError: before any work, for whatever is wrong with the arguments.
+
+    Source: Li et al. 2018, Hyperband: a novel bandit-based approach to hyperparameter optimization,
+    algorithm 1.
+
+    Example:
+        >>> from fnnet import LogUniform, load_dataset, mlp_recipe, random
+        >>> data = load_dataset("iris")
+        >>> space = random(20, seed=0, learning_rate=LogUniform(0.001, 1))
+        >>> results = hyperband(
+        ...     mlp_recipe(data), space, data, max_steps=48, min_steps=3, metric="train_loss"
+        ... )
+        >>> results.table().group_by("bracket", maintain_order=True).len().sort("bracket").rows()
+        [(0, 13), (1, 5), (2, 2)]
+    """
+    if not 1 <= min_steps <= max_steps:
+        raise InputError(f"min_steps must be from 1 to max_steps={max_steps}, got {min_steps}")
+    longest = _bracket(space, [max_steps], metric, factor, over, maximize)
+    num_brackets = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
+    groups = group_runs(space, {}, tuple(name for name in space.axes if name not in longest.over))
+    if len(groups.configs) < num_brackets:
+        raise InputError(
+            f"{num_brackets} brackets need as many configurations, the space has {len(groups.configs)}"
+        )
+    parts = []
+    dealt = deal(len(groups.configs), num_brackets, factor, seed)
+    for number, configs in enumerate(dealt):
+        halvings = num_brackets - 1 - number
+        rungs = tuple(round(max_steps / factor**k) for k in range(halvings, -1, -1))
+        runs = np.flatnonzero(np.isin(groups.group_of_run, configs))
+        folder = None if store is None else Path(store) / f"bracket-{number}"
+        found, _ = _search(
+            recipe,
+            space.take(runs),
+            data,
+            longest._replace(rungs=rungs),
+            {**options, "store": folder},
+            show_progress,
+        )
+        parts += [table.with_columns(bracket=pl.lit(number)) for table in found]
+    return collect(space, parts)
+
+
+def deal(num_configs: int, num_brackets: int, factor: float, seed: int) -> list[np.ndarray]:
+    """Deal configurations to brackets, in proportion to the sizes that Hyperband gives them.
+
+    Returns:
+        For each bracket, from the one that halves most often, the places of its configurations.
+
+    Example:
+        >>> [len(configs) for configs in deal(20, 3, 4.0, seed=0)]
+        [13, 5, 2]
+    """
+    halvings = np.arange(num_brackets - 1, -1, -1)
+    sizes = np.ceil(num_brackets / (halvings + 1) * factor**halvings)
+    ends = np.round(np.cumsum(sizes) / sizes.sum() * num_configs).astype(int)
+    for bracket in range(num_brackets):  # none stays empty
+        ends[bracket] = np.clip(ends[bracket], bracket + 1, num_configs - (num_brackets - 1 - bracket))
+    return np.split(np.random.default_rng(seed).permutation(num_configs), ends[:-1])
+
+
+def _bracket(
+    space: Space,
+    rungs: Sequence[int],
+    metric: str,
+    factor: float,
+    over: str | Sequence[str],
+    maximize: bool | None,
+) -> Bracket:
+    steps = list(rungs)
+    are_steps = all(isinstance(rung, int) and not isinstance(rung, bool) and rung > 0 for rung in steps)
+    if not steps or not are_steps or sorted(set(steps)) != steps:
+        raise InputError(f"rungs must be positive integers that rise, such as [100, 400, 1600]; got {rungs}")
+    if not 1 < factor < math.inf:
+        raise InputError(f"factor must be a number above 1, got {factor}")
+    names = (over,) if isinstance(over, str) else tuple(over)
+    rank(np.zeros(1), metric, maximize)  # refuses a name that does not say which end is better
+    return Bracket(tuple(steps), factor, metric, tuple(n for n in names if n in space.axes), maximize)
+
+
+def _search(
+    recipe: Recipe, space: Space, data: Any, bracket: Bracket, options: dict[str, Any], show_progress: bool
+) -> tuple[list[pl.DataFrame], stores.Store | None]:
+    """Climb the rungs; returns the rows of all chunks of all rungs."""
+    prepared = prepare(
+        recipe,
+        space,
+        data,
+        num_steps=bracket.rungs[-1],
+        metric=bracket.metric,
+        fixed={
+            "rungs": list(bracket.rungs),
+            "factor": bracket.factor,
+            "rank_by": bracket.metric,
+            "over": list(bracket.over),
+            "runs": stores.chunk_id_of(sorted(space.ids().tolist())),
+        },
+        **options,
+    )
+    parts: list[pl.DataFrame] = []
+    jobs, alive = list(prepared.jobs), np.arange(len(space))
+    resting: list[list[Resting]] = [[] for _ in jobs]
+    with (
+        take_over(prepared) as done,
+        progress_bar(show_progress) as progress,
+        deferred_interrupt() as interrupted,
+    ):
+        write_plan(prepared, prepared.jobs)
+        bar = progress.add_task("")
+        for rung, step in enumerate(bracket.rungs):
+            tables = []
+            progress.reset(bar, description=f"to step {step}", total=len(alive))
+            for number, job in enumerate(jobs):
+                runs = np.intersect1d(job.group.runs, alive)
+                if not len(runs):
+                    continue
+                jobs[number] = _fitted(job, prepared, len(runs), step - ([0, *bracket.rungs][rung]))
+                found, resting[number] = _climb(
+                    prepared, jobs[number], bracket, rung, runs, resting[number], done, interrupted
+                )
+                tables += found
+                progress.advance(bar, len(runs))
+            parts += tables
+            alive = _survivors(space, collect(space, tables), bracket, rung)
+    return parts, prepared.store
+
+
+def _climb(
+    prepared: Prepared,
+    job: Job,
+    bracket: Bracket,
+    rung: int,
+    runs: np.ndarray,
+    resting: list[Resting],
+    done: dict[str, pl.DataFrame],
+    interrupted: Interrupt,
+) -> tuple[list[pl.DataFrame], list[Resting]]:
+    """Train some runs of one group from the rung below to this one."""
+    plan, folder, mesh = prepared.plan, prepared.store, job.program.mesh
+    trainer = trainer_of(prepared, job, interrupted)
+    lanes = job.lanes * mesh.size
+    tables, arrived = [], []
+    for chunk in cut_chunks(plan, runs, plan.space.ids(), lanes, f"rung {rung}"):
+        hparams = lane_hparams(plan, chunk.runs, lanes, mesh)
+        underway = trainer.resume(chunk, hparams)
+        if underway is None:
+            underway = _gathered(resting, chunk, lanes, mesh) if rung else trainer.begin(hparams)
+        if underway.step < bracket.rungs[rung]:
+            underway = trainer.advance(chunk, hparams, underway, bracket.rungs[rung])
+            if folder is not None and rung < len(bracket.rungs) - 1:
+                trainer.save(chunk, underway)  # before the rows: what is committed can go on
+        if chunk.id not in done:
+            table = rows(plan, chunk, underway).with_columns(rung=pl.lit(rung))
+            if prepared.settings.save_params:
+                trainer.save_params(chunk, underway.progress)
+            done[chunk.id] = keep_rows(prepared, job, chunk, table)
+        tables.append(done[chunk.id])
+        arrived.append(Resting(chunk.runs, _fetched(underway, len(chunk.runs))))
+        interrupted.check()
+    return tables, arrived
+
+
+def _fitted(job: Job, prepared: Prepared, num_runs: int, num_steps: int) -> Job:
+    """Give a group as many lanes as its runs fill, if that saves more than compiling another program takes."""
+    num_devices = job.program.mesh.size
+    lanes = min(job.lanes, most_lanes(math.ceil(num_runs / num_devices)))
+    flops = step_flops(job.group.task, prepared.plan, job.group.runs[0], prepared.data)
+    # Told by operations and not by time, so that a search that goes on decides as it did before.
+    is_worth_it = (job.lanes - lanes) * num_devices * num_steps * flops > WORTH_COMPILING
+    return job._replace(lanes=lanes) if is_worth_it else job
+
+
+def _survivors(space: Space, reached: Results, bracket: Bracket, rung: int) -> np.ndarray:
+    """Choose the runs that go on, by their configurations' means."""
+    if bracket.metric not in reached.columns:
+        raise unknown_name("metric", bracket.metric, reached.columns)
+    axes = tuple(name for name in reached.space.axes if name not in bracket.over)
+    groups = group_runs(reached.space, reached.columns, axes)
+    means = groups.mean_ci(bracket.metric).mean
+    all_axes = tuple(name for name in space.axes if name not in bracket.over)
+    num_configs = len(group_runs(space, {}, all_axes).configs)
+    num_kept = max(1, math.floor(num_configs / bracket.factor ** (rung + 1) + 1e-9))
+    kept = rank(means, bracket.metric, bracket.maximize)[:num_kept]
+    ids = reached.columns["id"][np.isin(groups.group_of_run, kept)]
+    return np.flatnonzero(np.isin(space.ids(), ids))
+
+
+def _fetched(underway: Underway, num_runs: int) -> Underway:
+    """Bring a chunk to the host, without the lanes that only filled it up."""
+    progress = jax.tree.map(lambda leaf: leaf[:num_runs], jax.device_get(underway.progress))
+    curves = {name: [point[:num_runs] for point in points] for name, points in underway.curves.items()}
+    return underway._replace(progress=progress, curves=curves)
+
+
+def _gathered(resting: list[Resting], chunk: Chunk, lanes: int, mesh: Any) -> Underway:
+    """Put runs that rest in several chunks side by side on the devices, filled up to `lanes`."""
+    wanted = np.concatenate([chunk.runs, np.repeat(chunk.runs[:1], lanes - len(chunk.runs))])
+    runs = np.concatenate([each.runs for each in resting])
+    order = np.argsort(runs)
+    places = order[np.searchsorted(runs, wanted, sorter=order)]
+
+    def gather(*leaves: Any) -> np.ndarray:
+        return np.concatenate(leaves)[places]
+
+    first = resting[0].underway
+    progress = jax.tree.map(gather, *(each.underway.progress for each in resting))
+    curves = {
+        name: [
+            gather(*points) for points in zip(*(each.underway.curves[name] for each in resting), strict=True)
+        ]
+        for name in first.curves
+    }
+    seconds = sum(each.underway.seconds * np.isin(each.runs, chunk.runs).mean() for each in resting)
+    return Underway(jax.device_put(progress, lanes_sharding(mesh)), curves, first.step, float(seconds))
