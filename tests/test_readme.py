@@ -26,7 +26,9 @@ def test_there_are_blocks():
 
 def test_layout_names_every_module():
     package = Path(__file__).parent.parent / "fnnet"
-    modules = [path for path in package.rglob("*.py") if path.parent.name in ("fnnet", "sweep", "report")]
+    modules = [
+        path for path in package.rglob("*.py") if path.parent.name in ("fnnet", "sweep", "report", "interop")
+    ]
     listed = set(re.findall(r"[a-z_]+\.py", README))
     unlisted = {"__init__.py", "errors.py", "names.py", "types.py", "hparams.py"}
     assert {path.name for path in modules} - unlisted == listed - {"__init__.py"}

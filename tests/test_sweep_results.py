@@ -327,6 +327,25 @@ def test_a_member_has_a_row_or_values_of_its_own(trained):
             results.member(*arguments, **values)
 
 
+def test_the_last_finite_value_is_from_before_the_divergence():
+    """Against a loop over runs that diverge at every kind of moment."""
+    data = fn.load_dataset("iris")
+    space = fn.grid(learning_rate=[0.1, 3.0, 30.0, 300.0, 1e4, 1e30], seed=range(2))
+    results = fn.sweep(fn.mlp_recipe(data), space * fn.grid(loss="mse"), data, num_steps=30, eval_every=2)
+    diverged_at = results.columns["diverged_at"]
+    assert {-1, 2} & set(diverged_at) and len(set(diverged_at)) > 3
+    for metric in ("test_loss", "test_accuracy"):
+        found = results.last_finite(metric)
+        for run, curve in enumerate(results.history[metric]):
+            expected = np.nan
+            for step, value in zip(results.history["step"][run], curve, strict=True):
+                if np.isfinite(value) and (diverged_at[run] < 0 or step <= diverged_at[run]):
+                    expected = value
+            np.testing.assert_equal(found[run], expected)
+    with pytest.raises(fn.InputError, match="did you mean 'test_loss'"):
+        results.last_finite("tst_loss")
+
+
 def test_many_runs_are_tabulated_in_no_time():
     space = fn.grid(a=range(4), b=fn.linspace(0, 1, 64), c=range(16), seed=range(16))
     losses = np.random.default_rng(0).normal(size=(len(space), 9))

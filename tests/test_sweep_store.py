@@ -66,6 +66,23 @@ def test_a_finished_sweep_grows_by_what_is_new(data, tmp_path, steps_trained):
     assert without_times(grown).join(old.select("id"), on="id", how="semi").equals(old)
 
 
+def test_every_kind_of_value_can_be_kept(data, tmp_path):
+    def recipe(widths, activation="relu", use_bias=True, mixed="a"):
+        network = fn.mlp(4, widths, 3, activation, use_bias=use_bias)
+        return fn.supervised(network, "mse", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=16)
+
+    space = fn.grid(widths=[(3,), (5, 2)], activation=["tanh"], learning_rate=0.1) | fn.grid(
+        widths=[()], use_bias=[False, True], mixed=["b", 2], learning_rate=0.1
+    )
+    table = fn.sweep(recipe, space, data, num_steps=2, store=tmp_path).table()
+    assert table["widths"].to_list() == ["(3,)", "(5, 2)"] + 4 * ["()"]
+    assert table["activation"].to_list() == 2 * ["tanh"] + 4 * [None]
+    assert table["use_bias"].to_list() == [None, None, False, False, True, True]
+    assert table["mixed"].to_list() == [None, None, "b", "2", "b", "2"]
+    table.write_parquet(tmp_path / "table.parquet")
+    assert fn.open_results(tmp_path).table().equals(table)
+
+
 def test_only_a_damaged_chunk_is_trained_again(data, tmp_path, steps_trained):
     whole = without_times(sweep(data, tmp_path))
     hit = sorted((tmp_path / "chunks").iterdir())[0]

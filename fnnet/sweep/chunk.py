@@ -201,7 +201,8 @@ def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:
 def rows(plan: Plan, chunk: Chunk, underway: Underway) -> pl.DataFrame:
     """Tabulate what a chunk measured, a row for each run."""
     num_runs = len(chunk.runs)
-    axes = {name: plan.space.column(name)[chunk.runs] for name in plan.space.axes}
+    space = plan.space.take(chunk.runs)
+    axes = {name: space.table_column(name) for name in space.axes}
     table: dict[str, Any] = {"id": chunk.run_ids} | axes
     curves = {name: np.stack(points, axis=1)[:num_runs] for name, points in underway.curves.items()}
     for name, curve in curves.items():

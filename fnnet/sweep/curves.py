@@ -63,6 +63,34 @@ def lay_out(
     return NamedArray(aligned[order].reshape(*shape, len(by_step)), {**axes, "step": by_step})
 
 
+def last_finite(
+    steps: Shaped[np.ndarray, "runs evaluations"],
+    values: Shaped[np.ndarray, "runs evaluations"],
+    diverged_at: Shaped[np.ndarray, " runs"],
+) -> Shaped[np.ndarray, " runs"]:
+    """Find the last finite value that each run had before it diverged; NaN where there is none.
+
+    Args:
+        steps: how many updates a run had made at each evaluation.
+        values: what was measured.
+        diverged_at: the first step whose loss was not finite, or -1.
+
+    Returns:
+        The values.
+
+    Example:
+        >>> steps = np.array([[10, 20, 30], [10, 20, 30]])
+        >>> accuracy = np.array([[0.5, 0.75, 0.0], [0.5, 0.75, 1.0]])
+        >>> last_finite(steps, accuracy, np.array([23, -1]))
+        array([0.75, 1.  ])
+    """
+    is_before = (diverged_at < 0)[:, None] | (steps <= diverged_at[:, None])
+    # After divergence a value may be finite and mean nothing, such as the accuracy of NaN outputs.
+    is_good = np.isfinite(values) & is_before
+    last = values.shape[1] - 1 - np.argmax(is_good[:, ::-1], axis=1)
+    return np.where(is_good.any(axis=1), values[np.arange(len(values)), last], np.nan)
+
+
 def rectangle(column: "pl.Series") -> Shaped[np.ndarray, "runs evaluations"]:
     """Turn a column of lists into an array, filled with NaN where a run has fewer evaluations.
 

@@ -101,8 +101,7 @@ def prepare_group(
         job = Job(group, program, program_hash, lanes or 1, program.max_steps)
         return job, Estimate(static, num_runs, 0, job.lanes, 0, 0, 0, 0.0, 0.0)
 
-    # From the whole group and not from what is missing, so that a resumed sweep has the same lanes.
-    most = most_lanes(math.ceil(_most_of_one_order(plan, group.runs) / mesh.size))
+    most = most_lanes(math.ceil(_most_of_one_order(plan, missing) / mesh.size))
     data_seed = narrow(_data_seeds(plan, group.runs)[:1])[0]
     costs, limit = CostFile(program_hash, mesh.size, program.max_steps), usable_bytes()
 
@@ -123,7 +122,7 @@ def prepare_group(
         cost = cost_of(lanes)
     else:
         guess = first_guess(_state_bytes(plan, group, program, data), most)
-        cost = choose_lanes(cost_of, lambda cost: seconds(cost, group.runs), guess, most, limit)
+        cost = choose_lanes(cost_of, lambda cost: seconds(cost, missing), guess, most, limit)
     estimate = Estimate(
         static,
         num_runs,

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.sweep.curves import NamedArray, lay_out, rectangle
+from fnnet.sweep.curves import NamedArray, last_finite, lay_out, rectangle
 from fnnet.sweep.members import load_member, load_members
 from fnnet.sweep.space import Space
 from fnnet.sweep.statistics import Best, Grouped, find_best, group_runs
@@ -53,7 +53,7 @@ class Results:
         """
         import polars as pl
 
-        axes = {name: self.space.column(name) for name in self.space.axes}
+        axes = {name: self.space.table_column(name) for name in self.space.axes}
         last = [name for name in RECORDS if name in self.columns]
         metrics = {name: column for name, column in self.columns.items() if name not in last}
         return pl.DataFrame(axes | metrics | {name: self.columns[name] for name in last})
@@ -85,6 +85,29 @@ class Results:
         if metric not in self.history:
             raise unknown_name("metric", metric, self.history)
         return lay_out(self.space, self.history["step"], self.history[metric])
+
+    def last_finite(self, metric: str) -> np.ndarray:
+        """Give each run's metric at its last evaluation before it diverged, or at its last one if it did not.
+
+        Args:
+            metric: what was measured at evaluations; see `history`.
+
+        Returns:
+            An array `[runs]`, NaN where a run diverged before its first evaluation.
+
+        Raises:
+            InputError: when no such metric was measured.
+
+        Example:
+            >>> from fnnet import grid
+            >>> points = {"step": np.array([[10, 20]]), "loss": np.array([[0.5, np.inf]])}
+            >>> columns = {"diverged_at": np.array([13])}
+            >>> Results(grid(seed=[0]), columns, points).last_finite("loss")
+            array([0.5])
+        """
+        if metric not in self.history:
+            raise unknown_name("metric", metric, self.history)
+        return last_finite(self.history["step"], self.history[metric], self.columns["diverged_at"])
 
     def where(self, /, **values: Any) -> "Results":
         """Keep the runs that have some values.

@@ -92,6 +92,24 @@ class Space:
             table = np.fromiter(values, dtype=object, count=len(values))
         return table[self.codes[name]]
 
+    def table_column(self, name: str) -> np.ndarray | list:
+        """Give one axis' value for every run as a table can hold it: tuples and mixtures as their texts.
+
+        Raises:
+            InputError: when there is no such axis.
+
+        Example:
+            >>> grid(widths=[(64, 32), (64,)]).table_column("widths")
+            ['(64, 32)', '(64,)']
+        """
+        column = self.column(name)
+        kinds = {type(value) for value in self.axes[name]}
+        if column.dtype != object:
+            return column
+        if kinds <= {str} or kinds <= {bool}:
+            return column.tolist()
+        return [None if value is None else str(value) for value in column]
+
     def present(self, name: str) -> Bool[np.ndarray, " runs"]:
         """Tell which runs have an axis, as an array `[runs]`.
 
