@@ -32,6 +32,8 @@ from .sweep.designs import LogUniform as LogUniform
 from .sweep.designs import Uniform as Uniform
 from .sweep.designs import random as random
 from .sweep.designs import sobol as sobol
+from .sweep.execute import execute as execute
+from .sweep.execute import prepare as prepare
 from .sweep.execute import sweep as sweep
 from .sweep.halving import hyperband as hyperband
 from .sweep.halving import successive_halving as successive_halving

@@ -130,11 +130,13 @@ def prepare(
     accept_fingerprint: bool = False,
     metric: str | None = None,
     fixed: Mapping[str, Any] | None = None,
+    most_runs: int | None = None,
 ) -> Prepared:
     """Find every mistake, choose lanes, compile and measure; trains and writes nothing.
 
-    The arguments are those of `sweep`, and `metric`, which the tasks must measure, and `fixed`, what else may
-    not change in a store. `prepare(...).estimates` tells what the sweep would take.
+    The arguments are those of `sweep`, and `metric`, which the tasks must measure, `fixed`, what else may not
+    change in a store, and `most_runs`, that train together if lanes are chosen. `prepare(...).estimates` tells
+    what the sweep would take.
     """
     check_steps(num_steps, eval_every)
     if lanes is not None and lanes < 1:
@@ -165,7 +167,7 @@ def prepare(
         missing = group.runs[is_missing[group.runs]]
         lanes = settings.lanes or fingerprints.lanes_before(described_group, stored)
         job, estimate = prepare_group(
-            plan, group, missing, mesh, settings, data, lanes, described_group["program"]
+            plan, group, missing, mesh, settings, data, lanes, described_group["program"], most_runs
         )
         jobs.append(job)
         estimates.append(estimate)

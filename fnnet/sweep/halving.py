@@ -19,10 +19,10 @@ from fnnet.sweep import store as stores
 from fnnet.sweep.chunk import Chunk, Underway, lane_hparams, rows
 from fnnet.sweep.execute import Prepared, keep_rows, prepare, progress_bar, take_over, trainer_of, write_plan
 from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
-from fnnet.sweep.lanes import most_lanes
+from fnnet.sweep.lanes import MIN_LANES, most_lanes
 from fnnet.sweep.plan import Recipe
 from fnnet.sweep.prepare import Job, cut_chunks, step_flops
-from fnnet.sweep.program import lanes_sharding
+from fnnet.sweep.program import lanes_sharding, use_all_cores
 from fnnet.sweep.results import Results, collect
 from fnnet.sweep.space import Space
 from fnnet.sweep.statistics import group_runs, rank
@@ -237,12 +237,14 @@ def _search(
     recipe: Recipe, space: Space, data: Any, bracket: Bracket, options: dict[str, Any], show_progress: bool
 ) -> tuple[list[pl.DataFrame], stores.Store | None]:
     """Climb the rungs; returns the rows of all chunks of all rungs."""
+    use_all_cores()
     prepared = prepare(
         recipe,
         space,
         data,
         num_steps=bracket.rungs[-1],
         metric=bracket.metric,
+        most_runs=max(MIN_LANES * len(jax.local_devices()), _num_runs_at_the_end(space, bracket)),
         fixed={
             "rungs": list(bracket.rungs),
             "factor": bracket.factor,
@@ -315,6 +317,19 @@ def _climb(
     return tables, arrived
 
 
+def _num_runs_at_the_end(space: Space, bracket: Bracket) -> int:
+    """Count the runs that can reach the last rung; more lanes than these fill would be idle there."""
+    axes = tuple(name for name in space.axes if name not in bracket.over)
+    runs_each = np.bincount(group_runs(space, {}, axes).group_of_run)
+    num_kept = _num_kept(len(runs_each), bracket, len(bracket.rungs) - 2)
+    return int(np.sort(runs_each)[-num_kept:].sum())
+
+
+def _num_kept(num_configs: int, bracket: Bracket, rung: int) -> int:
+    """Count the configurations that go on from a rung; from -1, below the first, all do."""
+    return max(1, math.floor(num_configs / bracket.factor ** (rung + 1) + 1e-9))
+
+
 def _fitted(job: Job, prepared: Prepared, num_runs: int, num_steps: int) -> Job:
     """Give a group as many lanes as its runs fill, if that saves more than compiling another program takes."""
     num_devices = job.program.mesh.size
@@ -334,8 +349,7 @@ def _survivors(space: Space, reached: Results, bracket: Bracket, rung: int) -> n
     means = groups.mean_ci(bracket.metric).mean
     all_axes = tuple(name for name in space.axes if name not in bracket.over)
     num_configs = len(group_runs(space, {}, all_axes).configs)
-    num_kept = max(1, math.floor(num_configs / bracket.factor ** (rung + 1) + 1e-9))
-    kept = rank(means, bracket.metric, bracket.maximize)[:num_kept]
+    kept = rank(means, bracket.metric, bracket.maximize)[: _num_kept(num_configs, bracket, rung)]
     ids = reached.columns["id"][np.isin(groups.group_of_run, kept)]
     return np.flatnonzero(np.isin(space.ids(), ids))
 

@@ -75,6 +75,7 @@ def prepare_group(
     data: Any,
     lanes: int | None,
     program_hash: str,
+    most_runs: int | None = None,
 ) -> tuple[Job, Estimate]:
     """Choose a group's lanes and say what it is going to take.
 
@@ -87,6 +88,7 @@ def prepare_group(
         data: on the devices.
         lanes: a number that is fixed: asked for, or that of an earlier part of the sweep.
         program_hash: names what the group computes, to find what was measured before.
+        most_runs: no more lanes are chosen than so many runs fill; None for all that are missing.
 
     Returns:
         The group, ready, and the estimate.
@@ -101,7 +103,8 @@ def prepare_group(
         job = Job(group, program, program_hash, lanes or 1, program.max_steps)
         return job, Estimate(static, num_runs, 0, job.lanes, 0, 0, 0, 0.0, 0.0)
 
-    most = most_lanes(math.ceil(_most_of_one_order(plan, missing) / mesh.size))
+    num_together = min(_most_of_one_order(plan, missing), most_runs or len(missing))
+    most = most_lanes(math.ceil(num_together / mesh.size))
     data_seed = narrow(_data_seeds(plan, group.runs)[:1])[0]
     costs, limit = CostFile(program_hash, mesh.size, program.max_steps), usable_bytes()
 
