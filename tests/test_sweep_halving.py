@@ -94,10 +94,11 @@ def test_survivors_train_in_fewer_lanes(data, full, monkeypatch):
     monkeypatch.setattr(chunks.Trainer, "advance", noting)
     monkeypatch.setattr(halving, "WORTH_COMPILING", 0.0)
     narrow = search(data)
-    assert max(n for stop, n in lanes if stop == RUNGS[0]) == 32
+    assert max(n for stop, n in lanes if stop == RUNGS[0]) == 16
     assert max(n for stop, n in lanes if stop == RUNGS[2]) == 4
     assert narrow.columns["rung"].tolist() == reached_by_brute_force(full)
-    assert sum(n * steps for (_, n), steps in zip(lanes, (4, 4, 8, 8, 24, 24), strict=False)) < 64 * 36 / 2
+    below = dict(zip(RUNGS, (0, *RUNGS), strict=False))
+    assert sum(n * (stop - below[stop]) for stop, n in lanes) < len(SPACE) * RUNGS[-1] / 2
 
 
 def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path, monkeypatch):
@@ -133,6 +134,23 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path, mo
     for mine, theirs in zip(resumed.member(run), whole.member(run), strict=True):
         np.testing.assert_array_equal(mine["w"], theirs["w"])
     assert list((tmp_path / "cut" / "states").iterdir()) == []
+
+
+def test_a_finished_search_trains_nothing_and_lost_states_are_made_again(data, tmp_path, monkeypatch):
+    options = {"lanes": 2, "state_every": 0.0, "store": tmp_path}
+    whole = search(data, **options)
+    segment, begun = chunks.Trainer._segment, []
+
+    def noting(self, chunk, hparams, underway, point):
+        begun.append(chunk.id)
+        return segment(self, chunk, hparams, underway, point)
+
+    monkeypatch.setattr(chunks.Trainer, "_segment", noting)
+    assert search(data, **options).table().equals(whole.table()) and not begun
+    last = whole.table().filter(rung=2)["chunk"][0]
+    (tmp_path / "chunks" / f"{last}.parquet").unlink()  # the states below it were dropped at the end
+    again = search(data, **options).table()
+    assert again.drop("seconds").equals(whole.table().drop("seconds")) and last in begun
 
 
 def test_another_search_is_refused_in_the_same_folder(data, tmp_path):

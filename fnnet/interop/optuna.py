@@ -83,12 +83,10 @@ def optimize(
         num_trials: how many the study has in the end that were told a value, those of earlier calls included.
         batch_size: how many are proposed together.
         num_steps: updates in each run.
-        num_seeds: runs of each configuration, with the seeds from 0 on.
+        num_seeds: runs of each configuration, with the seeds from 0 on; the task reads the axis "seed".
         store: a folder that keeps every run, of all batches and calls, as one sweep. None keeps nothing.
         **options: `eval_every`, `lanes`, `state_every`, `save_params`, `accept_fingerprint` and
-            `show_progress`, as for `sweep`. With a store, lanes that nobody gives are chosen for all runs of a
-            group so far, of which a batch fills but a part: `batch_size * num_seeds` on one device, or fewer,
-            may be several times as fast.
+            `show_progress`, as for `sweep`.
 
     Returns:
         The results, a row for each run in the order of the trials; a configuration that was proposed again

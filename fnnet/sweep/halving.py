@@ -16,7 +16,7 @@ import polars as pl
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.sweep import store as stores
-from fnnet.sweep.chunk import Chunk, Underway, lane_hparams, rows
+from fnnet.sweep.chunk import Chunk, Trainer, Underway, lane_hparams, rows
 from fnnet.sweep.execute import Prepared, keep_rows, prepare, progress_bar, take_over, trainer_of, write_plan
 from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
 from fnnet.sweep.lanes import MIN_LANES, most_lanes
@@ -48,14 +48,16 @@ class Bracket(NamedTuple):
 
 
 class Resting(NamedTuple):
-    """Runs of one chunk that have reached a rung, on the host.
+    """A chunk that has reached a rung.
 
-    runs: their places in the space.
-    underway: their state, arrays with a leading axis `[runs]`.
+    chunk: its runs.
+    lanes: on all devices, with which they were trained.
+    underway: their state on the host, arrays with a leading axis `[runs]`; None where only the store has it.
     """
 
-    runs: np.ndarray
-    underway: Underway
+    chunk: Chunk
+    lanes: int
+    underway: Underway | None
 
 
 def successive_halving(
@@ -272,8 +274,9 @@ def _search(
                 if not len(runs):
                     continue
                 jobs[number] = _fitted(job, prepared, len(runs), step - ([0, *bracket.rungs][rung]))
+                rungs = bracket.rungs[: rung + 1]
                 found, resting[number] = _climb(
-                    prepared, jobs[number], bracket, rung, runs, resting[number], done, interrupted
+                    prepared, jobs[number], rungs, runs, resting[number], done, interrupted
                 )
                 tables += found
                 progress.advance(bar, len(runs))
@@ -285,34 +288,34 @@ def _search(
 def _climb(
     prepared: Prepared,
     job: Job,
-    bracket: Bracket,
-    rung: int,
+    rungs: tuple[int, ...],
     runs: np.ndarray,
-    resting: list[Resting],
+    below: list[Resting],
     done: dict[str, pl.DataFrame],
     interrupted: Interrupt,
 ) -> tuple[list[pl.DataFrame], list[Resting]]:
-    """Train some runs of one group from the rung below to this one."""
-    plan, folder, mesh = prepared.plan, prepared.store, job.program.mesh
+    """Train some runs of one group to the last of some rungs, from where they rest on the rung below."""
+    plan, rung = prepared.plan, len(rungs) - 1
     trainer = trainer_of(prepared, job, interrupted)
-    lanes = job.lanes * mesh.size
+    lanes = job.lanes * job.program.mesh.size
     tables, arrived = [], []
     for chunk in cut_chunks(plan, runs, plan.space.ids(), lanes, f"rung {rung}"):
-        hparams = lane_hparams(plan, chunk.runs, lanes, mesh)
-        underway = trainer.resume(chunk, hparams)
-        if underway is None:
-            underway = _gathered(resting, chunk, lanes, mesh) if rung else trainer.begin(hparams)
-        if underway.step < bracket.rungs[rung]:
-            underway = trainer.advance(chunk, hparams, underway, bracket.rungs[rung])
-            if folder is not None and rung < len(bracket.rungs) - 1:
-                trainer.save(chunk, underway)  # before the rows: what is committed can go on
+        underway = None
         if chunk.id not in done:
-            table = rows(plan, chunk, underway).with_columns(rung=pl.lit(rung))
+            hparams = lane_hparams(plan, chunk.runs, lanes, job.program.mesh)
+            underway = trainer.resume(chunk, hparams)
+            if underway is None:
+                underway = _gathered(trainer, below, chunk, lanes, rungs) if below else trainer.begin(hparams)
+            underway = trainer.advance(chunk, hparams, underway, rungs[-1])
+            if prepared.store is not None and rungs[-1] < prepared.settings.num_steps:
+                trainer.save(chunk, underway)  # before the rows: what is committed can go on
             if prepared.settings.save_params:
                 trainer.save_params(chunk, underway.progress)
+            table = rows(plan, chunk, underway).with_columns(rung=pl.lit(rung))
             done[chunk.id] = keep_rows(prepared, job, chunk, table)
+            underway = _fetched(underway, len(chunk.runs))
         tables.append(done[chunk.id])
-        arrived.append(Resting(chunk.runs, _fetched(underway, len(chunk.runs))))
+        arrived.append(Resting(chunk, lanes, underway))
         interrupted.check()
     return tables, arrived
 
@@ -361,23 +364,38 @@ def _fetched(underway: Underway, num_runs: int) -> Underway:
     return underway._replace(progress=progress, curves=curves)
 
 
-def _gathered(resting: list[Resting], chunk: Chunk, lanes: int, mesh: Any) -> Underway:
+def _gathered(
+    trainer: Trainer, below: list[Resting], chunk: Chunk, lanes: int, rungs: tuple[int, ...]
+) -> Underway:
     """Put runs that rest in several chunks side by side on the devices, filled up to `lanes`."""
+    used = [each for each in below if np.isin(each.chunk.runs, chunk.runs).any()]
+    states = [each.underway or _recalled(trainer, each, rungs[:-1]) for each in used]
     wanted = np.concatenate([chunk.runs, np.repeat(chunk.runs[:1], lanes - len(chunk.runs))])
-    runs = np.concatenate([each.runs for each in resting])
+    runs = np.concatenate([each.chunk.runs for each in used])
     order = np.argsort(runs)
     places = order[np.searchsorted(runs, wanted, sorter=order)]
 
     def gather(*leaves: Any) -> np.ndarray:
         return np.concatenate(leaves)[places]
 
-    first = resting[0].underway
-    progress = jax.tree.map(gather, *(each.underway.progress for each in resting))
+    progress = jax.tree.map(gather, *(state.progress for state in states))
     curves = {
-        name: [
-            gather(*points) for points in zip(*(each.underway.curves[name] for each in resting), strict=True)
-        ]
-        for name in first.curves
+        name: [gather(*points) for points in zip(*(state.curves[name] for state in states), strict=True)]
+        for name in states[0].curves
     }
-    seconds = sum(each.underway.seconds * np.isin(each.runs, chunk.runs).mean() for each in resting)
-    return Underway(jax.device_put(progress, lanes_sharding(mesh)), curves, first.step, float(seconds))
+    # The time of runs that were stopped stays with them.
+    shares = [np.isin(each.chunk.runs, chunk.runs).mean() for each in used]
+    seconds = sum(share * state.seconds for share, state in zip(shares, states, strict=True))
+    progress = jax.device_put(progress, lanes_sharding(trainer.program.mesh))
+    return Underway(progress, curves, states[0].step, float(seconds))
+
+
+def _recalled(trainer: Trainer, resting: Resting, rungs: tuple[int, ...]) -> Underway:
+    """Load the state of a chunk from the store; where it is lost, train the chunk again."""
+    hparams = lane_hparams(trainer.plan, resting.chunk.runs, resting.lanes, trainer.program.mesh)
+    underway = trainer.resume(resting.chunk, hparams)
+    if underway is None:
+        underway = trainer.begin(hparams)
+        for rung in rungs:
+            underway = trainer.advance(resting.chunk, hparams, underway, rung)
+    return _fetched(underway, len(resting.chunk.runs))
