@@ -165,9 +165,9 @@ def prepare(
     jobs, estimates = [], []
     for group, described_group in zip(plan.groups, described["groups"], strict=True):
         missing = group.runs[is_missing[group.runs]]
-        lanes = settings.lanes or fingerprints.lanes_before(described_group, stored)
+        fixed_lanes = lanes or fingerprints.lanes_before(described_group, stored)
         job, estimate = prepare_group(
-            plan, group, missing, mesh, settings, data, lanes, described_group["program"], most_runs
+            plan, group, missing, mesh, settings, data, fixed_lanes, described_group["program"], most_runs
         )
         jobs.append(job)
         estimates.append(estimate)

@@ -99,12 +99,14 @@ def prepare_group(
     every = min(settings.eval_every or settings.num_steps, settings.num_steps)
     program = make_program(group.task, mesh, min(MAX_SEGMENT, every))
     static, num_runs = group.static, len(group.runs)
-    if not len(missing):
-        job = Job(group, program, program_hash, lanes or 1, program.max_steps)
-        return job, Estimate(static, num_runs, 0, job.lanes, 0, 0, 0, 0.0, 0.0)
-
-    num_together = min(_most_of_one_order(plan, missing), most_runs or len(missing))
+    wanted = missing if len(missing) else group.runs
+    num_together = min(_most_of_one_order(plan, wanted), most_runs or len(wanted))
     most = most_lanes(math.ceil(num_together / mesh.size))
+    guess = lanes or first_guess(_state_bytes(plan, group, program, data), most)
+    if not len(missing):
+        job = Job(group, program, program_hash, guess, program.max_steps)
+        return job, Estimate(static, num_runs, 0, guess, 0, 0, 0, 0.0, 0.0)
+
     data_seed = narrow(_data_seeds(plan, group.runs)[:1])[0]
     costs, limit = CostFile(program_hash, mesh.size, program.max_steps), usable_bytes()
 
@@ -124,7 +126,6 @@ def prepare_group(
     if lanes is not None:
         cost = cost_of(lanes)
     else:
-        guess = first_guess(_state_bytes(plan, group, program, data), most)
         cost = choose_lanes(cost_of, lambda cost: seconds(cost, missing), guess, most, limit)
     estimate = Estimate(
         static,
