@@ -11,7 +11,9 @@ from fnnet.sweep.cost import Cost
 from fnnet.sweep.memory import too_large
 
 CACHE_BYTES = 4_000_000  # of state that a core keeps near
-MIN_LANES = 8  # 8, 16 and more lanes give the same bits on a CPU; fewer may not
+MIN_LANES = (
+    8  # from here on a CPU gives the same bits, unless products are tiny (batches of 16 of 4 features)
+)
 MAX_LANES = 64
 WORTH_PROBING = 30.0  # seconds of training, of which trying other numbers is a small part
 
