@@ -44,6 +44,7 @@ ORDER = [
     "sweep.prepare",
     "sweep.execute",
     "sweep.halving",
+    "sweep.hyperband",
     "sweep.verify",
     "report",
     "interop",

@@ -114,14 +114,13 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path, mo
 
     monkeypatch.setattr(chunks.Trainer, "_segment", stopping)
     rng = np.random.default_rng(0)
-    resumed = None
-    for stops in range(50):  # noqa: B007
+    resumed, stops = None, 0
+    while resumed is None and stops < 50:
         limit[0] = len(begun) + int(rng.integers(1, 12))
         try:
             resumed = search(data, store=tmp_path / "cut", **options)
-            break
         except RuntimeError:
-            continue
+            stops += 1
     assert resumed is not None and stops >= 4
     assert len(begun) - len(set(begun)) <= stops, "at most a segment is done again"
     drop = ["seconds"]

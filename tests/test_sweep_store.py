@@ -144,19 +144,25 @@ def test_a_mistake_writes_nothing(data, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch):
-    """Stopped in its last segment, a chunk goes on from the border before, to the same bits."""
-    options = {"eval_every": 5, "state_every": 0.0, "rates": 2, "seeds": 1}
-    whole = sweep(data, tmp_path / "whole", **options)
+def stop_at_evaluation(number, monkeypatch):
+    """Break off at one evaluation, counted from now on; gives the list of the steps of all evaluations."""
     measure, calls = chunks.Trainer._measure, []
 
     def stopping(self, hparams, underway):
         calls.append(underway.step)
-        if len(calls) == 4:
+        if len(calls) == number:
             raise RuntimeError("stopped")
         return measure(self, hparams, underway)
 
     monkeypatch.setattr(chunks.Trainer, "_measure", stopping)
+    return calls
+
+
+def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch):
+    """Stopped in its last segment, a chunk goes on from the border before, to the same bits."""
+    options = {"eval_every": 5, "state_every": 0.0, "rates": 2, "seeds": 1}
+    whole = sweep(data, tmp_path / "whole", **options)
+    calls = stop_at_evaluation(4, monkeypatch)
     with pytest.raises(RuntimeError, match="stopped"):
         sweep(data, tmp_path / "cut", **options)
     assert len(list((tmp_path / "cut" / "states").iterdir())) == 1
@@ -170,15 +176,7 @@ def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch):
 
 def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, monkeypatch):
     options = {"eval_every": 5, "state_every": 0.0, "rates": 1, "seeds": 2}
-    measure, calls = chunks.Trainer._measure, []
-
-    def stopping(self, hparams, underway):
-        calls.append(underway.step)
-        if len(calls) == 3:
-            raise RuntimeError("stopped")
-        return measure(self, hparams, underway)
-
-    monkeypatch.setattr(chunks.Trainer, "_measure", stopping)
+    calls = stop_at_evaluation(3, monkeypatch)
     with pytest.raises(RuntimeError, match="stopped"):
         sweep(data, tmp_path, **options)
     sweep(data, tmp_path, **{**options, "lanes": 2}, accept_fingerprint=True)

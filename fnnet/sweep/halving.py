@@ -1,13 +1,11 @@
-"""Successive halving and Hyperband: most runs of a sweep are stopped early, and the better ones go on.
+"""Successive halving: most runs of a sweep are stopped early, and the better ones go on.
 
 All runs train to the first rung. There configurations are ranked by their mean over seeds, the best go on from
 their state, gathered into fewer lanes, to the next rung, and so on. What was stopped stays in the table.
 """
 
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -111,112 +109,11 @@ def successive_halving(
         >>> results.table()["rung"].value_counts(sort=True).rows()
         [(0, 8), (1, 4), (2, 4)]
     """
-    bracket = _bracket(space, rungs, metric, factor, over, maximize)
-    return collect(space, *_search(recipe, space, data, bracket, options, show_progress))
+    bracket = make_bracket(space, rungs, metric, factor, over, maximize)
+    return collect(space, *climb_all(recipe, space, data, bracket, options, show_progress))
 
 
-def hyperband(
-    recipe: Recipe,
-    space: Space,
-    data: Any,
-    *,
-    max_steps: int,
-    min_steps: int,
-    metric: str,
-    factor: float = 4.0,
-    over: str | Sequence[str] = "seed",
-    maximize: bool | None = None,
-    seed: int = 0,
-    store: str | os.PathLike[str] | None = None,
-    show_progress: bool = False,
-    **options: Any,
-) -> Results:
-    """Run several successive halvings, from one that stops early and often to one that stops nothing.
-
-    Each configuration is in one of them. Those that stop early get more configurations, such that all take
-    about as many steps; so neither slow starters nor hopeless ones cost much.
-
-    Args:
-        recipe: as for `sweep`.
-        space: the runs, usually drawn: `random(...) * grid(seed=...)`.
-        data: as for `sweep`.
-        max_steps: the length of a whole run.
-        min_steps: the least that a run gets.
-        metric: as for `successive_halving`, like `factor`, `over`, `maximize` and `options`.
-        factor: as above.
-        over: as above.
-        maximize: as above.
-        seed: deals the configurations to the brackets.
-        store: a folder, with one of its own for each bracket.
-        show_progress: as above.
-        **options: as above.
-
-    Returns:
-        The results of all runs, with the columns "bracket" and "rung".
-
-    Raises:
-        InputError: before any work, for whatever is wrong with the arguments.
-
-    Source: Li et al. 2018, Hyperband: a novel bandit-based approach to hyperparameter optimization,
-    algorithm 1.
-
-    Example:
-        >>> from fnnet import LogUniform, load_dataset, mlp_recipe, random
-        >>> data = load_dataset("iris")
-        >>> space = random(20, seed=0, learning_rate=LogUniform(0.001, 1))
-        >>> results = hyperband(
-        ...     mlp_recipe(data), space, data, max_steps=48, min_steps=3, metric="train_loss"
-        ... )
-        >>> results.table().group_by("bracket", maintain_order=True).len().sort("bracket").rows()
-        [(0, 13), (1, 5), (2, 2)]
-    """
-    if not 1 <= min_steps <= max_steps:
-        raise InputError(f"min_steps must be from 1 to max_steps={max_steps}, got {min_steps}")
-    longest = _bracket(space, [max_steps], metric, factor, over, maximize)
-    num_brackets = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
-    groups = group_runs(space, {}, tuple(name for name in space.axes if name not in longest.over))
-    if len(groups.configs) < num_brackets:
-        raise InputError(
-            f"{num_brackets} brackets need as many configurations, the space has {len(groups.configs)}"
-        )
-    parts = []
-    dealt = deal(len(groups.configs), num_brackets, factor, seed)
-    for number, configs in enumerate(dealt):
-        halvings = num_brackets - 1 - number
-        rungs = tuple(round(max_steps / factor**k) for k in range(halvings, -1, -1))
-        runs = np.flatnonzero(np.isin(groups.group_of_run, configs))
-        folder = None if store is None else Path(store) / f"bracket-{number}"
-        found, _ = _search(
-            recipe,
-            space.take(runs),
-            data,
-            longest._replace(rungs=rungs),
-            {**options, "store": folder},
-            show_progress,
-        )
-        parts += [table.with_columns(bracket=pl.lit(number)) for table in found]
-    return collect(space, parts)
-
-
-def deal(num_configs: int, num_brackets: int, factor: float, seed: int) -> list[np.ndarray]:
-    """Deal configurations to brackets, in proportion to the sizes that Hyperband gives them.
-
-    Returns:
-        For each bracket, from the one that halves most often, the places of its configurations.
-
-    Example:
-        >>> [len(configs) for configs in deal(20, 3, 4.0, seed=0)]
-        [13, 5, 2]
-    """
-    halvings = np.arange(num_brackets - 1, -1, -1)
-    sizes = np.ceil(num_brackets / (halvings + 1) * factor**halvings)
-    ends = np.round(np.cumsum(sizes) / sizes.sum() * num_configs).astype(int)
-    for bracket in range(num_brackets):  # none stays empty
-        ends[bracket] = np.clip(ends[bracket], bracket + 1, num_configs - (num_brackets - 1 - bracket))
-    return np.split(np.random.default_rng(seed).permutation(num_configs), ends[:-1])
-
-
-def _bracket(
+def make_bracket(
     space: Space,
     rungs: Sequence[int],
     metric: str,
@@ -224,6 +121,11 @@ def _bracket(
     over: str | Sequence[str],
     maximize: bool | None,
 ) -> Bracket:
+    """Check what a successive halving is asked for.
+
+    Raises:
+        InputError: naming the argument, what came and what was expected.
+    """
     steps = list(rungs)
     are_steps = all(isinstance(rung, int) and not isinstance(rung, bool) and rung > 0 for rung in steps)
     if not steps or not are_steps or sorted(set(steps)) != steps:
@@ -235,7 +137,7 @@ def _bracket(
     return Bracket(tuple(steps), factor, metric, tuple(n for n in names if n in space.axes), maximize)
 
 
-def _search(
+def climb_all(
     recipe: Recipe, space: Space, data: Any, bracket: Bracket, options: dict[str, Any], show_progress: bool
 ) -> tuple[list[pl.DataFrame], stores.Store | None]:
     """Climb the rungs; returns the rows of all chunks of all rungs."""
@@ -275,7 +177,7 @@ def _search(
                     continue
                 jobs[number] = _fitted(job, prepared, len(runs), step - ([0, *bracket.rungs][rung]))
                 rungs = bracket.rungs[: rung + 1]
-                found, resting[number] = _climb(
+                found, resting[number] = _climb_one(
                     prepared, jobs[number], rungs, runs, resting[number], done, interrupted
                 )
                 tables += found
@@ -285,7 +187,7 @@ def _search(
     return parts, prepared.store
 
 
-def _climb(
+def _climb_one(
     prepared: Prepared,
     job: Job,
     rungs: tuple[int, ...],

@@ -1,0 +1,118 @@
+"""Hyperband: several successive halvings that stop runs more and less early."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fnnet.errors import InputError
+from fnnet.sweep.halving import climb_all, make_bracket
+from fnnet.sweep.plan import Recipe
+from fnnet.sweep.results import Results, collect
+from fnnet.sweep.space import Space
+from fnnet.sweep.statistics import group_runs
+
+
+def hyperband(
+    recipe: Recipe,
+    space: Space,
+    data: Any,
+    *,
+    max_steps: int,
+    min_steps: int,
+    metric: str,
+    factor: float = 4.0,
+    over: str | Sequence[str] = "seed",
+    maximize: bool | None = None,
+    seed: int = 0,
+    store: str | os.PathLike[str] | None = None,
+    show_progress: bool = False,
+    **options: Any,
+) -> Results:
+    """Run several successive halvings, from one that stops early and often to one that stops nothing.
+
+    Each configuration is in one of them. Those that stop early get more configurations, such that all take
+    about as many steps; so neither slow starters nor hopeless ones cost much.
+
+    Args:
+        recipe: as for `sweep`.
+        space: the runs, usually drawn: `random(...) * grid(seed=...)`.
+        data: as for `sweep`.
+        max_steps: the length of a whole run.
+        min_steps: the least that a run gets.
+        metric: as for `successive_halving`, like `factor`, `over`, `maximize` and `options`.
+        factor: as above.
+        over: as above.
+        maximize: as above.
+        seed: deals the configurations to the brackets.
+        store: a folder, with one of its own for each bracket.
+        show_progress: as above.
+        **options: as above.
+
+    Returns:
+        The results of all runs, with the columns "bracket" and "rung".
+
+    Raises:
+        InputError: before any work, for whatever is wrong with the arguments.
+
+    Source: Li et al. 2018, Hyperband: a novel bandit-based approach to hyperparameter optimization,
+    algorithm 1.
+
+    Example:
+        >>> from fnnet import LogUniform, load_dataset, mlp_recipe, random
+        >>> data = load_dataset("iris")
+        >>> space = random(20, seed=0, learning_rate=LogUniform(0.001, 1))
+        >>> results = hyperband(
+        ...     mlp_recipe(data), space, data, max_steps=48, min_steps=3, metric="train_loss"
+        ... )
+        >>> results.table().group_by("bracket", maintain_order=True).len().sort("bracket").rows()
+        [(0, 13), (1, 5), (2, 2)]
+    """
+    if not 1 <= min_steps <= max_steps:
+        raise InputError(f"min_steps must be from 1 to max_steps={max_steps}, got {min_steps}")
+    longest = make_bracket(space, [max_steps], metric, factor, over, maximize)
+    num_brackets = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
+    groups = group_runs(space, {}, tuple(name for name in space.axes if name not in longest.over))
+    if len(groups.configs) < num_brackets:
+        raise InputError(
+            f"{num_brackets} brackets need as many configurations, the space has {len(groups.configs)}"
+        )
+    parts = []
+    dealt = deal(len(groups.configs), num_brackets, factor, seed)
+    for number, configs in enumerate(dealt):
+        halvings = num_brackets - 1 - number
+        rungs = tuple(round(max_steps / factor**k) for k in range(halvings, -1, -1))
+        runs = np.flatnonzero(np.isin(groups.group_of_run, configs))
+        folder = None if store is None else Path(store) / f"bracket-{number}"
+        found, _ = climb_all(
+            recipe,
+            space.take(runs),
+            data,
+            longest._replace(rungs=rungs),
+            {**options, "store": folder},
+            show_progress,
+        )
+        parts += [table.with_columns(bracket=pl.lit(number)) for table in found]
+    return collect(space, parts)
+
+
+def deal(num_configs: int, num_brackets: int, factor: float, seed: int) -> list[np.ndarray]:
+    """Deal configurations to brackets, in proportion to the sizes that Hyperband gives them.
+
+    Returns:
+        For each bracket, from the one that halves most often, the places of its configurations.
+
+    Example:
+        >>> [len(configs) for configs in deal(20, 3, 4.0, seed=0)]
+        [13, 5, 2]
+    """
+    halvings = np.arange(num_brackets - 1, -1, -1)
+    sizes = np.ceil(num_brackets / (halvings + 1) * factor**halvings)
+    ends = np.round(np.cumsum(sizes) / sizes.sum() * num_configs).astype(int)
+    for bracket in range(num_brackets):  # none stays empty
+        ends[bracket] = np.clip(ends[bracket], bracket + 1, num_configs - (num_brackets - 1 - bracket))
+    return np.split(np.random.default_rng(seed).permutation(num_configs), ends[:-1])
