@@ -135,8 +135,23 @@ def prepare(
     """Find every mistake, choose lanes, compile and measure; trains and writes nothing.
 
     The arguments are those of `sweep`, and `metric`, which the tasks must measure, `fixed`, what else may not
-    change in a store, and `most_runs`, that train together if lanes are chosen. `prepare(...).estimates` tells
-    what the sweep would take.
+    change in a store, and `most_runs`, that train together if lanes are chosen.
+
+    Returns:
+        The sweep; its `estimates` tell what it would take, and `execute` trains it.
+
+    Raises:
+        InputError: for whatever is wrong with the arguments, or does not fit the store or the memory.
+
+    Example:
+        >>> from fnnet import grid, load_dataset, mlp_recipe
+        >>> data = load_dataset("iris")
+        >>> space = grid(depth=[0, 1], learning_rate=[0.1, 0.3], seed=range(5))
+        >>> prepared = prepare(mlp_recipe(data), space, data, num_steps=50)
+        >>> [(estimate.static, estimate.num_missing) for estimate in prepared.estimates]
+        [({'depth': 0}, 10), ({'depth': 1}, 10)]
+        >>> execute(prepared).table().height
+        20
     """
     check_steps(num_steps, eval_every)
     if lanes is not None and lanes < 1:
@@ -176,6 +191,13 @@ def prepare(
 
 def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
     """Train every run of a prepared sweep that its store does not hold already.
+
+    Args:
+        prepared: by `prepare`.
+        show_progress: whether to draw a progress bar.
+
+    Returns:
+        The results, a row for each run in the order of the space.
 
     Raises:
         InputError: when another process writes to the store, or it has become another sweep's.
