@@ -228,7 +228,9 @@ def _init_layer(layer: _Layer, noise: Array, use_bias: bool) -> dict[str, Array]
 
 
 def _apply_layer(layer: _Layer, params: dict[str, Array], x: Array) -> LayerValues:
-    z = x @ params["w"]
+    # w.T @ x, which is x @ w for one example: under vmap, examples then lie along the last axis, where sums over
+    # classes and activations are long vector operations, and a product's gradient needs no transposition.
+    z = jax.lax.dot_general(params["w"], x, (((0,), (0,)), ((), ())))
     if layer.scales.forward != 1.0:
         z = layer.scales.forward * z
     if "b" in params:

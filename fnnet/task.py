@@ -1,6 +1,7 @@
 """Tasks: what one run does, in four pure functions. Training, sweeps and stores know nothing else."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from fnnet import losses
-from fnnet.batches import Integer, make_batches
+from fnnet.batches import Batches, Integer, make_batches
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
@@ -98,7 +99,7 @@ def supervised(
         True
     """
     loss_function = lookup("loss", loss, LOSSES)
-    batches = make_batches(batch_size, order)
+    batches, draw = _batches(batch_size, order)
 
     def network_of(hparams: Hparams) -> Network:
         return network if isinstance(network, Network) else network(hparams)
@@ -133,9 +134,6 @@ def supervised(
             for name, metric in _metrics(metrics, targets).items():
                 measured[f"{split}_{name}"] = metric(outputs, targets)
         return measured
-
-    def draw(data_seed: Integer, data: Dataset, first_step: Integer, num_steps: int) -> Any:
-        return batches.draw(data_seed, len(data.train.inputs), first_step, num_steps)
 
     return Task(init, step, measure, draw)
 
@@ -175,6 +173,16 @@ def autoencoder(
         target=lambda examples: examples.inputs,
         **options,
     )
+
+
+@cache  # so that equal orders are the same function, which is compiled once for all groups of a sweep
+def _batches(batch_size: int | None, order: str) -> tuple[Batches, Callable[..., Any]]:
+    batches = make_batches(batch_size, order)
+
+    def draw(data_seed: Integer, data: Dataset, first_step: Integer, num_steps: int) -> Any:
+        return batches.draw(data_seed, len(data.train.inputs), first_step, num_steps)
+
+    return batches, draw
 
 
 def _splits(data: Dataset, max_measured: int) -> dict[str, Examples]:

@@ -198,12 +198,13 @@ def measured_on_a_clock(monkeypatch, per_call, per_step, max_steps):
         nonlocal now
         now += seconds
 
-    def steps(hparams, progress, data_seed, data, first_step, num_steps):
+    def steps(hparams, progress, batches, data, first_step, num_steps):
         assert num_steps <= max_steps
-        lasting(per_call + per_step * int(num_steps))
+        lasting(per_step * int(num_steps))
 
     program = Program(
         begin=lambda *args: lasting(0.25),
+        draw=lambda *args: lasting(per_call),
         steps=steps,
         measure=lambda *args: lasting(0.125),
         max_steps=max_steps,

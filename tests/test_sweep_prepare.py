@@ -133,7 +133,7 @@ def test_what_was_measured_is_not_believed_when_less_memory_is_left(data, measur
 
 
 def program_of(max_steps):
-    return Program(None, None, None, max_steps, make_mesh())
+    return Program(None, None, None, None, max_steps, make_mesh())
 
 
 @given(step=st.floats(1e-9, 1e4), max_steps=st.integers(1, 1000))

@@ -121,15 +121,10 @@ class Trainer(NamedTuple):
 
     def _segment(self, chunk: Chunk, hparams: Any, underway: Underway, point: int) -> Underway:
         started = time.perf_counter()
-        length = min(point - underway.step, self.segment)
-        progress = self.program.steps(
-            hparams,
-            underway.progress,
-            chunk.data_seed,
-            self.data,
-            np.int32(underway.step),
-            np.int32(length),
-        )
+        length, program = min(point - underway.step, self.segment), self.program
+        first_step = np.int32(underway.step)
+        batches = program.draw(chunk.data_seed, self.data, first_step, program.max_steps)
+        progress = program.steps(hparams, underway.progress, batches, self.data, first_step, np.int32(length))
         jax.block_until_ready(progress)
         seconds = underway.seconds + time.perf_counter() - started
         return Underway(progress, underway.curves, underway.step + length, seconds)

@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.sharding import NamedSharding
 
 from fnnet.data.download import cache_folder
 from fnnet.sweep.memory import is_out_of_memory
-from fnnet.sweep.program import Program, lanes_sharding
+from fnnet.sweep.program import Program, lanes_sharding, shared_sharding
 
 MEASURED_SECONDS = 0.1  # how long the measured steps run, at least, where a program makes so many
 
@@ -79,7 +80,14 @@ def _measure_seconds(
     def steps(num_steps: int) -> float:
         nonlocal progress
         seconds, progress = _timed(
-            lambda: program.steps(hparams, progress, data_seed, data, np.int32(0), np.int32(num_steps))
+            lambda: program.steps(
+                hparams,
+                progress,
+                program.draw(data_seed, data, np.int32(0), program.max_steps),
+                data,
+                np.int32(0),
+                np.int32(num_steps),
+            )
         )
         return seconds
 
@@ -105,15 +113,15 @@ def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> i
 
     What the compiler makes here is what runs later; nothing is compiled twice.
     """
-    sharding = lanes_sharding(program.mesh)
-    progress = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        jax.eval_shape(program.begin, hparams, data),
-    )
     step = np.int32(0)
+    drawn = program.draw.lower(data_seed, data, step, program.max_steps)
+    batches = _placed(drawn.out_info, shared_sharding(program.mesh))
+    begun = program.begin.lower(hparams, data)
+    progress = _placed(begun.out_info, lanes_sharding(program.mesh))
     lowered = (
-        program.begin.lower(hparams, data),
-        program.steps.lower(hparams, progress, data_seed, data, step, step),
+        drawn,
+        begun,
+        program.steps.lower(hparams, progress, batches, data, step, step),
         program.measure.lower(hparams, progress, data),
     )
     sizes = [each.compile().memory_analysis() for each in lowered]
@@ -125,6 +133,10 @@ def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> i
         for size in sizes
         if size is not None
     )
+
+
+def _placed(tree: Any, sharding: NamedSharding) -> Any:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 
 def count_flops(function: Callable, *args: Any) -> int:

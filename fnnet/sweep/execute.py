@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import polars as pl
-from jax.sharding import NamedSharding, PartitionSpec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -25,7 +24,7 @@ from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
 from fnnet.sweep.memory import is_out_of_memory
 from fnnet.sweep.plan import Plan, Recipe, make_plan
 from fnnet.sweep.prepare import Estimate, Job, cut_chunks, prepare_group, with_half_the_lanes
-from fnnet.sweep.program import keep_compiled_programs, make_mesh, use_all_cores
+from fnnet.sweep.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
 from fnnet.sweep.results import RECORDS, Results, collect
 from fnnet.sweep.space import Space
 from fnnet.sweep.store import DamagedPlan, Store
@@ -176,7 +175,7 @@ def prepare(
         done = stores.read_chunks(folder)
     is_missing = _is_missing(plan, done)
     mesh = make_mesh()
-    data = jax.device_put(data, NamedSharding(mesh, PartitionSpec()))
+    data = jax.device_put(data, shared_sharding(mesh))
     jobs, estimates = [], []
     for group, described_group in zip(plan.groups, described["groups"], strict=True):
         missing = group.runs[is_missing[group.runs]]

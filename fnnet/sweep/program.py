@@ -1,14 +1,15 @@
 """Programs: a group's runs as lanes of one compiled function, on all devices of the host.
 
 The lanes of a device advance together: a loop over steps whose body is one step under `vmap`. Batches are
-drawn outside the lanes, so that lanes share each batch and the first layer is one large product. A CPU is
-used as one single-threaded device a core, because a product of small matrices is faster on one core's cache
-than cut across threads.
+drawn outside the lanes, so that lanes share each batch and the first layer is one large product. Drawing is a
+program of its own, which all groups share. A CPU is used as one single-threaded device a core, because a product
+of small matrices is faster on one core's cache than cut across threads.
 """
 
-import contextlib
 import os
+import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnnet.data.download import cache_folder
 from fnnet.hparams import Hparams
+from fnnet.sweep.layout import find_transposed, transpose_some
 from fnnet.task import Task
 from fnnet.train import Progress, advance, begin, repeat_steps
 from fnnet.types import Metrics
@@ -33,8 +35,17 @@ def use_all_cores() -> None:
     """
     if jax.config.values["jax_num_cpu_devices"] != -1:
         return
-    with contextlib.suppress(RuntimeError):  # devices that have started stay as they are
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    num_cores = len(os.sched_getaffinity(0))
+    try:
+        jax.config.update("jax_num_cpu_devices", num_cores)
+    except RuntimeError:  # devices that have started stay as they are
+        num_devices = jax.local_device_count()
+        if jax.default_backend() == "cpu" and num_devices < num_cores:
+            warnings.warn(
+                f"JAX computed something before the sweep, so it uses {num_devices} of {num_cores} cores; for all of "
+                f'them, put jax.config.update("jax_num_cpu_devices", {num_cores}) before anything else',
+                stacklevel=3,
+            )
 
 
 def keep_compiled_programs() -> None:
@@ -58,20 +69,27 @@ def lanes_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(AXIS))
 
 
+def shared_sharding(mesh: Mesh) -> NamedSharding:
+    """Put a copy of a whole array on each device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
 class Program(NamedTuple):
-    """The compiled life of a chunk: `begin`, then `steps` and `measure` as often as wanted.
+    """The compiled life of a chunk: `begin`, then `draw` and `steps`, and `measure`, as often as wanted.
 
     All arrays of runs have a leading axis of lanes, which must be a multiple of the number of devices.
 
     begin: maps `(hparams, data)` to the first `Progress`.
-    steps: maps `(hparams, progress, data_seed, data, first_step, num_steps)` to the next progress, whose
-        memory is that of the given one.
+    draw: maps `(data_seed, data, first_step, max_steps)` to the batches of so many steps.
+    steps: maps `(hparams, progress, batches, data, first_step, num_steps)` to the next progress, whose memory
+        is that of the given one.
     measure: maps `(hparams, progress, data)` to the task's metrics.
     max_steps: the most that `num_steps` may be; any number up to it is the same program.
     mesh: the devices.
     """
 
     begin: jax.stages.Wrapped
+    draw: jax.stages.Wrapped
     steps: jax.stages.Wrapped
     measure: jax.stages.Wrapped
     max_steps: int
@@ -90,8 +108,10 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
         The program.
     """
     lanes, shared = PartitionSpec(AXIS), PartitionSpec()
-    is_split_cpu = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
-    options = _SINGLE_THREADED if is_split_cpu else None
+    is_cpu = mesh.devices.flat[0].platform == "cpu"
+    options = _SINGLE_THREADED if is_cpu else {}
+    # What runs seldom need not be as fast as it can be, if it compiles sooner.
+    seldom = options | (_COMPILED_SOONER if is_cpu and _is_known(**_COMPILED_SOONER) else {})
 
     def on_each_device(function: Callable, *in_specs: PartitionSpec) -> Callable:
         return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=lanes, check_vma=False)
@@ -107,28 +127,55 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
             lambda lane: task.measure(Hparams(lane[0]), lane[1].state, data), (hparams, progress)
         )
 
-    def steps(
-        hparams: Lanes, progress: Progress, data_seed: Any, data: Any, first_step: Any, num_steps: Any
-    ) -> Progress:
-        def step(progress: Progress, step: Any, batch: Any) -> Progress:
-            return jax.vmap(lambda hparams, lane: advance(task, Hparams(hparams), lane, data, step, batch))(
-                hparams, progress
-            )
+    def advance_lane(hparams: Lanes, lane: Progress, data: Any, step: Any, batch: Any) -> Progress:
+        return advance(task, Hparams(hparams), lane, data, step, batch)
 
-        batches = task.batches(data_seed, data, first_step, max_steps)
-        return repeat_steps(step, progress, first_step, batches, num_steps)
+    def steps(
+        hparams: Lanes, progress: Progress, batches: Any, data: Any, first_step: Any, num_steps: Any
+    ) -> Progress:
+        one_lane, batch = _first(progress), _first(batches)
+        turned = find_transposed(advance_lane, one_lane, _first(hparams), data, first_step, batch)
+
+        def step(progress: Progress, step: Any, batch: Any) -> Progress:
+            def turned_lane(hparams: Lanes, lane: Progress) -> Progress:
+                lane = advance_lane(hparams, transpose_some(lane, turned), data, step, batch)
+                return transpose_some(lane, turned)
+
+            return jax.vmap(turned_lane)(hparams, progress)
+
+        progress = repeat_steps(step, transpose_some(progress, turned), first_step, batches, num_steps)
+        return transpose_some(progress, turned)
 
     return Program(
-        begin=jax.jit(on_each_device(begin_lanes, lanes, shared), compiler_options=options),
+        begin=jax.jit(on_each_device(begin_lanes, lanes, shared), compiler_options=seldom),
+        draw=jax.jit(task.batches, static_argnums=3, out_shardings=shared_sharding(mesh)),
         steps=jax.jit(
             on_each_device(steps, lanes, lanes, shared, shared, shared, shared),
             donate_argnums=1,
             compiler_options=options,
         ),
-        measure=jax.jit(on_each_device(measure_lanes, lanes, lanes, shared), compiler_options=options),
+        measure=jax.jit(on_each_device(measure_lanes, lanes, lanes, shared), compiler_options=seldom),
         max_steps=max_steps,
         mesh=mesh,
     )
 
 
+def _first(lanes: Any) -> Any:
+    """Give the shapes of one of many, with a leading axis."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), lanes)
+
+
+@cache
+def _is_known(**options: Any) -> bool:
+    """Tell whether this version of XLA has some compiler options; it refuses those that it does not know."""
+    try:
+        jax.jit(lambda: 0, compiler_options=options).lower().compile()
+        return True
+    except jax.errors.JaxRuntimeError:
+        return False
+
+
 _SINGLE_THREADED = {"xla_cpu_multi_thread_eigen": False}
+_COMPILED_SOONER = {
+    "xla_cpu_use_fusion_emitters": False
+}  # a third less to compile; steps would be 4 % slower
