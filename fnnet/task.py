@@ -43,6 +43,8 @@ class Task(NamedTuple):
     batches: Callable[[Integer, Any, Integer, int], Any] = _step_numbers
 
 
+_BLOCK = 1000  # examples whose outputs are computed at once
+
 Target = Callable[[Examples], Any]
 
 
@@ -192,8 +194,12 @@ def _splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
 
 
 def _outputs(network: Network, params: Params, inputs: Any) -> Array:
-    # In blocks: the hidden layers of a whole split, times the lanes of a sweep, would leave the cache.
-    return jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=min(1000, len(inputs)))
+    # In blocks: the hidden layers of a whole split would leave the cache. Equal blocks, if there are, need one
+    # copy of the network in the program and not another for what is left over.
+    num_examples = len(inputs)
+    sizes = (size for size in range(_BLOCK, _BLOCK // 4, -1) if num_examples % size == 0)
+    block = num_examples if num_examples < 2 * _BLOCK else next(sizes, _BLOCK)
+    return jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=block)
 
 
 def _metrics(metrics: Sequence[str | Metric] | None, targets: Any) -> dict[str, Metric]:

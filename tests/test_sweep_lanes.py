@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import fnnet as fn
 from fnnet.sweep import execute, prepare
 from fnnet.sweep.cost import Cost
-from fnnet.sweep.lanes import CACHE_BYTES, WORTH_PROBING, choose_lanes, first_guess, most_lanes
+from fnnet.sweep.lanes import CACHE_BYTES, MIN_LANES, WORTH_PROBING, choose_lanes, first_guess, most_lanes
 from fnnet.sweep.store import Store, read_plan
 
 POWERS = st.integers(0, 10).map(lambda exponent: 2**exponent)
@@ -92,7 +92,7 @@ def test_a_guess_fills_the_cache_and_not_more(bytes_per_run, num_runs):
     if lanes > 8:
         assert lanes * bytes_per_run <= CACHE_BYTES
     if lanes < min(64, most_lanes(num_runs)):
-        assert lanes >= 8 and 2 * lanes * bytes_per_run > CACHE_BYTES
+        assert lanes >= MIN_LANES and 2 * lanes * bytes_per_run > CACHE_BYTES
 
 
 def toy(first=1.0):

@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,29 +78,27 @@ def _measure_seconds(
 ) -> tuple[float, float, float, float]:
     begin, progress = _timed(lambda: program.begin(hparams, data))
 
+    def draw() -> Any:
+        return program.draw(data_seed, data, np.int32(0), program.max_steps)
+
+    draw()  # the first call of each function touches memory for the first time
+    draws, batches = _timed(draw)
+
     def steps(num_steps: int) -> float:
         nonlocal progress
         seconds, progress = _timed(
-            lambda: program.steps(
-                hparams,
-                progress,
-                program.draw(data_seed, data, np.int32(0), program.max_steps),
-                data,
-                np.int32(0),
-                np.int32(num_steps),
-            )
+            lambda: program.steps(hparams, progress, batches, data, np.int32(0), np.int32(num_steps))
         )
         return seconds
 
-    steps(1)  # the first call touches memory for the first time
+    steps(1)
     one = many = steps(1)
-    num_steps = 1
-    while many - one < MEASURED_SECONDS and num_steps < program.max_steps:
-        num_steps = min(2 * num_steps, program.max_steps)
+    num_steps = int(np.clip(MEASURED_SECONDS / max(one, 1e-6), 1, program.max_steps))
+    if num_steps > 1:
         many = steps(num_steps)
     step = (many - one) / (num_steps - 1) if many > one else many / num_steps
     measure = _timed(lambda: program.measure(hparams, progress, data))[0]
-    return begin, max(0.0, one - step), step, measure
+    return begin, draws + max(0.0, one - step), step, measure
 
 
 def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -124,7 +123,8 @@ def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> i
         program.steps.lower(hparams, progress, batches, data, step, step),
         program.measure.lower(hparams, progress, data),
     )
-    sizes = [each.compile().memory_analysis() for each in lowered]
+    with ThreadPoolExecutor() as threads:  # parts of a compilation use one core only
+        sizes = list(threads.map(lambda each: each.compile().memory_analysis(), lowered))
     return max(
         size.argument_size_in_bytes
         + size.output_size_in_bytes

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from fnnet.sweep.cost import Cost
 from fnnet.sweep.memory import too_large
 
-CACHE_BYTES = 4_000_000  # of state that a core keeps near
-MIN_LANES = (
-    8  # from here on a CPU gives the same bits, unless products are tiny (batches of 16 of 4 features)
-)
+CACHE_BYTES = 2_000_000  # of state that a core keeps near
+MIN_LANES = 4  # of networks that are larger; with fewer lanes the first product is too narrow
 MAX_LANES = 64
 WORTH_PROBING = 30.0  # seconds of training, of which trying other numbers is a small part
 
@@ -26,11 +24,11 @@ def first_guess(bytes_per_run: int, num_runs: int) -> int:
         num_runs: runs that there are for one device; more lanes would be padding.
 
     Returns:
-        A power of two: from 8 to 64, or less where there are fewer runs.
+        A power of two: from 4 to 64, or less where there are fewer runs.
 
     Example:
         >>> first_guess(53_000, 1000), first_guess(407_000, 1000), first_guess(53_000, 12), first_guess(1, 3)
-        (64, 8, 16, 4)
+        (32, 4, 16, 4)
     """
     lanes = MIN_LANES
     while lanes < MAX_LANES and 2 * lanes * bytes_per_run <= CACHE_BYTES:

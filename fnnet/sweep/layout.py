@@ -6,7 +6,6 @@ holds its own as `[fan_out, fan_in]`. Held as `[fan_in, fan_out]` they are rearr
 gradient, which for narrow networks takes a quarter of the time.
 """
 
-from collections.abc import Callable
 from itertools import repeat
 from typing import Any
 
@@ -18,16 +17,15 @@ Origin = frozenset[int] | None
 """Which leaves of the state a value was made of number by number; None for what is the same in all lanes."""
 
 
-def find_transposed(step: Callable[..., Any], state: Any, hparams: Any, *shared: Any) -> Any:
+def find_transposed(step: Jaxpr, hparams: Any, state: Any) -> Any:
     """Find the matrices of a state that are multiplied along their first axis with what all lanes share.
 
-    What meets such a matrix number by number, like its momentum, is found too. Nothing is computed.
+    What meets such a matrix number by number, like its momentum, is found too.
 
     Args:
-        step: maps `(hparams, state, *shared)` to anything.
-        state: of one lane; arrays or their shapes.
-        hparams: of one lane.
-        *shared: what all lanes get.
+        step: one lane's, traced; of `(hparams, state, *shared)`, where all lanes share the rest.
+        hparams: of one lane; arrays or their shapes.
+        state: of one lane.
 
     Returns:
         A pytree like `state` of booleans.
@@ -36,17 +34,17 @@ def find_transposed(step: Callable[..., Any], state: Any, hparams: Any, *shared:
         >>> def step(hparams, w, x):
         ...     return jax.grad(lambda w: jnp.sum(jnp.tanh(x @ w["first"]) @ w["second"]))(w)
         >>> w = {"first": jnp.ones((3, 2)), "second": jnp.ones((2, 2))}
-        >>> find_transposed(step, w, {}, jnp.ones((5, 3)))
+        >>> traced = jax.make_jaxpr(step)({}, w, jnp.ones((5, 3)))
+        >>> find_transposed(traced.jaxpr, {}, w)
         {'first': True, 'second': False}
     """
-    jaxpr = jax.make_jaxpr(step)(hparams, state, *shared).jaxpr
     leaves, structure = jax.tree.flatten(state)
     origins: list[Origin] = [frozenset()] * len(jax.tree.leaves(hparams))
     origins += [frozenset([number]) for number in range(len(leaves))]
-    origins += repeat(None, len(jaxpr.invars) - len(origins))
+    origins += repeat(None, len(step.invars) - len(origins))
     found: set[int] = set()
     met: set[frozenset[int]] = set()
-    _follow(jaxpr, origins, found, met)
+    _follow(step, origins, found, met)
     while more := set().union(*(leaves for leaves in met if leaves & found)) - found:
         found |= more
     return jax.tree.unflatten(structure, [number in found for number in range(len(leaves))])

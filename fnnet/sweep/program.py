@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnnet.data.download import cache_folder
@@ -133,12 +134,15 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     def steps(
         hparams: Lanes, progress: Progress, batches: Any, data: Any, first_step: Any, num_steps: Any
     ) -> Progress:
-        one_lane, batch = _first(progress), _first(batches)
-        turned = find_transposed(advance_lane, one_lane, _first(hparams), data, first_step, batch)
+        one_hparams, one_lane, one_batch = map(_first, (hparams, progress, batches))
+        # Traced once, although layout and lanes both need it.
+        traced = jax.make_jaxpr(advance_lane)(one_hparams, one_lane, data, first_step, one_batch)
+        turned = find_transposed(traced.jaxpr, one_hparams, one_lane)
 
         def step(progress: Progress, step: Any, batch: Any) -> Progress:
             def turned_lane(hparams: Lanes, lane: Progress) -> Progress:
-                lane = advance_lane(hparams, transpose_some(lane, turned), data, step, batch)
+                leaves = jax.tree.leaves((hparams, transpose_some(lane, turned), data, step, batch))
+                lane = jax.tree.unflatten(jax.tree.structure(lane), jaxpr_as_fun(traced)(*leaves))
                 return transpose_some(lane, turned)
 
             return jax.vmap(turned_lane)(hparams, progress)
