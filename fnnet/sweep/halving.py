@@ -17,7 +17,7 @@ from fnnet.sweep import store as stores
 from fnnet.sweep.chunk import Chunk, Trainer, Underway, lane_hparams, rows
 from fnnet.sweep.execute import Prepared, keep_rows, prepare, progress_bar, take_over, trainer_of, write_plan
 from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
-from fnnet.sweep.lanes import MIN_LANES, most_lanes
+from fnnet.sweep.lanes import most_lanes
 from fnnet.sweep.plan import Recipe
 from fnnet.sweep.prepare import Job, cut_chunks, step_flops
 from fnnet.sweep.program import lanes_sharding, use_all_cores
@@ -25,6 +25,7 @@ from fnnet.sweep.results import Results, collect
 from fnnet.sweep.space import Space
 from fnnet.sweep.statistics import group_runs, rank
 
+FEWEST_LANES = 8  # on a device; with fewer the first rung, where the most runs are, is slow
 WORTH_COMPILING = 2e11  # operations of idle lanes, about 2 seconds of a small CPU, as long as compiling takes
 
 
@@ -148,7 +149,7 @@ def climb_all(
         data,
         num_steps=bracket.rungs[-1],
         metric=bracket.metric,
-        most_runs=max(MIN_LANES * len(jax.local_devices()), _num_runs_at_the_end(space, bracket)),
+        most_runs=max(FEWEST_LANES * len(jax.local_devices()), _num_runs_at_the_end(space, bracket)),
         fixed={
             "rungs": list(bracket.rungs),
             "factor": bracket.factor,

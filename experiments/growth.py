@@ -1,0 +1,161 @@
+"""How the time of a sweep grows with its runs, their steps, and the width and depth of the networks.
+
+Each axis is varied alone, on handwritten digits. Twice the runs or twice the steps should take twice as long: a
+slope of 1 where both scales are logarithmic. With width and depth the slopes begin lower, because a step of a small
+network costs something whatever its size, and rise towards 2 and 1.
+
+Run `python experiments/growth.py`, or with `--smoke` for a few seconds' version. What is timed is training with its
+measurements, of programs that are compiled.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import fnnet as fn
+from peers.report import describe_commit, describe_machine, describe_versions, spread
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment.
+
+    repeats: times that each sweep is trained; the median counts.
+    smoke: two little sweeps of two axes; writes nothing.
+    """
+
+    repeats: int = 3
+    smoke: bool = False
+
+
+class Size(NamedTuple):
+    """One sweep."""
+
+    runs: int
+    steps: int
+    width: int
+    depth: int
+    batch_size: int
+
+
+class Axis(NamedTuple):
+    """What is varied, and what stays as it is."""
+
+    name: str
+    values: Sequence[int]
+    rest: Size
+
+
+AXES: tuple[Axis, ...] = (
+    Axis("runs", [4**power for power in range(3, 9)], Size(0, steps=50, width=16, depth=2, batch_size=16)),
+    Axis("steps", [250 * 2**power for power in range(8)], Size(64, 0, width=16, depth=2, batch_size=16)),
+    Axis("width", [2**power for power in range(4, 11)], Size(16, steps=50, width=0, depth=2, batch_size=128)),
+    Axis("depth", [2**power for power in range(7)], Size(16, steps=50, width=128, depth=0, batch_size=128)),
+)
+
+
+def sweep_seconds(data: fn.Dataset, size: Size, repeats: int) -> list[float]:
+    """Train one sweep some times; returns the seconds of each."""
+
+    def recipe(depth: int, width: int) -> fn.Task:
+        network = fn.mlp(data.num_features, [width] * depth, data.num_outputs, activation="relu")
+        return fn.supervised(
+            network,
+            "cross_entropy",
+            optimizer=lambda hp: fn.sgd(hp["learning_rate"]),
+            batch_size=size.batch_size,
+        )
+
+    space = fn.grid(depth=size.depth, width=size.width, learning_rate=0.01, seed=range(size.runs))
+    prepared = fn.prepare(recipe, space, data, num_steps=size.steps)
+    return [float(fn.execute(prepared).columns["seconds"].sum()) for _ in range(repeats)]
+
+
+def fit_slope(values: Sequence[int], seconds: Sequence[float]) -> float:
+    """Fit the power with which the time grows."""
+    return float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
+
+
+def measure(axis: Axis, data: fn.Dataset, repeats: int) -> dict:
+    """Time one axis; `slope` is fitted to all values, `last_slope` to the last two."""
+    seconds = [
+        spread(sweep_seconds(data, axis.rest._replace(**{axis.name: value}), repeats))
+        for value in axis.values
+    ]
+    medians = [each["median"] for each in seconds]
+    return {
+        "axis": axis.name,
+        "values": list(axis.values),
+        "rest": {name: value for name, value in axis.rest._asdict().items() if name != axis.name},
+        "seconds": seconds,
+        "slope": round(fit_slope(axis.values, medians), 3),
+        "last_slope": round(fit_slope(axis.values[-2:], medians[-2:]), 3),
+    }
+
+
+def draw(series: list[dict]) -> "Figure":
+    """Draw a panel an axis, with the fitted line."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, 1.65 * len(series)), layout="constrained")
+    for axes, each in zip(figure.subplots(len(series) // 2, 2).ravel(), series, strict=True):
+        values = np.array(each["values"], float)
+        low, medians, high = (
+            np.array([seconds[name] for seconds in each["seconds"]]) for name in ("min", "median", "max")
+        )
+        middle = np.exp(np.mean(np.log(medians))), np.exp(np.mean(np.log(values)))
+        axes.plot(values, middle[0] * (values / middle[1]) ** each["slope"], "--", color="0.6", linewidth=1)
+        axes.errorbar(
+            values, medians, [medians - low, high - medians], fmt="o", color="crimson", markersize=4
+        )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(each["axis"])
+        axes.set_ylabel("seconds")
+        axes.set_title(f"slope {each['slope']:.2f}; at the end {each['last_slope']:.2f}", fontsize=10)
+        rest = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in each["rest"].items())
+        axes.text(0.03, 0.95, rest.replace(", ", "\n"), transform=axes.transAxes, va="top", fontsize=8)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def main(config: Config) -> None:
+    data = fn.load_dataset("digits")
+    axes, repeats = AXES, config.repeats
+    if config.smoke:
+        axes, repeats = tuple(axis._replace(values=axis.values[:2]) for axis in axes[::3]), 1
+    report = {"machine": describe_machine(), "versions": describe_versions(), "commit": describe_commit()}
+    table = Table(title="seconds of a sweep")
+    for heading in ("axis", "from", "to", "slope", "at the end"):
+        table.add_column(heading, justify="right")
+    series = []
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["FNNET_CACHE"] = cache  # with nothing in it, all is compiled before training begins
+        for axis in axes:
+            series.append(each := measure(axis, data, repeats))
+            ends = [f"{each['values'][end]:,}: {each['seconds'][end]['median']:.3g} s" for end in (0, -1)]
+            table.add_row(axis.name, *ends, f"{each['slope']:.2f}", f"{each['last_slope']:.2f}")
+    Console().print(table)
+    figure = draw(series)
+    if not config.smoke:
+        path = Path(__file__).parent / "results" / "growth.json"
+        path.write_text(json.dumps(report | {"series": series}, indent=1) + "\n")
+        figure.savefig(path.with_suffix(".png"), dpi=150)
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))
