@@ -4,6 +4,7 @@ NEWEST = $(firstword $(foreach version,3.13 3.12,$(shell \
 	for python in python$(version) $(HOME)/.pyenv/versions/$(version).*/bin/python; do \
 	$$python -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)))
 BIN := .venv/bin
+PYTEST := -m pytest -q -n logical --maxprocesses 8 --dist worksteal # a worker a core
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: install sweep test test-newest check format faults smoke clean
@@ -23,20 +24,20 @@ sweep: .venv/core ## learning rates x depths x seeds on handwritten digits: 256 
 	$(BIN)/fnnet sweep --dataset digits depth=1,2,4,8 learning_rate=log:1e-3:10:16 seed=range:4
 
 test: .venv/dev ## unit, property and documentation tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python $(PYTEST)
 
 test-newest: ## the tests on the newest Python found, with the newest jax
 	@test -n "$(NEWEST)" || { echo "no Python 3.12 or 3.13 found; put one on the PATH"; exit 1; }
 	$(NEWEST) -m venv .venv-newest
 	.venv-newest/bin/python $(PIP_INSTALL) --upgrade -e '.[dev]'
 	.venv-newest/bin/python -c 'import sys, jax; print("Python", sys.version.split()[0], "jax", jax.__version__)'
-	.venv-newest/bin/python -m pytest -q
+	.venv-newest/bin/python $(PYTEST)
 
 check: .venv/dev ## formatting, lint, types and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python $(PYTEST)
 
 format: .venv/dev
 	$(BIN)/ruff format .

@@ -12,6 +12,7 @@ version. `pip install -e '.[bench]'` installs the libraries that fnnet does not 
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,7 @@ CHECKED_STEPS = 20
 TOLERANCE = 1e-3  # relative, between two systems' losses after these steps
 TRIAL_FLOPS = 3e9  # of one trial of a number of runs
 MAX_STEPS = 4000  # of a timed call
+SETTLING_SECONDS = 0.1  # before a timed call; threads of the system before spin for a while
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,12 @@ def prepare_systems(
 
 def time_in_turns(workers: dict[str, Worker], repeats: int) -> dict[str, np.ndarray]:
     """Time every system once, then all of them again; returns the seconds `[repeats]` of each."""
-    rounds = [{name: worker.ask("train") for name, worker in workers.items()} for _ in range(repeats)]
+
+    def seconds_of(worker: Worker) -> float:
+        time.sleep(SETTLING_SECONDS)
+        return worker.ask("train")
+
+    rounds = [{name: seconds_of(worker) for name, worker in workers.items()} for _ in range(repeats)]
     return {name: np.array([each[name] for each in rounds]) for name in workers}
 
 
