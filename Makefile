@@ -7,7 +7,10 @@ BIN := .venv/bin
 PYTEST := -m pytest -q -n logical --maxprocesses 8 --dist worksteal # a worker a core
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install sweep test test-newest check format faults smoke clean
+# What measures this machine and not a claim.
+MEASUREMENTS := $(addprefix experiments/,$(addsuffix .py,batch_evaluation benchmark growth plan_accuracy whole_job))
+
+.PHONY: install sweep test test-newest check format faults reproduce report smoke clean
 
 install: .venv/core ## fnnet and what it runs on, at the versions of constraints.txt
 
@@ -46,6 +49,13 @@ format: .venv/dev
 faults: .venv/dev ## kills, full disks and damaged files, at length (a quarter of an hour)
 	$(BIN)/python tests/faults/store_faults.py --seeds 20
 	$(BIN)/python tests/faults/kill_sweep.py --kills 60
+
+reproduce: .venv/core ## every claim at full size, one by one, and the page of them all
+	for script in $(filter-out $(MEASUREMENTS), $(wildcard experiments/*.py)); do $(BIN)/python $$script || exit 1; done
+	$(MAKE) report
+
+report: .venv/core ## one page of what experiments claimed and measured, from experiments/results
+	$(BIN)/fnnet report experiments/results
 
 smoke: .venv/core ## every experiment at its smallest size
 	for script in experiments/*.py; do $(BIN)/python $$script --smoke || exit 1; done

@@ -20,5 +20,5 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
 
-_FUNCTIONS = {"sweep", "train"}
+_FUNCTIONS = {"evaluate", "sweep", "train"}
 sys.modules[__name__].__class__ = _Package

@@ -1,8 +1,12 @@
 from . import activations as activations
+from . import calibration as calibration
+from . import curvature as curvature
+from . import ensembles as ensembles
 from . import initializers as initializers
 from . import losses as losses
 from . import metrics as metrics
 from . import parameterizations as parameterizations
+from . import representations as representations
 from . import schedules as schedules
 from .batches import Batches as Batches
 from .batches import make_batches as make_batches
@@ -11,13 +15,17 @@ from .data import Examples as Examples
 from .data import from_arrays as from_arrays
 from .data import load_dataset as load_dataset
 from .data import make_mnist1d as make_mnist1d
+from .ensembles import ensemble as ensemble
 from .errors import InputError as InputError
+from .evaluate import evaluate as evaluate
+from .evaluate import evaluate_results as evaluate_results
 from .hparams import Hparams as Hparams
 from .initializers import Initializer as Initializer
 from .initializers import scaled_normal as scaled_normal
 from .network import LayerValues as LayerValues
 from .network import Network as Network
 from .network import mlp as mlp
+from .network import stack as stack
 from .network import unstack as unstack
 from .optimizers import Optimizer as Optimizer
 from .optimizers import apply_updates as apply_updates
@@ -26,6 +34,8 @@ from .parameterizations import mup as mup
 from .recipes import mlp_recipe as mlp_recipe
 from .report import plots as plots
 from .report import tables as tables
+from .report.claims import Claim as Claim
+from .report.claims import write_report as write_report
 from .sweep.designs import Choice as Choice
 from .sweep.designs import IntUniform as IntUniform
 from .sweep.designs import LogUniform as LogUniform
@@ -44,6 +54,7 @@ from .sweep.space import grid as grid
 from .sweep.space import product as product
 from .sweep.space import union as union
 from .sweep.space import zip_axes as zip_axes
+from .sweep.statistics import mean_interval as mean_interval
 from .sweep.values import linspace as linspace
 from .sweep.values import logspace as logspace
 from .sweep.verify import verify as verify

@@ -147,6 +147,88 @@ def verify(store: tyro.conf.Positional[Path], /, dataset: str = "digits", runs: 
         print(f"{name}: at most {difference:.3g} apart")
 
 
+@app.command
+def export(
+    store: tyro.conf.Positional[Path],
+    values: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="[AXIS=VALUE ...]")]] = (),
+    /,
+    *,
+    to: Path,
+    dataset: str = "digits",
+    best: str | None = None,
+) -> None:
+    """Write one trained network of a sweep, with what it takes to use it, as a safetensors file.
+
+    The sweep must have been made with --save-params. The run is named by its values, such as depth=2 seed=0; the
+    table of the sweep lists them.
+
+    Args:
+        store: the folder of the sweep.
+        values: those of the run; axes that have one value need none.
+        to: the file to write, which must not exist, such as model.safetensors.
+        dataset: the data the sweep was made with, as for sweep.
+        best: a metric such as test_accuracy, to take the best of several runs.
+    """
+    axes = _parse_axes(values)
+    from fnnet.interop import safetensors
+    from fnnet.model import trained_model
+    from fnnet.sweep.results import open_results
+
+    results = open_results(store).where(**axes)
+    run = _choose_run(results, best)
+    safetensors.save(to, trained_model(results, run, dataset))
+    chosen = " ".join(f"{name}={value}" for name, value in results.space[run].items())
+    print(f"wrote {to}: {chosen}")
+
+
+@app.command
+def predict(
+    model: tyro.conf.Positional[Path], data: tyro.conf.Positional[Path], /, to: Path | None = None
+) -> None:
+    """Print what an exported network says of each row of a table: class and probability, or values.
+
+    The table's columns are the features by their names, in the units of the data that the network was trained on;
+    they are standardised as those were. A column target is passed over.
+
+    Args:
+        model: a file that export wrote.
+        data: a .csv or .parquet file.
+        to: a .csv file to write instead, which must not exist.
+    """
+    from fnnet.data.files import read_features
+    from fnnet.interop import safetensors
+    from fnnet.model import predict as predict_outputs
+    from fnnet.model import tabulate
+
+    loaded = safetensors.load(model)
+    try:
+        outputs = predict_outputs(loaded, read_features(data, loaded.feature_names))
+    except InputError as error:
+        raise InputError(f"{data}: {error}") from error
+    text = tabulate(loaded, outputs).write_csv()
+    if to is None:
+        print(text, end="")
+        return
+    try:
+        with to.open("x") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"cannot write {to}: {error.strerror}") from error
+    print(f"wrote {to}")
+
+
+@app.command
+def report(folder: tyro.conf.Positional[Path] = Path("experiments/results"), /) -> None:
+    """Gather what experiments wrote into one page, index.html: claim, published, measured, verdict, picture.
+
+    Args:
+        folder: where the experiments wrote their results.
+    """
+    from fnnet.report.page import write_page
+
+    print(f"wrote {write_page(folder)}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with 2 and one line on stderr when the input cannot be used."""
     try:
@@ -173,7 +255,14 @@ def parse_space(arguments: Sequence[str]) -> "Space":
     """
     from fnnet.sweep.space import grid
 
-    axes: dict[str, Any] = {}
+    axes = _parse_axes(arguments)
+    if not axes:
+        raise InputError("a sweep needs at least one axis, such as learning_rate=log:1e-3:1:8")
+    return grid(**axes)
+
+
+def _parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
+    axes: dict[str, Sequence[Any]] = {}
     for argument in arguments:
         name, equals, text = argument.partition("=")
         if not equals or not name.isidentifier():
@@ -181,9 +270,7 @@ def parse_space(arguments: Sequence[str]) -> "Space":
         if name in axes:
             raise InputError(f"axis {name!r} is given twice")
         axes[name] = parse_values(name, text)
-    if not axes:
-        raise InputError("a sweep needs at least one axis, such as learning_rate=log:1e-3:1:8")
-    return grid(**axes)
+    return axes
 
 
 def parse_values(name: str, text: str) -> Sequence[Any]:
@@ -245,6 +332,24 @@ def _prepared(
     if "learning_rate" not in space.axes:
         raise InputError("a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8")
     return prepare(mlp_recipe(data), space, data, store=folder, metric=metric, **options)
+
+
+def _choose_run(results: "Results", best: str | None) -> int:
+    """Find the one run that is left, or the best of several."""
+    from fnnet.errors import unknown_name
+    from fnnet.sweep.statistics import rank
+
+    if best is None:
+        if len(results.space) != 1:
+            varied = [name for name, values in results.space.axes.items() if len(values) > 1]
+            raise InputError(
+                f"{len(results.space)} runs have these values; give those of {', '.join(varied)} too, "
+                "or --best test_accuracy to take the best"
+            )
+        return 0
+    if best not in results.columns:
+        raise unknown_name("metric", best, results.columns)
+    return int(rank(results.columns[best], best)[0])
 
 
 def _file_name(name: str) -> str:

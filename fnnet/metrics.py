@@ -1,16 +1,20 @@
-"""Metrics of a batch: `metric(outputs, targets) -> scalar`.
+"""Metrics of a set of examples: `metric(outputs, targets)` gives a number, or an array.
 
-`outputs` are `[n, classes]` logits or `[n, outputs]` predictions, as losses take them.
+`outputs` are `[n, classes]` logits or `[n, outputs]` predictions, as losses take them. Metrics that give a number
+are columns of a sweep's table; `evaluate` takes those that give an array too. A row of logits that is not finite
+is a wrong answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Shaped
 
+from fnnet.errors import InputError
 from fnnet.losses import cross_entropy, mean_loss
-from fnnet.names import named
+from fnnet.names import lookup, named
 
 Metric = Callable[[Array, Array], Array]
 
@@ -32,26 +36,39 @@ def accuracy(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> F
         >>> round(float(accuracy(outputs, jnp.array([1, 0, 1]))), 4)
         0.3333
     """
-    right = jnp.argmax(outputs, axis=-1).astype(targets.dtype) == targets
-    return jnp.mean(right & _is_finite(outputs), dtype=outputs.dtype)
+    return jnp.mean(_is_right(outputs, targets), dtype=outputs.dtype)
 
 
 def top_k_accuracy(
     outputs: Float[Array, "n classes"], targets: Int[Array, " n"], k: int = 5
 ) -> Float[Array, ""]:
-    """Compute the share of examples with fewer than `k` outputs larger than the target's.
+    """Compute the share of examples whose target is among the `k` largest outputs.
+
+    Of equal outputs the first counts as larger, as in `accuracy`, which is that of `k=1`.
 
     Args:
-        outputs: logits or probabilities; rows that are not finite count as wrong.
+        outputs: logits or probabilities.
         targets: classes.
         k: how many guesses are allowed.
 
     Returns:
         The share, in [0, 1].
+
+    Raises:
+        InputError: when no guess is allowed.
+
+    Example:
+        >>> outputs = jnp.array([[0.0, 3.0, 1.0], [1.0, 2.0, 0.0]])
+        >>> float(top_k_accuracy(outputs, jnp.array([2, 2]), k=2))
+        0.5
     """
+    if k < 1:
+        raise InputError(f"k must be at least 1, got {k}; k=1 is accuracy")
+    _check_classes(outputs, targets)
     of_target = jnp.take_along_axis(outputs, targets[:, None], axis=-1)
-    right = jnp.sum(outputs > of_target, axis=-1) < k
-    return jnp.mean(right & _is_finite(outputs), dtype=outputs.dtype)
+    is_before = jnp.arange(outputs.shape[-1], dtype=targets.dtype)[None] < targets[:, None]
+    num_larger = jnp.sum((outputs > of_target) | ((outputs == of_target) & is_before), axis=-1)
+    return jnp.mean((num_larger < k) & _is_finite(outputs), dtype=outputs.dtype)
 
 
 def nll(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, ""]:
@@ -63,12 +80,16 @@ def nll(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[
 
     Returns:
         The mean of `-log softmax(outputs)[target]`.
+
+    Example:
+        >>> round(float(nll(jnp.zeros((2, 4)), jnp.array([0, 3]))), 4)  # log 4
+        1.3863
     """
     return mean_loss(cross_entropy, outputs, targets)
 
 
 def brier(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, ""]:
-    """Compute the mean squared distance of probabilities from the truth (Brier 1950), from logits.
+    """Compute the mean squared distance of probabilities from the truth, from logits.
 
     Args:
         outputs: logits.
@@ -76,9 +97,61 @@ def brier(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Floa
 
     Returns:
         The mean of `sum_k (softmax(outputs)_k - [k is the target])^2`, in [0, 2].
+
+    Example:
+        >>> float(brier(jnp.zeros((2, 4)), jnp.array([0, 3])))  # (3/4)^2 + 3 (1/4)^2
+        0.75
+
+    Source: Brier (1950), eq. 2.
     """
+    _check_classes(outputs, targets)
     truth = jax.nn.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
     return jnp.mean(jnp.sum(jnp.square(jax.nn.softmax(outputs) - truth), axis=-1))
+
+
+def ece(
+    outputs: Float[Array, "n classes"],
+    targets: Int[Array, " n"],
+    num_bins: int = 15,
+    adaptive: bool = False,
+) -> Float[Array, ""]:
+    """Compute the expected calibration error of the largest probability, from logits.
+
+    Examples are put into bins by their confidence `c`, the largest probability. With `a = 1` where the guess is
+    right and 0 where it is wrong, the error is `sum over bins |sum in the bin (a - c)| / n`. A row that is not
+    finite counts as wrong with confidence 1, so a network that diverged has an error of 1.
+
+    Args:
+        outputs: logits.
+        targets: classes.
+        num_bins: how many bins.
+        adaptive: bins hold equally many examples in order of confidence; otherwise they are equally wide,
+            `((m - 1) / num_bins, m / num_bins]`.
+
+    Returns:
+        The error, in [0, 1].
+
+    Raises:
+        InputError: when there is no bin.
+
+    Example:
+        >>> outputs = jnp.log(jnp.array([[0.8, 0.2], [0.8, 0.2], [0.4, 0.6]]))
+        >>> round(float(ece(outputs, jnp.array([0, 1, 1]))), 4)  # (|1 + 0 - 1.6| + |1 - 0.6|) / 3
+        0.3333
+
+    Source: Guo et al. (2017), eq. 3; with equally filled bins, Nguyen and O'Connor (2015), section 3.
+    """
+    if num_bins < 1:
+        raise InputError(f"num_bins must be at least 1, got {num_bins}; the usual number is 15")
+    right = _is_right(outputs, targets)
+    confidence = jnp.where(_is_finite(outputs), jnp.max(jax.nn.softmax(outputs), axis=-1), 1)
+    gap = right.astype(outputs.dtype) - confidence
+    if adaptive:
+        gap = gap[jnp.argsort(confidence)]
+        bins = jnp.arange(len(gap)) * num_bins // len(gap)
+    else:
+        bins = jnp.clip(jnp.ceil(confidence * num_bins).astype(jnp.int32) - 1, 0, num_bins - 1)
+    return jnp.sum(jnp.abs(jax.ops.segment_sum(gap, bins, num_bins))) / len(gap)
 
 
 def r2(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) -> Float[Array, ""]:
@@ -90,7 +163,12 @@ def r2(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) 
 
     Returns:
         `mean_k 1 - residual sum of squares / total sum of squares`; 1 is perfect, 0 is the mean's.
+
+    Example:
+        >>> float(r2(jnp.array([[1.0], [2.0], [3.0]]), jnp.array([[1.0], [2.0], [4.0]]))) > 0.75
+        True
     """
+    _check_numbers(outputs, targets)
     targets = targets.astype(outputs.dtype)
     residual = jnp.sum(jnp.square(targets - outputs), axis=0)
     total = jnp.sum(jnp.square(targets - jnp.mean(targets, axis=0, keepdims=True)), axis=0)
@@ -106,16 +184,186 @@ def rmse(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]
 
     Returns:
         The root mean squared error.
+
+    Example:
+        >>> float(rmse(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 3.0]])))
+        3.0
     """
+    _check_numbers(outputs, targets)
     return jnp.sqrt(jnp.mean(jnp.square(outputs - targets.astype(outputs.dtype))))
 
 
-METRICS: dict[str, Metric] = named(accuracy, top_k_accuracy, nll, brier, r2, rmse)
-"""Every metric that has a name."""
+def confusion_matrix(
+    outputs: Float[Array, "n classes"], targets: Int[Array, " n"]
+) -> Int[Array, "classes classes"]:
+    """Count the examples of each class by what they are taken for.
+
+    Args:
+        outputs: logits or probabilities; a row that is not finite is taken for nothing and counted nowhere.
+        targets: classes.
+
+    Returns:
+        In row i and column j, the number of examples of class i whose largest output is j.
+
+    Example:
+        >>> outputs = jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0], [jnp.nan, 0.0]])
+        >>> confusion_matrix(outputs, jnp.array([0, 1, 1, 1])).tolist()
+        [[1, 0], [1, 1]]
+    """
+    _check_classes(outputs, targets)
+    num_classes = outputs.shape[-1]
+    guesses = jnp.argmax(outputs, axis=-1).astype(targets.dtype)
+    counts = jnp.zeros((num_classes, num_classes), jnp.int32)
+    return counts.at[targets, guesses].add(_is_finite(outputs).astype(jnp.int32))
+
+
+def precision(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, " classes"]:
+    """Compute for each class which part of what is taken for it belongs to it.
+
+    Args:
+        outputs: logits or probabilities.
+        targets: classes.
+
+    Returns:
+        The parts, in [0, 1]; NaN where nothing is taken for the class.
+
+    Example:
+        >>> precision(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 1, 1])).tolist()
+        [0.5, 1.0]
+    """
+    right, taken, _ = _class_counts(outputs, targets)
+    return right / taken
+
+
+def recall(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, " classes"]:
+    """Compute for each class which part of its examples is taken for it: the accuracy on that class.
+
+    Args:
+        outputs: logits or probabilities.
+        targets: classes.
+
+    Returns:
+        The parts, in [0, 1]; NaN where a class has no example.
+
+    Example:
+        >>> recall(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 1, 1])).tolist()
+        [1.0, 0.5]
+    """
+    right, _, there = _class_counts(outputs, targets)
+    return right / there
+
+
+def f1(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, " classes"]:
+    """Compute for each class the harmonic mean of precision and recall.
+
+    Args:
+        outputs: logits or probabilities.
+        targets: classes.
+
+    Returns:
+        `2 right / (taken for it + belonging to it)`, in [0, 1]; NaN where a class has neither.
+
+    Example:
+        >>> found = f1(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0], [1.0, 0.0]]), jnp.array([0, 1, 1, 0]))
+        >>> [round(float(value), 2) for value in found]
+        [0.8, 0.67]
+    """
+    right, taken, there = _class_counts(outputs, targets)
+    return 2 * right / (taken + there)
+
+
+def outputs(outputs: Float[Array, "n ..."], targets: Any) -> Float[Array, "n ..."]:
+    """Give the outputs as they are, so that `evaluate` can return them beside what it computes of them.
+
+    Args:
+        outputs: of all examples.
+        targets: not used.
+
+    Returns:
+        The outputs.
+    """
+    del targets
+    return outputs
+
+
+METRICS: dict[str, Metric] = named(accuracy, top_k_accuracy, nll, brier, ece, r2, rmse)
+"""Every metric that has a name and is a number."""
+
+ARRAY_METRICS: dict[str, Metric] = named(confusion_matrix, precision, recall, f1, outputs)
+"""Every metric that has a name and is an array."""
 
 HIGHER_IS_BETTER = frozenset({"accuracy", "top_k_accuracy", "r2"})
-LOWER_IS_BETTER = frozenset({"loss", "nll", "brier", "rmse"})
+LOWER_IS_BETTER = frozenset({"loss", "nll", "brier", "ece", "rmse"})
+
+
+MetricChoice = Sequence[str | Metric] | Mapping[str, str | Metric]
+"""Names and functions, or either under names of one's own: `{"ece_20": lambda o, t: ece(o, t, 20)}`."""
+
+
+def find_metrics(
+    metrics: MetricChoice | None, targets: Any, table: Mapping[str, Metric]
+) -> dict[str, Metric]:
+    """Find functions by their names, and names for functions.
+
+    Args:
+        metrics: names in the table and functions; None for accuracy of classes and R2 of numbers.
+        targets: what outputs are compared with.
+        table: the known names.
+
+    Returns:
+        The functions by name.
+
+    Raises:
+        InputError: when a name is unknown, or a function has no name of its own.
+
+    Example:
+        >>> list(find_metrics(["nll", brier], jnp.array([0, 1]), METRICS))
+        ['nll', 'brier']
+    """
+    if metrics is None:
+        metrics = ["accuracy" if jnp.issubdtype(targets.dtype, jnp.integer) else "r2"]
+    if isinstance(metrics, str):
+        raise InputError(f"metrics must be a list of names, got {metrics!r}; write [{metrics!r}]")
+    if isinstance(metrics, Mapping):
+        return {name: lookup("metric", metric, table) for name, metric in metrics.items()}
+    functions = [lookup("metric", metric, table) for metric in metrics]
+    names = [getattr(function, "__name__", "<lambda>") for function in functions]
+    for name in names:
+        if not name.isidentifier() or names.count(name) > 1:
+            raise InputError(
+                f"a metric is called {name!r}; give metrics other names, as {{'mine': function}}"
+            )
+    return dict(zip(names, functions, strict=True))
 
 
 def _is_finite(outputs: Array) -> Array:
     return jnp.all(jnp.isfinite(outputs), axis=-1)
+
+
+def _is_right(outputs: Array, targets: Array) -> Array:
+    _check_classes(outputs, targets)
+    return _is_finite(outputs) & (jnp.argmax(outputs, axis=-1).astype(targets.dtype) == targets)
+
+
+def _class_counts(outputs: Array, targets: Array) -> tuple[Array, Array, Array]:
+    """Count for each class what is taken for it rightly, what is taken for it, and what belongs to it."""
+    confusion = confusion_matrix(outputs, targets)
+    there = jnp.bincount(targets, length=outputs.shape[-1])
+    counts = jnp.diagonal(confusion), jnp.sum(confusion, axis=0), there
+    right, taken, there = (count.astype(outputs.dtype) for count in counts)
+    return right, taken, there
+
+
+def _check_classes(outputs: Array, targets: Array) -> None:
+    if targets.shape != outputs.shape[:1] or not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise InputError(
+            f"a metric of classes takes integer targets of shape {outputs.shape[:1]}, "
+            f"got {targets.dtype} {targets.shape}"
+        )
+
+
+def _check_numbers(outputs: Array, targets: Array) -> None:
+    if targets.shape != outputs.shape:
+        raise InputError(
+            f"a metric of numbers takes targets of the outputs' shape {outputs.shape}, got {targets.shape}"
+        )

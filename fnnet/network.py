@@ -7,11 +7,12 @@ and a column for each one they enter.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
@@ -144,7 +145,7 @@ def mlp(
     )
 
 
-def unstack(params: Params) -> list[dict[str, Array]]:
+def unstack(params: Params) -> list[dict[str, Any]]:
     """List an `mlp`'s parameters layer by layer, cutting stacks of equal layers apart.
 
     Args:
@@ -159,13 +160,61 @@ def unstack(params: Params) -> list[dict[str, Array]]:
         >>> len(params), len(unstack(params))
         (3, 21)
     """
-    layers: list[dict[str, Array]] = []
+    layers: list[dict[str, Any]] = []
     for block in params:
         if block["w"].ndim == 2:
             layers.append(block)
         else:
             layers += [{name: leaf[i] for name, leaf in block.items()} for i in range(len(block["w"]))]
     return layers
+
+
+def stack(layers: Sequence[Mapping[str, Any]], network: Network) -> Params:
+    """Put an `mlp`'s layers, listed one by one, into the form that it takes: the inverse of `unstack`.
+
+    Args:
+        layers: one `{"w": [fan_in, fan_out], "b": [fan_out]}` for each of the `depth + 1` layers.
+        network: the `mlp`.
+
+    Returns:
+        Its `params`. Arrays of numpy stay arrays of numpy, of their own dtype.
+
+    Raises:
+        InputError: when the layers are not those of the network.
+
+    Example:
+        >>> network = mlp(2, [3] * 20, 1)
+        >>> params = network.init(jax.random.key(0))
+        >>> [block["w"].shape for block in stack(unstack(params), network)]
+        [(2, 3), (19, 3, 3), (3, 1)]
+    """
+    blocks = jax.eval_shape(lambda: network.init(jax.random.key(0)))
+    expected = [layer for block in blocks for layer in _layer_shapes(block)]
+    given = [{name: leaf.shape for name, leaf in layer.items()} for layer in layers]
+    if len(given) != len(expected):
+        raise InputError(f"the network has {len(expected)} layers, got {len(given)}")
+    for index, (shapes, wanted) in enumerate(zip(given, expected, strict=True)):
+        if shapes != wanted:
+            raise InputError(f"layer {index} of the network has {wanted}, got {shapes}")
+    rest, params = iter(layers), []
+    for block in blocks:
+        if block["w"].ndim == 2:
+            params.append(dict(next(rest)))
+        else:
+            some = list(itertools.islice(rest, len(block["w"])))
+            params.append({name: _stacked([layer[name] for layer in some]) for name in block})
+    return params
+
+
+def _layer_shapes(block: Mapping[str, jax.ShapeDtypeStruct]) -> list[dict[str, tuple[int, ...]]]:
+    """List the shapes of the layers of a block."""
+    if block["w"].ndim == 2:
+        return [{name: leaf.shape for name, leaf in block.items()}]
+    return [{name: leaf.shape[1:] for name, leaf in block.items()}] * block["w"].shape[0]
+
+
+def _stacked(arrays: list[Any]) -> Any:
+    return np.stack(arrays) if all(isinstance(array, np.ndarray) for array in arrays) else jnp.stack(arrays)
 
 
 def _plan_layers(

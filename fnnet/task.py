@@ -1,6 +1,9 @@
-"""Tasks: what one run does, in four pure functions. Training, sweeps and stores know nothing else."""
+"""Tasks: what one run does, in four pure functions. Training, sweeps and stores know nothing else.
 
-from collections.abc import Callable, Sequence
+Evaluation after training asks a task for its network as well.
+"""
+
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -14,7 +17,7 @@ from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.losses import LOSSES, Loss, mean_loss
-from fnnet.metrics import METRICS, Metric
+from fnnet.metrics import METRICS, MetricChoice, find_metrics
 from fnnet.names import lookup
 from fnnet.network import Network
 from fnnet.optimizers import Optimizer, apply_updates
@@ -35,15 +38,17 @@ class Task(NamedTuple):
     measure: maps `(hparams, state, data)` to the metrics that tables and curves show.
     batches: maps `(data_seed, data, first_step, num_steps)` to a pytree with a leading axis of `num_steps`,
         whose items are what `step` gets as `batch`. Unless given, `batch` is the number of the step.
+    network: maps `hparams` to the network whose parameters are `state.params`; None where there is none.
     """
 
     init: Callable[[Hparams, Any], Any]
     step: Callable[[Hparams, Any, Any, Any], tuple[Any, Metrics]]
     measure: Callable[[Hparams, Any, Any], Metrics]
     batches: Callable[[Integer, Any, Integer, int], Any] = _step_numbers
+    network: Callable[[Hparams], Network] | None = None
 
 
-_BLOCK = 1000  # examples whose outputs are computed at once
+_MEASURED_AT_ONCE = 1000  # examples whose outputs are computed together
 
 Target = Callable[[Examples], Any]
 
@@ -62,7 +67,7 @@ def supervised(
     optimizer: Callable[[Hparams], Optimizer],
     batch_size: int | None = 128,
     order: str = "shuffled",
-    metrics: Sequence[str | Metric] | None = None,
+    metrics: MetricChoice | None = None,
     max_measured: int = 10_000,
     target: Target = lambda examples: examples.targets,
 ) -> Task:
@@ -77,8 +82,8 @@ def supervised(
         optimizer: a function from hyper-parameters to an optimizer: `lambda hp: sgd(hp["learning_rate"])`.
         batch_size: examples a step; None for full batches.
         order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
-        metrics: names in `METRICS` or functions of outputs `[n, outputs]` and targets; by default
-            accuracy for classes and R2 for numbers.
+        metrics: names in `METRICS` or functions of outputs `[n, outputs]` and targets that give a number, or a
+            dict of such by other names; by default accuracy for classes and R2 for numbers.
         max_measured: metrics on the training split use its first so many examples.
         target: what the network should give, from the examples.
 
@@ -133,11 +138,11 @@ def supervised(
             targets = target(examples)
             outputs = _outputs(chosen, state.params, examples.inputs)
             measured[f"{split}_loss"] = mean_loss(loss_function, outputs, targets)
-            for name, metric in _metrics(metrics, targets).items():
-                measured[f"{split}_{name}"] = metric(outputs, targets)
+            for name, metric in find_metrics(metrics, targets, METRICS).items():
+                measured[f"{split}_{name}"] = _scalar(name, metric(outputs, targets))
         return measured
 
-    return Task(init, step, measure, draw)
+    return Task(init, step, measure, draw, network_of)
 
 
 def autoencoder(
@@ -145,7 +150,7 @@ def autoencoder(
     loss: str | Loss = losses.mse,
     *,
     optimizer: Callable[[Hparams], Optimizer],
-    metrics: Sequence[str | Metric] = ("rmse",),
+    metrics: MetricChoice = ("rmse",),
     **options: Any,
 ) -> Task:
     """Make the task of giving the input back through a network with a narrow layer.
@@ -194,19 +199,31 @@ def _splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
 
 
 def _outputs(network: Network, params: Params, inputs: Any) -> Array:
-    # In blocks: the hidden layers of a whole split would leave the cache. Equal blocks, if there are, need one
-    # copy of the network in the program and not another for what is left over.
-    num_examples = len(inputs)
-    sizes = (size for size in range(_BLOCK, _BLOCK // 4, -1) if num_examples % size == 0)
-    block = num_examples if num_examples < 2 * _BLOCK else next(sizes, _BLOCK)
+    block = block_size(len(inputs), _MEASURED_AT_ONCE)
     return jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=block)
 
 
-def _metrics(metrics: Sequence[str | Metric] | None, targets: Any) -> dict[str, Metric]:
-    if metrics is None:
-        metrics = ["accuracy" if jnp.issubdtype(targets.dtype, jnp.integer) else "r2"]
-    functions = [lookup("metric", metric, METRICS) for metric in metrics]
-    return {function.__name__: function for function in functions}
+def block_size(num_examples: int, most: int) -> int:
+    """Choose how many examples go through a network at once.
+
+    The hidden layers of all examples would leave the cache. Equal blocks, if there are, need one copy of the
+    network in the program and not another for what is left over.
+
+    Example:
+        >>> block_size(10_000, 300), block_size(10_007, 300), block_size(599, 300)
+        (250, 300, 599)
+    """
+    sizes = (size for size in range(most, most // 4, -1) if num_examples % size == 0)
+    return num_examples if num_examples < 2 * most else next(sizes, most)
+
+
+def _scalar(name: str, value: Array) -> Array:
+    if value.shape != ():
+        raise InputError(
+            f"a metric of a run must be a number, got the shape {value.shape} from {name!r}; "
+            "use evaluate for metrics that are arrays"
+        )
+    return value
 
 
 def _check_fit(network: Network, params: Params, loss: Loss, data: Dataset, target: Target) -> None:

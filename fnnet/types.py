@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from jaxtyping import Array, Key, PyTree
 
-Params = PyTree[Array]
-"""The weights of a network: any pytree of arrays."""
+Params = PyTree[Array | np.ndarray]
+"""The weights of a network: any pytree of arrays, of numpy where they come from a file."""
 
 Updates = PyTree[Array]
 """What an optimizer adds to `params`; the same structure as `Params`."""

@@ -1,9 +1,14 @@
+import io
 import subprocess
 import sys
 
+import numpy as np
 import polars as pl
 import pytest
+import sklearn.datasets
+import sklearn.metrics
 
+import fnnet as fn
 from fnnet.cli import main, parse_space
 
 IRIS = ["sweep", "--dataset", "iris", "--steps", "30"]
@@ -122,6 +127,116 @@ def test_an_out_that_is_no_sweep_is_refused(tmp_path, capsys):
         code, error = run([*IRIS, "--out", str(out), "learning_rate=0.1"], capsys)
         assert code == 2 and str(out) in error
     assert (tmp_path / "thesis.txt").read_text() == "precious" and len(list(tmp_path.iterdir())) == 1
+
+
+# --- export and predict ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sweeps(tmp_path_factory):
+    """Folders of two small sweeps that kept their parameters."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    options = ["--steps", "60", "--save-params"]
+    iris = ["depth=1,2", "width=9", "activation=tanh", "learning_rate=0.1,0.3", "seed=range:2"]
+    main(["sweep", "--dataset", "iris", *options, "--out", str(folder / "iris"), *iris])
+    diabetes = ["depth=1", "parameterization=ntk", "learning_rate=0.1,1e9"]
+    main(["sweep", "--dataset", "diabetes", *options, "--out", str(folder / "diabetes"), *diabetes])
+    main(["sweep", "--dataset", "iris", "--steps", "5", "--out", str(folder / "bare"), "learning_rate=0.1"])
+    return folder
+
+
+def test_an_exported_network_predicts_what_the_sweep_measured(sweeps, tmp_path, capsys):
+    model, table = str(tmp_path / "model.safetensors"), tmp_path / "flowers.csv"
+    run_values = ["depth=2", "learning_rate=0.3", "seed=1"]
+    main(["export", str(sweeps / "iris"), *run_values, "--dataset", "iris", "--to", model])
+    assert f"wrote {model}: depth=2" in capsys.readouterr().out
+    # Rows as they are measured, in another order of columns, with the truth beside them.
+    bunch = sklearn.datasets.load_iris()
+    raw = fn.load_dataset("iris", standardize=False).test
+    frame = pl.DataFrame(dict(zip(bunch.feature_names, raw.inputs.T, strict=True)))
+    frame.select(reversed(frame.columns)).with_columns(target=pl.Series(raw.targets)).write_csv(table)
+    capsys.readouterr()
+    main(["predict", model, str(table)])
+    printed = pl.read_csv(io.StringIO(capsys.readouterr().out))
+    assert printed.columns == ["class", "probability"] and printed["probability"].is_between(1 / 3, 1).all()
+    accuracy = np.mean(printed["class"].to_numpy() == bunch.target_names[raw.targets])
+    row = pl.read_parquet(sweeps / "iris" / "table.parquet").filter(depth=2, learning_rate=0.3, seed=1)
+    assert accuracy == pytest.approx(row["test_accuracy"].item(), abs=1e-6)
+    written = tmp_path / "out.csv"
+    main(["predict", model, str(table), "--to", str(written)])
+    assert pl.read_csv(written).equals(printed)
+    code, error = run(["predict", model, str(table), "--to", str(written)], capsys)
+    assert code == 2 and "File exists" in error
+
+
+def test_a_regression_predicts_in_the_unit_of_the_data(sweeps, tmp_path, capsys):
+    model, table = str(tmp_path / "model.safetensors"), tmp_path / "patients.csv"
+    main(["export", str(sweeps / "diabetes"), "--best", "test_r2", "--dataset", "diabetes", "--to", model])
+    raw = fn.load_dataset("diabetes", standardize=False)
+    pl.DataFrame(dict(zip(raw.feature_names, raw.test.inputs.T, strict=True))).write_csv(table)
+    capsys.readouterr()
+    main(["predict", model, str(table)])
+    values = pl.read_csv(io.StringIO(capsys.readouterr().out))["value"].to_numpy()
+    r2 = pl.read_parquet(sweeps / "diabetes" / "table.parquet")["test_r2"].max()
+    assert sklearn.metrics.r2_score(raw.test.targets[:, 0], values) == pytest.approx(r2, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "arguments", "message"),
+    [
+        ("iris", ["--dataset", "iris"], "8 runs have these values; give those of depth, learning_rate, seed"),
+        ("iris", ["depth=3", "--dataset", "iris"], "depth"),
+        ("iris", ["--dataset", "wine", "--best", "test_loss"], "made from other data than wine"),
+        ("iris", ["--dataset", "iris", "--best", "test_acuracy"], "did you mean 'test_accuracy'"),
+        ("diabetes", ["learning_rate=1e9", "--dataset", "diabetes"], "diverged at step"),
+        ("bare", ["--dataset", "iris"], "no parameters are kept"),
+        ("none", ["--dataset", "iris"], "holds no sweep"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(sweep, arguments, message, sweeps, tmp_path, capsys):
+    target = tmp_path / "model.safetensors"
+    code, error = run(["export", str(sweeps / sweep), *arguments, "--to", str(target)], capsys)
+    assert code == 2 and message in error and error.count("\n") == 1
+    assert not target.exists()
+
+
+def test_a_network_that_is_not_what_the_sweep_trained_is_not_exported(tmp_path, capsys):
+    """Same shapes, same data, other activation: only the recorded loss tells."""
+    data = fn.load_dataset("iris")
+
+    def recipe(depth):
+        network = fn.mlp(4, [64] * depth, 3, "sine")
+        return fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(0.3), batch_size=16)
+
+    fn.sweep(recipe, fn.grid(depth=1), data, num_steps=20, store=tmp_path / "s", save_params=True)
+    code, error = run(
+        ["export", str(tmp_path / "s"), "--dataset", "iris", "--to", str(tmp_path / "m.safetensors")], capsys
+    )
+    assert code == 2 and "the sweep recorded" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no such file"),
+        ("a,b,c\n1,2,3\n", "has 3 columns of features, expected 4"),
+        ("a,b,c,d\n1,2,3,4\n", "has no column 'sepal length (cm)'"),
+        ("HEADER\n1,2,x,4\n", "is not numeric: 'x' in row 0"),
+        ("HEADER\n1,2,,4\n", "has no value in row 0"),
+        ("HEADER\n1,2,nan,4\n", "must be finite"),
+        ("HEADER\n1,2,3\n", "has 3 fields, the header has 4"),
+        ("HEADER\n", "has no rows"),
+        ("", "not a readable .csv"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(text, message, sweeps, tmp_path, capsys):
+    model, table = tmp_path / "model.safetensors", tmp_path / "flowers.csv"
+    main(["export", str(sweeps / "iris"), "--best", "test_loss", "--dataset", "iris", "--to", str(model)])
+    if text is not None:
+        table.write_text(text.replace("HEADER", ",".join(sklearn.datasets.load_iris().feature_names)))
+    capsys.readouterr()
+    code, error = run(["predict", str(model), str(table)], capsys)
+    assert code == 2 and message in error and str(table) in error and error.count("\n") == 1
 
 
 def test_help_does_not_wait_for_jax():

@@ -1,11 +1,18 @@
 import io
+import json
+from dataclasses import dataclass
+from html.parser import HTMLParser
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
+from scipy import stats
 
 import fnnet as fn
 from fnnet.report import plots, tables
+from fnnet.report.page import write_page
 from fnnet.sweep.prepare import Estimate
 
 
@@ -107,3 +114,84 @@ def test_one_group_is_its_own_sum_and_may_not_fit():
     assert [(row[0], row[1], row[4], row[-1]) for row in cells_of(table)] == [
         ("all", "5", "10.0 TB", "does not fit")
     ]
+
+
+@dataclass(frozen=True)
+class Config:
+    depths: tuple[int, ...] = (1, 2)
+
+
+CLAIMS = [
+    fn.Claim("wider <is> better", 0.5, fn.mean_interval([0.25, 0.75]), True),
+    fn.Claim(
+        "nothing diverges", None, {"depth 1": np.float32(np.inf), "depth 2": jnp.array([1.5, 2.0])}, False
+    ),
+]
+
+
+def test_a_report_holds_all_that_was_measured(tmp_path):
+    path = fn.write_report(
+        tmp_path / "widths.py", "Wide is good.\n\nMore.\n", Config(), CLAIMS, Figure(), {"n": np.int64(3)}
+    )
+    report = json.loads(path.read_text())
+    assert path == tmp_path / "results" / "widths.json" and path.with_suffix(".png").stat().st_size > 1000
+    assert report["settings"] == {"depths": [1, 2]} and report["measured"] == {"n": 3}
+    low, high = stats.t.interval(0.95, 1, 0.5, stats.sem([0.25, 0.75]))
+    first, second = report["assertions"]
+    assert first["measured"] == {
+        "mean": 0.5,
+        "low": pytest.approx(low),
+        "high": pytest.approx(high),
+        "num_runs": 2,
+    }
+    assert second == {
+        "claim": "nothing diverges",
+        "published": None,
+        "measured": {"depth 1": "inf", "depth 2": [1.5, 2.0]},
+        "holds": False,
+    }
+
+
+def test_the_terminal_shows_every_verdict():
+    text = text_of(tables.claims(CLAIMS))
+    assert "0.5 (-2.677 to 3.677, n = 2)" in text and "depth 1: inf; depth 2: 1.5, 2" in text
+    assert text.count("yes") == 1 and text.count("NO") == 1
+
+
+class Text(HTMLParser):
+    """Collects the text of cells and the pictures of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.cells, self.pictures, self.tag = [], [], None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tag = tag
+        if tag == "img":
+            self.pictures.append(dict(attributes)["src"])
+
+    def handle_data(self, data):
+        if self.tag == "td":
+            self.cells.append(data)
+
+
+def test_the_page_shows_claims_verdicts_and_pictures(tmp_path):
+    fn.write_report(tmp_path / "b.py", "Wide is good.", {}, CLAIMS, Figure())
+    fn.write_report(tmp_path / "a.py", "No <picture>.", {}, CLAIMS[1:])
+    (tmp_path / "results" / "other.json").write_text("[1, 2]")
+    (tmp_path / "results" / "broken.json").write_text("{")
+    page = write_page(tmp_path / "results").read_text()
+    text = Text(page)
+    assert "1 of 3 claims hold" in page and "No &lt;picture&gt;." in page and "<is>" not in page
+    assert text.pictures == ["b.png"]
+    assert text.cells[:3] == ["nothing diverges", "depth 1: inf; depth 2: 1.5, 2", "no"]
+    assert [cell for cell in text.cells if cell in ("yes", "no")] == ["no", "yes", "no"]
+    assert page.index("No &lt;picture") < page.index("Wide is good")
+    with pytest.raises(fn.InputError, match="holds no report"):
+        write_page(tmp_path)
+
+
+def test_a_mean_of_nothing_is_refused():
+    with pytest.raises(fn.InputError, match="at least one value"):
+        fn.mean_interval([])

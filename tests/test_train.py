@@ -50,6 +50,20 @@ def test_beyond_twice_the_inverse_curvature_it_diverges():
     assert above.diverged and 0 < above.diverged_at < 3000
 
 
+def test_the_gradient_through_training_is_the_closed_form_s(x64):
+    """Each step multiplies w - 3 by 1 - 4 rate, so the loss after n steps is 8 (1 - 4 rate)^2n."""
+    _, task = one_weight()
+    data = jax.tree.map(lambda leaf: leaf.astype(np.float64), ONE_EXAMPLE)
+
+    def loss(rate):
+        return fn.train(task, {"learning_rate": rate}, data, num_steps=10, eval_every=4).metrics["train_loss"]
+
+    rate, factor = 0.02, 1 - 4 * 0.02
+    value, slope = jax.jit(jax.value_and_grad(loss))(rate)
+    np.testing.assert_allclose(value, 8 * factor**20, rtol=1e-12)
+    np.testing.assert_allclose(slope, 8 * 20 * factor**19 * -4, rtol=1e-12)
+
+
 def combinations():
     hidden = [name for name in ACTIVATIONS if name != "softmax"]
     parameterizations = {"standard": "standard", "ntk": "ntk", "mup": fn.mup(2, output_multiplier=1.5)}

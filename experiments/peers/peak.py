@@ -13,7 +13,7 @@ NUM_PRODUCTS = 4
 FLOPS = NUM_PRODUCTS * 2 * SIZE**3  # of one call
 
 
-def prepare(work: Work) -> Callable[[], jax.Array]:
+def prepare(work: Work | None = None) -> Callable[[], jax.Array]:
     del work
     left, right = jax.device_put(np.random.default_rng(0).random((2, SIZE, SIZE), np.float32))
     multiply = jax.jit(lambda left, right: left @ right)

@@ -1,19 +1,23 @@
 """A user's own data: arrays in .npz, tables in .csv and .parquet. Nothing in a file is ever executed."""
 
 import csv
+import reprlib
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from jaxtyping import Float
 
-from fnnet.data.arrays import Arrays
+from fnnet.data.arrays import Arrays, to_inputs
 from fnnet.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     import polars as pl
+
+Content = TypeVar("Content")
 
 
 def read_file(path: Path) -> Arrays:
@@ -38,13 +42,44 @@ def read_file(path: Path) -> Arrays:
         Traceback (most recent call last):
         fnnet.errors.InputError: no such file
     """
-    if path.suffix not in _READERS:
-        raise InputError(f"a data file ends in {', '.join(_READERS)}, not in {path.suffix!r}")
-    if not path.exists():
-        raise InputError("no such file")
-    if not path.is_file():
-        raise InputError("is not a file")
-    return _READERS[path.suffix](path)
+    return _lookup_reader(path, _READERS)(path)
+
+
+def read_features(path: Path, names: Sequence[str]) -> Float[np.ndarray, "n features"]:
+    """Read the inputs of a network from a table whose columns have the features' names, in any order.
+
+    Args:
+        path: of a `.csv` or `.parquet` file; columns `target` and `target_...` are passed over.
+        names: of the features.
+
+    Returns:
+        The inputs, float32, in the order of the names.
+
+    Raises:
+        InputError: when there is no such file, or it is damaged; when its columns are not the features; when a value
+            is missing or no finite number.
+
+    Example:
+        >>> read_features(Path("absent.csv"), ["height"])
+        Traceback (most recent call last):
+        fnnet.errors.InputError: no such file
+    """
+    frame = _lookup_reader(path, _TABLES)(path)
+    columns = [name for name in frame.columns if name != "target" and not name.startswith("target_")]
+    missing = [name for name in names if name not in columns]
+    if len(columns) != len(names):
+        raise InputError(
+            f"has {len(columns)} columns of features, expected {len(names)}: {reprlib.repr(list(names))}"
+        )
+    if missing:
+        raise InputError(
+            f"has no column {missing[0]!r}, only {reprlib.repr(columns)}; the first line must name the features"
+        )
+    if frame.height == 0:
+        raise InputError("has no rows")
+    for name in names:
+        _check_complete(frame[name])
+    return to_inputs("inputs", _features(frame, names))
 
 
 def _read_npz(path: Path) -> Arrays:
@@ -78,7 +113,17 @@ def _read_npz(path: Path) -> Arrays:
     return Arrays(arrays["inputs"], arrays["targets"], test)
 
 
-def _read_csv(path: Path) -> Arrays:
+def _lookup_reader(path: Path, readers: Mapping[str, Callable[[Path], Content]]) -> Callable[[Path], Content]:
+    if path.suffix not in readers:
+        raise InputError(f"a data file ends in {', '.join(readers)}, not in {path.suffix!r}")
+    if not path.exists():
+        raise InputError("no such file")
+    if not path.is_file():
+        raise InputError("is not a file")
+    return readers[path.suffix]
+
+
+def _read_csv(path: Path) -> "pl.DataFrame":
     import polars as pl
 
     try:
@@ -92,17 +137,16 @@ def _read_csv(path: Path) -> Arrays:
         frame = frame.head(-1)
     if any(frame.null_count().row(0)):
         _check_row_lengths(path)
-    return _from_table(frame)
+    return frame
 
 
-def _read_parquet(path: Path) -> Arrays:
+def _read_parquet(path: Path) -> "pl.DataFrame":
     import polars as pl
 
     try:
-        frame = pl.read_parquet(path)
+        return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"not a readable .parquet file ({_first_line(error)})") from error
-    return _from_table(frame)
 
 
 def _check_row_lengths(path: Path) -> None:
@@ -134,15 +178,21 @@ def _from_table(frame: "pl.DataFrame") -> Arrays:
     features = [name for name in frame.columns if name != "target" and name not in outputs]
     if not features:
         raise InputError("has no columns besides the targets")
-    for column in frame.columns:
-        _check_complete(frame[column])
-    inputs = pl.DataFrame([_to_numbers(frame[name]) for name in features]).to_numpy()
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which `from_arrays` reports
-        inputs = inputs.astype(np.float32)
+    for name in frame.columns:
+        _check_complete(frame[name])
+    inputs = _features(frame, features)
     if outputs:
         numbers = pl.DataFrame([_to_numbers(frame[name]) for name in outputs])
         return Arrays(inputs, numbers.to_numpy(), feature_names=features)
     return Arrays(inputs, _to_classes_or_numbers(frame["target"]), feature_names=features)
+
+
+def _features(frame: "pl.DataFrame", names: Sequence[str]) -> Float[np.ndarray, "n features"]:
+    import polars as pl
+
+    inputs = pl.DataFrame([_to_numbers(frame[name]) for name in names]).to_numpy()
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which `to_inputs` reports
+        return inputs.astype(np.float32)
 
 
 def _check_complete(column: "pl.Series") -> None:
@@ -184,8 +234,10 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
+_TABLES: dict[str, Callable[[Path], "pl.DataFrame"]] = {".csv": _read_csv, ".parquet": _read_parquet}
+
 _READERS: dict[str, Callable[[Path], Arrays]] = {
     ".npz": _read_npz,
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
+    ".csv": lambda path: _from_table(_read_csv(path)),
+    ".parquet": lambda path: _from_table(_read_parquet(path)),
 }

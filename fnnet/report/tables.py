@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from fnnet.report.claims import Claim, in_words, plain
 from fnnet.sweep.prepare import Estimate
 from fnnet.sweep.results import Results
 from fnnet.sweep.statistics import rank
@@ -52,6 +53,22 @@ def best_rates(results: Results, metric: str) -> Table:
             f"{all_diverged} of {all_runs}",
         ]
         table.add_row(*cells)
+    return table
+
+
+def claims(claims: Sequence[Claim]) -> Table:
+    """Tabulate what an experiment claimed and measured, a row for each claim.
+
+    Example:
+        >>> claims([Claim("one and one is two", 2, 1 + 1, True)]).row_count
+        1
+    """
+    table = Table(show_lines=True)
+    for heading in ("claim", "published", "measured", "holds"):
+        table.add_column(heading)
+    for claim in claims:
+        words = (in_words(plain(value)) for value in (claim.published, claim.measured))
+        table.add_row(claim.claim, *words, "yes" if claim.holds else "NO")
     return table
 
 

@@ -25,9 +25,14 @@ def usable_bytes() -> float:
     for device in jax.local_devices():
         stats = device.memory_stats() if device.platform != "cpu" else None
         if not stats or "bytes_limit" not in stats:
-            return SHARE * min([_available(), *_left_of_limits(Path("/"))])
+            return usable_host_bytes()
         free += stats["bytes_limit"] - stats["bytes_in_use"]
     return SHARE * free
+
+
+def usable_host_bytes() -> float:
+    """Tell how many bytes of the host's own memory may be used: 60 % of what is free."""
+    return SHARE * min([_available(), *_left_of_limits(Path("/"))])
 
 
 def is_out_of_memory(error: BaseException) -> bool:

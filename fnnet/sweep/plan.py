@@ -82,25 +82,35 @@ def make_plan(recipe: Recipe, space: Space, data: Any) -> Plan:
             or the task needs one that is missing, when a traced axis is not of numbers, or whatever building
             and tracing a task finds wrong.
     """
-    arguments = inspect.signature(recipe).parameters
-    static_axes = tuple(name for name in space.axes if name in arguments)
-    traced_axes = tuple(name for name in space.axes if name not in arguments)
-    for name, argument in arguments.items():
-        if argument.default is argument.empty and name not in space.axes:
-            raise InputError(f"the recipe's argument {name!r} has no default and is no axis of the space")
+    static_axes, traced_axes = split_axes(recipe, space)
+    arguments = set(inspect.signature(recipe).parameters)
     for rate in space.axes.get("learning_rate", ()):
         check_learning_rate(rate)
     groups: list[Group] = []
     metrics: dict[str, None] = {}
-    for static, runs in _groups(space, static_axes, traced_axes):
+    for static, runs in cut_groups(space, static_axes, traced_axes):
         task = recipe(**static)
-        traced = _trace(task, space, runs, traced_axes, set(arguments), data)
+        traced = _trace(task, space, runs, traced_axes, arguments, data)
         groups.append(Group(static, task, runs, traced))
         metrics |= dict.fromkeys(traced.out_info)
     return Plan(space, static_axes, traced_axes, groups, tuple(metrics))
 
 
-def _groups(
+def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Tell the axes that are arguments of a recipe, which are static, from all others, which are traced.
+
+    Raises:
+        InputError: when an argument has no value.
+    """
+    arguments = inspect.signature(recipe).parameters
+    for name, argument in arguments.items():
+        if argument.default is argument.empty and name not in space.axes:
+            raise InputError(f"the recipe's argument {name!r} has no default and is no axis of the space")
+    static_axes = tuple(name for name in space.axes if name in arguments)
+    return static_axes, tuple(name for name in space.axes if name not in arguments)
+
+
+def cut_groups(
     space: Space, static_axes: tuple[str, ...], traced_axes: tuple[str, ...]
 ) -> list[tuple[Config, np.ndarray]]:
     """List the distinct static values, and the runs that have each; runs that lack a traced axis stand apart."""

@@ -28,11 +28,14 @@ AXIS = "runs"
 Lanes = dict[str, Any]  # hyper-parameters by name, an array [lanes] each
 
 
-def use_all_cores() -> None:
+def use_all_cores(*, warn: bool = True) -> None:
     """Split the CPU into one device a core, unless JAX has started its devices or a number of them was set.
 
     What a user computes besides goes on using all cores: a program is made single-threaded by its own
     compiler options. A GPU or TPU is not affected.
+
+    Args:
+        warn: whether to say when JAX's devices have started, and are fewer than cores.
     """
     if jax.config.values["jax_num_cpu_devices"] != -1:
         return
@@ -41,7 +44,7 @@ def use_all_cores() -> None:
         jax.config.update("jax_num_cpu_devices", num_cores)
     except RuntimeError:  # devices that have started stay as they are
         num_devices = jax.local_device_count()
-        if jax.default_backend() == "cpu" and num_devices < num_cores:
+        if warn and jax.default_backend() == "cpu" and num_devices < num_cores:
             warnings.warn(
                 f"JAX computed something before the sweep, so it uses {num_devices} of {num_cores} cores; for all of "
                 f'them, put jax.config.update("jax_num_cpu_devices", {num_cores}) before anything else',
@@ -73,6 +76,12 @@ def lanes_sharding(mesh: Mesh) -> NamedSharding:
 def shared_sharding(mesh: Mesh) -> NamedSharding:
     """Put a copy of a whole array on each device."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def compiler_options(mesh: Mesh) -> dict[str, Any]:
+    """Give the options of a program that runs on each device by itself: a CPU's are single-threaded."""
+    is_cpu = mesh.devices.flat[0].platform == "cpu"
+    return {"xla_cpu_multi_thread_eigen": False} if is_cpu else {}
 
 
 class Program(NamedTuple):
@@ -109,10 +118,9 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
         The program.
     """
     lanes, shared = PartitionSpec(AXIS), PartitionSpec()
-    is_cpu = mesh.devices.flat[0].platform == "cpu"
-    options = _SINGLE_THREADED if is_cpu else {}
+    options = compiler_options(mesh)
     # What runs seldom need not be as fast as it can be, if it compiles sooner.
-    seldom = options | (_COMPILED_SOONER if is_cpu and _is_known(**_COMPILED_SOONER) else {})
+    seldom = options | (_COMPILED_SOONER if options and _is_known(**_COMPILED_SOONER) else {})
 
     def on_each_device(function: Callable, *in_specs: PartitionSpec) -> Callable:
         return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=lanes, check_vma=False)
@@ -179,7 +187,6 @@ def _is_known(**options: Any) -> bool:
         return False
 
 
-_SINGLE_THREADED = {"xla_cpu_multi_thread_eigen": False}
 _COMPILED_SOONER = {
     "xla_cpu_use_fusion_emitters": False
 }  # a third less to compile; steps would be 4 % slower

@@ -13,7 +13,7 @@ from fnnet.errors import InputError, unknown_name
 from fnnet.sweep.curves import NamedArray, last_finite, lay_out, rectangle
 from fnnet.sweep.members import load_member, load_members
 from fnnet.sweep.space import Space
-from fnnet.sweep.statistics import Best, Grouped, find_best, group_runs
+from fnnet.sweep.statistics import Best, Grouped, find_best, group_runs, rank
 from fnnet.sweep.store import Store, read_chunks, read_plan
 from fnnet.sweep.values import find_codes
 
@@ -234,11 +234,48 @@ class Results:
             {'depth': 2}
         """
         names = [over] if isinstance(over, str) else over
+        grouped = self._finished().over(*(name for name in names if name in self.space.axes))
+        return find_best(grouped, metric, maximize)
+
+    def top(self, num_runs: int, metric: str, maximize: bool | None = None) -> "Results":
+        """Keep the runs with the best values of a metric, the best first, as for an `ensemble`.
+
+        Choose by the validation split what is to be reported on the test split. After a successive halving, only
+        runs that reached the last rung are compared.
+
+        Args:
+            num_runs: how many.
+            metric: a column.
+            maximize: whether more is better; None to tell from the metric's name.
+
+        Returns:
+            The results of these runs.
+
+        Raises:
+            InputError: when there are not so many whose value is a number, the metric is unknown, or its name does
+                not say which end is better and `maximize` is not given.
+
+        Example:
+            >>> from fnnet import grid
+            >>> columns = {"test_loss": np.array([0.7, 0.2, np.nan, 0.5])}
+            >>> Results(grid(seed=range(4)), columns, history={}).top(2, "test_loss").table().rows()
+            [(1, 0.2), (3, 0.5)]
+        """
+        finished = self._finished()
+        if metric not in finished.columns:
+            raise unknown_name("metric", metric, finished.columns)
+        values = finished.columns[metric]
+        num_known = int(np.sum(~np.isnan(values)))
+        if not 1 <= num_runs <= num_known:
+            raise InputError(
+                f"num_runs must be from 1 to {num_known}, the runs with a {metric}; got {num_runs}"
+            )
+        return finished._take(rank(values, metric, maximize)[:num_runs])
+
+    def _finished(self) -> "Results":
+        """Keep the runs that no halving stopped."""
         rung = self.columns.get("rung")
-        finished = self if rung is None else self._take(np.flatnonzero(rung == rung.max()))
-        return find_best(
-            finished.over(*(name for name in names if name in self.space.axes)), metric, maximize
-        )
+        return self if rung is None else self._take(np.flatnonzero(rung == rung.max()))
 
     def _take(self, rows: Int[np.ndarray, " kept"]) -> "Results":
         return Results(

@@ -1,6 +1,6 @@
 """Statistics: means over runs with intervals, and the best configuration with how sure that is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, SupportsIndex
 
 import numpy as np
@@ -26,6 +26,15 @@ class MeanCI(NamedTuple):
     high: np.ndarray
     num_runs: np.ndarray
     num_diverged: np.ndarray
+
+
+class MeanInterval(NamedTuple):
+    """A mean, its 95 % interval from Student's t, and how many runs were averaged."""
+
+    mean: float
+    low: float
+    high: float
+    num_runs: int
 
 
 class Best(NamedTuple):
@@ -115,6 +124,35 @@ class Grouped(NamedTuple):
         if name not in self.columns:
             raise unknown_name("metric", name, self.columns)
         return self.columns[name]
+
+
+def mean_interval(values: Shaped[np.ndarray, " runs"] | Sequence[float]) -> MeanInterval:
+    """Average numbers of several runs, with the 95 % interval `mean ± t * s / sqrt(n)`.
+
+    Args:
+        values: one for each run.
+
+    Returns:
+        The mean with its interval, which is NaN for one run; not finite where a value is not.
+
+    Raises:
+        InputError: when there is no value.
+
+    Example:
+        >>> mean = mean_interval([1.0, 2.0, 3.0])
+        >>> mean.mean, round(mean.low, 3), round(mean.high, 3), mean.num_runs
+        (2.0, -0.484, 4.484, 3)
+
+    Source: Student (1908).
+    """
+    values = np.asarray(values, float)
+    if not len(values):
+        raise InputError("a mean needs at least one value, got none")
+    grouped = Grouped(
+        (), [{}], np.zeros(len(values), int), {"value": values, "diverged": ~np.isfinite(values)}
+    )
+    means = grouped.mean_ci("value")
+    return MeanInterval(float(means.mean[0]), float(means.low[0]), float(means.high[0]), len(values))
 
 
 def group_runs(space: Space, columns: Mapping[str, np.ndarray], axes: tuple[str, ...]) -> Grouped:

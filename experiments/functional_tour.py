@@ -1,0 +1,124 @@
+"""A tour: networks, losses and whole trainings are pure functions, so JAX's `grad`, `vmap` and `jit` apply to them.
+
+1. `vmap` of `grad`: a gradient for each example.
+2. `vmap` of `train`: an ensemble, trained in one program.
+3. `jit` of `apply`: a forward pass without Python.
+4. `grad` of `train`: how the loss after 200 steps changes with the learning rate.
+
+All in float64, on handwritten digits. Run `python experiments/functional_tour.py`, or with `--smoke` for fewer steps.
+It prints what it finds and writes it to `results/functional_tour.json`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from rich.console import Console
+
+import fnnet as fn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the tour.
+
+    difference: the relative change of the learning rate in the finite difference.
+    smoke: few steps; writes nothing.
+    """
+
+    dataset: str = "digits"
+    width: int = 16
+    learning_rate: float = 0.3
+    num_steps: int = 200
+    num_members: int = 5
+    difference: float = 1e-4
+    smoke: bool = False
+
+
+def at_most(claim: str, bound: float, measured: Any) -> fn.Claim:
+    """Claim that two ways to compute something give the same up to a bound."""
+    return fn.Claim(claim, f"at most {bound}", float(measured), bool(measured <= bound))
+
+
+def per_example_gradients(network: fn.Network, params: Any, examples: fn.Examples) -> fn.Claim:
+    def loss(params: Any, x: Any, target: Any) -> jax.Array:  # of one example
+        return fn.losses.cross_entropy(network.apply(params, x), target)
+
+    grads = jax.vmap(jax.grad(loss), in_axes=(None, 0, 0))(params, *examples)
+    norms = jnp.sqrt(sum(jnp.sum(leaf**2, axis=(1, 2)) for leaf in jax.tree.leaves([g["w"] for g in grads])))
+    print(f"1. gradients of {len(norms)} examples: norms from {norms.min():.2f} to {norms.max():.2f}")
+    of_mean = jax.grad(fn.curvature.make_objective(network, "cross_entropy"))(params, examples)
+    apart = jax.tree.map(lambda many, one: jnp.max(jnp.abs(jnp.mean(many, axis=0) - one)), grads, of_mean)
+    return at_most("their mean is the gradient of the mean loss", 1e-12, max(jax.tree.leaves(apart)))
+
+
+def ensemble(network: fn.Network, train: Callable[..., fn.Run], data: fn.Dataset, config: Config) -> fn.Claim:
+    seeds = jnp.arange(config.num_members)
+    members = jax.jit(jax.vmap(lambda seed: train(config.learning_rate, seed)))(seeds)
+    outputs = jax.vmap(jax.vmap(network.apply, (None, 0)), (0, None))(members.state.params, data.test.inputs)
+    together = fn.metrics.accuracy(jax.nn.softmax(outputs).mean(axis=0), jnp.asarray(data.test.targets))
+    mean = members.metrics["test_accuracy"].mean()
+    print(f"2. {config.num_members} networks: mean accuracy {mean:.3f}, together {together:.3f}")
+    alone = jax.jit(train)(config.learning_rate, seeds[-1])
+    apart = jnp.abs(alone.metrics["test_loss"] - members.metrics["test_loss"][-1])
+    return at_most("trained together, a network is the one that is trained alone", 1e-10, apart)
+
+
+def forward_pass(network: fn.Network, params: Any, inputs: Any) -> fn.Claim:
+    forward = jax.vmap(network.apply, in_axes=(None, 0))
+    compiled = jax.jit(forward)
+    apart = jnp.max(jnp.abs(forward(params, inputs) - compiled(params, inputs)))
+    milliseconds = []
+    for function in (forward, compiled):
+        started = time.perf_counter()
+        for _ in range(20):
+            function(params, inputs).block_until_ready()
+        milliseconds.append((time.perf_counter() - started) / 20 * 1e3)
+    print("3. {} images: {:.2f} ms as written, {:.2f} ms compiled".format(len(inputs), *milliseconds))
+    return at_most("both give the same outputs", 1e-12, apart)
+
+
+def gradient_through_training(train: Callable[..., fn.Run], config: Config) -> fn.Claim:
+    loss = jax.jit(lambda rate: train(rate, 0).metrics["train_loss"])
+    rate, step = config.learning_rate, config.difference * config.learning_rate
+    slope = jax.jit(jax.grad(loss))(rate)
+    print(
+        f"4. after {config.num_steps} steps at rate {rate} the loss is {loss(rate):.4f}, its slope {slope:+.4f}"
+    )
+    expected = (loss(rate + step) - loss(rate - step)) / (2 * step)
+    error = jnp.abs(slope - expected) / jnp.abs(expected)
+    return at_most("the gradient through training is the central difference, relatively", 1e-4, error)
+
+
+def main(config: Config) -> None:
+    if config.smoke:
+        config = replace(config, num_steps=20, num_members=2)
+    jax.config.update("jax_enable_x64", True)
+    data = fn.load_dataset(config.dataset)
+    data = jax.tree.map(lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf, data)
+    network = fn.mlp(data.num_features, [config.width], data.num_outputs, activation="tanh")
+    task = fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]))
+
+    def train(learning_rate: Any, seed: Any) -> fn.Run:
+        hparams = {"learning_rate": learning_rate, "seed": seed}
+        return fn.train(task, hparams, data, num_steps=config.num_steps)
+
+    params = network.init(jax.random.key(0))
+    claims = [
+        per_example_gradients(network, params, data.train),
+        ensemble(network, train, data, config),
+        forward_pass(network, params, data.test.inputs),
+        gradient_through_training(train, config),
+    ]
+    Console().print(fn.tables.claims(claims))
+    if not config.smoke:
+        print(f"wrote {fn.write_report(__file__, __doc__, config, claims)}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))

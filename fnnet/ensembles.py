@@ -1,0 +1,306 @@
+"""Ensembles: networks that decide together, and how much they disagree.
+
+An ensemble of networks is a `Network` again, whose parameters are its members' with one more axis in front. All other
+functions take the outputs of members `[members, ..., classes]`, logits of any networks on the same examples, as
+`evaluate(..., ["outputs"])` and `evaluate_results(..., ["outputs"])` give them; only `vote` gives something else than
+logits back. Members whose outputs are not finite make an average that is not finite, which metrics count as wrong.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from fnnet.errors import InputError
+from fnnet.losses import cross_entropy
+from fnnet.network import Network
+from fnnet.types import KeyArray, Params
+
+Combine = Callable[[Array], Array]
+"""Maps the outputs of all members for one input `[members, outputs]` to the ensemble's `[outputs]`."""
+
+MemberOutputs = Float[Array | np.ndarray, "members *examples classes"]
+Weights = Float[Array | np.ndarray, " members"]
+
+
+def average(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Array, "*examples classes"]:
+    """Average the members' probabilities: `log sum_r weights_r softmax(outputs_r)`.
+
+    By convexity, neither NLL nor Brier score of the average is above the average of the members'.
+
+    Args:
+        outputs: logits of the members.
+        weights: of the members, at least 0; they are divided by their sum, and a member of weight 0 does not count,
+            whatever it gives. None for equal ones.
+
+    Returns:
+        The logarithm of the mean probabilities, which are logits.
+
+    Raises:
+        InputError: when there are fewer than two classes, or not as many weights as members.
+
+    Example:
+        >>> outputs = jnp.log(jnp.array([[0.9, 0.1], [0.3, 0.7]]))
+        >>> [round(float(p), 4) for p in jnp.exp(average(outputs))]
+        [0.6, 0.4]
+
+    Source: Lakshminarayanan et al. (2017), section 2.4.
+    """
+    outputs = _check_outputs(outputs)
+    shares = _shares(weights, outputs)
+    return jax.scipy.special.logsumexp(jax.nn.log_softmax(outputs), axis=0, b=_against(shares, outputs))
+
+
+def vote(outputs: MemberOutputs) -> Float[Array, "*examples classes"]:
+    """Let each member vote for its largest output.
+
+    Args:
+        outputs: logits or probabilities of the members; who gives a row that is not finite does not vote.
+
+    Returns:
+        Shares of the votes cast, NaN where there is none. The class with most votes is the largest, the first of
+        those with equally many. They are probabilities and not logits: for `accuracy`, not for `nll`.
+
+    Raises:
+        InputError: when there are fewer than two classes.
+
+    Example:
+        >>> vote(jnp.array([[3.0, 1.0], [2.0, 1.0], [9.0, 8.0], [0.0, 9.0], [jnp.nan, 0.0]])).tolist()
+        [0.75, 0.25]
+    """
+    outputs = _check_outputs(outputs)
+    votes = jax.nn.one_hot(_guesses(outputs), outputs.shape[-1], dtype=outputs.dtype)
+    counts = jnp.sum(votes, axis=0)
+    return counts / jnp.sum(counts, axis=-1, keepdims=True)
+
+
+def ensemble(network: Network, num_members: int, combine: Combine = average) -> Network:
+    """Make one network of several of the same shape.
+
+    Args:
+        network: what each member is.
+        num_members: how many.
+        combine: of the members' outputs for one input; `average` for logits, `vote`, or a function of one's own, such
+            as `lambda outputs: jnp.mean(outputs, axis=0)` for regression. `lambda outputs: average(outputs, weights)`
+            takes weights, as from `greedy_selection`.
+
+    Returns:
+        The ensemble. Its `params` are the members' stacked, `[num_members, ...]` in each leaf, as `results.params()`
+        gives them; it can be evaluated, calibrated and trained like any network.
+
+    Raises:
+        InputError: when the number is not a positive integer; and while tracing, when the parameters are not those of
+            so many members.
+
+    Example:
+        The five best runs of a sweep predict as one:
+
+        >>> import tempfile
+        >>> from fnnet import evaluate, grid, load_dataset, mlp, sgd, supervised, sweep
+        >>> data, network = load_dataset("iris", validation_fraction=0.25), mlp(4, [8], 3)
+        >>> def recipe():
+        ...     return supervised(network, "cross_entropy", optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=16)
+        >>> space = grid(learning_rate=[0.1, 0.3], seed=range(4))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     results = sweep(recipe, space, data, num_steps=60, store=folder, save_params=True)
+        ...     params = results.top(5, "validation_loss").params()
+        >>> best_five = ensemble(network, 5)
+        >>> best_five.apply(params, data.test.inputs[0]).shape
+        (3,)
+
+        `evaluate` takes many networks, also where each is an ensemble:
+
+        >>> members = evaluate(network, params, data.test, ["nll"])["nll"]
+        >>> together = evaluate(best_five, jax.tree.map(lambda leaf: leaf[None], params), data.test, ["nll"])["nll"]
+        >>> bool(together[0] <= members.mean())
+        True
+    """
+    if not isinstance(num_members, int) or isinstance(num_members, bool) or num_members < 1:
+        raise InputError(f"num_members must be a positive integer, got {num_members!r}")
+
+    def init(key: KeyArray) -> Params:
+        return jax.vmap(network.init)(jax.random.split(key, num_members))
+
+    def apply(params: Params, x: ArrayLike) -> Array:
+        for leaf in jax.tree.leaves(params):
+            if np.shape(leaf)[:1] != (num_members,):
+                raise InputError(
+                    f"each leaf of the params of {num_members} members has the shape ({num_members}, ...), "
+                    f"got {np.shape(leaf)}; results.top({num_members}, metric).params() gives such"
+                )
+        return combine(jax.vmap(network.apply, in_axes=(0, None))(params, jnp.asarray(x)))
+
+    return Network(init, apply, update_scales=network.update_scales)
+
+
+def greedy_selection(
+    outputs: Float[Array | np.ndarray, "members n classes"],
+    targets: Int[Array | np.ndarray, " n"],
+    num_picks: int = 50,
+) -> Float[Array, " members"]:
+    """Choose members and their weights by the average's NLL on examples that none was trained on.
+
+    Picks the best member first, and then again and again the one, new or picked before, with which the average of
+    all picks has the lowest NLL; of the averages on this way takes the best. It is never worse on these examples
+    than the best member.
+
+    Args:
+        outputs: logits of the members on a validation split.
+        targets: its classes.
+        num_picks: how many members are picked, with replacement.
+
+    Returns:
+        Weights for `average`, each a number of picks over their sum. A member whose outputs are not finite gets 0;
+        all are NaN where no member's are finite.
+
+    Raises:
+        InputError: when no pick is asked for or shapes do not fit.
+
+    Example:
+        Each of two members knows one of two classes, a third knows nothing:
+
+        >>> outputs = jnp.log(jnp.array([[[0.9, 0.1], [0.5, 0.5]], [[0.5, 0.5], [0.1, 0.9]], [[0.5, 0.5], [0.5, 0.5]]]))
+        >>> greedy_selection(outputs, jnp.array([0, 1])).tolist()
+        [0.5, 0.5, 0.0]
+
+    Source: Caruana et al. (2004), sections 2 and 2.1.
+    """
+    outputs, targets = _check_examples(outputs), jnp.asarray(targets)
+    if targets.shape != outputs.shape[1:2]:
+        raise InputError(
+            f"targets are the classes of {outputs.shape[1]} examples here, got the shape {targets.shape}"
+        )
+    if num_picks < 1:
+        raise InputError(f"num_picks must be at least 1, got {num_picks}")
+    # The NLL needs only what each member gives the right class.
+    log_right = -jax.vmap(jax.vmap(cross_entropy), in_axes=(0, None))(outputs, targets)
+
+    def pick(
+        carry: tuple[Array, Array], num_picked: Array
+    ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        log_sum, counts = carry
+        log_sums = jnp.logaddexp(log_sum[None], log_right)
+        nlls = jnp.log(num_picked) - jnp.mean(log_sums, axis=1)
+        nlls = jnp.where(jnp.isnan(nlls), jnp.inf, nlls)
+        chosen = jnp.argmin(nlls)
+        counts = counts.at[chosen].add(1)
+        return (log_sums[chosen], counts), (nlls[chosen], counts)
+
+    nothing = jnp.full_like(log_right[0], -jnp.inf), jnp.zeros_like(log_right[:, 0])
+    _, (nlls, counts) = jax.lax.scan(pick, nothing, jnp.arange(1, num_picks + 1, dtype=outputs.dtype))
+    best = counts[jnp.argmin(nlls)]
+    return jnp.where(jnp.min(nlls) < jnp.inf, best / jnp.sum(best), jnp.nan)
+
+
+def predictive_entropy(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Array, "*examples"]:
+    """Compute the entropy of the average's probabilities, in nats: all of the ensemble's uncertainty.
+
+    Args:
+        outputs: logits of the members.
+        weights: as in `average`.
+
+    Returns:
+        The entropies, from 0 to the logarithm of the number of classes.
+
+    Example:
+        >>> round(float(predictive_entropy(jnp.array([[50.0, 0.0], [0.0, 50.0]]))), 4)  # log 2
+        0.6931
+    """
+    return _entropy(average(outputs, weights))
+
+
+def mutual_information(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Array, "*examples"]:
+    """Compute what part of the predictive entropy comes from members that differ, in nats.
+
+    It is the entropy of the average minus the average of the members' entropies: the information that an example's
+    class gives about which member is right. The rest, the members' own entropy, is there when all agree.
+
+    Args:
+        outputs: logits of the members.
+        weights: as in `average`.
+
+    Returns:
+        The information, from 0 to the logarithm of the number of members.
+
+    Example:
+        >>> sure_but_different, alike_but_unsure = jnp.array([[50.0, 0.0], [0.0, 50.0]]), jnp.zeros((2, 2))
+        >>> [round(float(mutual_information(o)), 4) for o in (sure_but_different, alike_but_unsure)]
+        [0.6931, 0.0]
+
+    Source: Houlsby et al. (2011), eq. 2.
+    """
+    outputs = _check_outputs(outputs)
+    shares = _against(_shares(weights, outputs), outputs[..., 0])
+    own = jnp.where(shares > 0, shares * _entropy(jax.nn.log_softmax(outputs)), 0)
+    return predictive_entropy(outputs, weights) - jnp.sum(own, axis=0)
+
+
+def disagreement(
+    outputs: Float[Array | np.ndarray, "members n classes"],
+) -> Float[Array, "members members"]:
+    """Compute for each pair of members on which share of the examples their largest outputs differ.
+
+    Args:
+        outputs: logits or probabilities of the members; a row that is not finite is a class of its own.
+
+    Returns:
+        A symmetric matrix of shares in [0, 1], 0 on the diagonal.
+
+    Raises:
+        InputError: when the outputs have not three axes.
+
+    Example:
+        >>> one, other = jnp.array([[1.0, 0.0], [1.0, 0.0]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
+        >>> disagreement(jnp.stack([one, other])).tolist()
+        [[0.0, 0.5], [0.5, 0.0]]
+
+    Source: Fort, Hu & Lakshminarayanan (2019), whose diversity is this over the members' error.
+    """
+    outputs = _check_examples(outputs)
+    guesses = _guesses(outputs)
+    # One member against all others at a time: all pairs of all examples need not fit in memory.
+    return jax.lax.map(lambda one: jnp.mean(one[None] != guesses, axis=1, dtype=outputs.dtype), guesses)
+
+
+def _entropy(log_probabilities: Array) -> Array:
+    return jnp.sum(jax.scipy.special.entr(jnp.exp(log_probabilities)), axis=-1)
+
+
+def _guesses(outputs: Array) -> Array:
+    """Find the class of each largest output; -1 in rows that are not finite."""
+    return jnp.where(jnp.all(jnp.isfinite(outputs), axis=-1), jnp.argmax(outputs, axis=-1), -1)
+
+
+def _shares(weights: Weights | None, outputs: Array) -> Array:
+    """Make weights that sum to 1."""
+    num_members = len(outputs)
+    given = jnp.ones(num_members) if weights is None else jnp.asarray(weights)
+    if given.shape != (num_members,):
+        raise InputError(f"weights are one for each of {num_members} members, got the shape {given.shape}")
+    given = given.astype(outputs.dtype)
+    return given / jnp.sum(given)
+
+
+def _against(shares: Array, values: Array) -> Array:
+    """Give one number a member the axes of values `[members, ...]`."""
+    return jnp.broadcast_to(jnp.expand_dims(shares, range(1, values.ndim)), values.shape)
+
+
+def _check_outputs(outputs: Array | np.ndarray) -> Array:
+    if np.ndim(outputs) < 2 or np.shape(outputs)[-1] < 2:
+        raise InputError(
+            f"outputs of members are logits [members, ..., classes] of two classes at least, "
+            f"got the shape {np.shape(outputs)}"
+        )
+    return jnp.asarray(outputs)
+
+
+def _check_examples(outputs: Array | np.ndarray) -> Array:
+    if np.ndim(outputs) != 3:
+        raise InputError(
+            f"outputs of members are logits [members, n, classes] here, got the shape {np.shape(outputs)}"
+        )
+    return _check_outputs(outputs)

@@ -1,0 +1,265 @@
+"""Models as safetensors files: weights as they are, and a description from which the network is built again.
+
+    with open("model.safetensors", "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        content = file.read()
+    arrays = {}
+    for name in header.keys() - {"__metadata__"}:
+        start, stop = header[name]["data_offsets"]
+        kind = {"F32": "<f4", "F64": "<f8"}[header[name]["dtype"]]
+        arrays[name] = np.frombuffer(content[start:stop], kind).reshape(header[name]["shape"])
+
+is all it takes to read one with numpy. `layers.0.w` `[fan_in, fan_out]` and `layers.0.b` are the first layer's, and
+`inputs.mean` and `inputs.inverse_std` standardise the inputs. A network of two layers with relu then computes
+
+    h = (x - arrays["inputs.mean"]) * arrays["inputs.inverse_std"]
+    h = np.maximum(h @ arrays["layers.0.w"] + arrays["layers.0.b"], 0)
+    y = h @ arrays["layers.1.w"] + arrays["layers.1.b"]
+
+The header's metadata has one entry, "fnnet", JSON with the arguments of `mlp`, the loss, and the names of features
+and classes. A file is trusted in nothing: names are looked up in fnnet's tables, shapes must be those that the
+description gives, and no array is read before all of that is right.
+"""
+
+import inspect
+import itertools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from fnnet.data.scaling import Scaling
+from fnnet.errors import InputError, unknown_name
+from fnnet.losses import LOSSES
+from fnnet.model import Model
+from fnnet.names import lookup
+from fnnet.network import Network, mlp, stack, unstack
+
+FORMAT = 1
+
+
+def save(path: str | os.PathLike[str], model: Model) -> None:
+    """Write a model to a new file.
+
+    Args:
+        path: of the file, which must not exist.
+        model: its arguments are plain values and names, its parameters float32 or float64.
+
+    Raises:
+        InputError: when there is such a file, the folder is missing, or the model is not as above.
+
+    Example:
+        >>> import jax, tempfile
+        >>> arguments = {"num_inputs": 3, "widths": [7], "num_outputs": 2, "activation": "tanh"}
+        >>> params = mlp(**arguments).init(jax.random.key(0))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(f"{folder}/model.safetensors", Model(arguments, params, "mse", ("a", "b", "c")))
+        ...     model = load(f"{folder}/model.safetensors")
+        >>> model.arguments == arguments, bool((model.params[0]["w"] == params[0]["w"]).all())
+        (True, True)
+    """
+    arrays = _arrays(model)
+    description = {
+        "format": FORMAT,
+        "network": model.arguments,
+        "loss": model.loss,
+        "feature_names": list(model.feature_names),
+        "class_names": list(model.class_names),
+    }
+    checked = _checked_description(description)
+    _check_arrays(checked, {name: (_FORMS[array.dtype.name], array.shape) for name, array in arrays.items()})
+    content = safetensors.numpy.save(arrays, {"fnnet": json.dumps(description)})
+    try:
+        with Path(path).open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise InputError(f"{path} exists; name a new file, or remove that one first") from None
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a model.
+
+    Args:
+        path: of a file that `save` wrote, or claims to be one.
+
+    Returns:
+        The model. Its parameters are arrays of numpy with the bits that were saved.
+
+    Raises:
+        InputError: when there is no such file, or it is anything else than a model. No more memory is taken than
+            the file's size, but for what its header needs to be read.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            description = _read_description(file.metadata())
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            forms = {name: (view.get_dtype(), tuple(view.get_shape())) for name, view in slices.items()}
+            _check_arrays(description, forms)
+            network = mlp(**description["network"])
+            arrays = {name: file.get_tensor(name) for name in forms}
+        return _model(description, network, arrays)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error})") from error
+
+
+_FORMS = {"float32": "F32", "float64": "F64"}
+"""The dtypes of arrays in a file, by their names in numpy."""
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "num_inputs": int,
+    "widths": (list, tuple),
+    "num_outputs": int,
+    "activation": str,
+    "use_bias": bool,
+    "initializer": (str, list, tuple),
+    "output_activation": str,
+    "parameterization": str,
+    "stack_from": int,
+}
+"""What each argument of `mlp` is in a file: what names can say."""
+
+
+def _arrays(model: Model) -> dict[str, np.ndarray]:
+    """List all arrays of a model by their names in a file."""
+    named = {
+        f"layers.{index}.{name}": leaf
+        for index, layer in enumerate(unstack(model.params))
+        for name, leaf in layer.items()
+    }
+    for part, scaling in {"inputs": model.input_scaling, "targets": model.target_scaling}.items():
+        if scaling is not None:
+            named |= {f"{part}.{name}": values for name, values in scaling._asdict().items()}
+    arrays = {name: np.ascontiguousarray(leaf) for name, leaf in named.items()}
+    for name, array in arrays.items():
+        if array.dtype.name not in _FORMS:
+            raise InputError(f"{name} must be float32 or float64, got {array.dtype}")
+    return arrays
+
+
+def _read_description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    if not metadata or "fnnet" not in metadata:
+        raise InputError("holds no network of fnnet: its header lacks the metadata 'fnnet'")
+    try:
+        return _checked_description(json.loads(metadata["fnnet"]))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"its description is not JSON ({error})") from error
+
+
+def _checked_description(description: Any) -> dict[str, Any]:
+    """Refuse a description that is not of the right form, before any of it is used."""
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        found = description.get("format") if isinstance(description, dict) else None
+        raise InputError(f"its description has format {found!r}, this fnnet reads {FORMAT}")
+    wanted = {"format": int, "network": dict, "loss": str, "feature_names": list, "class_names": list}
+    _check_kinds("entry of the description", description, wanted, required=wanted)
+    network = description["network"]
+    _check_kinds("argument of mlp", network, _KINDS, required=_REQUIRED)
+    _check_items("widths", network["widths"], int)
+    for name in ("feature_names", "class_names"):
+        _check_items(name, description[name], str)
+    if not isinstance(network.get("initializer", ""), str):
+        _check_items("initializer", network["initializer"], str)
+    lookup("loss", description["loss"], LOSSES)
+    if len(description["feature_names"]) != network["num_inputs"]:
+        raise InputError(
+            f"the network takes {network['num_inputs']} inputs, got {len(description['feature_names'])} feature_names"
+        )
+    if description["class_names"] and len(description["class_names"]) != network["num_outputs"]:
+        raise InputError(
+            f"the network has {network['num_outputs']} outputs, got {len(description['class_names'])} class_names"
+        )
+    return description
+
+
+_REQUIRED = [
+    name
+    for name, parameter in inspect.signature(mlp).parameters.items()
+    if parameter.default is inspect.Parameter.empty
+]
+
+
+def _check_kinds(what: str, values: Mapping[str, Any], kinds: Mapping[str, Any], required: Any) -> None:
+    for name in required:
+        if name not in values:
+            raise InputError(f"lacks the {what} {name!r}")
+    for name, value in values.items():
+        if name not in kinds:
+            raise unknown_name(what, name, kinds)
+        if not _is_kind(value, kinds[name]):
+            raise InputError(
+                f"the {what} {name!r} cannot be a {type(value).__name__} in a file; got {value!r:.80}"
+            )
+
+
+def _check_items(name: str, values: Sequence[Any], kind: type) -> None:
+    if not all(_is_kind(value, kind) for value in values):
+        raise InputError(f"{name} must be a list of {kind.__name__}, got {values!r:.80}")
+
+
+def _is_kind(value: Any, kind: Any) -> bool:
+    """Tell whether a value is of a type; True is no integer."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _check_arrays(description: Mapping[str, Any], forms: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+    """Refuse arrays that are not the described network's, from their dtypes and shapes alone."""
+    network = description["network"]
+    sizes = [network["num_inputs"], *network["widths"], network["num_outputs"]]
+    expected: dict[str, tuple[int, ...]] = {}
+    for index, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+        expected[f"layers.{index}.w"] = (fan_in, fan_out)
+        if network.get("use_bias", True):
+            expected[f"layers.{index}.b"] = (fan_out,)
+    for part, size in (("inputs", sizes[0]), ("targets", sizes[-1])):
+        names = [f"{part}.{name}" for name in Scaling._fields]
+        if any(name in forms for name in names):
+            expected |= dict.fromkeys(names, (size,))
+    for name, shape in expected.items():
+        if name not in forms:
+            raise InputError(f"lacks the array {name!r}")
+        if forms[name][1] != shape:
+            raise InputError(f"array {name!r} must have the shape {list(shape)}, got {list(forms[name][1])}")
+    for name, (dtype, _) in forms.items():
+        if name not in expected:
+            raise unknown_name("array", name, expected)
+        if dtype not in _FORMS.values():
+            raise InputError(f"array {name!r} must be F32 or F64, got {dtype}")
+
+
+def _model(description: Mapping[str, Any], network: Network, arrays: Mapping[str, np.ndarray]) -> Model:
+    """Put a model together from what was checked."""
+    layers = [
+        {name: arrays[key] for name in ("w", "b") if (key := f"layers.{index}.{name}") in arrays}
+        for index in range(len(description["network"]["widths"]) + 1)
+    ]
+    return Model(
+        arguments=description["network"],
+        params=stack(layers, network),
+        loss=description["loss"],
+        feature_names=tuple(description["feature_names"]),
+        class_names=tuple(description["class_names"]),
+        input_scaling=_scaling("inputs", arrays),
+        target_scaling=_scaling("targets", arrays),
+    )
+
+
+def _scaling(part: str, arrays: Mapping[str, np.ndarray]) -> Scaling | None:
+    if f"{part}.mean" not in arrays:
+        return None
+    scaling = Scaling(*(arrays[f"{part}.{name}"] for name in Scaling._fields))
+    if not all(np.isfinite(values).all() for values in scaling):
+        raise InputError(f"{part}.mean and {part}.inverse_std must be finite")
+    return scaling
