@@ -1,5 +1,6 @@
 from . import activations as activations
 from . import calibration as calibration
+from . import clustering as clustering
 from . import curvature as curvature
 from . import ensembles as ensembles
 from . import initializers as initializers

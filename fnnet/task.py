@@ -106,7 +106,7 @@ def supervised(
         True
     """
     loss_function = lookup("loss", loss, LOSSES)
-    batches, draw = _batches(batch_size, order)
+    batches, draw = order_of_batches(batch_size, order)
 
     def network_of(hparams: Hparams) -> Network:
         return network if isinstance(network, Network) else network(hparams)
@@ -117,32 +117,21 @@ def supervised(
         _check_fit(chosen, params, loss_function, data, target)
         return TrainState(params, optimizer(hparams).init(params))
 
-    def step(hparams: Hparams, state: TrainState, data: Dataset, batch: Any) -> tuple[TrainState, Metrics]:
-        chosen = network_of(hparams)
-        examples = batches.select(data.train, batch)
-
-        def objective(params: Params) -> Array:
-            outputs = jax.vmap(chosen.apply, in_axes=(None, 0))(params, examples.inputs)
-            return mean_loss(loss_function, outputs, target(examples))
-
-        value, grads = jax.value_and_grad(objective)(state.params)
-        updates, opt_state = optimizer(hparams).update(grads, state.opt_state, state.params)
-        if chosen.update_scales is not None:
-            updates = jax.tree.map(lambda scale, update: scale * update, chosen.update_scales, updates)
-        return TrainState(apply_updates(state.params, updates), opt_state), {"loss": value}
+    def objective(outputs: Array, examples: Examples) -> Array:
+        return mean_loss(loss_function, outputs, target(examples))
 
     def measure(hparams: Hparams, state: TrainState, data: Dataset) -> Metrics:
         chosen = network_of(hparams)
         measured = {}
-        for split, examples in _splits(data, max_measured).items():
+        for split, examples in splits(data, max_measured).items():
             targets = target(examples)
-            outputs = _outputs(chosen, state.params, examples.inputs)
+            outputs = all_outputs(chosen, state.params, examples.inputs)
             measured[f"{split}_loss"] = mean_loss(loss_function, outputs, targets)
             for name, metric in find_metrics(metrics, targets, METRICS).items():
                 measured[f"{split}_{name}"] = _scalar(name, metric(outputs, targets))
         return measured
 
-    return Task(init, step, measure, draw, network_of)
+    return Task(init, descend(network_of, objective, optimizer, batches), measure, draw, network_of)
 
 
 def autoencoder(
@@ -182,8 +171,33 @@ def autoencoder(
     )
 
 
+def descend(
+    network_of: Callable[[Hparams], Network],
+    objective: Callable[[Array, Examples], Array],
+    optimizer: Callable[[Hparams], Optimizer],
+    batches: Batches,
+) -> Callable[[Hparams, TrainState, Dataset, Any], tuple[TrainState, Metrics]]:
+    """Make the `step` of a task that lowers an objective of the outputs for a batch of training examples."""
+
+    def step(hparams: Hparams, state: TrainState, data: Dataset, batch: Any) -> tuple[TrainState, Metrics]:
+        network = network_of(hparams)
+        examples = batches.select(data.train, batch)
+
+        def loss(params: Params) -> Array:
+            return objective(jax.vmap(network.apply, in_axes=(None, 0))(params, examples.inputs), examples)
+
+        value, grads = jax.value_and_grad(loss)(state.params)
+        updates, opt_state = optimizer(hparams).update(grads, state.opt_state, state.params)
+        if network.update_scales is not None:
+            updates = jax.tree.map(lambda scale, update: scale * update, network.update_scales, updates)
+        return TrainState(apply_updates(state.params, updates), opt_state), {"loss": value}
+
+    return step
+
+
 @cache  # so that equal orders are the same function, which is compiled once for all groups of a sweep
-def _batches(batch_size: int | None, order: str) -> tuple[Batches, Callable[..., Any]]:
+def order_of_batches(batch_size: int | None, order: str) -> tuple[Batches, Callable[..., Any]]:
+    """Choose an order, and give what draws batches of the training split from it."""
     batches = make_batches(batch_size, order)
 
     def draw(data_seed: Integer, data: Dataset, first_step: Integer, num_steps: int) -> Any:
@@ -192,13 +206,15 @@ def _batches(batch_size: int | None, order: str) -> tuple[Batches, Callable[...,
     return batches, draw
 
 
-def _splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
+def splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
+    """List the splits that are measured, the training split cut to its first examples."""
     train = jax.tree.map(lambda leaf: leaf[:max_measured], data.train)
-    splits = {"train": train, "validation": data.validation, "test": data.test}
-    return {name: examples for name, examples in splits.items() if examples is not None}
+    named = {"train": train, "validation": data.validation, "test": data.test}
+    return {name: examples for name, examples in named.items() if examples is not None}
 
 
-def _outputs(network: Network, params: Params, inputs: Any) -> Array:
+def all_outputs(network: Network, params: Params, inputs: Any) -> Array:
+    """Compute the outputs for a whole split, a block of examples at a time."""
     block = block_size(len(inputs), _MEASURED_AT_ONCE)
     return jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=block)
 

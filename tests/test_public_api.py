@@ -25,6 +25,7 @@ ORDER = [
     "data",
     "batches",
     "task",
+    "clustering",
     "train",
     "recipes",
     "curvature",

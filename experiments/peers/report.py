@@ -59,8 +59,8 @@ def describe_versions() -> dict[str, str]:
 
 
 def describe_commit() -> str:
-    """Name the commit that was measured, with "-dirty" where files differ from it."""
-    folder = Path(__file__).parent
+    """Name the commit that was measured, with "-dirty" where files differ from it other than results."""
+    folder = Path(__file__).parents[1]
 
     def git(*args: str) -> str:
         command = ["git", *args]
@@ -68,7 +68,7 @@ def describe_commit() -> str:
         return done.stdout
 
     try:
-        return git("rev-parse", "HEAD").strip() + ("-dirty" if git("status", "--porcelain") else "")
+        return git("rev-parse", "HEAD").strip() + ("-dirty" if git("status", "--porcelain", ".", "../fnnet", ":!results") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -1,0 +1,181 @@
+"""Clustering: examples are grouped by what a network makes of them, without any targets.
+
+The steps of deep embedded clustering (Xie et al. 2016): train an `autoencoder`; let k-means find centers among its
+codes; then train encoder and centers together, as the task `deep_clustering`. A `cluster_network` gives a logit for
+each cluster, so what takes the outputs of a classifier, such as `evaluate`, takes its outputs too.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from fnnet.data import Dataset, Examples
+from fnnet.errors import InputError
+from fnnet.hparams import Hparams
+from fnnet.network import Network
+from fnnet.optimizers import Optimizer
+from fnnet.task import Metrics, Task, TrainState, all_outputs, descend, order_of_batches, splits
+from fnnet.types import KeyArray, Params
+
+
+def cluster_network(encoder: Network, num_clusters: int, code_size: int) -> Network:
+    """Make a network that tells how near to each of some centers an example's code lies.
+
+    With code z and centers mu_j, the output j is `-log(1 + |z - mu_j|^2)`, so that the softmax of the outputs is
+    Student's t kernel with one degree of freedom, `q_j = (1 + |z - mu_j|^2)^-1 / sum_k (1 + |z - mu_k|^2)^-1`.
+
+    Args:
+        encoder: maps an example to its code `[code_size]`.
+        num_clusters: how many centers.
+        code_size: numbers in a code.
+
+    Returns:
+        The network. `params` is `{"encoder": the encoder's, "centers": [num_clusters, code_size]}`; `init` draws the
+        centers from a standard normal distribution, which k-means' should replace.
+
+    Raises:
+        InputError: when there are fewer than two clusters.
+
+    Example:
+        >>> from fnnet import mlp
+        >>> network = cluster_network(mlp(4, [8], 2), num_clusters=3, code_size=2)
+        >>> params = network.init(jax.random.key(0))
+        >>> params["centers"].shape, network.apply(params, jnp.ones(4)).shape
+        ((3, 2), (3,))
+
+    Source: Xie et al. (2016), eq. 1.
+    """
+    if num_clusters < 2:
+        raise InputError(f"num_clusters must be at least 2, got {num_clusters}")
+
+    def init(key: KeyArray) -> Params:
+        of_encoder, of_centers = jax.random.split(key)
+        centers = jax.random.normal(of_centers, (num_clusters, code_size))
+        return {"encoder": encoder.init(of_encoder), "centers": centers}
+
+    def apply(params: Params, x: ArrayLike) -> Array:
+        code = encoder.apply(params["encoder"], jnp.asarray(x))
+        return -jnp.log1p(jnp.sum(jnp.square(code[None] - params["centers"]), axis=-1))
+
+    return Network(init, apply)
+
+
+def sharpening_loss(outputs: Float[Array, "n clusters"]) -> Float[Array, ""]:
+    """Compute how far soft assignments are from sharper ones: `KL(p || q) / n`.
+
+    With `q = softmax(outputs)` and the clusters' sizes `f_j = sum_i q_ij`, the sharper ones are
+    `p_ij = (q_ij^2 / f_j) / sum_k (q_ik^2 / f_k)`: what is likely becomes likelier, and large clusters do not swallow
+    small ones. Gradients take p as it is.
+
+    Args:
+        outputs: of a `cluster_network`, for a batch large enough to tell the clusters' sizes. Xie et al. take the
+            sizes, and p, from all examples every so many steps.
+
+    Returns:
+        The mean over examples, in nats.
+
+    Example:
+        >>> float(sharpening_loss(jnp.zeros((4, 3))))  # nothing to sharpen
+        0.0
+
+    Source: Xie et al. (2016), eq. 2 and 3.
+    """
+    log_q = jax.nn.log_softmax(outputs)
+    log_sizes = jax.nn.logsumexp(log_q, axis=0, keepdims=True)
+    log_p = jax.lax.stop_gradient(jax.nn.log_softmax(2 * log_q - log_sizes))
+    return jnp.mean(jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1))
+
+
+def deep_clustering(
+    network: Network,
+    initial: Callable[[Hparams], Params],
+    *,
+    optimizer: Callable[[Hparams], Optimizer],
+    batch_size: int | None = 256,
+    order: str = "shuffled",
+    max_measured: int = 10_000,
+) -> Task:
+    """Make the task of sharpening clusters: encoder and centers lower `sharpening_loss`. No target is looked at.
+
+    Args:
+        network: a `cluster_network`.
+        initial: maps hyper-parameters to the parameters to begin with, as an autoencoder and k-means give them:
+            `lambda hp: jax.tree.map(lambda leaf: leaf[hp["seed"]], stacked)` for those of several seeds.
+        optimizer: as in `supervised`.
+        batch_size: as in `supervised`.
+        order: as in `supervised`.
+        max_measured: as in `supervised`.
+
+    Returns:
+        The task. `measure` gives "train_loss", "test_loss", and "validation_loss" where the data has that split.
+
+    Example:
+        >>> from fnnet import load_dataset, mlp, sgd, train
+        >>> network = cluster_network(mlp(4, [8], 2), num_clusters=3, code_size=2)
+        >>> task = deep_clustering(
+        ...     network,
+        ...     lambda hp: network.init(jax.random.key(hp["seed"])),
+        ...     optimizer=lambda hp: sgd(hp["learning_rate"]),
+        ...     batch_size=60,
+        ... )
+        >>> run = train(task, {"learning_rate": 0.1, "seed": 0}, load_dataset("iris"), num_steps=50)
+        >>> bool(run.metrics["test_loss"] > 0)
+        True
+
+    Source: Xie et al. (2016), section 3.1.
+    """
+    batches, draw = order_of_batches(batch_size, order)
+
+    def init(hparams: Hparams, data: Dataset) -> TrainState:
+        params = initial(hparams)
+        return TrainState(params, optimizer(hparams).init(params))
+
+    def objective(outputs: Array, examples: Examples) -> Array:
+        return sharpening_loss(outputs)
+
+    def measure(hparams: Hparams, state: TrainState, data: Dataset) -> Metrics:
+        return {
+            f"{split}_loss": sharpening_loss(all_outputs(network, state.params, examples.inputs))
+            for split, examples in splits(data, max_measured).items()
+        }
+
+    def network_of(hparams: Hparams) -> Network:
+        return network
+
+    return Task(init, descend(network_of, objective, optimizer, batches), measure, draw, network_of)
+
+
+def clustering_accuracy(clusters: Int[np.ndarray, " n"], targets: Int[np.ndarray, " n"]) -> float:
+    """Compute which share of examples lies in the cluster that belongs to its class, under the best pairing.
+
+    Each cluster belongs to at most one class and each class to at most one cluster; of all such pairings, the one
+    with the most examples on its side counts.
+
+    Args:
+        clusters: of each example, by number.
+        targets: its class.
+
+    Returns:
+        The share, in [0, 1].
+
+    Raises:
+        InputError: when there is no example, or not a class for each.
+
+    Example:
+        >>> clustering_accuracy(np.array([2, 2, 0, 0, 1]), np.array([0, 0, 1, 1, 1]))
+        0.8
+
+    Source: Yang et al. (2010), section 4.2; the pairing by Kuhn (1955).
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if clusters.shape != targets.shape or not len(targets):
+        raise InputError(f"each example needs a class; got the shapes {clusters.shape} and {targets.shape}")
+    rows, columns = (np.unique(labels, return_inverse=True)[1] for labels in (clusters, targets))
+    counts = np.zeros((rows.max() + 1, columns.max() + 1), int)
+    np.add.at(counts, (rows, columns), 1)
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(targets))
