@@ -60,7 +60,8 @@ class Axis(NamedTuple):
 
 AXES: tuple[Axis, ...] = (
     Axis("runs", [4**power for power in range(3, 9)], Size(0, steps=50, width=16, depth=2, batch_size=16)),
-    Axis("steps", [250 * 2**power for power in range(8)], Size(64, 0, width=16, depth=2, batch_size=16)),
+    # With smaller batches the first values would show what measuring costs, which all steps share.
+    Axis("steps", [250 * 2**power for power in range(7)], Size(64, 0, width=16, depth=2, batch_size=128)),
     Axis("width", [2**power for power in range(4, 11)], Size(16, steps=50, width=0, depth=2, batch_size=128)),
     Axis("depth", [2**power for power in range(7)], Size(16, steps=50, width=128, depth=0, batch_size=128)),
 )

@@ -5,6 +5,7 @@ from . import curvature as curvature
 from . import ensembles as ensembles
 from . import initializers as initializers
 from . import losses as losses
+from . import mean_field as mean_field
 from . import metrics as metrics
 from . import parameterizations as parameterizations
 from . import representations as representations

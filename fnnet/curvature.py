@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from fnnet import linalg
 from fnnet.data import Examples
 from fnnet.errors import InputError
 from fnnet.losses import LOSSES, Loss, mean_loss
@@ -156,7 +157,7 @@ def top_eigenvalues(
             f"and {flat.size} parameters allow"
         )
     projected = _project(product, jax.random.normal(key, flat.shape, flat.dtype), num_iterations)
-    return jnp.linalg.eigvalsh(projected, UPLO="L", symmetrize_input=False)[::-1][:num_eigenvalues]
+    return linalg.eigvalsh(projected)[::-1][:num_eigenvalues]
 
 
 def hessian_trace(objective: Objective, params: Params, key: KeyArray, num_samples: int = 16) -> Trace:

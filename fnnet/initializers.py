@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from fnnet import linalg
 from fnnet.errors import unknown_name
 from fnnet.types import KeyArray
 
@@ -111,7 +112,7 @@ def orthogonal(gain: Scale = 1.0) -> Initializer:
     def weights(noise: Array) -> Array:
         fan_in, fan_out = noise.shape
         tall = _normal(noise if fan_in >= fan_out else noise.T)
-        q, r = jnp.linalg.qr(tall)
+        q, r = linalg.qr(tall)
         # QR leaves the signs of r's diagonal open; with positive ones the draw is uniform (Mezzadri 2007).
         q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(q.dtype)[None, :]
         return jnp.asarray(gain, noise.dtype) * (q if fan_in >= fan_out else q.T)

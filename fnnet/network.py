@@ -25,7 +25,7 @@ from fnnet.types import KeyArray, Params
 
 
 class LayerValues(NamedTuple):
-    """What one layer computed for one example: `z = x @ w + b` and `h = activation(z)`."""
+    """What one layer computed for one example: `z = x @ w + b` and `h = activation(z)`, plus x in a residual one."""
 
     z: Float[Array, " fan_out"]
     h: Float[Array, " fan_out"]
@@ -55,6 +55,7 @@ class _Layer(NamedTuple):
     scales: Scales
     initializer: Initializer
     activation: Activation
+    adds_input: bool
 
 
 def mlp(
@@ -67,6 +68,7 @@ def mlp(
     initializer: str | Initializer | Sequence[str | Initializer] = "he_normal",
     output_activation: str | Activation = "identity",
     parameterization: str | Parameterization = "standard",
+    residual: bool = False,
     stack_from: int = 8,
 ) -> Network:
     """Build a fully connected network, also called a multi-layer perceptron.
@@ -81,6 +83,8 @@ def mlp(
             `len(widths) + 1` layers.
         output_activation: of the last layer; losses on logits want "identity".
         parameterization: "standard", "ntk", `mup(base_width)` or a function from `LayerShape` to `Scales`.
+        residual: whether each hidden layer that is as wide as the hidden layer before it adds its input to its
+            output, `h = activation(z) + x` (He et al. 2016).
         stack_from: a stretch of at least so many equal layers is held as one array `[layers, fan_in,
             fan_out]` and run by `lax.scan`, so that a network of 128 layers compiles about as fast as
             one of 4. The values are those of separate layers; `unstack` lists them one by one.
@@ -108,6 +112,7 @@ def mlp(
         output_activation=lookup("output_activation", output_activation, ACTIVATIONS),
         initializer=initializer,
         parameterization=lookup("parameterization", parameterization, PARAMETERIZATIONS),
+        residual=residual,
     )
     blocks = _group_equal(layers, stack_from)
 
@@ -223,6 +228,7 @@ def _plan_layers(
     output_activation: Activation,
     initializer: str | Initializer | Sequence[str | Initializer],
     parameterization: Parameterization,
+    residual: bool,
 ) -> list[_Layer]:
     """Decide everything about each layer that does not depend on parameters."""
     for index, width in enumerate(sizes[1:-1]):
@@ -246,6 +252,7 @@ def _plan_layers(
                 scales=parameterization(shape),
                 initializer=lookup("initializer", initializers[index], INITIALIZERS),
                 activation=output_activation if is_last else activation,
+                adds_input=residual and not is_last and index > 0 and fan_in == fan_out,
             )
         )
     return layers
@@ -284,7 +291,8 @@ def _apply_layer(layer: _Layer, params: dict[str, Array], x: Array) -> LayerValu
         z = layer.scales.forward * z
     if "b" in params:
         z = z + params["b"]
-    return LayerValues(z, layer.activation(z))
+    h = layer.activation(z)
+    return LayerValues(z, h + x if layer.adds_input else h)
 
 
 def _apply_stack(layer: _Layer, params: dict[str, Array], x: Array, collect: bool) -> tuple[Array, Any]:

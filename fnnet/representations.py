@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from fnnet import linalg
 from fnnet.data import Dataset
 from fnnet.errors import InputError
 from fnnet.metrics import METRICS, find_metrics
@@ -104,7 +105,7 @@ def fit_probe(
     mean_features, mean_numbers = jnp.mean(features, axis=0), jnp.mean(numbers, axis=0)
     centred = features - mean_features[None]
     gram = centred.T @ centred + penalty * jnp.eye(features.shape[1], dtype=features.dtype)
-    w = jax.scipy.linalg.solve(gram, centred.T @ (numbers - mean_numbers[None]), assume_a="pos")
+    w = linalg.solve_positive(gram, centred.T @ (numbers - mean_numbers[None]))
     return {"w": w, "b": mean_numbers - mean_features @ w}
 
 
@@ -210,7 +211,7 @@ def effective_rank(matrix: Float[AnyArray, "rows columns"]) -> Float[Array, ""]:
 
     Source: Roy and Vetterli (2007), section 2.
     """
-    values = jnp.linalg.svd(matrix, compute_uv=False)
+    values = linalg.singular_values(jnp.asarray(matrix))
     total = jnp.sum(values)
     shares = values / jnp.where(total == 0, 1, total)
     return jnp.where(total == 0, 0, jnp.exp(jnp.sum(jax.scipy.special.entr(shares))))
@@ -233,7 +234,7 @@ def explained_variance(features: Float[AnyArray, "n features"]) -> Float[Array, 
 
     Source: Pearson (1901).
     """
-    variances = jnp.square(jnp.linalg.svd(_centred(features), compute_uv=False))
+    variances = jnp.square(linalg.singular_values(_centred(features)))
     return jnp.cumsum(variances) / jnp.sum(variances)
 
 

@@ -55,8 +55,22 @@ def test_without_biases_zero_stays_zero():
     assert not np.any(network.apply(params, jnp.zeros(IN)))
 
 
+def test_residual_layers_add_their_input(inputs):
+    """Those that enter and leave as many hidden neurons; neither the first layer nor the last, whatever their sizes."""
+    network = fn.mlp(IN, [IN, IN, 6, 6], 6, "tanh", initializer="pytorch", residual=True)
+    params = network.init(jax.random.key(0))
+    h = inputs
+    for index, layer in enumerate(jax.device_get(params)):
+        z = h @ layer["w"] + layer["b"]
+        h = np.tanh(z) + h if index in (1, 3) else z if index == 4 else np.tanh(z)
+    np.testing.assert_allclose(apply(network, params, inputs), h, rtol=1e-5, atol=1e-6)
+    layers = network.intermediates(params, inputs[0])
+    np.testing.assert_allclose(layers[3].h, np.tanh(layers[3].z) + layers[2].h, rtol=1e-6)
+
+
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("parameterization", ["standard", fn.mup(2)])
-def test_stacked_layers_equal_separate_ones(inputs, parameterization):
+def test_stacked_layers_equal_separate_ones(inputs, parameterization, residual):
     def build(stack_from):
         return fn.mlp(
             IN,
@@ -65,6 +79,7 @@ def test_stacked_layers_equal_separate_ones(inputs, parameterization):
             "tanh",
             initializer="pytorch",
             parameterization=parameterization,
+            residual=residual,
             stack_from=stack_from,
         )
 

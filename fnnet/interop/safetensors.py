@@ -125,6 +125,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "initializer": (str, list, tuple),
     "output_activation": str,
     "parameterization": str,
+    "residual": bool,
     "stack_from": int,
 }
 """What each argument of `mlp` is in a file: what names can say."""

@@ -1,0 +1,145 @@
+"""Gradient descent with one weight: the article's example, step by step, and the rate beyond which it diverges.
+
+A network of a single weight w = 5 should give 6 for the input 2. Its quadratic loss (2 w - 6)^2 / 2 has the gradient
+2 (2 w - 6) = 8 there; a step with the learning rate 0.1 gives w = 4.2, and further steps lead to w = 3.
+
+The loss has the curvature lambda = 2^2 = 4 everywhere, so w - 3 is multiplied by 1 - 4 rate at each step. Rates below
+2 / lambda = 0.5 converge, 1 / lambda = 0.25 does so in one step, and rates above 0.5 diverge: for any quadratic loss
+with lambda its largest curvature.
+
+Run `python experiments/gradient_descent.py`, or with `--smoke` for a coarser grid of rates.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import fnnet as fn
+
+X, Y, START, BEST = 2.0, 6.0, 5.0, 3.0
+CURVATURE = X**2
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment.
+
+    num_rates: of the grid from 0 to 0.6, besides those that are drawn.
+    num_steps: of each run.
+    """
+
+    drawn: tuple[float, ...] = (0.02, 0.1, 0.25, 0.4, 0.49, 0.51)
+    num_rates: int = 600
+    num_steps: int = 1000
+    smoke: bool = False
+
+
+def one_weight() -> fn.Network:
+    """Make the network y = w x, which starts at w = 5."""
+    network = fn.mlp(1, [], 1, use_bias=False)
+    return network._replace(init=lambda key: [{"w": jnp.array([[START]])}])
+
+
+def recipe() -> fn.Task:
+    task = fn.supervised(
+        one_weight(), "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
+    )
+    return task._replace(measure=lambda hparams, state, data: {"w": state.params[0]["w"][0, 0]})
+
+
+def make_claims(rates: np.ndarray, weights: np.ndarray) -> list[fn.Claim]:
+    """Compare what was trained, `weights` after each step `[rates, steps]`, with what can be computed by hand."""
+
+    def after(rate: float, num_steps: int) -> float:
+        return float(weights[np.argmin(np.abs(rates - rate)), num_steps - 1])
+
+    objective = fn.curvature.make_objective(one_weight(), "quadratic")
+    example, params = fn.Examples(np.array([[X]]), np.array([[Y]])), one_weight().init(jax.random.key(0))
+    gradient = float(jax.grad(objective)(params, example)[0]["w"][0, 0])
+    sharpness = float(
+        fn.curvature.top_eigenvalues(lambda params: objective(params, example), params, jax.random.key(0))[0]
+    )
+    steps = np.arange(1, weights.shape[1] + 1)
+    by_hand = BEST + (START - BEST) * (1 - CURVATURE * rates[:, None]) ** steps[None]
+    worst = float(np.max(np.abs(weights - by_hand) / np.abs(by_hand)))
+    fell = np.abs(weights[:, -1] - BEST) < START - BEST
+    below, above = float(rates[fell].max()), float(rates[~fell].min())
+    return [
+        fn.Claim("the gradient at w = 5", 8, gradient, gradient == 8),
+        fn.Claim("w after one step with rate 0.1", 4.2, after(0.1, 1), abs(after(0.1, 1) - 4.2) < 1e-12),
+        fn.Claim("w after 100 such steps, within 1e-12", 3, after(0.1, 100), abs(after(0.1, 100) - 3) < 1e-12),
+        fn.Claim("w after one step with rate 1 / lambda", 3, after(0.25, 1), abs(after(0.25, 1) - 3) < 1e-12),
+        fn.Claim("lambda, by Hessian-vector products", CURVATURE, sharpness, abs(sharpness - CURVATURE) < 1e-12),
+        fn.Claim("all runs are 3 + 2 (1 - 4 rate)^n, relatively to 1e-9", 0, worst, worst < 1e-9),
+        fn.Claim(
+            "the largest rate that converges and the smallest that does not enclose 2 / lambda",
+            2 / CURVATURE,
+            {"converges": below, "does not": above},
+            below < 2 / CURVATURE <= above,
+        ),
+    ]  # fmt: skip
+
+
+def draw(rates: np.ndarray, weights: np.ndarray, drawn: tuple[float, ...]) -> Figure:
+    """Draw the descent on the parabola, the weight against the step, and the distance against the rate."""
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+
+    def loss(w: Any) -> Any:
+        return (X * w - Y) ** 2 / 2
+
+    grid = np.linspace(0.8, 5.6, 200)
+    path = np.array([START, *weights[np.argmin(np.abs(rates - 0.1)), :6]])
+    near = np.array([4.35, 5.55])
+    left.plot(grid, loss(grid), color="0.4")
+    left.plot(near, loss(START) + 8 * (near - START), color="C3", label="tangent at w = 5, slope 8")
+    left.plot(path, loss(path), "o-", color="C0", label="steps with rate 0.1")
+    left.annotate("w = 4.2", (4.2, loss(4.2)), (8, -4), textcoords="offset points")
+    left.set(xlabel="w", ylabel="loss", ylim=(-0.5, 13), title="the article's example")
+    left.legend(loc="upper left")
+    for rate in drawn:
+        path = np.array([START, *weights[np.argmin(np.abs(rates - rate)), :12]])
+        middle.plot(path, marker=".", label=f"{rate:g}")
+    middle.axhline(BEST, color="0.6", linewidth=0.8)
+    middle.set(xlabel="step", ylabel="w", title="slow, fast, swinging, divergent")
+    middle.legend(title="rate", ncols=3, loc="upper center")
+    middle.set_ylim(-1.2, 9)
+    for num_steps in (10, 100, 1000):
+        if num_steps <= weights.shape[1]:
+            distance = np.abs(weights[:, num_steps - 1] - BEST)
+            right.plot(rates, np.clip(distance, 1e-16, 1e16), label=f"{num_steps} steps")
+    for place, name in ((1 / CURVATURE, "1/λ"), (2 / CURVATURE, "2/λ")):
+        right.axvline(place, color="0.4", linestyle="--", linewidth=1)
+        right.annotate(name, (place, 1e-15), (3, 8), textcoords="offset points")
+    right.set(xlabel="rate", ylabel="distance from the best weight", yscale="log", title="after some steps")
+    right.legend(loc="upper left")
+    return figure
+
+
+def main(config: Config) -> None:
+    if config.smoke:
+        config = replace(config, num_rates=30)
+    jax.config.update("jax_enable_x64", True)
+    example = np.array([[X]]), np.array([[Y]])
+    data = fn.from_arrays(*example, test=example)
+    grid = np.arange(1, config.num_rates + 1) * (0.6 / config.num_rates)
+    rates = np.unique(np.round([*grid, *config.drawn], 6))
+    results = fn.sweep(
+        recipe, fn.grid(learning_rate=rates.tolist()), data, num_steps=config.num_steps, eval_every=1
+    )
+    weights = results.curves("w").values
+    claims = make_claims(rates, weights)
+    Console().print(fn.tables.claims(claims))
+    if not config.smoke:
+        figure = draw(rates, weights, config.drawn)
+        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure)} and .png")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))
