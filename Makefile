@@ -58,7 +58,7 @@ report: .venv/core ## one page of what experiments claimed and measured, from ex
 	$(BIN)/fnnet report experiments/results
 
 smoke: .venv/core ## every experiment at its smallest size
-	for script in experiments/*.py; do $(BIN)/python $$script --smoke || exit 1; done
+	ls experiments/*.py | xargs -P 2 -I SCRIPT sh -c '$(BIN)/python SCRIPT --smoke > /dev/null || { echo SCRIPT failed; exit 1; }'
 
 clean:
 	rm -rf .venv .venv-newest .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -9,7 +9,8 @@ import sklearn.datasets
 import sklearn.metrics
 
 import fnnet as fn
-from fnnet.cli import main, parse_space
+from fnnet.axes import parse_space
+from fnnet.cli import main
 
 IRIS = ["sweep", "--dataset", "iris", "--steps", "30"]
 

@@ -58,6 +58,7 @@ ORDER = [
     "model",
     "report",
     "interop",
+    "axes",
     "cli",
 ]
 
