@@ -1,0 +1,191 @@
+"""Deep networks can be trained as far as signals reach: to a multiple of the depth scale of mean-field theory.
+
+Tanh networks with weights from N(0, sigma_w^2 / fan_in) and biases from N(0, 0.05) forget their input over xi_c layers,
+a length without bound at sigma_w^2 = 1.761, where order turns into chaos. Schoenholz et al. (2017) trained them on a
+grid of depth and sigma_w^2, and found that it works up to about 6 xi_c. That theory is checked in
+`signal_propagation.py`.
+
+A port to Fashion-MNIST with values in [-0.5, 0.5]: width 100 and not 300, batches of 128, 200 steps of SGD as in their
+first map, one run for each cell and rate, of three rates the best. Numbers called published are of a reproduction on
+MNIST (ghliu/mean-field-fcdnn): the depth up to which training accuracy is above 0.5 is 4.3 to 4.8 xi_c in the chaotic
+phase. It has one rate, 1e-3, which is a larger one there, for it divides its last weights' variance by fan_out.
+
+Run `python experiments/trainable_depth.py`, or with `--smoke` for a few seconds' version.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import fnnet as fn
+
+BIAS_VARIANCE = 0.05
+CRITICAL = 1.761
+CHAOTIC = 2.2  # from this scale on, the phase is chaotic and xi_c no longer large
+# Frontier / xi_c by scale in the reproduction, read off its grid of depths from 10 to 100.
+PUBLISHED = {
+    1.0: 5.5, 1.2: 6.7, 1.4: 4.7, 2.21: 4.6, 2.42: 4.8, 2.62: 4.8, 2.82: 4.7, 3.02: 4.7, 3.22: 4.5, 3.43: 4.3, 3.63: 4.8, 3.83: 4.7
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment; a scale is sigma_w^2.
+
+    store: where finished runs are kept.
+    smoke: few runs of small networks; writes nothing.
+    """
+
+    dataset: str = "fashion_mnist"
+    width: int = 100
+    depths: tuple[int, ...] = (10, 20, 30, 40, 50, 60, 80, 110)
+    scales: tuple[float, ...] = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0)
+    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03)
+    num_steps: int = 200
+    store: Path | None = Path("results/trainable_depth")
+    smoke: bool = False
+
+
+def load(name: str) -> fn.Dataset:
+    """Load images, centred; of the test split, which nothing here is about, a few."""
+    images = fn.load_dataset(name)
+    test = images.test.inputs[:1000] - 0.5, images.test.targets[:1000]
+    return fn.from_arrays(images.train.inputs - 0.5, images.train.targets, test=test, name=name)
+
+
+def train(data: fn.Dataset, config: Config) -> fn.Results:
+    """Train every cell of the map. The scale is a traced number, so that each depth is one program."""
+
+    def recipe(depth: int) -> fn.Task:
+        def network(hparams: fn.Hparams) -> fn.Network:
+            initializer = fn.scaled_normal(hparams["scale"], BIAS_VARIANCE)
+            widths = [config.width] * depth
+            return fn.mlp(data.num_features, widths, data.num_outputs, "tanh", initializer=initializer)
+
+        return fn.supervised(
+            network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), max_measured=2000
+        )
+
+    space = fn.grid(depth=config.depths, scale=config.scales, learning_rate=config.learning_rates)
+    return fn.sweep(recipe, space, data, num_steps=config.num_steps, store=config.store, show_progress=True)
+
+
+def predict(scales: np.ndarray) -> np.ndarray:
+    """Predict xi_c of each scale, in float64, for it has no bound."""
+
+    def depth_scale(scale: jax.Array) -> jax.Array:
+        return fn.mean_field.fixed_point("tanh", scale, BIAS_VARIANCE).depth_scale
+
+    with jax.enable_x64(True):
+        return np.asarray(jax.jit(jax.vmap(depth_scale))(jnp.array(scales)))
+
+
+def find_frontier(accuracy: np.ndarray, depths: np.ndarray) -> np.ndarray:
+    """Find for each scale at what depth accuracy `[depths, scales]` first falls to 0.5, on a line between two depths.
+
+    It is the smallest depth where accuracy is 0.5 or less there already, and the largest where it stays above.
+    """
+    frontier = []
+    for of_depth in accuracy.T:
+        first = np.argmax(np.append(of_depth, 0.0) <= 0.5)
+        ends = slice(max(first - 1, 0), first + 1)
+        frontier.append(np.interp(-0.5, -of_depth[ends], depths[ends]))
+    return np.array(frontier)
+
+
+def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> list[fn.Claim]:
+    """State what was to be shown, and whether it was."""
+    scales, depths = np.array(config.scales), np.array(config.depths)[:, None]
+    xi = predict(scales)
+    peak = scales[frontier == frontier.max()]
+    change = np.diff(frontier) / frontier[:-1]
+    rise = np.where(scales[1:] <= peak[0], -change, np.where(scales[:-1] >= peak[-1], change, 0)).max().item()
+    multiples = (frontier / xi)[scales >= CHAOTIC]
+    known = np.array([multiple for scale, multiple in PUBLISHED.items() if scale >= CHAOTIC])
+
+    def spread(multiples: np.ndarray) -> float:
+        return np.abs(multiples / multiples.mean() - 1).max().item()
+
+    def extremes(is_inside: np.ndarray, is_outside: np.ndarray) -> tuple[dict[str, float], bool]:
+        least, most = accuracy[is_inside].min(initial=1), accuracy[is_outside].max(initial=0)
+        return {"least inside": least.item(), "most outside": most.item()}, bool(least >= 0.5 and most <= 0.2)
+
+    by_cell, cells_hold = extremes(depths < frontier, depths > frontier)
+    by_theory, theory_holds = extremes(depths <= 3 * xi, depths >= 7 * xi)
+    return [
+        fn.Claim("the frontier, where accuracy falls to 0.5, is deepest at sigma_w^2 within [1.5, 2.1]", CRITICAL, peak, bool(peak[0] >= 1.5 and peak[-1] <= 2.1)),
+        fn.Claim("away from there it falls on both sides: the largest relative rise is at most 0.05", None, rise, rise <= 0.05),
+        fn.Claim(f"frontier / xi_c lies in [3, 7] for sigma_w^2 from {CHAOTIC} to 4", known, multiples, bool(multiples.min() >= 3 and multiples.max() <= 7)),
+        fn.Claim("it is the same for all of these: at most 0.25 away from their mean, relatively", spread(known), spread(multiples), spread(multiples) <= 0.25),
+        fn.Claim("accuracy is at least 0.5 in every cell inside the frontier, and at most 0.2 outside", None, by_cell, cells_hold),
+        fn.Claim("accuracy is at least 0.5 in every cell up to 3 xi_c, and at most 0.2 from 7 xi_c on", None, by_theory, theory_holds),
+    ]  # fmt: skip
+
+
+def draw(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> Figure:
+    """Draw the map with frontier and theory, and beside it the frontier in units of xi_c."""
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
+    scales = np.array(config.scales)
+    mesh = left.pcolormesh(scales, config.depths, accuracy, vmin=0, vmax=1, shading="nearest", cmap="magma")
+    figure.colorbar(mesh, ax=left, label="training accuracy, best of three learning rates")
+    limits, fine = left.get_ylim(), np.linspace(scales[0], scales[-1], 121)
+    xi = predict(fine)
+    left.plot(fine, 6 * xi, color="white", linewidth=2, label=r"$6\,\xi_c$")
+    left.plot(
+        scales, frontier, "o", color="deepskyblue", markeredgecolor="black", label="frontier: accuracy 0.5"
+    )
+    left.set(xlabel=r"$\sigma_w^2$", ylabel="depth (hidden layers)", ylim=limits)
+    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, facecolor="0.5", framealpha=1)
+    is_found = frontier < config.depths[-1]
+    multiples = frontier / predict(scales)
+    right.axhspan(3, 7, color="0.93", label="claimed, from 2.2 on")
+    right.plot(
+        list(PUBLISHED), list(PUBLISHED.values()), "x", color="0.4", label="reproduction, MNIST, width 300"
+    )
+    right.plot(
+        scales[is_found],
+        multiples[is_found],
+        "o",
+        color="deepskyblue",
+        markeredgecolor="black",
+        label="frontier",
+    )
+    right.plot(
+        scales[~is_found],
+        multiples[~is_found],
+        "^",
+        color="deepskyblue",
+        markeredgecolor="black",
+        label="at least",
+    )
+    right.axvline(CRITICAL, color="0.6", linestyle=":")
+    right.set(xlabel=r"$\sigma_w^2$", ylabel=r"frontier / $\xi_c$", ylim=0)
+    right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    return figure
+
+
+def main(config: Config) -> None:
+    if config.smoke:
+        config = replace(config, dataset="digits", width=16, depths=(1, 3), scales=(1.0, 1.75, 3.0))
+        config = replace(config, learning_rates=(0.03,), num_steps=20, store=None)
+    results = train(load(config.dataset), config)
+    accuracy = results.curves("train_accuracy").values[..., -1].max(axis=-1)
+    frontier = find_frontier(accuracy, np.array(config.depths))
+    claims = make_claims(accuracy, frontier, config)
+    Console().print(fn.tables.claims(claims))
+    if not config.smoke:
+        measured = {"train_accuracy_by_depth_and_scale": accuracy, "frontier_by_scale": frontier}
+        measured["num_diverged"] = results.columns["diverged"].sum()
+        figure = draw(accuracy, frontier, config)
+        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))
