@@ -236,7 +236,7 @@ def main(config: Config) -> None:
     if unknown := set(config.systems) - set(SYSTEMS):
         sys.exit(f"no systems {', '.join(sorted(unknown))}; there are {', '.join(SYSTEMS)}")
     if config.quick:
-        config = replace(config, repeats=3, seconds=0.15, every=3)
+        config = replace(config, repeats=3, seconds=0.1, every=4)
     if config.smoke:
         config = replace(config, networks=config.networks[:1], repeats=1, seconds=0.02, every=len(LANES))
     data = find_dataset(config.smoke)

@@ -149,7 +149,7 @@ def draw(tanh: dict[str, np.ndarray], relu: dict[str, np.ndarray], theory: Theor
     figure = Figure(figsize=(13, 3.9), layout="constrained")
     axes = dict(zip(("q", "c", "gradient", "h2"), figure.subplots(1, 4), strict=True))
 
-    def plot(name: str, measured: np.ndarray, theory: np.ndarray, label: str, color: str) -> None:
+    def plot(name: str, measured: np.ndarray, theory: Any, label: str, color: str) -> None:
         layers = np.arange(1, len(theory) + 1)
         axes[name].plot(layers, measured.mean(axis=0), "o", color=color, markersize=4, label=label)
         axes[name].plot(layers, theory, color=color, linewidth=1)

@@ -407,6 +407,19 @@ def test_names_that_are_none(name, message):
 # --- MNIST-1D -----------------------------------------------------------------------------------------
 
 
+def test_without_a_seed_the_order_stays():
+    inputs, targets = np.arange(20, dtype=np.float32).reshape(10, 2), np.arange(10) % 2
+    options = {"test_fraction": 0.2, "validation_fraction": 0.25, "split_seed": None}
+    data = from_arrays(inputs, targets, **options)
+    for split, rows in ((data.test, slice(0, 2)), (data.validation, slice(2, 4)), (data.train, slice(4, 10))):
+        np.testing.assert_array_equal(split.inputs, inputs[rows])
+        np.testing.assert_array_equal(split.targets, targets[rows])
+    signals, labels = generate()
+    train = load_dataset("mnist1d", split_seed=None).train
+    np.testing.assert_array_equal(train.inputs, signals[:4000].astype(np.float32))
+    np.testing.assert_array_equal(train.targets, labels[:4000])
+
+
 def test_mnist1d_is_the_published_one():
     """The numbers come from the authors' file mnist1d_data.pkl, and their generator gives the same.
 

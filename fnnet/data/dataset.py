@@ -82,7 +82,7 @@ def from_arrays(
     test_fraction: float = 0.2,
     validation_fraction: float = 0.0,
     num_train: int | None = None,
-    split_seed: int = 0,
+    split_seed: int | None = 0,
     standardize: bool = False,
     test: Sequence[ArrayLike] | None = None,
     feature_names: Sequence[str] | None = None,
@@ -90,7 +90,7 @@ def from_arrays(
 ) -> Dataset:
     """Make a data set from arrays: check, shuffle, split, and standardise if asked to.
 
-    The training split is always shuffled, also where `test` is given, so that its first examples are a
+    The training split is shuffled, also where `test` is given, so that its first examples are a
     fair sample of it. The test split depends on `split_seed` and `test_fraction` alone, and a smaller
     `num_train` keeps a part of what a larger one keeps.
 
@@ -102,7 +102,8 @@ def from_arrays(
         test_fraction: part of all examples that becomes the test split, in (0, 1); unused with `test`.
         validation_fraction: part of the remaining examples that becomes the validation split, in [0, 1).
         num_train: keep only so many examples of the training split.
-        split_seed: seed of the shuffling.
+        split_seed: seed of the shuffling; None leaves all in the order given, the test split first where none is
+            official, then that for validation.
         standardize: bring each feature, and each target of a regression, to mean 0 and standard deviation
             1 over the training split; a feature that is constant there becomes 0. Errors such as the RMSE
             are then in units of the training split's standard deviation.
@@ -125,7 +126,8 @@ def from_arrays(
     """
     check_fraction("test_fraction", test_fraction)
     check_fraction("validation_fraction", validation_fraction, zero=True)
-    check_integer("split_seed", split_seed, minimum=0)
+    if split_seed is not None:
+        check_integer("split_seed", split_seed, minimum=0)
     if test is not None and len(test) != 2:
         raise InputError(f"test must be a pair (inputs, targets), got {len(test)} things")
     given = {"": (inputs, targets)} if test is None else {"": (inputs, targets), "test_": test}

@@ -47,7 +47,7 @@ def make_mnist1d(
     *,
     validation_fraction: float = 0.0,
     num_train: int | None = None,
-    split_seed: int = 0,
+    split_seed: int | None = 0,
 ) -> Dataset:
     """Make an MNIST-1D data set of any size.
 
@@ -58,7 +58,8 @@ def make_mnist1d(
             hold the published examples.
         validation_fraction: part of the training split to cut out for validation.
         num_train: keep only so many examples of the training split.
-        split_seed: seed of the order of the training split.
+        split_seed: seed of the order of the training split; None for the order of the generator, which is the
+            published one.
 
     Returns:
         The data set, 40 float32 features, 10 classes.

@@ -21,7 +21,7 @@ def load_dataset(
     test_fraction: float = 0.2,
     validation_fraction: float = 0.0,
     num_train: int | None = None,
-    split_seed: int = 0,
+    split_seed: int | None = 0,
     standardize: bool | None = None,
 ) -> Dataset:
     """Load a named data set, or one of the user's own from a file.
@@ -44,7 +44,7 @@ def load_dataset(
         test_fraction: part of the examples for the test split, in (0, 1), where there is no official one.
         validation_fraction: part of the remaining examples for the validation split, in [0, 1).
         num_train: keep only so many examples of the shuffled training split.
-        split_seed: seed of the shuffling.
+        split_seed: seed of the shuffling; None leaves examples in the order of the source.
         standardize: bring features, and the targets of a regression, to mean 0 and standard deviation 1 over
             the training split; None does so for the four named above only.
 

@@ -23,7 +23,7 @@ def split_rows(
     test_fraction: float,
     validation_fraction: float,
     num_train: int | None,
-    seed: int,
+    seed: int | None,
 ) -> Rows:
     """Deal shuffled row numbers out to test, then validation, then training.
 
@@ -34,7 +34,7 @@ def split_rows(
         test_fraction: part of all rows for testing, in [0, 1); 0 where there is an official test split.
         validation_fraction: part of the remaining rows for validation, in [0, 1).
         num_train: rows to keep of those left for training; None for all.
-        seed: of the shuffling.
+        seed: of the shuffling; None deals the rows out in their order.
 
     Returns:
         The rows of each split.
@@ -55,7 +55,7 @@ def split_rows(
         check_integer("num_train", num_train, minimum=1)
         if num_train > available:
             raise InputError(f"num_train is {num_train}, but the training split has {available} examples")
-    order = np.random.default_rng(seed).permutation(num_examples)
+    order = np.arange(num_examples) if seed is None else np.random.default_rng(seed).permutation(num_examples)
     test, validation, train = np.split(order, [num_test, num_test + num_validation])
     return Rows(train[:num_train], validation, test)
 
