@@ -6,9 +6,12 @@ grid of depth and sigma_w^2, and found that it works up to about 6 xi_c. That th
 `signal_propagation.py`.
 
 A port to Fashion-MNIST with values in [-0.5, 0.5]: width 100 and not 300, batches of 128, 200 steps of SGD as in their
-first map, one run for each cell and rate, of three rates the best. Numbers called published are of a reproduction on
+first map, one run for each cell and rate, of four rates the best. Numbers called published are of a reproduction on
 MNIST (ghliu/mean-field-fcdnn): the depth up to which training accuracy is above 0.5 is 4.3 to 4.8 xi_c in the chaotic
 phase. It has one rate, 1e-3, which is a larger one there, for it divides its last weights' variance by fan_out.
+
+Near the critical line the map ends before the theory does, for it has few steps and little width: at sigma_w^2 = 1.75
+and the rate 0.001, 110 layers come to a training accuracy of 0.48, and with 1000 steps, or a width of 300, to 0.74.
 
 Run `python experiments/trainable_depth.py`, or with `--smoke` for a few seconds' version.
 """
@@ -46,7 +49,7 @@ class Config:
     width: int = 100
     depths: tuple[int, ...] = (10, 20, 30, 40, 50, 60, 80, 110)
     scales: tuple[float, ...] = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0)
-    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03)
+    learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)
     num_steps: int = 200
     store: Path | None = Path("results/trainable_depth")
     smoke: bool = False
@@ -134,7 +137,7 @@ def draw(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
     scales = np.array(config.scales)
     mesh = left.pcolormesh(scales, config.depths, accuracy, vmin=0, vmax=1, shading="nearest", cmap="magma")
-    figure.colorbar(mesh, ax=left, label="training accuracy, best of three learning rates")
+    figure.colorbar(mesh, ax=left, label="training accuracy, best of four learning rates")
     limits, fine = left.get_ylim(), np.linspace(scales[0], scales[-1], 121)
     xi = predict(fine)
     left.plot(fine, 6 * xi, color="white", linewidth=2, label=r"$6\,\xi_c$")
@@ -143,29 +146,13 @@ def draw(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> Figure:
     )
     left.set(xlabel=r"$\sigma_w^2$", ylabel="depth (hidden layers)", ylim=limits)
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, facecolor="0.5", framealpha=1)
-    is_found = frontier < config.depths[-1]
+    right.fill_between([CHAOTIC, scales[-1]], 3, 7, color="0.92", label="claimed")
+    right.plot(
+        list(PUBLISHED), list(PUBLISHED.values()), "x", color="0.3", label="reproduction, MNIST, width 300"
+    )
     multiples = frontier / predict(scales)
-    right.axhspan(3, 7, color="0.93", label="claimed, from 2.2 on")
-    right.plot(
-        list(PUBLISHED), list(PUBLISHED.values()), "x", color="0.4", label="reproduction, MNIST, width 300"
-    )
-    right.plot(
-        scales[is_found],
-        multiples[is_found],
-        "o",
-        color="deepskyblue",
-        markeredgecolor="black",
-        label="frontier",
-    )
-    right.plot(
-        scales[~is_found],
-        multiples[~is_found],
-        "^",
-        color="deepskyblue",
-        markeredgecolor="black",
-        label="at least",
-    )
-    right.axvline(CRITICAL, color="0.6", linestyle=":")
+    right.plot(scales, multiples, "o", color="deepskyblue", markeredgecolor="black", label="frontier")
+    right.axvline(CRITICAL, color="0.6", linestyle=":", label="critical")
     right.set(xlabel=r"$\sigma_w^2$", ylabel=r"frontier / $\xi_c$", ylim=0)
     right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure

@@ -68,7 +68,9 @@ def describe_commit() -> str:
         return done.stdout
 
     try:
-        return git("rev-parse", "HEAD").strip() + ("-dirty" if git("status", "--porcelain", ".", "../fnnet", ":!results") else "")
+        return git("rev-parse", "HEAD").strip() + (
+            "-dirty" if git("status", "--porcelain", ".", "../fnnet", ":!results") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
