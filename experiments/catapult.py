@@ -1,0 +1,182 @@
+"""The catapult: with rates from 2 / lambda to 4 / lambda, training leaps out of a sharp valley and ends in a flat one.
+
+Lewkowycz, Bahri, Dyer, Sohl-Dickstein & Gur-Ari (2020), "The large learning rate phase of deep learning: the catapult
+mechanism". Their solvable model is the network f = v.u x / sqrt(n) with half the squared error on one example, x = 1 and
+y = 0. Where f = 0 the curvature of its loss is the kernel lambda = (|u|^2 + |v|^2) / n. Gradient descent with the rate r
+is exactly
+
+    f'      = (1 - r lambda + r^2 f^2 / n) f
+    lambda' = lambda + (r f^2 / n) (r lambda - 4).
+
+In units c = r x initial lambda, c < 2 converges and hardly moves lambda, 2 < c < 4 first raises the loss until lambda has
+fallen below 2 / r, and c > 4 diverges. Here n = 512, in float64, from u and v of N(0, 1).
+
+Run `python experiments/catapult.py`, or with `--smoke` for fewer rates, seeds and steps.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import fnnet as fn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment.
+
+    num_rates: from c = 0 to 5, evenly spaced; the bounds 2 and 4 themselves are left out.
+    """
+
+    width: int = 512
+    num_rates: int = 50
+    num_seeds: int = 10
+    num_steps: int = 2000
+    smoke: bool = False
+
+
+class State(NamedTuple):
+    """The weights of a run, its learning rate, and the output that it started with."""
+
+    params: Any
+    rate: Any
+    first_output: Any
+
+
+def catapult(width: int) -> fn.Task:
+    """Make the task of training the model with a learning rate of c / (initial lambda)."""
+    network = fn.mlp(
+        1, [width], 1, "identity", use_bias=False, initializer="lecun_normal", parameterization="ntk"
+    )
+
+    def output(params: Any) -> jax.Array:
+        return network.apply(params, jnp.ones(1))[0]
+
+    def kernel(params: Any) -> Any:
+        return sum(jnp.sum(layer["w"] ** 2) for layer in params) / width
+
+    def loss(params: Any) -> jax.Array:
+        return output(params) ** 2 / 2
+
+    def init(hparams: fn.Hparams, data: None) -> State:
+        params = network.init(jax.random.key(hparams["seed"]))
+        return State(params, hparams["c"] / kernel(params), output(params))
+
+    def step(hparams: fn.Hparams, state: State, data: None, batch: Any) -> tuple[State, dict[str, Any]]:
+        value, grads = jax.value_and_grad(loss)(state.params)
+        params = jax.tree.map(lambda w, grad: w - state.rate * grad, state.params, grads)
+        return state._replace(params=params), {"loss": value}
+
+    def measure(hparams: fn.Hparams, state: State, data: None) -> dict[str, Any]:
+        now = {"output": output(state.params), "kernel": kernel(state.params)}
+        return {**now, "rate": state.rate, "first_output": state.first_output}
+
+    return fn.Task(init, step, measure)
+
+
+class Paths(NamedTuple):
+    """Output and kernel before and after each step, arrays `[1 + steps, cs, seeds]`."""
+
+    outputs: np.ndarray
+    kernels: np.ndarray
+
+
+def iterate_map(output: np.ndarray, kernel: np.ndarray, rate: np.ndarray, config: Config) -> Paths:
+    """Compute what the model does without a network, from where it starts."""
+    outputs, kernels = [output], [kernel]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(config.num_steps):
+            kick = rate * output**2 / config.width
+            output, kernel = (1 - rate * kernel + rate * kick) * output, kernel + kick * (rate * kernel - 4)
+            outputs.append(output)
+            kernels.append(kernel)
+    return Paths(np.array(outputs), np.array(kernels))
+
+
+def make_claims(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths) -> list[fn.Claim]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = trained.outputs**2 / 2
+        rises = np.diff(loss, axis=0) > 1e-20 * loss[0]  # smaller ones are of rounding
+    converges, is_flat = loss[-1] < 1e-6 * loss[0], rates * trained.kernels[-1] < 2
+    apart = np.abs(trained.outputs - mapped.outputs)[:, converges]
+    scale = np.maximum(np.abs(mapped.outputs), np.abs(mapped.outputs[0]))[:, converges]
+    ratio = trained.kernels[:, converges] / mapped.kernels[:, converges]
+    worst = {"output": float(np.max(apart / scale)), "lambda": float(np.max(np.abs(ratio - 1)))}
+
+    def every(claim: str, published: str, where: np.ndarray, properties: dict[str, np.ndarray]) -> fn.Claim:
+        """Claim that all runs with some values of c have all properties."""
+        counts = {name: int(has[where].sum()) for name, has in properties.items()}
+        num_runs = converges[where].size
+        return fn.Claim(claim, published, {**counts, "of": num_runs}, set(counts.values()) == {num_runs})
+
+    lazy = {"never rise": ~rises.any(axis=0), "converge": converges}
+    leap = {"rise": loss.max(axis=0) > loss[0], "converge": converges, "end with rate x lambda < 2": is_flat}
+    never = {"diverge": ~np.isfinite(loss[-1])}
+    return [
+        every("c < 2: no step raises the loss, and every run converges", "lazy", cs < 2, lazy),
+        every("2 < c < 4: the loss rises above its initial value, every run converges, and to rate x lambda < 2", "catapult", (cs > 2) & (cs < 4), leap),
+        every("c > 4: every run diverges", "divergent", cs > 4, never),
+        fn.Claim("each step of runs that converge is that of the map: lambda relatively to 1e-10, f also to its initial value", 0, worst, max(worst.values()) <= 1e-10),
+    ]  # fmt: skip
+
+
+def draw(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths) -> Figure:
+    """Draw loss and curvature of one seed against the step, and the curvature of all at the end against c."""
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    for number, c in enumerate((0.5, 1.5, 2.5, 3.5, 4.5)):
+        place, color = np.argmin(np.abs(cs - c)), f"C{number}"
+        for paths, style in ((trained, "."), (mapped, "-")):
+            outputs, kernels = paths.outputs[:31, place, 0], paths.kernels[:31, place, 0]
+            shown = np.abs(outputs) < 1e6
+            label = f"{c:g}" if style == "." else None
+            left.plot(np.flatnonzero(shown), outputs[shown] ** 2 / 2, style, color=color, label=label)
+            middle.plot(np.flatnonzero(shown), (rates[place, 0] * kernels)[shown], style, color=color)
+    left.set(yscale="log", ylim=(1e-10, 1e9), xlabel="step", ylabel="loss", title="loss")
+    left.legend(title="c (dots: training, lines: map)", ncols=5, loc="upper center", columnspacing=1)
+    middle.set(xlabel="step", ylabel="rate x lambda", ylim=(0, 5), title="curvature")
+    middle.axhline(2, color="0.4", linestyle="--", linewidth=1)
+    ends = np.isfinite(trained.kernels[-1])
+    at_end = (rates * trained.kernels[-1])[ends]
+    right.plot(np.broadcast_to(cs[:, None], ends.shape)[ends], at_end, ".", label="at the end, all seeds")
+    right.plot([0, 4], [0, 4], color="0.3", linewidth=1, label="initially")
+    right.axhline(2, color="0.4", linestyle="--", linewidth=1, label="2, beyond which it is unstable")
+    for bound in (2, 4):
+        right.axvline(bound, color="0.8", linewidth=1)
+    for x, name in ((1, "lazy"), (3, "catapult"), (4.5, "divergent")):
+        right.text(x, 4.65, name, horizontalalignment="center")
+    right.set(xlabel="c = rate x initial lambda", ylabel="rate x lambda", xlim=(0, 5), ylim=(0, 5))
+    right.set_title("curvature before and after")
+    right.legend(loc="upper left", bbox_to_anchor=(0, 0.92))
+    return figure
+
+
+def main(config: Config) -> None:
+    if config.smoke:
+        config = replace(config, num_rates=10, num_seeds=2, num_steps=300)
+    spaced = np.linspace(0, 5, config.num_rates + 1)[1:]
+    cs = spaced[~np.isin(spaced, (2, 4))]
+    space = fn.grid(c=cs.tolist(), seed=range(config.num_seeds))
+    with jax.enable_x64(True):
+        results = fn.sweep(
+            lambda: catapult(config.width), space, None, num_steps=config.num_steps, eval_every=1
+        )
+    first, rates = (results.curves(name).values[..., 0] for name in ("first_output", "rate"))
+    mapped = iterate_map(first, cs[:, None] / rates, rates, config)
+    after = (np.moveaxis(results.curves(name).values, -1, 0) for name in ("output", "kernel"))
+    trained = Paths(*(np.concatenate([start[:1], path]) for start, path in zip(mapped, after, strict=True)))
+    claims = make_claims(cs, rates, trained, mapped)
+    Console().print(fn.tables.claims(claims))
+    if not config.smoke:
+        figure = draw(cs, rates, trained, mapped)
+        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure)} and .png")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))
