@@ -1,8 +1,10 @@
 from . import activations as activations
+from . import baselines as baselines
 from . import calibration as calibration
 from . import clustering as clustering
 from . import curvature as curvature
 from . import ensembles as ensembles
+from . import features as features
 from . import initializers as initializers
 from . import losses as losses
 from . import mean_field as mean_field
@@ -56,6 +58,7 @@ from .sweep.space import grid as grid
 from .sweep.space import product as product
 from .sweep.space import union as union
 from .sweep.space import zip_axes as zip_axes
+from .sweep.statistics import MeanInterval as MeanInterval
 from .sweep.statistics import mean_interval as mean_interval
 from .sweep.values import linspace as linspace
 from .sweep.values import logspace as logspace

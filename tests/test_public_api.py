@@ -25,6 +25,8 @@ ORDER = [
     "network",
     "ensembles",
     "data",
+    "features",
+    "baselines",
     "batches",
     "task",
     "clustering",
