@@ -5,6 +5,7 @@ from . import clustering as clustering
 from . import curvature as curvature
 from . import ensembles as ensembles
 from . import features as features
+from . import fractals as fractals
 from . import initializers as initializers
 from . import losses as losses
 from . import mean_field as mean_field
@@ -63,6 +64,8 @@ from .sweep.statistics import mean_interval as mean_interval
 from .sweep.values import linspace as linspace
 from .sweep.values import logspace as logspace
 from .sweep.verify import verify as verify
+from .tangent_kernel import linearize as linearize
+from .tangent_kernel import tangent_kernels as tangent_kernels
 from .task import Task as Task
 from .task import TrainState as TrainState
 from .task import autoencoder as autoencoder

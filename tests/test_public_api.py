@@ -34,6 +34,8 @@ ORDER = [
     "recipes",
     "curvature",
     "representations",
+    "tangent_kernel",
+    "fractals",
     "sweep.values",
     "sweep.space",
     "sweep.designs",

@@ -1,0 +1,75 @@
+"""Networks to first order in their parameters: what they learn like as long as these hardly move."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from fnnet.network import Network
+from fnnet.types import Params
+
+
+def linearize(network: Network, start: Params) -> Network:
+    """Expand a network in its parameters, to first order around some.
+
+    Args:
+        network: with outputs f(x, params).
+        start: the parameters around which to expand.
+
+    Returns:
+        The network with outputs `f(x, start) + df(x, start)/dparams (params - start)` and the same `init`.
+
+    Example:
+        >>> from fnnet import mlp
+        >>> network = mlp(2, [8], 1)
+        >>> start = network.init(jax.random.key(0))
+        >>> x = jnp.ones(2)
+        >>> bool(linearize(network, start).apply(start, x) == network.apply(start, x))
+        True
+
+    Source: Lee et al. (2019), "Wide neural networks of any depth evolve as linear models under gradient descent", eq. 5.
+    """
+
+    def apply(params: Params, x: ArrayLike) -> Array:
+        change = jax.tree.map(jnp.subtract, params, start)
+        output, slope = jax.jvp(lambda params: network.apply(params, jnp.asarray(x)), (start,), (change,))
+        return jnp.asarray(output + slope)
+
+    return network._replace(apply=apply, intermediates=None)
+
+
+def tangent_kernels(network: Network, params: Params, inputs: Float[ArrayLike, "n ..."]) -> Any:
+    """Compute the tangent kernel of each parameter array; their sum is the network's.
+
+    Small steps of gradient descent with a learning rate r on half the squared error, summed over n examples, multiply
+    the errors by `1 - r * kernel`; where arrays have rates of their own, by 1 minus the sum of rate times kernel.
+
+    Args:
+        network: with outputs `[outputs]`.
+        params: at which the kernel is wanted.
+        inputs: of examples.
+
+    Returns:
+        A pytree like `params`, each leaf `[n, outputs, n, outputs]`: the products of the outputs' derivatives by this
+        array.
+
+    Example:
+        >>> from fnnet import mlp
+        >>> network = mlp(2, [], 1, use_bias=False)
+        >>> params = network.init(jax.random.key(0))
+        >>> kernel = tangent_kernels(network, params, jnp.array([[1.0, 2.0], [3.0, 4.0]]))[0]["w"]
+        >>> kernel.reshape(2, 2).tolist()  # of a linear network, the products of inputs
+        [[5.0, 11.0], [11.0, 25.0]]
+
+    Source: Jacot et al. (2018), "Neural tangent kernel: convergence and generalization in neural networks", section 4.
+    """
+    derivatives = jax.vmap(jax.jacobian(network.apply), in_axes=(None, 0))(params, jnp.asarray(inputs))
+
+    def kernel(derivative: Array) -> Array:
+        num, outputs = derivative.shape[:2]
+        flat = derivative.reshape(num * outputs, -1)
+        return (flat @ flat.T).reshape(num, outputs, num, outputs)
+
+    return jax.tree.map(kernel, derivatives)
