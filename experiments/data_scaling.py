@@ -112,6 +112,7 @@ def fit_classical(data: fn.Dataset, config: Config) -> dict[str, list[np.ndarray
     parts = [
         part(number, size) for size, num in zip(config.sizes, nums, strict=True) for number in range(num)
     ]
+    # The largest first, so that at the end no core waits for it.
     slowest_first = fn.baselines.accuracies(
         config.classifiers[::-1], parts[::-1], show_progress=not config.smoke
     )
@@ -149,13 +150,13 @@ def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[fn.C
 
 def draw(found: dict[str, list[np.ndarray]], config: Config) -> Figure:
     """Draw accuracy, and error on logarithmic scales with the powers fitted, against the number of examples."""
-    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    figure = Figure(figsize=(11, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     sizes = np.array(config.sizes)
     for number, (name, by_size) in enumerate(found.items()):
         means, color = np.array([each.mean() for each in by_size]), f"C{number}"
         intervals = [fn.mean_interval(each) for each in by_size]
-        left.plot(sizes, means, "o-", color=color, label=name)
+        left.plot(sizes, means, "o-", color=color)
         left.fill_between(sizes, *np.array([each[1:3] for each in intervals]).T, color=color, alpha=0.15)
         power = fit_power(by_size, config)["exponent"]
         label = f"{name}: {power.mean:.2f} ({power.low:.2f} to {power.high:.2f})"
@@ -164,10 +165,9 @@ def draw(found: dict[str, list[np.ndarray]], config: Config) -> Figure:
         right.plot(sizes, 1 - means, "o", color=color)
         right.plot(sizes, scale * line, color=color, label=label)
     left.set(xscale="log", xlabel="training examples", ylabel="test accuracy", title=config.dataset)
-    left.legend(loc="lower right")
     right.set(xscale="log", yscale="log", xlabel="training examples", ylabel="test error")
-    right.set_title("fitted powers, with their intervals")
-    right.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    right.set_title("errors and the powers fitted below all examples")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
