@@ -3,6 +3,7 @@ from . import baselines as baselines
 from . import calibration as calibration
 from . import clustering as clustering
 from . import curvature as curvature
+from . import deep_linear as deep_linear
 from . import ensembles as ensembles
 from . import features as features
 from . import fractals as fractals

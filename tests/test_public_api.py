@@ -23,6 +23,7 @@ ORDER = [
     "optimizers",
     "parameterizations",
     "network",
+    "deep_linear",
     "ensembles",
     "data",
     "features",

@@ -1,0 +1,179 @@
+"""The best learning rate of deep linear networks is inverse to depth, and orthogonal weights learn fastest.
+
+Saxe, McClelland & Ganguli (2013), "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+networks". For each number of matrices D and each initialization this finds which of 20 rates is the first to lower the
+loss to 5 % of that of the map 0; the smallest of them where several are. It is a port: the paper learns MNIST with 1000
+hidden units and up to 99 matrices; here it is a map of rank 8 in 32 dimensions, with up to 64, in float64.
+
+Decoupled networks learn each mode of the map by itself, as equation 15 says. A seed draws initial weights; of decoupled
+ones there is one draw, as another would change nothing but rounding. A run that never arrives counts with the most
+updates there are. At the best rates of decoupled networks the loss swings, reaches 5 % for a moment and with up to 16
+matrices diverges later, so that their updates do not change smoothly with depth.
+
+Run `python experiments/deep_linear_rates.py`, or with `--smoke` for a few seconds' version.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import fnnet as fn
+
+SIZE = 32
+STRENGTHS = np.linspace(0.5, 1, 8)  # of the modes of the map
+GOAL = 0.05 * np.sum(STRENGTHS**2) / 2  # of the loss, 5 % of that of the map 0
+START = 1e-3  # strength of all modes of decoupled networks
+Found = dict[str, np.ndarray]
+INITIALIZERS = {"orthogonal": "orthogonal", "Gaussian": "lecun_normal"}  # of variance 1/N
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment.
+
+    depths: numbers of matrices.
+    store: the folder that keeps runs, so that an interrupted sweep goes on.
+    """
+
+    depths: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
+    num_rates: int = 20
+    num_seeds: int = 5
+    max_updates: int = 2000
+    store: Path | None = Path("results/deep_linear_rates")
+    smoke: bool = False
+
+
+def counting(task: fn.Task) -> fn.Task:
+    """Count a task's updates until its loss is no more than the goal: the state is joined by whether, and how many."""
+
+    def init(hparams: fn.Hparams, data: Any) -> tuple:
+        return task.init(hparams, data), jnp.zeros((), bool), jnp.zeros((), jnp.int32)
+
+    def step(hparams: fn.Hparams, run: tuple, data: Any, batch: Any) -> tuple[tuple, Any]:
+        state, has_arrived, updates = run
+        state, metrics = task.step(hparams, state, data, batch)
+        has_arrived = has_arrived | (metrics["loss"] <= GOAL)  # the loss before the update
+        return (state, has_arrived, updates + ~has_arrived), metrics
+
+    return task._replace(init=init, step=step, measure=lambda hparams, run, data: {"updates": run[2]})
+
+
+def find_fastest(config: Config) -> dict[str, Found]:
+    """Sweep; returns the fewest "updates" over the rates `[depths, seeds]`, and their "rate", NaN if none arrives."""
+    left, right = np.linalg.qr(np.random.default_rng(0).normal(size=(2, SIZE, SIZE)))[0]
+    inputs = np.sqrt(SIZE) * np.eye(SIZE)  # the mean of x x^T is 1
+    examples = inputs, inputs @ (left * np.pad(STRENGTHS, (0, SIZE - len(STRENGTHS))) @ right.T).T
+
+    def recipe(num_matrices: int, kind: str) -> fn.Task:
+        if kind == "decoupled":
+            network = fn.deep_linear.decoupled_network(left, right, num_matrices, START, seed=1)
+        else:
+            widths = [SIZE] * (num_matrices - 1)
+            network = fn.mlp(SIZE, widths, SIZE, "identity", use_bias=False, initializer=INITIALIZERS[kind])
+        task = fn.supervised(
+            network, "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
+        )
+        return counting(task)
+
+    rates = np.array(fn.logspace(1e-3, 1, config.num_rates))
+    drawn = fn.grid(kind=list(INITIALIZERS), seed=range(config.num_seeds))
+    starts = fn.grid(kind="decoupled", seed=0) | drawn
+    results = fn.sweep(
+        recipe,
+        starts * fn.grid(num_matrices=config.depths, learning_rate=rates.tolist()),
+        fn.from_arrays(*examples, test=examples),
+        num_steps=config.max_updates,
+        store=config.store,
+        show_progress=True,
+    )
+    found = {}
+    for kind in ("decoupled", *INITIALIZERS):
+        updates = results.where(kind=kind).columns["updates"].reshape(-1, len(config.depths), len(rates))
+        fewest, rate = updates.min(axis=2), rates[updates.argmin(axis=2)]
+        arrives = fewest < config.max_updates
+        found[kind] = {"updates": fewest.T, "rate": np.where(arrives, rate, np.nan).T}
+    return found
+
+
+def make_claims(found: dict[str, Found], config: Config) -> list[fn.Claim]:
+    """State how the best rate, and the updates it needs, depend on depth."""
+    depths = np.array(config.depths)
+    deep, last, first = depths >= 4, depths[-1], depths[depths >= 8][0]
+    gaussian = dict(zip(config.depths, found["Gaussian"]["updates"], strict=True))
+    orthogonal = dict(zip(config.depths, found["orthogonal"]["updates"], strict=True))
+    slopes = {
+        kind: np.polyfit(np.log(depths[deep]), np.log(fastest["rate"][deep]), 1)[0]
+        for kind, fastest in found.items()
+    }
+    decoupled = found["decoupled"]["updates"][:, 0]
+    factors = (decoupled[1:] / decoupled[:-1]).tolist()
+    named = {f"D = {depth}": factor for depth, factor in zip(depths[1:], factors, strict=True)}
+
+    def claim(text: str, published: Any, by_seed: np.ndarray, low: float, high: float) -> fn.Claim:
+        """Claim that the mean over seeds lies between two bounds."""
+        mean = fn.mean_interval(by_seed)
+        return fn.Claim(text, published, mean if mean.num_runs > 1 else mean.mean, low <= mean.mean <= high)
+
+    return [
+        claim("orthogonal: best rate ~ D^-1.3 to D^-0.7, D >= 4", -1, slopes["orthogonal"], -1.3, -0.7),
+        claim("decoupled: best rate ~ D^-1.3 to D^-0.7, D >= 4", -1, slopes["decoupled"], -1.3, -0.7),
+        claim(f"orthogonal: updates for D = {last} / for D = {first} < 3", "no growth with depth", orthogonal[last] / orthogonal[first], 0, 3),
+        fn.Claim("decoupled: each doubling of D multiplies the updates by less", "time saturates", named, factors == sorted(factors, reverse=True)),
+        claim("Gaussian: updates for D = 16 / for D = 4 > 8", "grows with depth", gaussian[16] / gaussian[4], 8, np.inf),
+        claim("D = 16: updates Gaussian / orthogonal > 5", "orthogonal is faster", gaussian[16] / orthogonal[16], 5, np.inf),
+    ]  # fmt: skip
+
+
+def arrival_time(num_matrices: int) -> float:
+    """Tell when a decoupled network arrives by equation 15, in updates times rate."""
+    times = np.linspace(0, 100, 20_001)
+    distances = STRENGTHS[:, None] - fn.deep_linear.trajectories(STRENGTHS, num_matrices, START, times)
+    return float(times[np.argmax(np.sum(distances**2, axis=0) / 2 <= GOAL)])
+
+
+def draw(found: dict[str, Found], config: Config) -> Figure:
+    """Draw by depth the best rate and the updates it needs, with theory."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    rates, updates = figure.subplots(1, 2)
+    depths = np.array(config.depths)
+    for kind, fastest in found.items():
+        for axes, values in ((rates, fastest["rate"]), (updates, fastest["updates"])):
+            mean, low, high, _ = np.array([fn.mean_interval(of_depth) for of_depth in values]).T
+            interval = np.nan_to_num([mean - low, high - mean])
+            axes.errorbar(depths, mean, interval, fmt="o-", capsize=3, label=kind)
+    stable, arrivals = "2 / D: largest stable rate\nwhere s = 1 is learned", [arrival_time(D) for D in depths]
+    rates.plot(depths, 2 / depths, "k--", label=stable)
+    updates.plot(depths, arrivals / found["decoupled"]["rate"][:, 0], "k--", label="decoupled, equation 15")
+    updates.axhline(config.max_updates, color="0.6", linewidth=0.8, label="end of runs")
+    rates.set_ylim(1e-3, 2)
+    updates.set_ylim(1, 20 * config.max_updates)
+    for axes, name in ((rates, "best learning rate"), (updates, "updates at the best rate")):
+        axes.set(xlabel="number of matrices D", ylabel=name, xscale="log", yscale="log")
+        axes.set_xticks(depths, depths)
+        axes.minorticks_off()
+    rates.legend(loc="lower left")
+    updates.legend(loc="upper left", ncols=2)
+    return figure
+
+
+def main(config: Config) -> None:
+    if config.smoke:
+        config = replace(config, depths=(4, 16), num_rates=4, num_seeds=2, max_updates=30, store=None)
+    jax.config.update("jax_enable_x64", True)
+    found = find_fastest(config)
+    claims = make_claims(found, config)
+    Console().print(fn.tables.claims(claims))
+    if not config.smoke:
+        figure = draw(found, config)
+        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, found)} and .png")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))
