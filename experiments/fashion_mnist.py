@@ -4,7 +4,10 @@ Xiao, Rasul & Vollgraf (2017), "Fashion-MNIST: a novel image dataset for benchma
 table 3, as quoted by others. Each pixel is standardised over the training set. The networks have scikit-learn's settings:
 Adam at 0.001, batches of 200, Glorot's uniform initialisation. They train for 20 epochs here, there until the loss no
 longer falls; its penalty of 1e-4 on squared weights is left out. The classical classifiers have the table's best
-settings; the support vector machine is given 10,000 of the 60,000 examples, as it would take ten minutes.
+settings; the support vector machine (SVM) is given 10,000 of the 60,000 examples, as it would take ten minutes.
+
+Today's naive Bayes is better than the published one, with scikit-learn's own scaling of pixels too (0.570). It adds a
+part of 1e-9 of the largest variance to every variance; with 1e-15 it has 0.544, so less than that must have been added.
 
 Means over seeds come with the 95 % interval of Student's t.
 
@@ -114,7 +117,7 @@ def make_claims(networks: dict[str, fn.MeanInterval], classical: dict[str, float
     ]  # fmt: skip
 
 
-def draw(networks: dict[str, fn.MeanInterval], classical: dict[str, float]) -> Figure:
+def draw(networks: dict[str, fn.MeanInterval], classical: dict[str, float], num_for_svm: int) -> Figure:
     """Draw a row for each classifier, the best above: measured as dots, published as open diamonds."""
     published = {name_of(*key): value for key, value in PUBLISHED.items()} | PUBLISHED_CLASSICAL
     measured = {name: each.mean for name, each in networks.items()} | classical
@@ -157,7 +160,8 @@ def main(config: Config) -> None:
     Console().print(fn.tables.claims(claims))
     if not config.smoke:
         measured = {"published classical": PUBLISHED_CLASSICAL, "classical": classical}
-        path = fn.write_report(__file__, __doc__, config, claims, draw(networks, classical), measured)
+        figure = draw(networks, classical, config.num_for_svm)
+        path = fn.write_report(__file__, __doc__, config, claims, figure, measured)
         print(f"wrote {path} and .png")
 
 

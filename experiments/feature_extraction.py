@@ -1,4 +1,4 @@
-"""A network needs no features made by hand; classical classifiers gain from them, and with them some go further.
+"""What features made by hand give to classical classifiers, and a network does without.
 
 The article says that deep learning saves the extraction of features. So one network is given pixels, and five classical
 classifiers are given pixels, or their first principal components, or histograms of oriented gradients (Dalal & Triggs
@@ -46,7 +46,7 @@ class Config:
     num_train: int = 10_000
     classifiers: tuple[str, ...] = tuple(fn.baselines.CLASSIFIERS)
     num_components: int = 50
-    cell_size: int = 7
+    cell_size: int = 4
     hidden: tuple[int, ...] = (100,)
     num_steps: int = 2000
     num_seeds: int = 5
@@ -137,7 +137,7 @@ def draw(found: dict[str, Found]) -> Figure:
             ax.plot([accuracies[row] for row in rows], rows, "o", color=color, label=features)
         ax.set(xlabel="test accuracy", title=name)
         ax.grid(alpha=0.3)
-    panels[0].legend(loc="lower left")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
