@@ -15,8 +15,8 @@ Run `python experiments/clustering.py`, or with `--smoke` for a few seconds' ver
 
 import itertools
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +34,11 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 import fnnet as fn
 from fnnet.clustering import cluster_network, clustering_accuracy, deep_clustering
 
-WAYS = ("k-means on pixels", "k-means on codes", "deep clustering")
 PUBLISHED = {"k-means on pixels": 0.5349, "k-means on codes": 0.8184, "deep clustering": 0.8430}
-METRICS = {
-    "accuracy": clustering_accuracy,
-    "NMI": normalized_mutual_info_score,
-    "ARI": adjusted_rand_score,
-}
+METRICS = {"accuracy": clustering_accuracy, "NMI": normalized_mutual_info_score, "ARI": adjusted_rand_score}
 
-
-Scores = dict[str, dict[str, dict[str, np.ndarray]]]
-"""By data set, way and metric: one number for each seed."""
+Scores = dict[str, dict[str, np.ndarray]]
+"""By way, as in PUBLISHED, and by metric: one number for each seed."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +60,11 @@ class Config:
     smoke: bool = False
 
 
-def sweep(
-    name: str, make_task: Callable[[], fn.Task], num_steps: int, data: fn.Dataset, config: Config
-) -> fn.Results:
-    """Train one network a seed, and keep their parameters."""
-    space = fn.grid(seed=range(config.num_seeds))
-    store = config.store / f"{data.name}-{name}"
-    return fn.sweep(
-        make_task, space, data, num_steps=num_steps, store=store, save_params=True, show_progress=True
-    )
+def train(task: fn.Task, name: str, num_steps: int, data: fn.Dataset, config: Config) -> Any:
+    """Train one network a seed; returns their parameters, stacked."""
+    space, store = fn.grid(seed=range(config.num_seeds)), config.store / f"{data.name}-{name}"
+    options: dict[str, Any] = {"store": store, "save_params": True, "show_progress": True}
+    return fn.sweep(lambda: task, space, data, num_steps=num_steps, **options).params()
 
 
 def chain(encoder: fn.Network, decoder: fn.Network) -> fn.Network:
@@ -90,121 +80,88 @@ def chain(encoder: fn.Network, decoder: fn.Network) -> fn.Network:
     return fn.Network(init, apply)
 
 
+def outputs_of(network: fn.Network, params: Any, examples: fn.Examples) -> np.ndarray:
+    return fn.evaluate(network, params, examples, ["outputs"])["outputs"]
+
+
 def cluster(data: fn.Dataset, config: Config) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Cluster the test split in each way; returns the clusters `[seeds, n]`, and the first seed's codes of it."""
-    num_clusters, seeds, batch_size = data.num_outputs, range(config.num_seeds), config.batch_size
+    k_means = partial(KMeans, data.num_outputs, n_init=4)
     encoder = fn.mlp(data.num_features, config.widths, config.code_size, initializer="pytorch")
     decoder = fn.mlp(config.code_size, config.widths[::-1], data.num_features, initializer="pytorch")
-    network = cluster_network(encoder, num_clusters, config.code_size)
+    autoencoder = fn.autoencoder(
+        chain(encoder, decoder), optimizer=lambda hp: optax.adam(1e-3), batch_size=config.batch_size
+    )
+    encoders = train(autoencoder, "autoencoder", config.num_steps[0], data, config)["encoder"]
+    codes, test_codes = (outputs_of(encoder, encoders, examples) for examples in (data.train, data.test))
+    on_pixels = [k_means(random_state=seed).fit(data.train.inputs) for seed in range(config.num_seeds)]
+    on_codes = [k_means(random_state=seed).fit(points) for seed, points in enumerate(codes)]
 
-    def encode(params: Any, inputs: np.ndarray) -> np.ndarray:
-        return fn.evaluate(encoder, params, fn.Examples(inputs, np.zeros(len(inputs), int)), ["outputs"])[
-            "outputs"
-        ]
-
-    def autoencode() -> fn.Task:
-        return fn.autoencoder(
-            chain(encoder, decoder), optimizer=lambda hp: optax.adam(1e-3), batch_size=batch_size
-        )
-
-    encoders = sweep("autoencoder", autoencode, config.num_steps[0], data, config).params()["encoder"]
-    codes, test_codes = (encode(encoders, inputs) for inputs in (data.train.inputs, data.test.inputs))
-    on_pixels = [k_means(data.train.inputs, num_clusters, seed) for seed in seeds]
-    on_codes = [k_means(codes[seed], num_clusters, seed) for seed in seeds]
     begin = {"encoder": encoders, "centers": np.stack([found.cluster_centers_ for found in on_codes])}
-
-    def sharpen() -> fn.Task:
-        def initial(hparams: fn.Hparams) -> fn.types.Params:
-            return jax.tree.map(lambda leaf: jnp.asarray(leaf)[hparams["seed"]], begin)
-
-        return deep_clustering(
-            network, initial, optimizer=lambda hp: fn.sgd(0.01, momentum=0.9), batch_size=batch_size
-        )
-
-    results = sweep("clustering", sharpen, config.num_steps[1], data, config)
-    outputs = fn.evaluate_results(results, sharpen, data.test, ["outputs"])["outputs"]
+    network = cluster_network(encoder, data.num_outputs, config.code_size)
+    sharpening = deep_clustering(
+        network,
+        lambda hp: jax.tree.map(lambda leaf: jnp.asarray(leaf)[hp["seed"]], begin),
+        optimizer=lambda hp: fn.sgd(0.01, momentum=0.9),
+        batch_size=config.batch_size,
+    )
+    params = train(sharpening, "clustering", config.num_steps[1], data, config)
     clusters = (
         np.stack([found.predict(data.test.inputs) for found in on_pixels]),
-        np.stack([found.predict(test_codes[seed]) for seed, found in enumerate(on_codes)]),
-        outputs.argmax(axis=2),
+        np.stack([found.predict(points) for found, points in zip(on_codes, test_codes, strict=True)]),
+        outputs_of(network, params, data.test).argmax(axis=2),
     )
-    return dict(zip(WAYS, clusters, strict=True)), encode(results.params()["encoder"], data.test.inputs)[0]
+    return dict(zip(PUBLISHED, clusters, strict=True)), outputs_of(encoder, params["encoder"], data.test)[0]
 
 
-def k_means(points: np.ndarray, num_clusters: int, seed: int) -> KMeans:
-    return KMeans(num_clusters, n_init=4, random_state=seed).fit(points)
+def make_claims(name: str, scores: Scores) -> list[fn.Claim]:
+    """Compare the ways on one data set; published are figures of MNIST."""
+    claims, published = [], PUBLISHED if name == "mnist" else None
+    for before, way in itertools.pairwise(scores):
+        gain = fn.mean_interval(scores[way]["accuracy"] - scores[before]["accuracy"])
+        expected = published[way] - published[before] if published else None
+        claims.append(fn.Claim(f"{name}: {way} is more accurate than {before}", expected, gain, gain.low > 0))
+    means = {way: fn.mean_interval(of_metric["accuracy"]) for way, of_metric in scores.items()}
+    is_far = means["deep clustering"].mean - means["k-means on pixels"].mean >= 0.1
+    return [*claims, fn.Claim(f"{name}: the last is at least 0.1 above the first", published, means, is_far)]
 
 
-def make_claims(scores: Scores) -> list[fn.Claim]:
-    claims = []
-    for name, of_way in scores.items():
-        accuracy = {way: fn.mean_interval(of_way[way]["accuracy"]) for way in WAYS}
-        for before, way in itertools.pairwise(WAYS):
-            gain = fn.mean_interval(of_way[way]["accuracy"] - of_way[before]["accuracy"])
-            published = PUBLISHED[way] - PUBLISHED[before] if name == "mnist" else None
-            claims.append(
-                fn.Claim(f"{name}: {way} is more accurate than {before}", published, gain, gain.low > 0)
-            )
-        all_published = PUBLISHED if name == "mnist" else None
-        far = accuracy[WAYS[-1]].mean - accuracy[WAYS[0]].mean >= 0.1
-        claims.append(
-            fn.Claim(f"{name}: the last is at least 0.1 above the first", all_published, accuracy, far)
-        )
-    return claims
-
-
-def draw(scores: Scores, codes: np.ndarray, classes: np.ndarray) -> Figure:
+def draw(scores: dict[str, Scores], codes: np.ndarray, classes: np.ndarray) -> Figure:
     """Draw the scores of each way with intervals, and the codes of the last data set on their principal plane."""
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     *left, right = figure.subplots(1, len(scores) + 1)
     for axes, (name, of_way) in zip(left, scores.items(), strict=True):
         for shift, metric in enumerate(METRICS):
-            means = [fn.mean_interval(of_way[way][metric]) for way in WAYS]
-            middle = [mean.mean for mean in means]
-            places = np.arange(len(WAYS)) + 0.27 * (shift - 1)
-            errors = [[mean.mean - mean.low for mean in means], [mean.high - mean.mean for mean in means]]
-            axes.bar(places, middle, 0.25, yerr=errors, capsize=2, label=metric)
-        axes.set(
-            title=name,
-            xticks=range(len(WAYS)),
-            xticklabels=[way.replace(" on ", "\non ") for way in WAYS],
-            ylim=(0, 1.15),
-        )
+            means = [fn.mean_interval(of_metric[metric]) for of_metric in of_way.values()]
+            places = np.arange(len(means)) + 0.27 * (shift - 1)
+            errors = [mean.high - mean.mean for mean in means]
+            axes.bar(places, [mean.mean for mean in means], 0.25, yerr=errors, capsize=2, label=metric)
+        axes.set_xticks(range(len(of_way)), [way.replace(" ", "\n", 1) for way in of_way])
+        axes.set(title=name, ylim=(0, 1.15))
         axes.legend(ncols=3, loc="upper center")
-    plane = PCA(2).fit_transform(codes)
-    points = right.scatter(*plane.T, c=classes, cmap="tab10", s=2)
-    right.set(
-        title="codes after deep clustering, colour = digit",
-        xlabel="first principal component",
-        ylabel="second",
-    )
-    figure.colorbar(points, ax=right, ticks=range(10))
+    points = right.scatter(*PCA(2).fit_transform(codes).T, c=classes, cmap="tab10", vmin=-0.5, vmax=9.5, s=2)
+    right.set(title="codes after deep clustering", xlabel="first principal component", ylabel="second")
+    figure.colorbar(points, ax=right, ticks=range(10), label="digit")
     return figure
 
 
 def main(config: Config) -> None:
+    scores: dict[str, Scores] = {}
     with tempfile.TemporaryDirectory() as temporary:
         if config.smoke:
-            config = replace(
-                config,
-                datasets=("digits",),
-                num_seeds=2,
-                widths=(16,),
-                num_steps=(20, 20),
-                store=Path(temporary),
-            )
-        scores: Scores = {}
+            config = replace(config, datasets=("digits",), num_seeds=2, widths=(16,))
+            config = replace(config, num_steps=(20, 20), store=Path(temporary))
         for name in config.datasets:
             data = fn.load_dataset(name)
             clusters, codes = cluster(data, config)
             scores[name] = {
                 way: {
-                    metric: np.array([score(data.test.targets, one) for one in found])
+                    metric: np.array([score(data.test.targets, of_seed) for of_seed in found])
                     for metric, score in METRICS.items()
                 }
                 for way, found in clusters.items()
             }
-    claims = make_claims(scores)
+    claims = [claim for name, each in scores.items() for claim in make_claims(name, each)]
     Console().print(fn.tables.claims(claims))
     if not config.smoke:
         figure = draw(scores, codes, data.test.targets)

@@ -31,6 +31,9 @@ import fnnet as fn
 METRICS = {"accuracy": "accuracy", "nll": "NLL", "brier": "Brier score", "ece": "ECE"}
 WAYS = ("as trained", "temperature of the average", "temperatures of members, then of the average")
 
+Scores = dict[str, dict[str, Any]]
+"""By way and metric: one number for each ensemble."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -38,36 +41,32 @@ class Config:
 
     num_members: the most that an ensemble has.
     size: members of the ensembles about which something is claimed.
-    smoke: few networks of few steps; writes nothing.
     """
 
     num_ensembles: int = 8
     num_members: int = 15
     size: int = 5
-    width: int = 100
-    learning_rate: float = 0.01
-    batch_size: int = 100
     num_steps: int = 6000
     smoke: bool = False
 
 
 def train(network: fn.Network, data: fn.Dataset, config: Config) -> Any:
-    """Train all members of all ensembles; returns their parameters, stacked."""
+    """Train all members of all ensembles, in the benchmark's way; returns their parameters, stacked."""
     task = fn.supervised(
         network,
         "cross_entropy",
-        optimizer=lambda hp: optax.adam(config.learning_rate),
-        batch_size=config.batch_size,
+        optimizer=lambda hp: optax.adam(0.01),
+        batch_size=100,
         order="sequential",
     )
-    space, options = fn.grid(seed=range(config.num_ensembles * config.num_members)), {"save_params": True}
+    space, num_steps = fn.grid(seed=range(config.num_ensembles * config.num_members)), config.num_steps
     with tempfile.TemporaryDirectory() as store:
         return fn.sweep(
-            lambda: task, space, data, num_steps=config.num_steps, store=store, **options
+            lambda: task, space, data, num_steps=num_steps, store=store, save_params=True
         ).params()
 
 
-def measure(test: Any, validation: Any, targets: Any, validation_targets: Any) -> dict[str, dict[str, Any]]:
+def measure(test: Any, validation: Any, targets: Any, validation_targets: Any) -> Scores:
     """Measure one ensemble with and without temperatures, from its members' outputs `[members, n, classes]`."""
     average = fn.ensembles.average
 
@@ -76,20 +75,19 @@ def measure(test: Any, validation: Any, targets: Any, validation_targets: Any) -
         scale = fn.calibration.apply_temperature
         return scale(test, temperature), scale(validation, temperature)
 
-    alone, alone_validation = jax.vmap(calibrated)(test, validation)
+    members, members_validation = jax.vmap(calibrated)(test, validation)
     ways = (
         average(test),
         calibrated(average(test), average(validation))[0],
-        calibrated(average(alone), average(alone_validation))[0],
+        calibrated(average(members), average(members_validation))[0],
     )
-    metrics = fn.metrics.METRICS
     return {
-        way: {name: metrics[name](outputs, targets) for name in METRICS}
+        way: {name: fn.metrics.METRICS[name](outputs, targets) for name in METRICS}
         for way, outputs in zip(WAYS, ways, strict=True)
     }
 
 
-def make_claims(alone: Any, by_size: list[Any], size: int) -> list[fn.Claim]:
+def make_claims(alone: Scores, by_size: list[Scores], size: int) -> list[fn.Claim]:
     """State what was to be shown, and whether it was; `alone` is the mean member of each ensemble of this size."""
     mean = fn.mean_interval
     trained, at_average, at_both = WAYS
@@ -115,18 +113,18 @@ def make_claims(alone: Any, by_size: list[Any], size: int) -> list[fn.Claim]:
     ]  # fmt: skip
 
 
-def draw(curves: dict[str, dict[str, list[Any]]]) -> Figure:
+def draw(curves: dict[str, dict[str, list[fn.MeanInterval]]]) -> Figure:
     """Draw each metric against the number of members, with intervals."""
     figure = Figure(figsize=(13, 3.6), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(1, len(METRICS)), METRICS.items(), strict=True):
         for way in WAYS:
-            middle, low, high = (
-                [getattr(p, field) for p in curves[way][name]] for field in ("mean", "low", "high")
-            )
-            axes.plot(range(1, len(middle) + 1), middle, marker=".", label=way)
-            axes.fill_between(range(1, len(middle) + 1), low, high, alpha=0.2)
-        axes.set(title=f"test {label}", xlabel="members", yscale="log" if name == "nll" else "linear")
-    figure.axes[1].set_yticks([1, 2, 3, 4, 5], ["1", "2", "3", "4", "5"], minor=False)
+            middle, low, high, _ = np.array(curves[way][name]).T
+            sizes = np.arange(1, len(middle) + 1)
+            axes.plot(sizes, middle, marker=".", label=way)
+            axes.fill_between(sizes, low, high, alpha=0.2)
+        axes.set(title=f"test {label}", xlabel="members")
+    figure.axes[1].set_yscale("log")
+    figure.axes[1].set_yticks([1, 2, 3, 4, 5], ["1", "2", "3", "4", "5"])
     figure.axes[1].minorticks_off()
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
@@ -136,31 +134,29 @@ def main(config: Config) -> None:
     if config.smoke:
         config = replace(config, num_ensembles=2, num_members=3, size=2, num_steps=100)
     data, validation = fn.load_dataset("mnist1d"), fn.make_mnist1d(seed=43).test
-    widths = [config.width] * 2  # whose second layer is residual, as the benchmark's
-    network = fn.mlp(data.num_features, widths, data.num_outputs, initializer="pytorch", residual=True)
+    network = fn.mlp(40, [100, 100], 10, initializer="pytorch", residual=True)
     params = train(network, data, config)
     test, held_out = (
         fn.evaluate(network, params, examples, ["outputs"])["outputs"] for examples in (data.test, validation)
     )
     measure_all = jax.jit(jax.vmap(measure, in_axes=(0, 0, None, None)))
 
-    def measure_ensembles(num_members: int, size: int) -> Any:
-        """Cut all networks into ensembles and measure these with their first few members."""
-        kept = (
-            outputs.reshape(-1, num_members, *outputs.shape[1:])[:, :size] for outputs in (test, held_out)
-        )
+    def measure_first(size: int, num_members: int) -> Scores:
+        """Cut all networks into ensembles of some members, and measure the first few of each."""
+        kept = (all_.reshape(-1, num_members, *all_.shape[1:])[:, :size] for all_ in (test, held_out))
         return jax.device_get(measure_all(*kept, data.test.targets, validation.targets))
 
-    by_size = [measure_ensembles(config.num_members, size) for size in range(1, config.num_members + 1)]
+    by_size = [measure_first(size, config.num_members) for size in range(1, config.num_members + 1)]
     alone = jax.tree.map(
         lambda values: values.reshape(-1, config.num_members)[:, : config.size].mean(axis=1),
-        measure_ensembles(1, 1),
+        measure_first(1, 1),
     )
     claims = make_claims(alone, by_size, config.size)
     Console().print(fn.tables.claims(claims))
     if not config.smoke:
         curves = {
-            way: {name: [fn.mean_interval(m[way][name]) for m in by_size] for name in METRICS} for way in WAYS
+            way: {name: [fn.mean_interval(scores[way][name]) for scores in by_size] for name in METRICS}
+            for way in WAYS
         }
         measured = {"mean_member": jax.tree.map(fn.mean_interval, alone), "by_size": curves}
         path = fn.write_report(__file__, __doc__, config, claims, draw(curves), measured)

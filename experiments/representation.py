@@ -27,190 +27,143 @@ from sklearn.decomposition import PCA
 import fnnet as fn
 from fnnet.representations import activations, effective_rank, fit_probe, probe_layers
 
-Layers = dict[str, dict[int, np.ndarray]]
-"""By "trained" or "untrained", and by depth: an array `[seeds, 1 + depth]`."""
+ByDepth = dict[int, np.ndarray]
+"""An array `[seeds, 1 + depth]` for each depth: something of each layer."""
 
 
 @dataclass(frozen=True)
 class Config:
     """Settings of the experiment.
 
-    drawn: the depth of the network whose layers are drawn.
     store: the folder that keeps trained networks, so that an interrupted run goes on.
     """
 
     dataset: str = "mnist"
     depths: tuple[int, ...] = (2, 4, 8)
-    drawn: int = 4
     width: int = 64
-    learning_rate: float = 0.1
     num_seeds: int = 5
     num_steps: int = 3000
     store: Path = Path("results/representation")
     smoke: bool = False
 
 
-def train(data: fn.Dataset, config: Config) -> dict[str, dict[int, Any]]:
+def train(networks: dict[int, fn.Network], data: fn.Dataset, config: Config) -> dict[str, dict[int, Any]]:
     """Give the parameters of all networks, stacked over seeds, by state and depth."""
-
-    def network(depth: int) -> fn.Network:
-        return fn.mlp(data.num_features, [config.width] * depth, data.num_outputs, stack_from=99)
 
     def recipe(depth: int) -> fn.Task:
         return fn.supervised(
-            network(depth), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"])
+            networks[depth], "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"])
         )
 
     seeds = range(config.num_seeds)
-    space = fn.grid(depth=config.depths, learning_rate=[config.learning_rate], seed=seeds)
-    results = fn.sweep(
-        recipe,
-        space,
-        data,
-        num_steps=config.num_steps,
-        store=config.store,
-        save_params=True,
-        show_progress=True,
-    )
-    begin = {
-        depth: jax.vmap(lambda seed, depth=depth: network(depth).init(jax.random.key(seed)))(jnp.array(seeds))
-        for depth in config.depths
-    }
+    space = fn.grid(depth=config.depths, learning_rate=[0.1], seed=seeds)
+    options: dict[str, Any] = {"store": config.store, "save_params": True, "show_progress": True}
+    results = fn.sweep(recipe, space, data, num_steps=config.num_steps, **options)
+    keys = jax.vmap(jax.random.key)(jnp.array(seeds))
     return {
-        "trained": {depth: results.where(depth=depth).params() for depth in config.depths},
-        "untrained": begin,
+        "trained": {depth: results.where(depth=depth).params() for depth in networks},
+        "untrained": {depth: jax.vmap(network.init)(keys) for depth, network in networks.items()},
     }
 
 
-def measure(params: dict[str, dict[int, Any]], data: fn.Dataset) -> tuple[Layers, Layers]:
-    """Measure each hidden layer, and the pixels as layer 0: probe accuracy and effective rank."""
-
-    def centred_rank(features: Any) -> jax.Array:
-        return effective_rank(features - jnp.mean(features, axis=0, keepdims=True))
-
-    pixels = fit_probe(data.train.inputs, data.train.targets, data.num_outputs)
-    guesses = data.test.inputs @ np.asarray(pixels["w"]) + np.asarray(pixels["b"])
-    of_pixels = float(fn.metrics.accuracy(jnp.asarray(guesses), jnp.asarray(data.test.targets)))
-    rank_of_pixels = float(centred_rank(jnp.asarray(data.test.inputs)))
-    accuracy: Layers = {state: {} for state in params}
-    rank: Layers = {state: {} for state in params}
-    for state, of_depth in params.items():
-        for depth, stacked in of_depth.items():
-            network = fn.mlp(
-                data.num_features, [len(stacked[0]["b"][0])] * depth, data.num_outputs, stack_from=99
-            )
-
-            @jax.jit
-            def of_layers(one: Any, network: fn.Network = network) -> tuple[jax.Array, jax.Array]:
-                layers = activations(network, one, data.test.inputs)[:-1]
-                return probe_layers(network, one, data)[:-1], jnp.stack([centred_rank(h) for h in layers])
-
-            seeds = range(len(stacked[0]["w"]))
-            found = [
-                of_layers(jax.tree.map(lambda leaf, s=seed: jnp.asarray(leaf[s]), stacked)) for seed in seeds
-            ]
-            accuracy[state][depth] = np.array([[of_pixels, *each[0].tolist()] for each in found])
-            rank[state][depth] = np.array([[rank_of_pixels, *each[1].tolist()] for each in found])
-    return accuracy, rank
+def centred_rank(features: Any) -> jax.Array:
+    return effective_rank(features - jnp.mean(features, axis=0, keepdims=True))
 
 
-def make_claims(accuracy: Layers, rank: Layers) -> list[fn.Claim]:
-    depths, claims = list(accuracy["trained"]), []
+def measure_pixels(data: fn.Dataset) -> tuple[float, float]:
+    """Measure layer 0: the accuracy of a probe, and the effective rank."""
+    probe = fit_probe(data.train.inputs, data.train.targets, data.num_outputs)
+    guesses = data.test.inputs @ np.asarray(probe["w"]) + np.asarray(probe["b"])
+    accuracy = fn.metrics.accuracy(jnp.asarray(guesses), jnp.asarray(data.test.targets))
+    return float(accuracy), float(centred_rank(jnp.asarray(data.test.inputs)))
 
-    def add(claim: str, values: dict[int, np.ndarray], holds: dict[int, bool]) -> None:
-        measured = {f"depth {depth}": values[depth].mean(axis=0) for depth in depths}
-        claims.append(fn.Claim(claim, None, measured, all(holds.values())))
 
-    def rises(values: np.ndarray) -> bool:
-        return bool(np.all(np.diff(values.mean(axis=0)) > 0))
+def measure_hidden(network: fn.Network, stacked: Any, data: fn.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Measure the hidden layers of some networks: probes' accuracies and effective ranks, `[seeds, depth]`."""
+
+    def measure(params: Any) -> tuple[jax.Array, jax.Array]:
+        hidden = activations(network, params, data.test.inputs)[:-1]
+        return probe_layers(network, params, data)[:-1], jnp.stack([centred_rank(h) for h in hidden])
+
+    return jax.device_get(jax.jit(lambda stacked: jax.lax.map(measure, stacked))(stacked))
+
+
+def make_claims(accuracy: dict[str, ByDepth], rank: dict[str, ByDepth]) -> list[fn.Claim]:
+    def means(values: ByDepth) -> dict[str, np.ndarray]:
+        return {f"depth {depth}": of_seeds.mean(axis=0) for depth, of_seeds in values.items()}
+
+    def changes(values: ByDepth, first: int = 0) -> np.ndarray:
+        """By how much each layer's mean is above that of the layer before."""
+        return np.concatenate([np.diff(of_seeds.mean(axis=0)[first:]) for of_seeds in values.values()])
 
     trained, untrained = accuracy["trained"], accuracy["untrained"]
-    add(
-        "trained: a probe is right more often with each layer",
-        trained,
-        {d: rises(trained[d]) for d in depths},
-    )
-    gains = {d: fn.mean_interval(trained[d][:, -1] - trained[d][:, 0]) for d in depths}
-    claims.append(
-        fn.Claim(
-            "trained: at the last layer it is at least 0.05 better than on pixels",
-            None,
-            gains,
-            all(gain.low >= 0.05 for gain in gains.values()),
-        )
-    )
-    add(
-        "untrained: it is right less often with each hidden layer",
-        untrained,
-        {d: rises(-untrained[d][:, 1:]) for d in depths},
-    )
-    add(
-        "trained: the effective rank falls with each layer",
-        rank["trained"],
-        {d: rises(-rank["trained"][d]) for d in depths},
-    )
-    add(
-        "untrained: it falls with each layer, too",
-        rank["untrained"],
-        {d: rises(-rank["untrained"][d]) for d in depths},
-    )
-    ratios = {d: fn.mean_interval(rank["trained"][d][:, -1] / rank["untrained"][d][:, -1]) for d in depths}
-    claims.append(
-        fn.Claim(
-            "trained, the last layer has a lower rank than untrained",
-            None,
-            ratios,
-            all(ratio.high < 1 for ratio in ratios.values()),
-        )
-    )
-    return claims  # fmt: skip
+    gains = {depth: fn.mean_interval(values[:, -1] - values[:, 0]) for depth, values in trained.items()}
+    ratios = {
+        depth: fn.mean_interval(values[:, -1] / rank["untrained"][depth][:, -1])
+        for depth, values in rank["trained"].items()
+    }
+    return [
+        fn.Claim("trained: a probe is right more often with each layer", None, means(trained), all(changes(trained) > 0)),
+        fn.Claim("trained: at the last layer it is at least 0.05 better than on pixels", None, gains, all(gain.low >= 0.05 for gain in gains.values())),
+        fn.Claim("untrained: it is right less often with each hidden layer", None, means(untrained), all(changes(untrained, first=1) < 0)),
+        fn.Claim("trained: the effective rank falls with each layer", None, means(rank["trained"]), all(changes(rank["trained"]) < 0)),
+        fn.Claim("untrained: it falls with each layer, too", None, means(rank["untrained"]), all(changes(rank["untrained"]) < 0)),
+        fn.Claim("trained, the last layer has a lower rank than untrained", None, ratios, all(ratio.high < 1 for ratio in ratios.values())),
+    ]  # fmt: skip
 
 
-def draw(accuracy: Layers, rank: Layers, params: Any, data: fn.Dataset, config: Config) -> Figure:
+def draw(found: dict[str, dict[str, ByDepth]], layers: list[np.ndarray], classes: np.ndarray) -> Figure:
     """Draw both measurements against the layer, and the layers of one network on their principal planes."""
     figure = Figure(figsize=(15, 8), layout="constrained")
     subfigures: Any = figure.subfigures(2, 1)
-    top = subfigures[0].subplots(1, 2)
-    for axes, found, label in (
-        (top[0], accuracy, "accuracy of a linear probe"),
-        (top[1], rank, "effective rank"),
-    ):
-        for color, depth in zip(("C0", "C1", "C2"), config.depths, strict=False):
-            for state, style in (("trained", "o-"), ("untrained", "s--")):
-                means = [fn.mean_interval(values) for values in found[state][depth].T]
-                middle, low, high = (
-                    [getattr(mean, field) for mean in means] for field in ("mean", "low", "high")
-                )
-                axes.plot(middle, style, color=color, markersize=4, label=f"depth {depth}, {state}")
-                axes.fill_between(range(len(middle)), low, high, color=color, alpha=0.15)
+    for axes, (label, by_state) in zip(subfigures[0].subplots(1, 2), found.items(), strict=True):
+        for state, style in (("trained", "o-"), ("untrained", "s--")):
+            for color, (depth, values) in enumerate(by_state[state].items()):
+                middle, low, high, _ = np.array([fn.mean_interval(of_layer) for of_layer in values.T]).T
+                name = f"depth {depth}, {state}"
+                axes.plot(middle, style, color=f"C{color}", zorder=-depth, label=name)
+                axes.fill_between(range(len(middle)), low, high, color=f"C{color}", alpha=0.15)
         axes.set(xlabel="layer (0: pixels)", ylabel=label)
-    top[1].set_yscale("log")
-    top[0].legend(ncols=2)
-    network = fn.mlp(data.num_features, [config.width] * config.drawn, data.num_outputs, stack_from=99)
-    first = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), params["trained"][config.drawn])
-    layers = [data.test.inputs, *activations(network, first, data.test.inputs)]
-    names = ["pixels", *(f"layer {number}" for number in range(1, config.drawn + 1)), "outputs"]
-    for axes, layer, name in zip(subfigures[1].subplots(1, len(layers)), layers, names, strict=True):
-        plane = PCA(2).fit_transform(np.asarray(layer)[:3000])
-        axes.scatter(*plane.T, c=data.test.targets[:3000], cmap="tab10", s=2)
-        axes.set(title=name, xticks=[], yticks=[])
-    subfigures[1].suptitle(f"principal planes of a trained network of depth {config.drawn}; colour = class")
+    axes.legend(ncols=2)
+    axes.set_yscale("log")
+    axes.set_yticks([30, 50, 100, 200, 300], ["30", "50", "100", "200", "300"])
+    axes.minorticks_off()
+    for number, (axes, layer) in enumerate(zip(subfigures[1].subplots(1, len(layers)), layers, strict=True)):
+        axes.scatter(*PCA(2).fit_transform(layer).T, c=classes, cmap="tab10", s=2)
+        axes.set(title=f"layer {number}" if number else "pixels", xticks=[], yticks=[])
+    title = f"principal planes of a trained network of depth {len(layers) - 1}; colour = class"
+    subfigures[1].suptitle(title)
     return figure
 
 
 def main(config: Config) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         if config.smoke:
-            config = replace(config, dataset="digits", depths=(2,), drawn=2, width=8, num_seeds=2)
+            config = replace(config, dataset="digits", depths=(2,), width=8, num_seeds=2)
             config = replace(config, num_steps=20, store=Path(temporary))
         data = fn.load_dataset(config.dataset)
-        params = train(data, config)
-        accuracy, rank = measure(params, data)
+        networks = {  # with an array for each layer: none is stacked
+            depth: fn.mlp(data.num_features, [config.width] * depth, data.num_outputs, stack_from=99)
+            for depth in config.depths
+        }
+        params = train(networks, data, config)
+    accuracy: dict[str, ByDepth] = {state: {} for state in params}
+    rank: dict[str, ByDepth] = {state: {} for state in params}
+    pixels = measure_pixels(data)
+    for state, by_depth in params.items():
+        for depth, stacked in by_depth.items():
+            hidden = measure_hidden(networks[depth], stacked, data)
+            for found, of_pixels, values in zip((accuracy, rank), pixels, hidden, strict=True):
+                found[state][depth] = np.insert(values.astype(float), 0, of_pixels, axis=1)
     claims = make_claims(accuracy, rank)
     Console().print(fn.tables.claims(claims))
     if not config.smoke:
+        depth, shown = config.depths[1], data.test.inputs[:3000]
+        first = jax.tree.map(lambda leaf: leaf[0], params["trained"][depth])
+        layers = [shown, *activations(networks[depth], first, shown)[:-1]]
+        labelled = {"accuracy of a linear probe": accuracy, "effective rank": rank}
+        figure = draw(labelled, jax.device_get(layers), data.test.targets[:3000])
         measured = {"probe_accuracy": accuracy, "effective_rank": rank}
-        figure = draw(accuracy, rank, params, data, config)
         print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 

@@ -25,6 +25,7 @@ import inspect
 import itertools
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,10 @@ from fnnet.names import lookup
 from fnnet.network import Network, mlp, stack, unstack
 
 FORMAT = 1
+
+_DEEPEST = 10  # of a description, of which there are 3
+# Strings, closed or not, and what is neither string nor bracket; possessive, so that no text takes long.
+_NO_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^][{}"]+', re.DOTALL)
 
 
 def save(path: str | os.PathLike[str], model: Model) -> None:
@@ -151,12 +156,21 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
 def _read_description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     if not metadata or "fnnet" not in metadata:
         raise InputError("holds no network of fnnet: its header lacks the metadata 'fnnet'")
+    text = metadata["fnnet"]
+    if _depth(text) > _DEEPEST:
+        raise InputError(f"its description is nested more than {_DEEPEST} deep")
     try:
-        return _checked_description(json.loads(metadata["fnnet"]))
-    except (ValueError, RecursionError) as error:
+        return _checked_description(json.loads(text))
+    except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"its description is not JSON ({error})") from error
+
+
+def _depth(text: str) -> int:
+    """Tell how deep JSON is nested, without building any of it."""
+    brackets = _NO_BRACKETS.sub("", text)
+    return max(itertools.accumulate((each in "[{") - (each in "]}") for each in brackets), default=0)
 
 
 def _checked_description(description: Any) -> dict[str, Any]:

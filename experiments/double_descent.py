@@ -1,0 +1,140 @@
+"""Double descent: the test loss peaks where a network is just wide enough to learn all training examples.
+
+Belkin et al. (2019), with the settings of the MNIST-1D benchmark's notebook (Greydanus & Kobak 2024): an MLP 40-H-H-10
+on 4,000 of 16,000 signals, 12,000 to test, SGD with rate 0.01 and momentum 0.9, batches of 100, 500 epochs, without and
+with 15 % of the training labels drawn anew. Where H is just enough to learn all training examples the test loss has a
+peak; beyond it wider networks are better. The notebook has one run for each H, of 20; here 11 of these H, with 3 seeds
+each.
+
+Means are over seeds, with the 95 % interval of Student's t.
+
+Run `python experiments/double_descent.py`, or with `--smoke` for a few seconds' version.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import fnnet as fn
+
+PUBLISHED_LOSS = {4: 1.45, 7: 1.38, 12: 1.36, 21: 1.60, 27: 2.31, 36: 4.16, 47: 4.42, 61: 3.78, 80: 3.40, 104: 3.07, 177: 2.72, 300: 2.34}  # fmt: skip
+"""The notebook's test loss by H, without noise."""
+
+PUBLISHED_NOISY_ERROR = {16: 0.472, 47: 0.5405, 61: 0.5402, 300: 0.455}
+"""The notebook's test error by H, with 15 % noise."""
+
+NOISES = {"no noise": 0.0, "15 % noise": 0.15}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment.
+
+    widths: the values of H.
+    store: the folder that keeps what is trained, so that an interrupted run goes on.
+    """
+
+    widths: tuple[int, ...] = (4, 7, 12, 21, 27, 36, 47, 61, 104, 177, 300)
+    num_seeds: int = 3
+    num_epochs: int = 500
+    store: Path | None = Path("results/mnist1d")
+    smoke: bool = False
+
+
+def make_data(noise: float) -> fn.Dataset:
+    """Draw this part of the training labels anew."""
+    clean = fn.make_mnist1d(num_samples=16_000, train_fraction=0.25)
+    rng = np.random.default_rng(0)
+    is_drawn = rng.random(clean.train.num_examples) < noise
+    labels = np.where(is_drawn, rng.integers(0, 10, clean.train.num_examples), clean.train.targets)
+    return fn.from_arrays(clean.train.inputs, labels, test=clean.test, name="mnist1d")
+
+
+def train(noise: float, config: Config) -> fn.Results:
+    """Train networks of all widths."""
+    data = make_data(noise)
+
+    def recipe(width: int) -> fn.Task:
+        network = fn.mlp(40, [width, width], 10, initializer="pytorch")
+        return fn.supervised(
+            network, "cross_entropy", optimizer=lambda hp: fn.sgd(0.01, momentum=0.9), batch_size=100
+        )
+
+    space = fn.grid(width=config.widths, seed=range(config.num_seeds))
+    num_steps = config.num_epochs * (data.train.num_examples // 100)
+    store = config.store and config.store / f"noise-{noise}"
+    return fn.sweep(recipe, space, data, num_steps=num_steps, store=store, show_progress=True)
+
+
+def make_claims(found: dict[str, fn.Results], widths: np.ndarray) -> list[fn.Claim]:
+    claims = []
+    for name, results in found.items():
+        over = results.over("seed")
+        learns_all = 1 - over.mean_ci("train_accuracy").mean < 0.01
+        threshold = int(np.argmax(learns_all)) if learns_all.any() else len(widths) - 1
+        loss = over.mean_ci("test_loss").mean
+        peak = int(np.argmax(loss))
+        claims.append(
+            fn.Claim(
+                f"{name}: the test loss has its peak within one grid step of the first H with a training error below "
+                "0.01, which lies in [36, 80]",
+                "both 36 to 61",
+                {"first H": widths[threshold], "peak at H": widths[peak], "loss there": loss[peak]},
+                36 <= widths[threshold] <= 80 and abs(peak - threshold) <= 1,
+            )
+        )
+    error = 1 - found["15 % noise"].over("seed").mean_ci("test_accuracy").mean
+    fall = float(error[widths >= 30].max() - error[-1])
+    return [
+        *claims,
+        fn.Claim("15 % noise: the test error at the largest H is at least 0.05 below its local peak", 0.0855, fall, fall >= 0.05),
+    ]  # fmt: skip
+
+
+def draw(found: dict[str, fn.Results], widths: np.ndarray) -> Figure:
+    """Draw loss and errors against the width."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for color, (name, results) in zip(("C0", "C3"), found.items(), strict=True):
+        over = results.over("seed")
+        metrics = "test_loss", "test_accuracy", "train_accuracy"
+        loss, test, train = (over.mean_ci(metric) for metric in metrics)
+        left.plot(widths, loss.mean, ".-", color=color, label=name)
+        left.fill_between(widths, loss.low, loss.high, color=color, alpha=0.15)
+        right.plot(widths, 1 - test.mean, ".-", color=color, label=f"test, {name}")
+        right.fill_between(widths, 1 - test.high, 1 - test.low, color=color, alpha=0.15)
+        right.plot(widths, 1 - train.mean, ".--", color=color, label=f"train, {name}")
+    left.plot(PUBLISHED_LOSS.keys(), PUBLISHED_LOSS.values(), "kx", label="published, no noise")
+    error = PUBLISHED_NOISY_ERROR
+    right.plot(error.keys(), error.values(), "kx", label="published, 15 % noise")
+    for axes, label in ((left, "test loss"), (right, "error")):
+        axes.set(xscale="log", xlabel="hidden width H", ylabel=label)
+        axes.set_xticks([4, 10, 30, 100, 300], ["4", "10", "30", "100", "300"])
+    left.legend(loc="upper left")
+    right.legend(loc="upper right", bbox_to_anchor=(1, 0.46), fontsize=8)
+    return figure
+
+
+def main(config: Config) -> None:
+    if config.smoke:
+        config = replace(config, widths=(4, 47), num_seeds=2, num_epochs=1, store=None)
+    widths = np.array(config.widths)
+    found = {name: train(noise, config) for name, noise in NOISES.items()}
+    claims = make_claims(found, widths)
+    Console().print(fn.tables.claims(claims))
+    if not config.smoke:
+        measured = {
+            name: {metric: results.over("seed").mean_ci(metric) for metric in ("test_loss", "test_accuracy")}
+            for name, results in found.items()
+        }
+        figure = draw(found, widths)
+        path = fn.write_report(__file__, __doc__, config, claims, figure, {"by_width": measured})
+        print(f"wrote {path} and .png")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))
