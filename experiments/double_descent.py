@@ -41,7 +41,7 @@ class Config:
     widths: tuple[int, ...] = (4, 7, 12, 21, 27, 36, 47, 61, 104, 177, 300)
     num_seeds: int = 3
     num_epochs: int = 500
-    store: Path | None = Path("results/mnist1d")
+    store: Path | None = Path("results/double_descent")
     smoke: bool = False
 
 

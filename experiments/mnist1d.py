@@ -33,7 +33,7 @@ class Config:
 
     num_seeds: int = 20
     num_steps: int = 6000
-    store: Path | None = Path("results/mnist1d/benchmark")
+    store: Path | None = Path("results/mnist1d")
     smoke: bool = False
 
 
