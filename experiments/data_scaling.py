@@ -30,14 +30,7 @@ from rich.console import Console
 
 import fnnet as fn
 
-PUBLISHED = {
-    "network": 0.871,
-    "SVM": 0.897,
-    "random forest": 0.873,
-    "logistic regression": 0.842,
-    "decision tree": 0.798,
-    "naive Bayes": 0.511,
-}
+NETWORK = 0.871  # published, of 100 relu neurons and all examples
 
 
 @dataclass(frozen=True)
@@ -144,7 +137,7 @@ def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[fn.C
         fn.Claim("network and SVM gain more than 0.04 each", None, {name: gains[name] for name in ("network", "SVM")}, min(gains["network"].mean, gains["SVM"].mean) > 0.04),
         fn.Claim("of the fewest examples logistic regression makes no more than 0.05 better use than naive Bayes", "naive Bayes learns from fewer", ahead, ahead.mean <= 0.05),
         fn.Claim("from 10,000 examples to all, no classical classifier gains more than the network", None, late, late["network"] >= max(late.values())),
-        fn.Claim("with all examples the network is ahead of every classical classifier", PUBLISHED, at_end, at_end["network"] >= max(at_end.values())),
+        fn.Claim("with all examples the network is ahead of every classical classifier", {"network": NETWORK, **fn.baselines.FASHION_MNIST}, at_end, at_end["network"] >= max(at_end.values())),
     ]  # fmt: skip
 
 

@@ -29,6 +29,14 @@ CLASSIFIERS: dict[str, Any] = {
     "random forest": RandomForestClassifier(criterion="entropy", max_depth=100, random_state=0),
     "SVM": SVC(C=10),  # with a Gaussian kernel
 }
+FASHION_MNIST = {
+    "naive Bayes": 0.511,
+    "logistic regression": 0.842,
+    "decision tree": 0.798,
+    "random forest": 0.873,
+    "SVM": 0.897,
+}
+"""The accuracies that the benchmark gives for them, with all 60,000 examples of Fashion-MNIST."""
 
 
 def accuracies(
