@@ -8,8 +8,7 @@ Then the CNNs' 16 runs train again for 40 steps, in one program and each in a pl
 compared parameter by parameter: in float64, since at the better rates training multiplies a difference in rounding a
 hundred thousand times, of either program.
 
-Run `python experiments/flax_cnn.py`, or with `--smoke` for a short version on digits. It prints each network's best
-learning rate and writes the figures to `results/flax_cnn.json`.
+Run `python experiments/flax_cnn.py`, or with `--smoke` for a short version on digits.
 """
 
 import tempfile
@@ -25,8 +24,8 @@ import numpy as np
 import optax
 import tyro
 from flax import linen, nnx
+from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 import fnnet as fn
 from fnnet.interop.flax import linen_network, nnx_network
@@ -178,42 +177,6 @@ def largest_distance(name: str, data: fn.Dataset, config: Config) -> float:
     return max(distances)
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(
-            config,
-            dataset="digits",
-            image_shape=(8, 8, 1),
-            kernels=(2, 2),
-            features=(2, 3),
-            widths=(2, 3),
-            num_rates=2,
-            num_steps=10,
-            num_compared_steps=5,
-            batch_size=32,
-        )
-    data = fn.load_dataset(config.dataset)
-    rows: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for number, (name, build) in enumerate(networks(data, config).items()):
-            num_programs, results = sweep(build, data, config, Path(folder, str(number)))
-            best = results.best(METRIC)
-            rows[name] = {
-                "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(results.member(0))),
-                "num_runs": len(results.space),
-                "num_programs": num_programs,
-                "seconds": float(results.columns["seconds"].sum()),
-                "best": best._asdict(),
-            }
-            if name.startswith("CNN"):
-                rows[name]["largest_distance"] = largest_distance(name, data, config)
-    show(rows)
-    claims = make_claims(rows)
-    Console().print(fn.tables.claims(claims))
-    if not config.smoke:
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, measured={'networks': rows})}")
-
-
 def make_claims(rows: dict[str, dict[str, Any]]) -> list[fn.Claim]:
     """State what was to be shown, and whether it was."""
     cnns = {name: row for name, row in rows.items() if name.startswith("CNN")}
@@ -241,21 +204,54 @@ def make_claims(rows: dict[str, dict[str, Any]]) -> list[fn.Claim]:
     ]
 
 
-def show(rows: dict[str, dict[str, Any]]) -> None:
-    """Print a line for each network."""
-    table = Table(title=f"best learning rate by mean {METRIC}")
-    for heading in ("network", "parameters", "learning rate", METRIC, "seconds", "distance"):
-        table.add_column(heading, justify="right")
-    for name, row in rows.items():
-        table.add_row(
-            name,
-            f"{row['num_parameters']:,}",
-            f"{row['best']['config']['learning_rate']:.3g}",
-            f"{row['best']['mean']:.4f}",
-            f"{row['seconds']:.1f}",
-            f"{row['largest_distance']:.1e}" if "largest_distance" in row else "",
+def draw(found: dict[str, fn.Results]) -> Figure:
+    """Draw test accuracy against the learning rate."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for (name, results), marker in zip(found.items(), "os^v", strict=True):
+        over = results.over("seed")
+        rates = [config["learning_rate"] for config in over.configs]
+        axes.plot(rates, over.mean_ci(METRIC).mean, f"{marker}-", label=name)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="test accuracy, mean over seeds", ylim=(0.5, 1))
+    axes.legend(loc="lower center")
+    return figure
+
+
+def main(config: Config) -> None:
+    if config.smoke:
+        config = replace(
+            config,
+            dataset="digits",
+            image_shape=(8, 8, 1),
+            kernels=(2, 2),
+            features=(2, 3),
+            widths=(2, 3),
+            num_rates=2,
+            num_steps=10,
+            num_compared_steps=5,
+            batch_size=32,
         )
-    Console().print(table)
+    data = fn.load_dataset(config.dataset)
+    rows: dict[str, dict[str, Any]] = {}
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, build) in enumerate(networks(data, config).items()):
+            num_programs, results = sweep(build, data, config, Path(folder, str(number)))
+            found[name] = results
+            rows[name] = {
+                "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(results.member(0))),
+                "num_runs": len(results.space),
+                "num_programs": num_programs,
+                "seconds": float(results.columns["seconds"].sum()),
+                "best": results.best(METRIC)._asdict(),
+            }
+            if name.startswith("CNN"):
+                rows[name]["largest_distance"] = largest_distance(name, data, config)
+    claims = make_claims(rows)
+    Console().print(fn.tables.claims(claims))
+    if not config.smoke:
+        path = fn.write_report(__file__, __doc__, config, claims, draw(found), {"networks": rows})
+        print(f"wrote {path} and .png")
 
 
 if __name__ == "__main__":

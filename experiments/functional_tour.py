@@ -5,8 +5,9 @@
 3. `jit` of `apply`: a forward pass without Python.
 4. `grad` of `train`: how the loss after 200 steps changes with the learning rate.
 
-All in float64, on handwritten digits. Run `python experiments/functional_tour.py`, or with `--smoke` for fewer steps.
-It prints what it finds and writes it to `results/functional_tour.json`.
+All in float64, on handwritten digits.
+
+Run `python experiments/functional_tour.py`, or with `--smoke` for fewer steps.
 """
 
 import time
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
+from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
@@ -95,6 +97,28 @@ def gradient_through_training(train: Callable[..., fn.Run], config: Config) -> f
     return at_most("the gradient through training is the central difference, relatively", 1e-4, error)
 
 
+def draw(train: Callable[..., fn.Run], config: Config) -> Figure:
+    """Draw the loss after training against the learning rate, with the slopes that gradients give."""
+
+    def loss(rate: jax.Array) -> jax.Array:
+        return train(rate, 0).metrics["train_loss"]
+
+    rates = np.geomspace(0.01, 1, 101)
+    losses = jax.jit(jax.vmap(loss))(rates)
+    marked, slopes = rates[5::15], jax.jit(jax.vmap(jax.grad(loss)))(rates[5::15])
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, label="trained with each rate, by vmap")
+    for number, (rate, value, slope) in enumerate(zip(marked, losses[5::15], slopes, strict=True)):
+        near = rate * np.geomspace(0.75, 1.33, 9)
+        label = "slope through training, by grad" if number == 0 else None
+        axes.plot(near, value + slope * (near - rate), color="C3", linewidth=2, label=label)
+    axes.plot(marked, losses[5::15], "o", color="C3")
+    axes.set(xscale="log", xlabel="learning rate", ylabel=f"training loss after {config.num_steps} steps")
+    axes.legend()
+    return figure
+
+
 def main(config: Config) -> None:
     if config.smoke:
         config = replace(config, num_steps=20, num_members=2)
@@ -117,7 +141,8 @@ def main(config: Config) -> None:
     ]
     Console().print(fn.tables.claims(claims))
     if not config.smoke:
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims)}")
+        path = fn.write_report(__file__, __doc__, config, claims, draw(train, config))
+        print(f"wrote {path} and .png")
 
 
 if __name__ == "__main__":
