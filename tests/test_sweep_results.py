@@ -86,6 +86,16 @@ def test_an_infinite_runner_up_is_worse_without_a_test():
     assert best.config == {"depth": 1} and best.gap == np.inf and np.isnan(best.p_value)
 
 
+def test_a_group_that_does_not_vary_is_compared_in_silence():
+    values = np.array([0.5, 0.5, 0.5, 0.4, 0.42, 0.41])
+    space = fn.grid(depth=[1, 2], seed=range(3))
+    best = fn.Results(space, {"test_accuracy": values, "diverged": values > 9}, {}).best("test_accuracy")
+    standard_error = np.std(values[3:], ddof=1) / np.sqrt(
+        3
+    )  # the other group's is 0, its freedom all that counts
+    assert best.p_value == pytest.approx(2 * stats.t.sf((0.5 - 0.41) / standard_error, df=2))
+
+
 def test_unknown_names_are_refused(results):
     with pytest.raises(fn.InputError, match="did you mean 'test_accuracy'"):
         results.best("test_acuracy")
