@@ -101,9 +101,9 @@ def make_claims(times: np.ndarray, trained: np.ndarray, theory: np.ndarray, conf
     exact = "exact for small rates"
     return [
         claim(f"2 matrices, {rate}: error / s <= 0.005 at all times", exact, errors[1, 0], errors[1, 0].max() <= 0.005),
-        claim("2 matrices: 8 to 12 times that at 10 times the rate", 10, ratio, ratio.min() >= 8 and ratio.max() <= 12),
+        claim("2 matrices: at 10 times the rate the error is 8 to 12 times as large", 10, ratio, ratio.min() >= 8 and ratio.max() <= 12),
         claim("2 matrices: time to s/2 is shorter for stronger modes", "of order 1/s", half, is_in_order),
-        claim("2 matrices: relative error of that time < 1 %", exact, late, np.abs(late).max() < 0.01),
+        claim("2 matrices: relative error of the time to s/2 < 1 %", exact, late, np.abs(late).max() < 0.01),
         claim(f"3 matrices, {rate}: error / s <= 0.01 at all times", exact, errors[1, 1], errors[1, 1].max() <= 0.01),
     ]  # fmt: skip
 

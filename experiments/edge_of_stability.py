@@ -165,7 +165,7 @@ def claim_toy(toy: dict[int, fn.Results], config: Config) -> list[fn.Claim]:
     return [
         fn.Claim("toy: late sharpness is 0.95 to 1.10 of 2 / learning rate, on average over seeds", "at or just above 1", means, all(0.95 <= each.mean <= 1.10 for each in means.values())),
         fn.Claim("toy: the loss falls at least twofold while at least 100 steps raise it, on average over seeds", "falls, not monotonically", lowest, bool(fall.mean(axis=-1).min() >= 2 and rises.mean(axis=-1).min() >= 100)),
-        fn.Claim("toy: all of this in every single run, too", None, {**counts, "of": late.size}, bool(np.all(list(singly.values())))),
+        fn.Claim("toy: sharpness, fall of the loss and steps that raise it are within these bounds in every single run, too", None, {**counts, "of": late.size}, bool(np.all(list(singly.values())))),
         fn.Claim("toy: initial sharpness is below 0.65 of 2 / learning rate in every run", "below 1", initial.max(), bool(initial.max() < 0.65)),
     ]  # fmt: skip
 

@@ -116,9 +116,9 @@ def make_claims(name: str, found: Found) -> list[fn.Claim]:
     published = PUBLISHED.get(name, {})
     return [
         fn.Claim(f"{name}: on pixels the network is ahead of each classical classifier but the SVM", published.get("others"), shown, network.mean > without_svm),
-        fn.Claim(f"{name}: on pixels it is ahead of the SVM, too", published.get("SVM"), shown, network.mean > pixels["SVM"]),
+        fn.Claim(f"{name}: on pixels the network is ahead of the SVM, too", published.get("SVM"), shown, network.mean > pixels["SVM"]),
         fn.Claim(f"{name}: each classical classifier gains from features made by hand", None, gains, min(gains.values()) > 0),
-        fn.Claim(f"{name}: even with them none is ahead of the network on pixels", published.get("by hand"), {"network": network, **by_hand}, network.mean > max(by_hand.values())),
+        fn.Claim(f"{name}: even with features made by hand no classical classifier is ahead of the network on pixels", published.get("by hand"), {"network": network, **by_hand}, network.mean > max(by_hand.values())),
     ]  # fmt: skip
 
 

@@ -206,7 +206,7 @@ def make_claims(rows: dict[str, dict[str, Any]]) -> list[fn.Claim]:
 
 def draw(found: dict[str, fn.Results]) -> Figure:
     """Draw test accuracy against the learning rate."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     for (name, results), marker in zip(found.items(), "os^v", strict=True):
         over = results.over("seed")

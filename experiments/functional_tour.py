@@ -56,7 +56,8 @@ def per_example_gradients(network: fn.Network, params: Any, examples: fn.Example
     print(f"1. gradients of {len(norms)} examples: norms from {norms.min():.2f} to {norms.max():.2f}")
     of_mean = jax.grad(fn.curvature.make_objective(network, "cross_entropy"))(params, examples)
     apart = jax.tree.map(lambda many, one: jnp.max(jnp.abs(jnp.mean(many, axis=0) - one)), grads, of_mean)
-    return at_most("their mean is the gradient of the mean loss", 1e-12, max(jax.tree.leaves(apart)))
+    largest = max(jax.tree.leaves(apart))
+    return at_most("the mean of all examples' gradients is the gradient of the mean loss", 1e-12, largest)
 
 
 def ensemble(network: fn.Network, train: Callable[..., fn.Run], data: fn.Dataset, config: Config) -> fn.Claim:
@@ -68,7 +69,7 @@ def ensemble(network: fn.Network, train: Callable[..., fn.Run], data: fn.Dataset
     print(f"2. {config.num_members} networks: mean accuracy {mean:.3f}, together {together:.3f}")
     alone = jax.jit(train)(config.learning_rate, seeds[-1])
     apart = jnp.abs(alone.metrics["test_loss"] - members.metrics["test_loss"][-1])
-    return at_most("trained together, a network is the one that is trained alone", 1e-10, apart)
+    return at_most("a network trained among others is the one that is trained alone", 1e-10, apart)
 
 
 def forward_pass(network: fn.Network, params: Any, inputs: Any) -> fn.Claim:
@@ -82,7 +83,7 @@ def forward_pass(network: fn.Network, params: Any, inputs: Any) -> fn.Claim:
             function(params, inputs).block_until_ready()
         milliseconds.append((time.perf_counter() - started) / 20 * 1e3)
     print("3. {} images: {:.2f} ms as written, {:.2f} ms compiled".format(len(inputs), *milliseconds))
-    return at_most("both give the same outputs", 1e-12, apart)
+    return at_most("the forward pass gives the same outputs compiled and as written", 1e-12, apart)
 
 
 def gradient_through_training(train: Callable[..., fn.Run], config: Config) -> fn.Claim:
@@ -106,7 +107,7 @@ def draw(train: Callable[..., fn.Run], config: Config) -> Figure:
     rates = np.geomspace(0.01, 1, 101)
     losses = jax.jit(jax.vmap(loss))(rates)
     marked, slopes = rates[5::15], jax.jit(jax.vmap(jax.grad(loss)))(rates[5::15])
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(rates, losses, label="trained with each rate, by vmap")
     for number, (rate, value, slope) in enumerate(zip(marked, losses[5::15], slopes, strict=True)):

@@ -104,11 +104,11 @@ def make_claims(accuracy: dict[str, ByDepth], rank: dict[str, ByDepth]) -> list[
     }
     return [
         fn.Claim("trained: a probe is right more often with each layer", None, means(trained), all(changes(trained) > 0)),
-        fn.Claim("trained: at the last layer it is at least 0.05 better than on pixels", None, gains, all(gain.low >= 0.05 for gain in gains.values())),
-        fn.Claim("untrained: it is right less often with each hidden layer", None, means(untrained), all(changes(untrained, first=1) < 0)),
+        fn.Claim("trained: at the last layer a probe is at least 0.05 better than on pixels", None, gains, all(gain.low >= 0.05 for gain in gains.values())),
+        fn.Claim("untrained: a probe is right less often with each hidden layer", None, means(untrained), all(changes(untrained, first=1) < 0)),
         fn.Claim("trained: the effective rank falls with each layer", None, means(rank["trained"]), all(changes(rank["trained"]) < 0)),
-        fn.Claim("untrained: it falls with each layer, too", None, means(rank["untrained"]), all(changes(rank["untrained"]) < 0)),
-        fn.Claim("trained, the last layer has a lower rank than untrained", None, ratios, all(ratio.high < 1 for ratio in ratios.values())),
+        fn.Claim("untrained: the effective rank falls with each layer, too", None, means(rank["untrained"]), all(changes(rank["untrained"]) < 0)),
+        fn.Claim("the last layer has a lower effective rank trained than untrained", None, ratios, all(ratio.high < 1 for ratio in ratios.values())),
     ]  # fmt: skip
 
 

@@ -140,7 +140,7 @@ def make_claims(
         fn.Claim("the mean correlation is the theory's within 0.05 in every layer: largest difference", 0, apart_c, apart_c <= 0.05),
         fn.Claim("gradients grow by sqrt(chi_1) a layer within 5 %, by sigma_w^2", by_scale(chi), by_scale(grads), is_close(grads, chi)),
         fn.Claim("with He's weights E[h^2] of relu grows by 1 a layer within 5 %", 1, he, is_close([he], 1)),
-        fn.Claim("with half their variance it grows by 1/2 a layer within 5 %", 0.5, half, is_close([half], 0.5)),
+        fn.Claim("with half He's variance E[h^2] of relu grows by 1/2 a layer within 5 %", 0.5, half, is_close([half], 0.5)),
     ]  # fmt: skip
 
 

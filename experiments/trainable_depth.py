@@ -124,9 +124,9 @@ def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> l
     by_theory, theory_holds = extremes(depths <= 3 * xi, depths >= 7 * xi)
     return [
         fn.Claim("the frontier, where accuracy falls to 0.5, is deepest at sigma_w^2 within [1.5, 2.1]", CRITICAL, peak, bool(peak[0] >= 1.5 and peak[-1] <= 2.1)),
-        fn.Claim("away from there it falls on both sides: the largest relative rise is at most 0.05", None, rise, rise <= 0.05),
+        fn.Claim("away from its peak the frontier falls on both sides: the largest relative rise is at most 0.05", None, rise, rise <= 0.05),
         fn.Claim(f"frontier / xi_c lies in [3, 7] for sigma_w^2 from {CHAOTIC} to 4", known, multiples, bool(multiples.min() >= 3 and multiples.max() <= 7)),
-        fn.Claim("it is the same for all of these: at most 0.25 away from their mean, relatively", spread(known), spread(multiples), spread(multiples) <= 0.25),
+        fn.Claim("frontier / xi_c is the same for all of these: at most 0.25 away from their mean, relatively", spread(known), spread(multiples), spread(multiples) <= 0.25),
         fn.Claim("accuracy is at least 0.5 in every cell inside the frontier, and at most 0.2 outside", None, by_cell, cells_hold),
         fn.Claim("accuracy is at least 0.5 in every cell up to 3 xi_c, and at most 0.2 from 7 xi_c on", None, by_theory, theory_holds),
     ]  # fmt: skip

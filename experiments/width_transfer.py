@@ -125,7 +125,7 @@ def make_claims(losses: np.ndarray, sizes: Sizes, place: int, config: Config) ->
         fn.Claim(f"muP: the largest log2 rate that trains differs by at most {step:g} between widths", "1.26 over 32 times the width", moved, moved <= step),
         fn.Claim(f"standard: the largest log2 rate that trains falls by at least {2 * step:g}", "2.52 over 32 times the width", fallen, fallen.mean >= 2 * step),
         fn.Claim(f"muP, {at}: the wider, the lower the loss", PUBLISHED_LOSSES["muP"], by_width(mup), falls[0]),
-        fn.Claim(f"standard, {at}: not so", PUBLISHED_LOSSES["standard"], by_width(standard), not falls[1]),
+        fn.Claim(f"standard, {at}: the loss does not fall with width throughout", PUBLISHED_LOSSES["standard"], by_width(standard), not falls[1]),
         fn.Claim("at the largest width, each at its own best rate, muP has the lower loss", {"muP": 0.0010, "standard": 0.0057}, lowest, lowest["muP"].mean < lowest["standard"].mean),
     ]  # fmt: skip
 

@@ -185,11 +185,22 @@ def test_the_page_shows_claims_verdicts_and_pictures(tmp_path):
     text = Text(page)
     assert "1 of 3 claims hold" in page and "No &lt;picture&gt;." in page and "<is>" not in page
     assert text.pictures == ["b.png"]
-    assert text.cells[:3] == ["nothing diverges", "depth 1: inf; depth 2: 1.5, 2", "no"]
+    assert text.cells[:3] == ["nothing diverges", "depth 1: inf", "no"]
+    assert "<td>depth 1: inf<br>depth 2: 1.5, 2<td" in page
     assert [cell for cell in text.cells if cell in ("yes", "no")] == ["no", "yes", "no"]
     assert page.index("No &lt;picture") < page.index("Wide is good")
     with pytest.raises(fn.InputError, match="holds no report"):
         write_page(tmp_path)
+
+
+def test_the_page_shows_docstrings_as_they_are_meant(tmp_path):
+    claim = fn.Claim("`tanh` learns", "0.8 < 1; more", 0.9, True)
+    about = "About `x`.\n\nPlain `f`\nwords.\n\n    a = 1 < 2\n      b\n\n1. One\n   more.\n2. Two.\n"
+    fn.write_report(tmp_path / "a.py", about, {}, [claim])
+    page = write_page(tmp_path / "results").read_text()
+    assert "<h2>About <code>x</code>.</h2><p>Plain <code>f</code>\nwords.</p>" in page
+    assert "<pre>a = 1 &lt; 2\n  b</pre><ol><li>One\n   more.\n</li><li>Two.</li></ol>" in page
+    assert "<td><code>tanh</code> learns<td>0.8 &lt; 1<br>more<td>0.9" in page
 
 
 def test_a_mean_of_nothing_is_refused():

@@ -1,6 +1,8 @@
 """One page of all reports in a folder: claim, published, measured, verdict, picture."""
 
 import json
+import re
+import textwrap
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 section { border-top: 1px solid #8886; margin-top: 2.5rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
+th:first-child { width: 34%; } th:nth-child(2) { width: 20%; } th:last-child { width: 3rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.35rem 0.6rem; border-bottom: 1px solid #8884; }
+pre { margin: 0 2rem; overflow-x: auto; }
 img { max-width: 100%; background: white; }
 p, li { overflow-wrap: anywhere; }
 .yes { color: #1a7f37; } .no { color: #d1242f; font-weight: bold; }
@@ -42,7 +46,7 @@ def write_page(folder: Path) -> Path:
     num_held = sum(claim["holds"] for claim in claims)
     head = f"{num_held} of {len(claims)} claims hold"
     contents = "".join(
-        f'<li><a href="#{escape(path.stem)}">{escape(_title(report))}</a> {_count(report)}</li>'
+        f'<li><a href="#{escape(path.stem)}">{_inline(_title(report))}</a> {_count(report)}</li>'
         for path, report in reports.items()
     )
     sections = "".join(_section(path, report) for path, report in reports.items())
@@ -66,23 +70,38 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _section(path: Path, report: dict[str, Any]) -> str:
     _, _, text = report["about"].partition("\n")
-    paragraphs = "".join(f"<p>{escape(part)}</p>" for part in text.strip().split("\n\n") if part)
+    blocks = "".join(_block(part) for part in text.strip().split("\n\n") if part)
     picture = path.with_suffix(".png")
     image = f'<img src="{escape(picture.name)}" alt="{escape(_title(report))}">' if picture.exists() else ""
     rows = "".join(_row(claim) for claim in report["assertions"])
     settings = json.dumps({name: report.get(name) for name in ("settings", "versions")}, indent=1)
     return (
-        f'<section id="{escape(path.stem)}"><h2>{escape(_title(report))}</h2>{paragraphs}{image}'
+        f'<section id="{escape(path.stem)}"><h2>{_inline(_title(report))}</h2>{blocks}{image}'
         f"<table><tr><th>claim<th>published<th>measured<th>holds</tr>{rows}</table>"
         f"<details><summary>{escape(path.name)}: settings and versions</summary><pre>{escape(settings)}</pre></details>"
         "</section>"
     )
 
 
+def _block(text: str) -> str:
+    """Show a docstring's paragraph: indented lines as they are, numbered ones as a list."""
+    if all(line.startswith("    ") for line in text.splitlines()):
+        return f"<pre>{escape(textwrap.dedent(text))}</pre>"
+    if re.match(r"1\. ", text):
+        items = re.split(r"^\d+\. ", text, flags=re.MULTILINE)[1:]
+        return f"<ol>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</ol>"
+    return f"<p>{_inline(text)}</p>"
+
+
+def _inline(text: str) -> str:
+    return re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
+
+
 def _row(claim: dict[str, Any]) -> str:
     verdict = '<td class="yes">yes' if claim["holds"] else '<td class="no">no'
-    cells = (claim["claim"], in_words(claim["published"]), in_words(claim["measured"]))
-    return f"<tr>{''.join(f'<td>{escape(cell)}' for cell in cells)}{verdict}</tr>"
+    values = (in_words(claim[name]).split("; ") for name in ("published", "measured"))
+    cells = "".join(f"<td>{'<br>'.join(map(escape, lines))}" for lines in values)
+    return f"<tr><td>{_inline(claim['claim'])}{cells}{verdict}</tr>"
 
 
 def _title(report: dict[str, Any]) -> str:
