@@ -14,6 +14,7 @@ from . import metrics as metrics
 from . import parameterizations as parameterizations
 from . import representations as representations
 from . import schedules as schedules
+from . import sharpness as sharpness
 from .batches import Batches as Batches
 from .batches import make_batches as make_batches
 from .data import Dataset as Dataset

@@ -34,6 +34,7 @@ ORDER = [
     "train",
     "recipes",
     "curvature",
+    "sharpness",
     "representations",
     "tangent_kernel",
     "fractals",

@@ -206,3 +206,19 @@ def test_the_page_shows_docstrings_as_they_are_meant(tmp_path):
 def test_a_mean_of_nothing_is_refused():
     with pytest.raises(fn.InputError, match="at least one value"):
         fn.mean_interval([])
+
+
+def test_curves_are_told_apart_by_an_axis():
+    space = fn.grid(learning_rate=[0.1, 0.4], seed=range(2))
+    history = {"step": np.tile([5, 10], (4, 1)), "loss": np.arange(8.0).reshape(4, 2)}
+    results = fn.Results(space, {}, history)
+    axes = Figure().subplots()
+    plots.curves(axes, results, "loss")
+    drawn = [(line.get_color(), line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes.lines]
+    first, second = [([5, 10], [0, 1]), ([5, 10], [2, 3])], [([5, 10], [4, 5]), ([5, 10], [6, 7])]
+    assert drawn == [("C0", *line) for line in first] + [("C1", *line) for line in second]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0.1", "0.4"]
+    with pytest.raises(fn.InputError, match="unknown metric 'los'"):
+        plots.curves(axes, results, "los")
+    with pytest.raises(fn.InputError, match="unknown axis 'sed'"):
+        plots.curves(axes, results, "loss", by="sed")

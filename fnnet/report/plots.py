@@ -1,16 +1,17 @@
-"""Pictures of sweeps. Nothing here trains; every function takes results and returns a figure."""
+"""Pictures of sweeps. Nothing here trains; every function takes results."""
 
 import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fnnet.errors import InputError
+from fnnet.errors import InputError, unknown_name
 from fnnet.metrics import HIGHER_IS_BETTER
 from fnnet.sweep.results import Results
 from fnnet.sweep.statistics import rank
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_PANELS = 12
@@ -78,6 +79,41 @@ def heatmap(results: Results, metric: str, *, x: str = "learning_rate", y: str |
         fontsize=10,
     )
     return figure
+
+
+def curves(axes: "Axes", results: Results, metric: str, *, by: str = "learning_rate") -> None:
+    """Draw what runs measured while they trained, a line for each, in the colour of its value of an axis.
+
+    Args:
+        axes: of matplotlib, to draw on.
+        results: of a sweep with `eval_every`.
+        metric: a name in its history.
+        by: the axis that colours and legend tell apart.
+
+    Raises:
+        InputError: when the axis or the metric is missing.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from fnnet import grid
+        >>> history = {"step": np.array([[10, 20], [10, 20]]), "loss": np.array([[0.8, 0.5], [0.7, 0.3]])}
+        >>> results = Results(grid(learning_rate=[0.1, 0.2]), {}, history)
+        >>> axes = Figure().subplots()
+        >>> curves(axes, results, "loss")
+        >>> [(line.get_label(), line.get_ydata().tolist()) for line in axes.lines]
+        [('0.1', [0.8, 0.5]), ('0.2', [0.7, 0.3])]
+    """
+    for name, known in (("axis", results.space.axes), ("metric", results.history)):
+        wanted = by if name == "axis" else metric
+        if wanted not in known:
+            raise unknown_name(name, wanted, known)
+    for number, value in enumerate(results.space.axes[by]):
+        history = results.where(**{by: value}).history
+        for run, (steps, values) in enumerate(zip(history["step"], history[metric], strict=True)):
+            label = None if run else f"{value}"
+            axes.plot(steps, values, color=f"C{number}", linewidth=1, label=label)
+    axes.set(xlabel="step", ylabel=metric.replace("_", " "), xlim=(0, None))
+    axes.legend(title=by.replace("_", " "))
 
 
 def _draw_cells(

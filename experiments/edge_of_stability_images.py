@@ -1,0 +1,106 @@
+"""At the edge of stability on images, too: networks get sharper until 2 / learning rate, and train on there.
+
+Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural networks typically occurs at the edge of
+stability". A port: their network 200-200 with tanh and PyTorch's initialisation, by full-batch gradient descent on half
+the squared error, summed over outputs, on 1,000 images of Fashion-MNIST instead of 5,000 of CIFAR-10, each pixel
+standardised, for a fixed number of steps.
+
+The sharpness is the largest eigenvalue of the Hessian, by Lanczos' method; late sharpness is the mean of the last 10
+measurements of a run. Means are over seeds, with the 95 % interval of Student's t.
+
+Run `python experiments/edge_of_stability_images.py`, or with `--smoke` for a few seconds' version.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import fnnet as fn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment.
+
+    eval_every: steps between two measurements.
+    store: where the sweep is kept, so that it goes on when interrupted.
+    """
+
+    dataset: str = "fashion_mnist"
+    num_images: int = 1000
+    rates: tuple[float, ...] = (0.03, 0.045, 0.07)
+    num_seeds: int = 2
+    num_steps: int = 3000
+    eval_every: int = 75
+    store: Path | None = Path("results/edge_of_stability_images")
+    smoke: bool = False
+
+
+def fit(config: Config) -> fn.Results:
+    data = fn.load_dataset(config.dataset, num_train=config.num_images, standardize=True)
+    network = fn.mlp(data.num_features, [200, 200], data.num_outputs, "tanh", initializer="pytorch")
+    return fn.sweep(
+        partial(fn.sharpness.gradient_descent, network),
+        fn.grid(learning_rate=config.rates, seed=range(config.num_seeds)),
+        data,
+        num_steps=config.num_steps,
+        eval_every=config.eval_every,
+        store=config.store,
+        show_progress=True,
+    )
+
+
+def relative_sharpness(results: fn.Results, config: Config) -> np.ndarray:
+    """Give sharpness in units of 2 / learning rate: an array `[learning rate, seed, evaluation]`."""
+    return results.curves("sharpness").values * np.array(config.rates)[:, None, None] / 2
+
+
+def make_claims(results: fn.Results, config: Config) -> list[fn.Claim]:
+    sharpness = relative_sharpness(results, config)
+    late = sharpness[..., -10:].mean(axis=-1)
+    has_crossed = np.maximum.accumulate(sharpness > 1, axis=-1)
+    crosses = has_crossed[..., -1]
+    rises = int(np.where(has_crossed, 0, results.curves("num_rises").values).max())
+    means = {f"at {rate}": fn.mean_interval(row) for rate, row in zip(config.rates, late, strict=True)}
+    measured = {"runs that cross": int(crosses.sum()), "of": late.size, **means}
+    is_near = (late >= 0.95) & (late <= 1.15)
+    return [
+        fn.Claim("late sharpness is 0.95 to 1.15 of 2 / learning rate in every run that crosses it", "1.02 to 1.06, from a figure on CIFAR-10", measured, bool(crosses.any() and is_near[crosses].all())),
+        fn.Claim("no step raises the loss before the sharpness crosses 2 / learning rate", "smooth before", rises, rises == 0),
+    ]  # fmt: skip
+
+
+def draw(results: fn.Results, config: Config) -> Figure:
+    """Draw sharpness and loss of every run."""
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    fn.plots.curves(left, results, "sharpness")
+    for number, rate in enumerate(config.rates):
+        left.axhline(2 / rate, color=f"C{number}", linestyle="--", linewidth=1)
+    left.set(title=f"{config.num_images:,} images (dashed: 2 / learning rate)")
+    left.set(ylim=(0, 2.7 / min(config.rates)))
+    fn.plots.curves(right, results, "train_loss")
+    right.set(title=f"{config.num_images:,} images", yscale="log")
+    return figure
+
+
+def main(config: Config) -> None:
+    if config.smoke:
+        config = replace(config, store=None, dataset="digits", num_images=100)
+        config = replace(config, num_seeds=1, num_steps=40, eval_every=20)
+    results = fit(config)
+    claims = make_claims(results, config)
+    Console().print(fn.tables.claims(claims))
+    if not config.smoke:
+        measured = {"relative_sharpness": relative_sharpness(results, config)}
+        figure = draw(results, config)
+        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))

@@ -1,0 +1,85 @@
+"""Sharpness along training: the largest eigenvalue of the Hessian, and the steps that raise the loss.
+
+Gradient descent with the learning rate r lowers a quadratic loss only while the sharpness is below 2 / r. Networks get
+sharper until they are there, and go on training at that edge of stability, while their loss rises now and then.
+
+Source: Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural networks typically occurs at the edge of
+stability".
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from fnnet import curvature
+from fnnet.data import Dataset
+from fnnet.hparams import Hparams
+from fnnet.losses import Loss
+from fnnet.network import Network
+from fnnet.optimizers import sgd
+from fnnet.task import Task, supervised
+from fnnet.types import Metrics, Params
+
+
+class _Watched(NamedTuple):
+    """A run's state, with what only one who watches every step knows."""
+
+    state: Any
+    loss: Array
+    num_rises: Array
+    initial: Metrics
+
+
+def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
+    """Make the task of training by full batches while watching the sharpness.
+
+    Its hyper-parameters are `learning_rate` and `seed`. It measures what `supervised` does, and
+
+        sharpness              of the loss on the training split
+        initial_sharpness      before the first step, as is
+        initial_loss
+        num_rises              steps so far at which the loss was above that of the step before
+
+    Args:
+        network: what is trained.
+        loss: of one example, a name in `LOSSES` or a function of output and target.
+
+    Returns:
+        The task.
+
+    Raises:
+        InputError: as `supervised` does.
+
+    Example:
+        >>> from fnnet import load_dataset, mlp, train
+        >>> task = gradient_descent(mlp(10, [], 1, initializer="pytorch"))  # a quadratic loss: nothing gets sharper
+        >>> run = train(task, {"learning_rate": 0.1, "seed": 0}, load_dataset("diabetes"), num_steps=5)
+        >>> float(run.metrics["sharpness"] / run.metrics["initial_sharpness"]), int(run.metrics["num_rises"])
+        (1.0, 0)
+    """
+    task = supervised(network, loss, optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=None)
+    objective = curvature.make_objective(network, loss)
+
+    def sharpness(params: Params, data: Dataset) -> Float[Array, ""]:
+        return curvature.top_eigenvalues(lambda w: objective(w, data.train), params, jax.random.key(0))[0]
+
+    def init(hparams: Hparams, data: Dataset) -> _Watched:
+        state = task.init(hparams, data)
+        first = {
+            "initial_loss": objective(state.params, data.train),
+            "initial_sharpness": sharpness(state.params, data),
+        }
+        return _Watched(state, jnp.array(jnp.inf), jnp.array(0), first)
+
+    def step(hparams: Hparams, run: _Watched, data: Dataset, batch: Any) -> tuple[_Watched, Metrics]:
+        state, metrics = task.step(hparams, run.state, data, batch)
+        num_rises = jnp.where(metrics["loss"] > run.loss, run.num_rises + 1, run.num_rises)
+        return _Watched(state, metrics["loss"], num_rises, run.initial), metrics
+
+    def measure(hparams: Hparams, run: _Watched, data: Dataset) -> Metrics:
+        watched = {"sharpness": sharpness(run.state.params, data), "num_rises": run.num_rises}
+        return {**task.measure(hparams, run.state, data), **run.initial, **watched}
+
+    return task._replace(init=init, step=step, measure=measure)

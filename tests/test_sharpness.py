@@ -1,0 +1,52 @@
+"""Sharpness along training, against the Hessian that JAX writes out and the losses of a plain loop."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+import fnnet as fn
+
+
+@pytest.fixture
+def data():
+    x = np.linspace(-1, 1, 12)[:, None]
+    return fn.from_arrays(x, np.sin(3 * x), test=(x, np.sin(3 * x)))
+
+
+def dense_sharpness(network, params, data):
+    flat, unravel = ravel_pytree(params)
+    objective = fn.curvature.make_objective(network, "quadratic")
+    hessian = jax.hessian(lambda vector: objective(unravel(vector), data.train))(flat)
+    return np.linalg.eigvalsh(np.asarray(hessian))[-1]
+
+
+def test_sharpness_is_the_dense_hessians_before_and_after(x64, data):
+    network = fn.mlp(1, [6], 1, "tanh")
+    run = fn.train(
+        fn.sharpness.gradient_descent(network), {"learning_rate": 0.1, "seed": 4}, data, num_steps=30
+    )
+    start = network.init(jax.random.key(4))
+    initial = dense_sharpness(network, start, data)
+    assert run.metrics["initial_sharpness"] == pytest.approx(initial, rel=1e-6)
+    last = dense_sharpness(network, run.state.state.params, data)
+    assert run.metrics["sharpness"] == pytest.approx(last, rel=1e-6) and abs(last / initial - 1) > 0.01
+    outputs = jax.vmap(network.apply, (None, 0))(start, jnp.asarray(data.train.inputs))
+    half = np.mean(np.sum((np.asarray(outputs) - data.train.targets) ** 2, axis=1)) / 2
+    assert run.metrics["initial_loss"] == pytest.approx(half, rel=1e-12)
+
+
+def test_rises_are_the_steps_at_which_the_loss_is_above_the_one_before(x64, data):
+    network = fn.mlp(1, [4], 1, "tanh")
+    task = fn.sharpness.gradient_descent(network)
+    rate, num_steps = 3.0, 60
+    objective = jax.jit(jax.value_and_grad(fn.curvature.make_objective(network, "quadratic")))
+    params, losses = network.init(jax.random.key(1)), []
+    for _ in range(num_steps):
+        loss, grads = objective(params, data.train)
+        params = jax.tree.map(lambda p, g: p - rate * g, params, grads)
+        losses.append(float(loss))
+    run = fn.train(task, {"learning_rate": rate, "seed": 1}, data, num_steps=num_steps)
+    rises = np.sum(np.diff(losses) > 0)
+    assert 0 < rises < num_steps - 1 and run.metrics["num_rises"] == rises
