@@ -7,7 +7,8 @@ its Hessian, by Lanczos' method.
 
 Late sharpness is the mean of the last 10 measurements of a run. The bounds 0.65, 0.95 and 1.10 were chosen by one seed of
 another implementation. Means are over seeds, with the 95 % interval of Student's t. Images are in
-`edge_of_stability_images.py`; which learning rates diverge is in `largest_learning_rate.py`.
+`edge_of_stability_images.py`; which learning rates diverge is in `critical_learning_rate.py` and
+`largest_learning_rate.py`.
 
 Run `python experiments/edge_of_stability.py`, or with `--smoke` for a few seconds' version.
 """

@@ -1,0 +1,109 @@
+"""Gradient descent on a linear regression converges below 2 / largest eigenvalue of the Hessian, and diverges above.
+
+There all is known: the loss is quadratic, so that each step multiplies the error along an eigenvector by 1 - rate *
+eigenvalue. Full batches of diabetes, with rates down to 0.1 % from the bound. What networks make of such a bound is in
+`largest_learning_rate.py`.
+
+Run `python experiments/critical_learning_rate.py`, or with `--smoke` for a few seconds' version.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+from rich.console import Console
+
+import fnnet as fn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment.
+
+    distances: how far below and above 2 / largest eigenvalue the learning rates are, relatively.
+    store: where the sweep is kept, so that it goes on when interrupted.
+    """
+
+    distances: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
+    num_seeds: int = 5
+    num_steps: int = 40_000
+    store: Path | None = Path("results/critical_learning_rate")
+    smoke: bool = False
+
+
+def solve(data: fn.Dataset) -> tuple[float, float]:
+    """Compute the Hessian's largest eigenvalue and the least loss, in float64."""
+    inputs, targets = (np.asarray(part, np.float64) for part in data.train)
+    with_bias = np.append(inputs, np.ones((len(inputs), 1)), axis=1)
+    eigenvalue = np.linalg.eigvalsh(with_bias.T @ with_bias / len(inputs))[-1]
+    residuals = with_bias @ np.linalg.lstsq(with_bias, targets)[0] - targets
+    return float(eigenvalue), float(np.mean(residuals**2) / 2)
+
+
+def fit(data: fn.Dataset, bound: float, relative: np.ndarray, config: Config) -> fn.Results:
+    """Train with each rate of `relative`, in units of the bound."""
+    network = fn.mlp(data.num_features, [], 1, initializer="pytorch")
+    return fn.sweep(
+        lambda: fn.sharpness.gradient_descent(network),
+        fn.grid(learning_rate=(bound * relative).tolist(), seed=range(config.num_seeds)),
+        data,
+        num_steps=config.num_steps,
+        store=config.store,
+        show_progress=True,
+    )
+
+
+def make_claims(
+    relative: np.ndarray, results: fn.Results, eigenvalue: float, least_loss: float
+) -> list[fn.Claim]:
+    """State what was to be shown of runs with the rates `relative`, and whether it was."""
+    diverged = results.columns["diverged"]
+    converged = ~diverged & (results.columns["train_loss"] <= (1 + 1e-4) * least_loss)
+    bounds = {
+        "converges to": relative[converged].max(initial=0),
+        "diverges from": relative[diverged].min(initial=np.inf),
+    }
+    is_right = np.where(relative < 1, converged, diverged)[np.abs(relative - 1) > 0.0099]
+    error = np.abs(results.columns["initial_sharpness"] / eigenvalue - 1).max()
+    return [
+        fn.Claim("1 % or more below 2 / largest eigenvalue every run converges, above it every run diverges", 1.0, bounds, bool(is_right.all())),
+        fn.Claim("the measured sharpness is the largest eigenvalue, relatively to 1e-5", 0.0, error, bool(error <= 1e-5)),
+    ]  # fmt: skip
+
+
+def draw(relative: np.ndarray, results: fn.Results) -> Figure:
+    """Draw when runs above the bound overflow; there an error grows by 2 x learning rate / bound - 1 a step."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    diverged_at, is_above = results.columns["diverged_at"], relative > 1
+    distances = np.geomspace(relative[is_above].min() - 1, relative.max() - 1)
+    steps = np.log(np.finfo(np.float32).max) / 2 / np.log1p(2 * distances)
+    axes.loglog(distances, steps, "k--", label="theory, of an error of 1 at first")
+    axes.loglog(relative[is_above] - 1, diverged_at[is_above], "o", color="C3", alpha=0.6, label="measured")
+    finite = f"{np.sum(diverged_at[~is_above] < 0)} of {np.sum(~is_above)}"
+    axes.annotate(f"below the bound,\n{finite} runs stay finite", (0.05, 0.06), xycoords="axes fraction")
+    axes.set(xlabel="learning rate / (2 / largest eigenvalue) - 1", ylabel="step of divergence")
+    axes.legend()
+    return figure
+
+
+def main(config: Config) -> None:
+    if config.smoke:
+        config = replace(config, store=None, num_seeds=2, num_steps=400)
+    data = fn.load_dataset("diabetes")
+    eigenvalue, least_loss = solve(data)
+    factors = np.sort([1 + sign * distance for distance in config.distances for sign in (-1, 1)])
+    results = fit(data, 2 / eigenvalue, factors, config)
+    relative = np.repeat(factors, config.num_seeds)
+    claims = make_claims(relative, results, eigenvalue, least_loss)
+    Console().print(fn.tables.claims(claims))
+    if not config.smoke:
+        figure = draw(relative, results)
+        measured = {"diverged_at": results.columns["diverged_at"].reshape(len(factors), -1)}
+        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))
