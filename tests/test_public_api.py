@@ -59,6 +59,7 @@ ORDER = [
     "sweep.halving",
     "sweep.hyperband",
     "sweep.verify",
+    "early_training",
     "evaluate",
     "model",
     "report",
