@@ -4,6 +4,7 @@ from . import calibration as calibration
 from . import clustering as clustering
 from . import curvature as curvature
 from . import deep_linear as deep_linear
+from . import early_training as early_training
 from . import ensembles as ensembles
 from . import features as features
 from . import fractals as fractals
@@ -22,6 +23,7 @@ from .data import Examples as Examples
 from .data import from_arrays as from_arrays
 from .data import load_dataset as load_dataset
 from .data import make_mnist1d as make_mnist1d
+from .data import standardize_examples as standardize_examples
 from .ensembles import ensemble as ensemble
 from .errors import InputError as InputError
 from .evaluate import evaluate as evaluate

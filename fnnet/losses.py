@@ -59,6 +59,26 @@ def mse(output: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
     return jnp.mean(jnp.square(output - _as_vector(target, output)))
 
 
+def half_mse(output: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
+    """Compute `1/2 mean_k (output_k - target_k)^2`: half the mean over outputs.
+
+    Args:
+        output: one output `[outputs]`.
+        target: a vector of the same shape, or a class.
+
+    Returns:
+        The loss: `1 / outputs` times `quadratic`.
+
+    Raises:
+        InputError: while tracing, when the shapes do not fit.
+
+    Example:
+        >>> float(half_mse(jnp.array([10.0, 6.0]), jnp.array([6.0, 6.0])))
+        4.0
+    """
+    return mse(output, target) / 2
+
+
 def cross_entropy(
     logits: Float[Array, " classes"], target: Target, label_smoothing: float = 0.0
 ) -> Float[Array, ""]:
@@ -105,7 +125,7 @@ def binary_cross_entropy(logits: Float[Array, " outputs"], target: Target) -> Fl
     return jnp.sum(jax.nn.softplus(logits) - probabilities * logits)
 
 
-LOSSES: dict[str, Loss] = named(quadratic, mse, cross_entropy, binary_cross_entropy)
+LOSSES: dict[str, Loss] = named(quadratic, mse, half_mse, cross_entropy, binary_cross_entropy)
 """Every loss that has a name."""
 
 

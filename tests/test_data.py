@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn import datasets as sklearn_datasets
 from sklearn.preprocessing import StandardScaler
 
-from fnnet.data import Dataset, from_arrays, load_dataset, make_mnist1d
+from fnnet.data import Dataset, from_arrays, load_dataset, make_mnist1d, standardize_examples
 from fnnet.data.download import cache_folder
 from fnnet.data.mnist import FASHION_MNIST, MNIST, data_folder
 from fnnet.data.mnist1d import generate
@@ -224,6 +224,15 @@ def test_standardisation_learns_nothing_from_the_test_split(shift, scale):
     with_it = from_arrays(x, y, test=test, standardize=True)
     without = from_arrays(x, y, test=(x[:5], y[:5]), standardize=True)
     np.testing.assert_array_equal(with_it.train.inputs, without.train.inputs)
+
+
+def test_each_example_can_be_standardised_by_itself():
+    x = np.random.default_rng(5).normal(3, 7, (13, 4))
+    np.testing.assert_allclose(standardize_examples(x), StandardScaler().fit_transform(x.T).T, rtol=1e-12)
+    assert standardize_examples(x.astype(np.float32)).dtype == np.float32
+    x[2] = 0.1  # whose deviation from its rounded mean is not exactly 0
+    with pytest.raises(InputError, match=r"example 2 .* all its features are 0\.1"):
+        standardize_examples(x)
 
 
 def test_constant_features_become_zero():

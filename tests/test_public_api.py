@@ -60,6 +60,7 @@ ORDER = [
     "sweep.halving",
     "sweep.hyperband",
     "sweep.verify",
+    "early_training",
     "evaluate",
     "model",
     "report",

@@ -60,6 +60,26 @@ def test_other_axes_make_panels():
     np.testing.assert_array_equal(panels[1].images[0].get_array(), [[2, 3], [6, 7]])
 
 
+def test_constants_of_early_training_are_drawn_against_width():
+    axes = Figure().subplots()
+    c_loss, c_max = np.array([[2.0, 4.0], [3.0, 3.5], [1.0, 2.0]]), np.full((3, 2), 9.0)
+    constants = {"initial_sharpness": np.ones((3, 2)), "c_loss": c_loss, "c_sharp": None, "c_max": c_max}
+    published = {"c_loss": {8: 2.5, 64: 2.25}, "c_sharp": {16: 5.0}}
+    plots.critical_constants(axes, (8, 16, 32), constants, published)
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines]
+    for values in (
+        [3, 3.25, 1.5],
+        [2, 3, 1],
+        [4, 3.5, 2],
+        [9, 9, 9],
+    ):  # means, and a line of marks for each seed
+        assert ([8, 16, 32], values) in drawn
+    assert ([8, 64], [2.5, 2.25]) in drawn and ([16], [5.0]) in drawn
+    assert list(axes.get_xticks()) == [8, 16, 32, 64]
+    labels = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert labels == {"c_loss", "c_sharp", "c_max", "2, of a quadratic loss", "open: published"}
+
+
 def test_impossible_pictures_are_refused(results):
     with pytest.raises(fn.InputError, match="needs the axis 'width'"):
         plots.heatmap(results, "test_accuracy", x="width")

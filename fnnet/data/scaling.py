@@ -1,4 +1,4 @@
-"""Standardisation: the mean and spread of each column, learnt from one split and applied to all."""
+"""Standardisation: of each column, by the mean and spread of one split for all; and of each example by its own."""
 
 from typing import NamedTuple
 
@@ -72,3 +72,28 @@ def apply_scaling(scaling: Scaling, values: Float[np.ndarray, "n columns"]) -> F
         column = int(np.argwhere(~np.isfinite(scaled))[0, 1])
         raise InputError(f"column {column} has values too far from the training split's to standardise them")
     return scaled
+
+
+def standardize_examples(values: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n features"]:
+    """Bring each example to mean 0 and (population) standard deviation 1 over its own features.
+
+    Args:
+        values: the inputs of any split.
+
+    Returns:
+        New values of the same shape and dtype.
+
+    Raises:
+        InputError: when all features of an example are equal.
+
+    Example:
+        >>> standardize_examples(np.array([[1.0, 3.0], [5.0, -5.0]])).tolist()
+        [[-1.0, 1.0], [1.0, -1.0]]
+    """
+    is_constant = values.max(axis=1) == values.min(axis=1)
+    if is_constant.any():
+        row = int(np.argmax(is_constant))
+        raise InputError(
+            f"example {row} (the first is 0) cannot be standardised: all its features are {values[row, 0]}"
+        )
+    return (values - values.mean(axis=1, keepdims=True)) / values.std(axis=1, keepdims=True)

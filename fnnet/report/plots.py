@@ -1,6 +1,7 @@
-"""Pictures of sweeps. Nothing here trains; every function takes results."""
+"""Pictures of sweeps. Nothing here trains; every function takes results, and returns a figure or draws on axes."""
 
 import itertools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_PANELS = 12
+_CONSTANTS = {"c_max": ("D", "C3"), "c_sharp": ("^", "C1"), "c_loss": ("s", "C0")}  # marker and color
 
 
 def heatmap(results: Results, metric: str, *, x: str = "learning_rate", y: str | None = None) -> "Figure":
@@ -114,6 +116,42 @@ def curves(axes: "Axes", results: Results, metric: str, *, by: str = "learning_r
             axes.plot(steps, values, color=f"C{number}", linewidth=1, label=label)
     axes.set(xlabel="step", ylabel=metric.replace("_", " "), xlim=(0, None))
     axes.legend(title=by.replace("_", " "))
+
+
+def critical_constants(
+    axes: Any,
+    widths: Sequence[int],
+    constants: Mapping[str, np.ndarray | None],
+    published: Mapping[str, Mapping[int, float]] | None = None,
+) -> None:
+    """Draw critical constants of early training against width: seeds as marks, their means as lines.
+
+    Args:
+        axes: of a matplotlib figure.
+        widths: of the networks.
+        constants: by name, "c_loss", "c_sharp" and "c_max" `[widths, seeds]`; what is None or under another name is
+            passed over.
+        published: by name and width, constants to draw as open marks.
+    """
+    for name, (marker, color) in _CONSTANTS.items():
+        values = constants.get(name)
+        if values is not None:
+            axes.plot(widths, values.mean(axis=-1), color=color, label=name)
+            axes.plot(widths, values, marker, color=color, alpha=0.5)
+    axes.axhline(2, color="0.5", linestyle="--", linewidth=1, label="2, of a quadratic loss")
+    ticks = set(widths)
+    if published is not None:
+        for name, (marker, color) in _CONSTANTS.items():
+            by_width = published.get(name, {})
+            ticks |= by_width.keys()
+            label = name if by_width and constants.get(name) is None else None
+            style = {"color": color, "markerfacecolor": "none", "label": label}
+            axes.plot(list(by_width), list(by_width.values()), f"{marker}:", **style)
+        axes.plot([], [], "ks:", markerfacecolor="none", label="open: published")
+    axes.set(xscale="log", yscale="log", xlabel="width", xticks=sorted(ticks), xticklabels=sorted(ticks))
+    axes.set(ylim=(1, 40), yticks=(1, 2, 4, 8, 16), yticklabels=("1", "2", "4", "8", "16"))
+    axes.minorticks_off()
+    axes.legend(ncols=2, loc="upper center", fontsize="small")
 
 
 def _draw_cells(
