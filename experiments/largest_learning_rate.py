@@ -56,7 +56,12 @@ def fit(config: Config) -> tuple[np.ndarray, np.ndarray]:
     rates, seeds = fn.logspace(*config.rates), range(config.num_seeds)
     space = fn.grid(initializer=config.initializers, depth=config.depths, learning_rate=rates, seed=seeds)
     results = fn.sweep(
-        lambda initializer, depth: fn.sharpness.gradient_descent(network(initializer, depth)),
+        lambda initializer, depth: fn.supervised(
+            network(initializer, depth),
+            "quadratic",
+            optimizer=lambda hp: fn.sgd(hp["learning_rate"]),
+            batch_size=None,
+        ),
         space,
         data,
         num_steps=config.num_steps,
@@ -66,8 +71,14 @@ def fit(config: Config) -> tuple[np.ndarray, np.ndarray]:
     shape = len(config.initializers), len(config.depths), len(rates), len(seeds)
     diverged = results.columns["diverged"].reshape(shape)
     num_stable = np.where(diverged.any(axis=2), diverged.argmax(axis=2), len(rates))
-    sharpness = results.columns["initial_sharpness"].reshape(shape)[:, :, 0]
-    return np.array([0.0, *rates])[num_stable], sharpness
+    sharpness = [
+        [
+            fn.sharpness.of_seeds(network(name, depth), "quadratic", data.train, seeds)
+            for depth in config.depths
+        ]
+        for name in config.initializers
+    ]
+    return np.array([0.0, *rates])[num_stable], np.array(sharpness)
 
 
 def by_depth(values: np.ndarray, config: Config) -> dict[str, Any]:

@@ -7,20 +7,54 @@ Source: Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural 
 stability".
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Integer
 
 from fnnet import curvature
-from fnnet.data import Dataset
+from fnnet.data import Dataset, Examples
 from fnnet.hparams import Hparams
 from fnnet.losses import Loss
 from fnnet.network import Network
 from fnnet.optimizers import sgd
 from fnnet.task import Task, supervised
 from fnnet.types import Metrics, Params
+
+
+def of_seeds(
+    network: Network,
+    loss: str | Loss,
+    examples: Examples,
+    seeds: Integer[np.ndarray, " seeds"] | Sequence[int],
+) -> Float[np.ndarray, " seeds"]:
+    """Compute the sharpness before training of the network that each seed draws.
+
+    Args:
+        network: what is to be trained.
+        loss: of one example, a name in `LOSSES` or a function of output and target.
+        examples: over which the loss is averaged.
+        seeds: as the hyper-parameter of `supervised`.
+
+    Returns:
+        The largest eigenvalue of each Hessian, by Lanczos' method (`curvature.top_eigenvalues`).
+
+    Example:
+        >>> from fnnet import load_dataset, mlp
+        >>> data, network = load_dataset("diabetes"), mlp(10, [], 1)  # the Hessian is that of the inputs alone
+        >>> [f"{sharpness:.2f}" for sharpness in of_seeds(network, "quadratic", data.train, range(2))]
+        ['3.95', '3.95']
+    """
+    objective = curvature.make_objective(network, loss)
+
+    def of_seed(seed: Array, examples: Examples) -> Float[Array, ""]:
+        params = network.init(jax.random.key(seed))
+        return curvature.top_eigenvalues(lambda w: objective(w, examples), params, jax.random.key(0))[0]
+
+    return np.asarray(jax.jit(jax.vmap(of_seed, (0, None)))(np.asarray(seeds), examples))
 
 
 class _Watched(NamedTuple):

@@ -37,6 +37,13 @@ def test_sharpness_is_the_dense_hessians_before_and_after(x64, data):
     assert run.metrics["initial_loss"] == pytest.approx(half, rel=1e-12)
 
 
+def test_each_seeds_sharpness_is_its_dense_hessians(x64, data):
+    network = fn.mlp(1, [5], 1, "tanh")
+    found = fn.sharpness.of_seeds(network, "quadratic", data.train, [3, 8])
+    expected = [dense_sharpness(network, network.init(jax.random.key(seed)), data) for seed in (3, 8)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_rises_are_the_steps_at_which_the_loss_is_above_the_one_before(x64, data):
     network = fn.mlp(1, [4], 1, "tanh")
     task = fn.sharpness.gradient_descent(network)
