@@ -16,6 +16,7 @@ from . import parameterizations as parameterizations
 from . import representations as representations
 from . import schedules as schedules
 from . import sharpness as sharpness
+from . import trainability as trainability
 from .batches import Batches as Batches
 from .batches import make_batches as make_batches
 from .data import Dataset as Dataset

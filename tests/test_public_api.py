@@ -61,6 +61,7 @@ ORDER = [
     "sweep.hyperband",
     "sweep.verify",
     "early_training",
+    "trainability",
     "evaluate",
     "model",
     "report",

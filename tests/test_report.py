@@ -51,6 +51,18 @@ def test_the_heat_map_shows_every_cell_and_the_diverged_ones(results):
     assert rings == [(2, 0), (0, 1)]
 
 
+def test_slow_pixels_are_dark_in_the_colour_of_their_fate():
+    value = np.array([[-3.0, -20.0], [1.0, 5.0]])  # below, a quick and a slow one that converged
+    axes = Figure().subplots()
+    plots.trainability(axes, fn.trainability.Picture((0, 2, 1, 4), value[None] < 0, value), "fates", 1)
+    image = axes.images[0]
+    np.testing.assert_allclose(image.get_array(), [[-0.575, -1], [0.575, 1]])
+    blue, red = image.cmap(image.norm([-1.0, 1.0]))
+    assert blue[2] > blue[0] and red[0] > red[2] and image.origin == "lower"
+    assert tuple(image.get_extent()) == (0, 2, 1, 4)
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["1.0", "2.0", "3.0", "4.0"]
+
+
 def test_other_axes_make_panels():
     space = fn.grid(width=[3, 5], depth=[1, 2], learning_rate=[0.1, 0.2])
     results = fn.Results(space, {"test_loss": np.arange(8.0), "diverged": np.zeros(8, bool)}, {})

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.metrics import HIGHER_IS_BETTER
 from fnnet.sweep.results import Results
 from fnnet.sweep.statistics import rank
+from fnnet.trainability import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,6 +154,27 @@ def critical_constants(
     axes.set(ylim=(1, 40), yticks=(1, 2, 4, 8, 16), yticklabels=("1", "2", "4", "8", "16"))
     axes.minorticks_off()
     axes.legend(ncols=2, loc="upper center", fontsize="small")
+
+
+def trainability(axes: Any, picture: Picture, title: str, num_digits: int = 0) -> None:
+    """Draw what converged in blue and what diverged in red, the slower the darker.
+
+    Args:
+        axes: of a matplotlib figure.
+        picture: of learning rates.
+        title: above it.
+        num_digits: of the ticks, after the point.
+    """
+    shade = np.empty(picture.value.shape)
+    for kind in (picture.value < 0, picture.value >= 0):  # of each shade there are equally many pixels
+        ranks = rankdata(np.abs(picture.value[kind])) / max(np.sum(kind), 1)
+        shade[kind] = np.sign(picture.value[kind]) * (0.15 + 0.85 * ranks)
+    axes.imshow(shade, "RdBu_r", vmin=-1, vmax=1, origin="lower", extent=picture.extent, aspect="auto")
+    for axis, ends in ((axes.xaxis, picture.extent[:2]), (axes.yaxis, picture.extent[2:])):
+        ticks = np.linspace(*ends, 4)
+        axis.set_ticks(ticks, [f"{tick:.{num_digits}f}" for tick in ticks])
+    axes.set(title=title, xlim=picture.extent[:2], ylim=picture.extent[2:])
+    axes.set(xlabel="log10 of the input layer's rate", ylabel="log10 of the output layer's rate")
 
 
 def _draw_cells(
