@@ -140,9 +140,9 @@ def test_networks_have_the_constants_of_gradient_descent_by_hand(x64):
     def build(width):
         return fn.mlp(3, [width], 2, "tanh", use_bias=False)
 
-    axes, options = {"width": [2, 5], "seed": range(2)}, {"num_steps": 7, "num_measured": num_measured}
+    axes, options = {"width": [5], "seed": range(4)}, {"num_steps": 7, "num_measured": num_measured}
     found = measure_constants(build, "half_mse", axes, data, cs, num_iterations=25, **options)
-    assert found.c_sharp.shape == (2, 2)
+    assert found.c_sharp.shape == (1, 4)
     for i, width in enumerate(axes["width"]):
         for seed in axes["seed"]:
             start, restore = ravel_pytree(build(width).init(jax.random.key(seed)))

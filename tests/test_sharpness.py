@@ -18,15 +18,18 @@ def data():
 def dense_sharpness(network, params, data):
     flat, unravel = ravel_pytree(params)
     objective = fn.curvature.make_objective(network, "quadratic")
-    hessian = jax.hessian(lambda vector: objective(unravel(vector), data.train))(flat)
+    hessian = jax.jit(jax.hessian(lambda vector: objective(unravel(vector), data.train)))(flat)
     return np.linalg.eigvalsh(np.asarray(hessian))[-1]
+
+
+def train(network, data, num_steps, **hparams):
+    task = fn.sharpness.gradient_descent(network)
+    return jax.jit(lambda hparams: fn.train(task, hparams, data, num_steps=num_steps))(hparams)
 
 
 def test_sharpness_is_the_dense_hessians_before_and_after(x64, data):
     network = fn.mlp(1, [6], 1, "tanh")
-    run = fn.train(
-        fn.sharpness.gradient_descent(network), {"learning_rate": 0.1, "seed": 4}, data, num_steps=30
-    )
+    run = train(network, data, 30, learning_rate=0.1, seed=4)
     start = network.init(jax.random.key(4))
     initial = dense_sharpness(network, start, data)
     assert run.metrics["initial_sharpness"] == pytest.approx(initial, rel=1e-6)
@@ -46,7 +49,6 @@ def test_each_seeds_sharpness_is_its_dense_hessians(x64, data):
 
 def test_rises_are_the_steps_at_which_the_loss_is_above_the_one_before(x64, data):
     network = fn.mlp(1, [4], 1, "tanh")
-    task = fn.sharpness.gradient_descent(network)
     rate, num_steps = 3.0, 60
     objective = jax.jit(jax.value_and_grad(fn.curvature.make_objective(network, "quadratic")))
     params, losses = network.init(jax.random.key(1)), []
@@ -54,6 +56,6 @@ def test_rises_are_the_steps_at_which_the_loss_is_above_the_one_before(x64, data
         loss, grads = objective(params, data.train)
         params = jax.tree.map(lambda p, g: p - rate * g, params, grads)
         losses.append(float(loss))
-    run = fn.train(task, {"learning_rate": rate, "seed": 1}, data, num_steps=num_steps)
+    run = train(network, data, num_steps, learning_rate=rate, seed=1)
     rises = np.sum(np.diff(losses) > 0)
     assert 0 < rises < num_steps - 1 and run.metrics["num_rises"] == rises

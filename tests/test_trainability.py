@@ -29,6 +29,12 @@ def train_in_numpy(w, v, x, y, input_rate, output_rate, num_steps, offset=0.0, r
     return np.minimum(np.where(np.isfinite(relative), relative, 1e6), 1e6)
 
 
+def train_alone(network, data, num_steps=HORIZONS[-1], horizons=HORIZONS, **static):
+    """Make the function that trains one pixel without a sweep; returns its metrics."""
+    task = trainability.make_recipe(network, horizons)(**static)
+    return jax.jit(lambda hparams: fn.train(task, hparams, data, num_steps=num_steps).metrics)
+
+
 @pytest.fixture
 def problem(x64):
     return trainability.make_problem(3, num_seeds=2)
@@ -38,13 +44,13 @@ def problem(x64):
 @pytest.mark.parametrize("reapplied", [False, True])
 def test_pixels_are_trained_as_numpy_does(problem, reapplied):
     network, data = problem
-    task = trainability.make_recipe(network, HORIZONS)(reapplied=reapplied)
+    train = train_alone(network, data, reapplied=reapplied)
     w, v = (np.asarray(layer["w"]) for layer in network.init(jax.random.key(7)))
     fates = set()
     for input_rate, output_rate in [(0.3, 0.2), (5.0, 40.0), (1e5, 1e5)]:
         hparams = {"input_rate": input_rate, "output_rate": output_rate}
         hparams |= {"offset": 0.01, "seed": 7, "data_seed": 1}
-        found = fn.train(task, hparams, data, num_steps=HORIZONS[-1]).metrics
+        found = train(hparams)
         expected = train_in_numpy(
             w, v, data.inputs[1], data.targets[1], input_rate, output_rate, HORIZONS[-1], 0.01, reapplied
         )
@@ -71,8 +77,8 @@ def test_a_linearised_network_is_a_quadratic_one(problem):
     for _ in range(10):
         losses.append(np.mean(error**2))
         error = error - 2 / n * kernel @ error
-    task = trainability.make_recipe(network, [10])(linear=True)
-    found = fn.train(task, {"input_rate": rates[0], "output_rate": rates[1]}, data, num_steps=10).metrics
+    train = train_alone(network, data, 10, [10], linear=True)
+    found = train({"input_rate": rates[0], "output_rate": rates[1]})
     assert found["total"] == pytest.approx(np.sum(losses) / losses[0], rel=1e-9)
 
 
@@ -81,11 +87,11 @@ def test_a_picture_lists_its_pixels_from_below(problem):
     extent = (0.0, 5.0, -1.0, 1.0)
     space = trainability.rectangle(extent, 3, seed=2)
     picture = trainability.take_picture(network, data, space, extent, HORIZONS)
-    task = trainability.make_recipe(network, HORIZONS)()
+    train = train_alone(network, data)
     for row, output_rate in enumerate((0.1, 1.0, 10.0)):
         for column, input_rate in enumerate((1.0, 10**2.5, 1e5)):
             hparams = {"input_rate": input_rate, "output_rate": output_rate, "seed": 2}
-            alone = fn.train(task, hparams, data, num_steps=HORIZONS[-1]).metrics
+            alone = train(hparams)
             converged = [alone["last_3"] < 1, alone["last_30"] < 1]
             assert picture.converged[:, row, column].tolist() == converged
             value = float(-alone["total"] if converged[1] else alone["inverse"])
