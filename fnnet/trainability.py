@@ -182,6 +182,12 @@ def take_picture(
 
     Raises:
         InputError: when the pixels make no square; and as `sweep` does.
+
+    Example:
+        >>> (network, data), extent = make_problem(2, num_seeds=1), (0.0, 6.0, 0.0, 6.0)
+        >>> picture = take_picture(network, data, rectangle(extent, 2), extent, horizons=[5, 40])
+        >>> picture.converged[-1].tolist()  # the second row has an output rate of a million
+        [[True, True], [False, False]]
     """
     side = round(len(space) ** 0.5)
     if side**2 != len(space):

@@ -134,6 +134,13 @@ def critical_constants(
         constants: by name, "c_loss", "c_sharp" and "c_max" `[widths, seeds]`; what is None or under another name is
             passed over.
         published: by name and width, constants to draw as open marks.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> axes = Figure().subplots()
+        >>> critical_constants(axes, [64, 128], {"c_loss": np.array([[3.5, 3.1], [2.8, 2.9]])})
+        >>> axes.lines[0].get_ydata().round(2).tolist()  # the means
+        [3.3, 2.85]
     """
     for name, (marker, color) in _CONSTANTS.items():
         values = constants.get(name)
@@ -164,6 +171,14 @@ def trainability(axes: Any, picture: Picture, title: str, num_digits: int = 0) -
         picture: of learning rates.
         title: above it.
         num_digits: of the ticks, after the point.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> value = np.array([[-3.0, 5.0], [2.0, 1.0]])  # one pixel converged, three diverged
+        >>> axes = Figure().subplots()
+        >>> trainability(axes, Picture((-3, 6, -3, 6), value[None] < 0, value), "four trainings")
+        >>> (axes.images[0].get_array() < 0).tolist()
+        [[True, False], [False, False]]
     """
     shade = np.empty(picture.value.shape)
     for kind in (picture.value < 0, picture.value >= 0):  # of each shade there are equally many pixels
