@@ -1,8 +1,8 @@
 """A sweep trains each pixel of a picture as it would be trained alone, but for rounding, which chaos makes grow.
 
 Some pixels of the picture in `trainability_fractal.py` are trained in a sweep, with the 12 pixels around each, and again
-one at a time. Near the boundary training is chaotic: what rounds otherwise goes its own way. How far shows a change of
-both learning rates in their last digit. All is in float64.
+one at a time. Near the boundary, and wherever the input layer's rate is above some 300, training is chaotic: what rounds
+otherwise goes its own way. How far shows a change of both learning rates in their last digit. All is in float64.
 
 Run `python experiments/trainability_alone.py`, or with `--smoke` for a few pixels.
 """
@@ -138,7 +138,8 @@ def draw(found: Found) -> Figure:
     figure.colorbar(points, ax=left, label="log10 of the relative difference")
     left.set(title="sums of losses, together and alone: converged pixels")
     left.set(xlabel="log10 of the input layer's rate", ylabel="log10 of the output layer's rate")
-    left.legend(loc="lower left")
+    left.set(ylim=(-3.4, 7.4))
+    left.legend(loc="upper left")
     for inside, label in ((True, "all pixels around converged"), (False, "near the boundary")):
         shown = is_known & (found.is_inside == inside)
         right.plot(moved[shown], apart[shown], "o", alpha=0.5, label=label)
