@@ -162,7 +162,7 @@ def draw(
 def main(config: Config) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         if config.smoke:
-            config = replace(config, datasets=("digits",), depths=(1, 2), width=8, num_rates=2, num_seeds=2)
+            config = replace(config, datasets=("digits",), depths=(2,), width=8, num_rates=2, num_seeds=2)
             config = replace(config, num_steps=20, store=Path(temporary))
         datasets = {name: fn.load_dataset(name, validation_fraction=0.1) for name in config.datasets}
         found = {name: sweep(data, config) for name, data in datasets.items()}
