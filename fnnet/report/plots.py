@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.metrics import HIGHER_IS_BETTER
@@ -180,6 +179,8 @@ def trainability(axes: Any, picture: Picture, title: str, num_digits: int = 0) -
         >>> (axes.images[0].get_array() < 0).tolist()
         [[True, False], [False, False]]
     """
+    from scipy.stats import rankdata  # takes as long to load as JAX
+
     shade = np.empty(picture.value.shape)
     for kind in (picture.value < 0, picture.value >= 0):  # of each shade there are equally many pixels
         ranks = rankdata(np.abs(picture.value[kind])) / max(np.sum(kind), 1)

@@ -5,7 +5,7 @@ from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from scipy import stats
+from scipy import special
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.metrics import HIGHER_IS_BETTER, LOWER_IS_BETTER
@@ -116,7 +116,7 @@ class Grouped(NamedTuple):
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.bincount(group, values) / count
             variance = np.bincount(group, np.square(values - mean[group])) / (count - 1)
-            half = stats.t.ppf(0.975, np.maximum(count - 1, 1)) * np.sqrt(variance / count)
+            half = special.stdtrit(np.maximum(count - 1, 1), 0.975) * np.sqrt(variance / count)
         half = np.where(count > 1, half, np.nan)
         return MeanCI(mean, mean - half, mean + half, count, np.bincount(group, diverged).astype(int))
 
@@ -263,6 +263,8 @@ def _welch(first: np.ndarray, second: np.ndarray) -> float:
         return np.nan
     if np.ptp(first) == 0 and np.ptp(second) == 0:
         return np.nan
+    from scipy import stats  # takes as long to load as JAX
+
     # From means and deviations, since scipy warns of groups that hardly vary when it has to compute them itself.
     moments = (number for each in (first, second) for number in (each.mean(), each.std(ddof=1), len(each)))
     return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
