@@ -57,6 +57,8 @@ reproduce: .venv/core ## every claim at full size, one by one, and the page of t
 report: .venv/core ## one page of what experiments claimed and measured, from experiments/results
 	$(BIN)/fnnet report experiments/results
 
+# So little is trained that compiling well would not pay.
+smoke: export XLA_FLAGS = --xla_backend_optimization_level=0
 smoke: .venv/core ## every experiment at its smallest size; the largest files first, so that both cores end together
 	ls -S experiments/*.py | xargs -P 2 -I SCRIPT sh -c '$(BIN)/python SCRIPT --smoke > /dev/null || { echo SCRIPT failed; exit 1; }'
 

@@ -130,7 +130,7 @@ def main(config: Config) -> None:
     params = draw_networks(network, num_networks)
     flops = 2.0 * num_networks * len(test.inputs) * (sizes[0] * sizes[1] + sizes[1] * sizes[2])
     found = measure_memory(network, params, test)
-    found |= measure_speed(network, params, test, flops, 2 if config.smoke else config.num_rounds)
+    found |= measure_speed(network, params, test, flops, 1 if config.smoke else config.num_rounds)
     found |= compare(network, params, test)
 
     table = Table(title=f"{num_networks} networks {'-'.join(map(str, sizes))} on {len(test.inputs)} examples")

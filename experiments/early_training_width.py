@@ -119,7 +119,9 @@ def draw(found: Constants, config: Config) -> Figure:
 def main(config: Config) -> None:
     if config.smoke:
         config = replace(config, depth=2, widths=(16,), num_seeds=1, exponents=(0, 4.5, 1.5), store=None)
-        config = replace(config, num_train=512, batch_size=64, num_measured=64, num_iterations=4)
+        config = replace(
+            config, dataset="digits", num_train=512, batch_size=64, num_measured=64, num_iterations=4
+        )
     found = find_phases(config)
     claims = make_claims(found, config)
     Console().print(fn.tables.claims(claims))

@@ -91,7 +91,7 @@ def compare(seed: int, data: fn.Dataset, config: Config) -> dict:
 
 def main(config: Config) -> None:
     if config.smoke:
-        config = replace(config, num_searches=1, num_configs=8, num_seeds=2, rungs=(5, 20))
+        config = replace(config, num_searches=1, num_configs=3, num_seeds=2, rungs=(5, 20))
     data = fn.load_dataset(config.dataset)
     with tempfile.TemporaryDirectory() as cache:
         os.environ["FNNET_CACHE"] = cache

@@ -115,7 +115,7 @@ def draw(config: Config, pictures: list[Picture]) -> Figure:
 
 def main(config: Config) -> None:
     if config.smoke:
-        config = replace(config, resolution=32, middle=32, small=32, zooms=(10, 100), num_seeds=2)
+        config = replace(config, width=4, resolution=32, middle=32, small=32, zooms=(10, 100), num_seeds=2)
         config = replace(config, horizons=(5, 10, 20), store=None)
     jax.config.update("jax_enable_x64", True)
     pictures = [take(config, "overview", RATES, config.resolution)]

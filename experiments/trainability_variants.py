@@ -123,7 +123,7 @@ def draw(config: Config, linearised: list[Picture], offsets: dict[str, Picture])
 
 def main(config: Config) -> None:
     if config.smoke:
-        config = replace(config, num_steps=20, side=32, zooms=(10,), store=None)
+        config = replace(config, width=4, num_steps=20, side=32, zooms=(10,), store=None)
     jax.config.update("jax_enable_x64", True)
     linearised = take_linearised(config)
     offsets = {name: take_offsets(config, name, name != "once") for name in ("once", "at every step")}

@@ -60,8 +60,11 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """End the process."""
+        """Let the process end."""
         self._connection.close()
+
+    def join(self) -> None:
+        """Wait until the process has ended."""
         self._process.join()
 
     @contextlib.contextmanager
@@ -127,6 +130,8 @@ def start_workers(modules: Mapping[str, str]) -> Iterator[dict[str, Worker]]:
     finally:
         for worker in workers.values():
             worker.close()
+        for worker in workers.values():
+            worker.join()
 
 
 @contextlib.contextmanager
