@@ -44,7 +44,7 @@ class Config:
     image_shape: tuple[int, int, int] = (28, 28, 1)
     kernels: tuple[int, int] = (4, 3)
     features: tuple[int, int] = (8, 16)
-    widths: tuple[int, int] = (9, 128)
+    widths: tuple[int, ...] = (9, 128)
     num_rates: int = 8
     num_seeds: int = 2
     num_steps: int = 240
