@@ -10,7 +10,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 # What measures this machine and not a claim.
 MEASUREMENTS := $(addprefix experiments/,$(addsuffix .py,batch_evaluation benchmark growth plan_accuracy whole_job))
 
-.PHONY: install sweep test test-newest check format faults reproduce report smoke clean
+.PHONY: install sweep test test-all test-newest check format faults reproduce report smoke clean
 
 install: .venv/core ## fnnet and what it runs on, at the versions of constraints.txt
 
@@ -26,7 +26,10 @@ install: .venv/core ## fnnet and what it runs on, at the versions of constraints
 sweep: .venv/core ## learning rates x depths x seeds on handwritten digits: 256 runs
 	$(BIN)/fnnet sweep --dataset digits depth=1,2,4,8 learning_rate=log:1e-3:10:16 seed=range:4
 
-test: .venv/dev ## unit, property and documentation tests
+test: .venv/dev ## unit, property and documentation tests, in a few minutes
+	$(BIN)/python $(PYTEST) -m "not slow"
+
+test-all: .venv/dev ## all of them
 	$(BIN)/python $(PYTEST)
 
 test-newest: ## the tests on the newest Python found, with the newest jax
@@ -36,7 +39,7 @@ test-newest: ## the tests on the newest Python found, with the newest jax
 	.venv-newest/bin/python -c 'import sys, jax; print("Python", sys.version.split()[0], "jax", jax.__version__)'
 	.venv-newest/bin/python $(PYTEST)
 
-check: .venv/dev ## formatting, lint, types and tests
+check: .venv/dev ## formatting, lint, types and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
