@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fnnet.data import Dataset, load_dataset
+from fnnet.data.content import content_hash
 from fnnet.data.scaling import Scaling, apply_scaling, fit_scaling
 from fnnet.errors import InputError
 from fnnet.losses import LOSSES, mean_loss
@@ -150,7 +151,7 @@ def trained_model(results: Results, run: int, dataset: str) -> Model:
     """
     data, unscaled = load_dataset(dataset), load_dataset(dataset, standardize=False)
     plan = None if results.store is None else read_plan(results.store)
-    if plan is not None and plan["fingerprint"]["data"] != data.hash:
+    if plan is not None and plan["fingerprint"]["data"] != content_hash(data):
         raise InputError(f"the sweep was made from other data than {dataset}")
     if results.columns["diverged"][run]:
         step = results.columns["diverged_at"][run]

@@ -51,7 +51,7 @@ def make_dataset(work: Work) -> fn.Dataset:
     """Make a data set that keeps the work's rows in their order."""
     examples = fn.Examples(work.inputs, work.targets)
     classes = tuple(str(label) for label in range(work.layers[-1]))
-    return fn.Dataset(examples, examples, None, "work", feature_names=(), class_names=classes, hash="")
+    return fn.Dataset(examples, examples, None, "work", feature_names=(), class_names=classes)
 
 
 def weights(progress: Any) -> Params:

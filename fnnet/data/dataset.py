@@ -1,11 +1,10 @@
 """The data of an experiment: checked, split, and known by the hash of its content.
 
 A `Dataset` is a pytree whose leaves are its arrays, so it is passed to compiled functions as an argument
-(a constant of the program would be compiled into it, which takes longer than the training). Names, classes
-and hash are static.
+(a constant of the program would be compiled into it, which takes longer than the training). Names and classes
+are static.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 
 from fnnet.data.arrays import ArrayLike, to_feature_names, to_inputs, to_targets
+from fnnet.data.content import content_hash
 from fnnet.data.scaling import apply_scaling, fit_scaling
 from fnnet.data.split import check_fraction, check_integer, split_rows
 from fnnet.errors import InputError
@@ -46,8 +46,6 @@ class Dataset:
     name: for people; two data sets may share it.
     feature_names: one for each column of the inputs.
     class_names: one for each class, in the order of their numbers; empty for regression.
-    hash: SHA-256 of the content, in hexadecimal: all arrays, with split, shape and dtype, and the names of
-        features and classes, but not `name`, so that a renamed file is still the same data.
     """
 
     train: Examples
@@ -56,7 +54,15 @@ class Dataset:
     name: str = field(metadata={"static": True})
     feature_names: tuple[str, ...] = field(metadata={"static": True})
     class_names: tuple[str, ...] = field(metadata={"static": True})
-    hash: str = field(metadata={"static": True})
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the content, in hexadecimal.
+
+        All arrays, with split, shape and dtype, and the names of features and classes, but not `name`: a renamed
+        file is still the same data. It is computed when it is asked for.
+        """
+        return content_hash((self, self.feature_names, self.class_names))
 
     @property
     def num_features(self) -> int:
@@ -113,7 +119,7 @@ def from_arrays(
         class_names: one for each class; by default the sorted strings, or the numbers.
 
     Returns:
-        The data set. It has its own arrays, and they are read-only, so its hash stays true.
+        The data set. It has its own arrays, and they are read-only.
 
     Raises:
         InputError: when an array has the wrong shape or type, or holds a value that cannot be used (with
@@ -150,7 +156,7 @@ def from_arrays(
         seed=split_seed,
     )
     pool = Examples(checked[0], numbers[0])
-    # Copies, also of an official test split: the caller's arrays may change after they were hashed.
+    # Copies, also of an official test split: the caller's arrays may change later.
     splits = {
         "train": _take(pool, rows.train),
         "test": _take(pool, rows.test) if test is None else Examples(checked[1].copy(), numbers[1].copy()),
@@ -185,16 +191,13 @@ def _freeze(
     feature_names: tuple[str, ...],
     class_names: tuple[str, ...],
 ) -> Dataset:
-    """Hash the arrays and close them."""
-    digest = hashlib.sha256(repr((feature_names, class_names)).encode())
+    """Close the arrays to changes."""
     frozen: dict[str, Examples] = {}
     for split, examples in splits.items():
         if examples is None:
             continue
         frozen[split] = Examples(*map(np.ascontiguousarray, examples))
-        for part, array in frozen[split]._asdict().items():
-            digest.update(f"{split}.{part} {array.shape} {array.dtype.str}\n".encode())
-            digest.update(array.data)
+        for array in frozen[split]:
             array.setflags(write=False)
     return Dataset(
         train=frozen["train"],
@@ -203,5 +206,4 @@ def _freeze(
         name=name,
         feature_names=feature_names,
         class_names=class_names,
-        hash=digest.hexdigest(),
     )

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fnnet.data.content import content_hash
 from fnnet.errors import InputError
 from fnnet.sweep.plan import Group, Plan
 from fnnet.sweep.store import Store
@@ -49,7 +50,7 @@ def fingerprint_of(data: Any) -> dict[str, str]:
         "versions": " ".join(f"{name} {version(name)}" for name in ("fnnet", "jax", "jaxlib")),
         "device": f"{device.platform} {device.device_kind} {platform.machine()}",
         "flags": f"{os.environ.get('XLA_FLAGS', '')} x64={jax.dtypes.canonicalize_dtype(float) == np.float64}",
-        "data": str(getattr(data, "hash", "")),
+        "data": content_hash(data),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fnnet.data.content import content_hash
 from fnnet.errors import InputError
 from fnnet.sweep.plan import Recipe, make_plan
 from fnnet.sweep.results import open_results
@@ -40,7 +41,7 @@ def verify(
     stored = read_plan(Store(Path(store)))
     if stored is None or not len(results.space):
         raise InputError(f"{store} holds no finished run yet")
-    if stored["fingerprint"]["data"] != str(getattr(data, "hash", "")):
+    if stored["fingerprint"]["data"] != content_hash(data):
         raise InputError(f"{store} was made from other data than those given")
     plan = make_plan(recipe, results.space, data)
     drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]

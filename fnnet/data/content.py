@@ -1,0 +1,66 @@
+"""Content: what data are known by, whatever holds them."""
+
+import hashlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from fnnet.errors import InputError
+
+
+def content_hash(tree: Any) -> str:
+    """Hash the content of any pytree of arrays: where each leaf is, its dtype, shape and bytes.
+
+    Args:
+        tree: numpy or JAX arrays, numbers and strings in any containers that JAX knows.
+
+    Returns:
+        SHA-256 in hexadecimal. It is the same for the same leaves in numpy and on a device.
+
+    Raises:
+        InputError: when a leaf is no array, number or string.
+
+    Example:
+        >>> x = np.arange(6, dtype=np.int32).reshape(2, 3)
+        >>> content_hash({"x": x}) == content_hash({"x": jax.numpy.asarray(x)})
+        True
+        >>> content_hash({"x": x}) == content_hash({"x": x.T})
+        False
+    """
+    lines = (f"{path} {digest}\n" for path, digest in leaf_hashes(tree).items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def leaf_hashes(tree: Any) -> dict[str, str]:
+    """Hash each leaf of a pytree by itself, which shows where two of them differ.
+
+    Args:
+        tree: as for `content_hash`.
+
+    Returns:
+        By path, such as "train.inputs", the SHA-256 of one leaf.
+
+    Raises:
+        InputError: as `content_hash`.
+
+    Example:
+        >>> list(leaf_hashes({"x": 1.5, "y": (2, 3)}))
+        ["['x']", "['y'][0]", "['y'][1]"]
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path).removeprefix("."): _hash(path, leaf) for path, leaf in leaves}
+
+
+def _hash(path: Any, leaf: Any) -> str:
+    if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    array = np.asarray(jax.device_get(leaf))
+    if array.dtype.hasobject:
+        raise InputError(
+            f"data are arrays, numbers and strings; got {type(leaf).__name__} at {jax.tree_util.keystr(path)!r}"
+        )
+    digest = hashlib.sha256(f"{array.dtype} {array.shape}\n".encode())
+    # As bytes, because types such as bfloat16 cannot be read through a buffer of their own.
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return digest.hexdigest()
