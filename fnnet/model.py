@@ -86,7 +86,7 @@ def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.n
     if model.class_names and model.loss in _PROBABILITIES:
         outputs = np.asarray(_PROBABILITIES[model.loss](outputs))
     if model.target_scaling is not None:
-        mean, inverse_std = model.target_scaling
+        mean, inverse_std = map(np.array, model.target_scaling)
         outputs = mean + np.divide(outputs, inverse_std, out=np.zeros(outputs.shape), where=inverse_std != 0)
     if not np.isfinite(outputs).all():
         row = int(np.argmin(np.isfinite(outputs).all(axis=1)))

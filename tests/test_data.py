@@ -150,7 +150,7 @@ fractions = st.floats(0.05, 0.6)
 
 @given(st.integers(12, 80), fractions, st.one_of(st.just(0.0), fractions), st.integers(0, 2**32))
 def test_splits_partition_the_data(num_examples, test_fraction, validation_fraction, seed):
-    x, y = numbered(num_examples, num_classes=1)
+    x, y = numbered(num_examples, num_classes=2)
     try:
         data = from_arrays(
             x, y, test_fraction=test_fraction, validation_fraction=validation_fraction, split_seed=seed
@@ -248,8 +248,8 @@ def test_constant_features_become_zero():
 @pytest.mark.parametrize(
     ("x", "test", "message"),
     [
-        ([[1e308], [-1e308], [1e308]], [[0.0]], "feature 0 cannot be standardised"),
-        ([[0.0], [1e-310], [0.0]], [[0.0]], "feature 0 cannot be standardised"),
+        ([[1e308], [-1e308], [1e308]], [[0.0]], "feature 0 cannot be standardized"),
+        ([[0.0], [1e-310], [0.0]], [[0.0]], "feature 0 cannot be standardized"),
         ([[0.0], [1e-5], [0.0]], [[1e308]], "column 0 has values too far"),
     ],
 )
@@ -550,7 +550,7 @@ def test_npz(tmp_path):
     path = tmp_path / "mine.v2.npz"
     np.savez(path, inputs=X, targets=Y)
     data = load_dataset(path, validation_fraction=0.25)
-    assert data.name == "mine.v2"
+    assert data.name == "mine.v2.npz"
     assert data.hash == from_arrays(X, Y, validation_fraction=0.25).hash
     np.savez_compressed(path, inputs=X, targets=Y, test_inputs=X[:3], test_targets=Y[:3])
     data = load_dataset(str(path), standardize=True)
@@ -571,7 +571,7 @@ def test_tables(tmp_path, suffix):
 
     integers = load({"target": Y.tolist(), **features})
     assert integers.hash == from_arrays(x, Y, **names).hash
-    assert (integers.name, integers.train.inputs.dtype) == ("table", np.float32)
+    assert (integers.name, integers.train.inputs.dtype) == (f"table{suffix}", np.float32)
     strings = load({"height": features["height"], "target": ["yes", "no"] * 5, "tall": features["tall"]})
     assert strings.hash == from_arrays(x, ["yes", "no"] * 5, **names).hash
     assert strings.class_names == ("no", "yes")

@@ -29,7 +29,7 @@ def make_model(depth=1, use_bias=True, dtype=np.float32, **options):
     }
     params = fn.mlp(**arguments | {"initializer": "pytorch"}).init(jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.array(leaf, dtype), params)
-    scaling = Scaling(np.array([1.0, -2.0, 0.1]), np.array([0.5, 3.0, 0.0]))
+    scaling = Scaling((1.0, -2.0, 0.1), (0.5, 3.0, 0.0))
     return Model(arguments, params, "cross_entropy", FEATURES, ("no", "yes"), scaling)
 
 
@@ -54,8 +54,7 @@ def test_a_model_comes_back_bit_for_bit(depth, use_bias, dtype, path):
     save(path, model)
     loaded = load(path)
     assert_same_bits(loaded.params, model.params)
-    assert_same_bits(loaded.input_scaling, model.input_scaling)
-    assert loaded._replace(params=0, input_scaling=0) == model._replace(params=0, input_scaling=0)
+    assert loaded._replace(params=0) == model._replace(params=0)
     assert loaded.target_scaling is None
 
 
@@ -75,11 +74,11 @@ def test_the_documented_lines_read_a_file_with_numpy_alone(path, tmp_path, monke
 def test_predictions_are_scaled_as_the_data_were(path):
     """A regression, against the formula in float64."""
     model = make_model(2, activation="tanh")._replace(
-        loss="mse", class_names=(), target_scaling=Scaling(np.array([3.0, -1.0]), np.array([0.5, 0.0]))
+        loss="mse", class_names=(), target_scaling=Scaling((3.0, -1.0), (0.5, 0.0))
     )
     save(path, model)
     x = np.random.default_rng(0).normal(size=(5, 3))
-    h = (x - model.input_scaling.mean) * model.input_scaling.inverse_std
+    h = (x - np.array(model.input_scaling.mean)) * np.array(model.input_scaling.inverse_std)
     for index, layer in enumerate(model.params):
         h = h @ layer["w"].astype(np.float64) + layer["b"]
         h = np.tanh(h) if index < 2 else h

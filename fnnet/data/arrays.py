@@ -22,13 +22,16 @@ class Arrays(NamedTuple):
     class_names: Sequence[str] | None = None
 
 
-def to_inputs(name: str, values: ArrayLike, dtype: np.dtype | None = None) -> Float[np.ndarray, "n features"]:
+def to_inputs(
+    name: str, values: ArrayLike, dtype: np.dtype | None = None, *, gaps: bool = False
+) -> Float[np.ndarray, "n features"]:
     """Check the inputs of a network.
 
     Args:
         name: what they are called; it appears in errors.
         values: `[n, features]` finite numbers.
         dtype: of the result; None keeps float64 and makes other types float32.
+        gaps: whether NaN stands for a missing value and is kept.
 
     Returns:
         The inputs, not copied where nothing changes.
@@ -40,16 +43,60 @@ def to_inputs(name: str, values: ArrayLike, dtype: np.dtype | None = None) -> Fl
         >>> to_inputs("inputs", [[1, 2], [3, 4]]).dtype
         dtype('float32')
     """
-    array = _to_array(name, values)
+    array = to_array(name, values)
     if array.ndim != 2:
         raise InputError(
             f"{name} must have the shape [examples, features], got {list(array.shape)}; "
             "flatten images with x.reshape(len(x), -1), make one feature a column with x.reshape(-1, 1)"
         )
     _check_not_empty(name, array)
-    if dtype is None:
-        dtype = np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
-    return _to_floats(name, array, dtype)
+    return _to_floats(name, array, own_dtype(array) if dtype is None else dtype, gaps)
+
+
+def own_dtype(array: np.ndarray) -> np.dtype:
+    """Return the dtype that inputs are trained in: float64 if they are, else float32."""
+    return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
+
+
+def exact_dtype(array: np.ndarray) -> np.dtype:
+    """Return the dtype to compute in before the last cast: float32 where it holds every value of the type.
+
+    Example:
+        >>> exact_dtype(np.zeros(3, np.uint8)), exact_dtype(np.zeros(3, np.int64))
+        (dtype('float32'), dtype('float64'))
+    """
+    exact = np.can_cast(array.dtype, np.float32, "safe")
+    return np.dtype(np.float32 if exact else np.float64)
+
+
+def check_distinct(name: str, values: Float[np.ndarray, "n columns"], dtype: np.dtype) -> None:
+    """Refuse numbers whose differences are lost in a dtype.
+
+    Args:
+        name: what the columns are; it appears in errors.
+        values: in the dtype that they came in.
+        dtype: that they are to be cast to.
+
+    Raises:
+        InputError: when rounding is more than 1 % of a column's standard deviation.
+
+    Example:
+        >>> check_distinct("feature", 1_700_000_000.0 + np.arange(60.0).reshape(-1, 1), np.dtype(np.float32))
+        Traceback (most recent call last):
+        fnnet.errors.InputError: feature 0 has values that float32 cannot tell apart (mean 1.7e+09, standard deviation 17.3); standardize, or subtract an offset first
+    """
+    if values.dtype == dtype or len(values) < 2:
+        return
+    with np.errstate(all="ignore"):
+        error = np.sqrt(np.mean(np.square(values - values.astype(dtype)), axis=0, dtype=np.float64))
+        lost = error > 0.01 * values.std(axis=0, dtype=np.float64)
+    if lost.any():
+        column = int(np.argmax(lost))
+        mean, std = values[:, column].mean(dtype=np.float64), values[:, column].std(dtype=np.float64)
+        raise InputError(
+            f"{name} {column} has values that {dtype} cannot tell apart (mean {mean:.6g}, standard deviation "
+            f"{std:.3g}); standardize, or subtract an offset first"
+        )
 
 
 def to_targets(
@@ -73,7 +120,7 @@ def to_targets(
         >>> to_targets({"targets": ["no", "yes", "no"]}, None, np.dtype(np.float32))
         ([array([0, 1, 0], dtype=int32)], ('no', 'yes'))
     """
-    arrays = {name: _to_array(name, values) for name, values in named_values.items()}
+    arrays = {name: to_array(name, values) for name, values in named_values.items()}
     for name, array in arrays.items():
         _check_not_empty(name, array)
     kinds = {_kind(name, array) for name, array in arrays.items()}
@@ -88,7 +135,10 @@ def to_targets(
                 "use y.argmax(1) for one-hot classes, y.reshape(-1) for a column, floats for regression"
             )
     convert = _from_strings if kinds == {"strings"} else _from_integers
-    return convert(arrays, _to_class_names(class_names))
+    classes, names = convert(arrays, _to_class_names(class_names))
+    if len(names) == 1:
+        raise InputError(f"{' and '.join(arrays)} must have two classes or more, got only {names[0]!r}")
+    return classes, names
 
 
 def to_feature_names(names: Sequence[str] | None, num_features: int) -> tuple[str, ...]:
@@ -115,7 +165,8 @@ def to_feature_names(names: Sequence[str] | None, num_features: int) -> tuple[st
     return tuple(map(str, names))
 
 
-def _to_array(name: str, values: ArrayLike) -> np.ndarray:
+def to_array(name: str, values: ArrayLike) -> np.ndarray:
+    """Convert to an array; strings in an array of objects become an array of strings."""
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
@@ -130,12 +181,12 @@ def _check_not_empty(name: str, array: np.ndarray) -> None:
         raise InputError(f"{name} is empty: its shape is {list(array.shape)}")
 
 
-def _to_floats(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _to_floats(name: str, array: np.ndarray, dtype: np.dtype, gaps: bool = False) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} must be real numbers, got dtype {array.dtype}")
     with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is reported below
         floats = array.astype(dtype, copy=False)
-    finite = np.isfinite(floats)
+    finite = np.isfinite(floats) | np.isnan(floats) if gaps else np.isfinite(floats)
     if not finite.all():
         row, column = np.argwhere(~finite)[0].tolist()
         raise InputError(

@@ -1,8 +1,8 @@
 """The data of an experiment: checked, split, and known by the hash of its content.
 
 A `Dataset` is a pytree whose leaves are its arrays, so it is passed to compiled functions as an argument
-(a constant of the program would be compiled into it, which takes longer than the training). Names and classes
-are static.
+(a constant of the program would be compiled into it, which takes longer than the training). Names, classes
+and everything else that says what the arrays mean are static.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,20 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from fnnet.data.arrays import ArrayLike, to_feature_names, to_inputs, to_targets
+from fnnet.data.arrays import (
+    ArrayLike,
+    check_distinct,
+    exact_dtype,
+    own_dtype,
+    to_array,
+    to_feature_names,
+    to_inputs,
+    to_targets,
+)
 from fnnet.data.content import content_hash
-from fnnet.data.scaling import apply_scaling, fit_scaling
-from fnnet.data.split import check_fraction, check_integer, split_rows
+from fnnet.data.preprocessing import Column, Preprocessing, is_one_hot, name_features
+from fnnet.data.scaling import Scaling, apply_scaling, fit_scaling
+from fnnet.data.split import Rows, check_fraction, check_integer, split_rows
 from fnnet.errors import InputError
 
 
@@ -35,10 +45,25 @@ class Examples(NamedTuple):
         return self.inputs.shape[0]
 
 
+class Origin(NamedTuple):
+    """Where a data set was loaded from, so that the same can be loaded again.
+
+    source: the name of a named data set, or the absolute path of a file.
+    is_file: whether it is a path.
+    options: the arguments of `load_dataset` that are not at their defaults, by name.
+    """
+
+    source: str
+    is_file: bool
+    options: tuple[tuple[str, Any], ...] = ()
+
+
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Examples in two or three splits that share no example.
+
+    `str(data)` says in one line what it holds.
 
     train: the examples that gradients see.
     test: the examples that only measurements see.
@@ -46,6 +71,9 @@ class Dataset:
     name: for people; two data sets may share it.
     feature_names: one for each column of the inputs.
     class_names: one for each class, in the order of their numbers; empty for regression.
+    preprocessing: what was done to the columns of a table or an array: encoding, filling, scaling.
+    origin: where it was loaded from; None for arrays.
+    notes: what was left out, filled or guessed, for people.
     """
 
     train: Examples
@@ -54,6 +82,9 @@ class Dataset:
     name: str = field(metadata={"static": True})
     feature_names: tuple[str, ...] = field(metadata={"static": True})
     class_names: tuple[str, ...] = field(metadata={"static": True})
+    preprocessing: Preprocessing = field(default=Preprocessing(), metadata={"static": True})
+    origin: Origin | None = field(default=None, metadata={"static": True})
+    notes: tuple[str, ...] = field(default=(), metadata={"static": True})
 
     @property
     def hash(self) -> str:
@@ -79,6 +110,39 @@ class Dataset:
         """Whether targets are classes and not numbers."""
         return bool(self.class_names)
 
+    @property
+    def summary(self) -> str:
+        """What the data set holds, and what was left out, filled or guessed to make it, in one line.
+
+        Example:
+            >>> from fnnet import load_dataset
+            >>> load_dataset("iris").summary
+            'iris: 150 rows, 4 features, 3 classes, 120 train / 30 test, standardized'
+        """
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        sizes = {name: split.num_examples for name, split in splits.items() if split is not None}
+        columns = self.preprocessing.columns
+        one_hot = [column for column in columns if column.categories is not None]
+        features = _count(self.num_features, "feature")
+        if one_hot:
+            number = sum(len(column.categories or ()) for column in one_hot)
+            features += f" ({number} one-hot from {_listed([column.name for column in one_hot])})"
+        outputs = (
+            f"{self.num_outputs} classes" if self.is_classification else _count(self.num_outputs, "output")
+        )
+        if self.preprocessing.targets:
+            outputs += f" (target: {_listed(self.preprocessing.targets)})"
+        parts = [_count(sum(sizes.values()), "row"), features, outputs]
+        parts.append(" / ".join(f"{size:,} {name}" for name, size in sizes.items()))
+        parts.append("not standardized" if self.preprocessing.input_scaling is None else "standardized")
+        return "; ".join([f"{self.name}: {', '.join(parts)}", *self.notes])
+
+    def __str__(self) -> str:
+        return self.summary
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.summary}>"
+
 
 def from_arrays(
     inputs: ArrayLike,
@@ -94,7 +158,10 @@ def from_arrays(
     feature_names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Dataset:
-    """Make a data set from arrays: check, shuffle, split, and standardise if asked to.
+    """Build a data set from arrays: check, shuffle, split, and standardize if asked to.
+
+    A tuple `((x, y), (x_test, y_test))` becomes one by `from_arrays(x, y, test=(x_test, y_test))`; a dict of
+    arrays by `from_arrays(d["x"], d["y"])`, or with the names that `from_arrays` gives them by `from_arrays(**d)`.
 
     The training split is shuffled, also where `test` is given, so that its first examples are a
     fair sample of it. The test split depends on `split_seed` and `test_fraction` alone, and a smaller
@@ -111,43 +178,40 @@ def from_arrays(
         split_seed: seed of the shuffling; None leaves all in the order given, the test split first where none is
             official, then that for validation.
         standardize: bring each feature, and each target of a regression, to mean 0 and standard deviation
-            1 over the training split; a feature that is constant there becomes 0. Errors such as the RMSE
-            are then in units of the training split's standard deviation.
+            1 over the training split, in float64; a feature that is constant there becomes 0. Errors such as the
+            RMSE are then in units of the training split's standard deviation.
         test: inputs and targets of an official test split, kept as it is; then all of `inputs` is for
             training and validation.
         feature_names: one for each feature; "feature_0", "feature_1", ... by default.
         class_names: one for each class; by default the sorted strings, or the numbers.
 
     Returns:
-        The data set. It has its own arrays, and they are read-only.
+        The data set. It has its own arrays, and they are read-only, so its hash stays true.
 
     Raises:
         InputError: when an array has the wrong shape or type, or holds a value that cannot be used (with
-            its row); when an argument is out of range; or when a split would be empty.
+            its row); when an argument is out of range; when there is one class; when a split would be empty; when
+            float32 cannot tell the values of a feature apart.
 
     Example:
         >>> data = from_arrays([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [4.0, 1.0]], list("abbab"))
         >>> data.num_features, data.class_names, data.train.num_examples, data.test.num_examples
         (2, ('a', 'b'), 4, 1)
     """
-    check_fraction("test_fraction", test_fraction)
-    check_fraction("validation_fraction", validation_fraction, zero=True)
-    if split_seed is not None:
-        check_integer("split_seed", split_seed, minimum=0)
+    check_split_options(test_fraction, validation_fraction, split_seed)
     if test is not None and len(test) != 2:
         raise InputError(f"test must be a pair (inputs, targets), got {len(test)} things")
     given = {"": (inputs, targets)} if test is None else {"": (inputs, targets), "test_": test}
-    checked = [to_inputs("inputs", inputs)]
-    dtype = checked[0].dtype
-    if test is not None:
-        checked.append(to_inputs("test_inputs", test[0], dtype))
+    arrays = {f"{prefix}inputs": to_array(f"{prefix}inputs", pair[0]) for prefix, pair in given.items()}
+    dtype = own_dtype(arrays["inputs"])
+    checked = [_checked(name, array, dtype, standardize) for name, array in arrays.items()]
     if len({x.shape[1] for x in checked}) > 1:
         raise InputError(f"inputs has {checked[0].shape[1]} features, test_inputs has {checked[1].shape[1]}")
-    numbers, classes = to_targets({f"{p}targets": pair[1] for p, pair in given.items()}, class_names, dtype)
+    exact = np.dtype(np.float64) if standardize else dtype
+    numbers, classes = to_targets({f"{p}targets": pair[1] for p, pair in given.items()}, class_names, exact)
     for prefix, x, y in zip(given, checked, numbers, strict=True):
         if len(x) != len(y):
             raise InputError(f"{prefix}inputs has {len(x)} examples, {prefix}targets has {len(y)}")
-
     rows = split_rows(
         len(checked[0]),
         test_fraction=0.0 if test is not None else test_fraction,
@@ -155,55 +219,122 @@ def from_arrays(
         num_train=num_train,
         seed=split_seed,
     )
-    pool = Examples(checked[0], numbers[0])
-    # Copies, also of an official test split: the caller's arrays may change later.
+    names = to_feature_names(feature_names, checked[0].shape[1])
+    return assemble(
+        Examples(checked[0], numbers[0]),
+        rows,
+        Preprocessing(tuple(map(Column, names))),
+        test=None if test is None else Examples(checked[1], numbers[1]),
+        dtype=dtype,
+        standardize=standardize,
+        name=name,
+        class_names=classes,
+    )
+
+
+def check_split_options(test_fraction: Any, validation_fraction: Any, split_seed: Any) -> None:
+    """Refuse fractions and seeds that say nothing, before any data are read."""
+    check_fraction("test_fraction", test_fraction)
+    check_fraction("validation_fraction", validation_fraction, zero=True)
+    if split_seed is not None:
+        check_integer("split_seed", split_seed, minimum=0)
+
+
+def assemble(
+    examples: Examples,
+    rows: Rows,
+    preprocessing: Preprocessing,
+    *,
+    test: Examples | None,
+    dtype: np.dtype,
+    standardize: bool,
+    name: str,
+    class_names: tuple[str, ...],
+    origin: Origin | None = None,
+    notes: tuple[str, ...] = (),
+) -> Dataset:
+    """Split and scale examples that were checked, and close them.
+
+    Args:
+        examples: what is split, in a dtype that holds them exactly.
+        rows: of each split.
+        preprocessing: what the features are, without scaling.
+        test: an official test split, or None.
+        dtype: to train in; the cast to it comes last.
+        standardize: whether to fit a scaling on the training split.
+        name: as in `Dataset`, as are the rest.
+        class_names: none for regression.
+        origin: where the data came from.
+        notes: what to tell people.
+
+    Returns:
+        The data set.
+    """
     splits = {
-        "train": _take(pool, rows.train),
-        "test": _take(pool, rows.test) if test is None else Examples(checked[1].copy(), numbers[1].copy()),
-        "validation": _take(pool, rows.validation) if len(rows.validation) else None,
+        "train": _take(examples, rows.train),
+        "test": _take(examples, rows.test) if test is None else test,
+        "validation": _take(examples, rows.validation) if len(rows.validation) else None,
     }
+    train = splits["train"]
+    assert train is not None
     if standardize:
-        splits = _standardize(splits, scale_targets=not classes)
-    return _freeze(splits, name, to_feature_names(feature_names, checked[0].shape[1]), classes)
+        one_hot = is_one_hot(preprocessing.columns)
+        preprocessing = preprocessing._replace(
+            input_scaling=fit_scaling("feature", train.inputs, keep=one_hot),
+            target_scaling=None if class_names else fit_scaling("target", train.targets),
+        )
+    else:
+        check_distinct("feature", train.inputs, dtype)
+
+    def finish(values: np.ndarray, scaling: Scaling | None) -> np.ndarray:
+        # Copies, also of an official test split: the caller's arrays may change after they were hashed.
+        return values.astype(dtype) if scaling is None else apply_scaling(scaling, values, dtype)
+
+    scaled = {
+        split: Examples(
+            finish(part.inputs, preprocessing.input_scaling),
+            part.targets.copy() if class_names else finish(part.targets, preprocessing.target_scaling),
+        )
+        for split, part in splits.items()
+        if part is not None
+    }
+    return _freeze(
+        scaled,
+        name=name,
+        feature_names=name_features(preprocessing.columns),
+        class_names=class_names,
+        preprocessing=preprocessing,
+        origin=origin,
+        notes=notes,
+    )
+
+
+def _checked(name: str, array: np.ndarray, dtype: np.dtype, standardize: bool) -> np.ndarray:
+    """Check inputs, and keep them exact for the scaling and the check of the cast to come."""
+    exact = exact_dtype(array)
+    checked = to_inputs(name, array, exact)
+    if not standardize and exact != dtype and np.can_cast(dtype, exact):
+        to_inputs(name, checked, dtype)
+    return checked
 
 
 def _take(examples: Examples, rows: np.ndarray) -> Examples:
     return Examples(examples.inputs[rows], examples.targets[rows])
 
 
-def _standardize(splits: dict[str, Examples | None], scale_targets: bool) -> dict[str, Examples | None]:
-    """Standardise every split by the statistics of the training split alone."""
-    train = splits["train"]
-    assert train is not None
-    inputs = fit_scaling("feature", train.inputs)
-    targets = fit_scaling("target", train.targets) if scale_targets else None
-
-    def scale(examples: Examples) -> Examples:
-        scaled = examples.targets if targets is None else apply_scaling(targets, examples.targets)
-        return Examples(apply_scaling(inputs, examples.inputs), scaled)
-
-    return {split: examples and scale(examples) for split, examples in splits.items()}
-
-
-def _freeze(
-    splits: dict[str, Examples | None],
-    name: str,
-    feature_names: tuple[str, ...],
-    class_names: tuple[str, ...],
-) -> Dataset:
+def _freeze(splits: dict[str, Examples], **static: Any) -> Dataset:
     """Close the arrays to changes."""
-    frozen: dict[str, Examples] = {}
-    for split, examples in splits.items():
-        if examples is None:
-            continue
-        frozen[split] = Examples(*map(np.ascontiguousarray, examples))
-        for array in frozen[split]:
+    frozen = {name: Examples(*map(np.ascontiguousarray, examples)) for name, examples in splits.items()}
+    for examples in frozen.values():
+        for array in examples:
             array.setflags(write=False)
-    return Dataset(
-        train=frozen["train"],
-        test=frozen["test"],
-        validation=frozen.get("validation"),
-        name=name,
-        feature_names=feature_names,
-        class_names=class_names,
-    )
+    return Dataset(train=frozen["train"], test=frozen["test"], validation=frozen.get("validation"), **static)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

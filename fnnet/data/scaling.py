@@ -1,4 +1,4 @@
-"""Standardisation: of each column, by the mean and spread of one split for all; and of each example by its own."""
+"""Standardization: of each column, by the mean and spread of one split for all; and of each example by its own."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,22 @@ from fnnet.errors import InputError
 
 
 class Scaling(NamedTuple):
-    """`(x - mean) * inverse_std` for each column; `inverse_std` is 0 for a constant column."""
+    """`(x - mean) * inverse_std` for each column; `inverse_std` is 0 for a constant column.
 
-    mean: Float[np.ndarray, " columns"]
-    inverse_std: Float[np.ndarray, " columns"]
+    Tuples of floats, so that a scaling is hashable and can be written down.
+    """
+
+    mean: tuple[float, ...]
+    inverse_std: tuple[float, ...]
 
 
-def fit_scaling(kind: str, values: Float[np.ndarray, "n columns"]) -> Scaling:
+def fit_scaling(kind: str, values: Float[np.ndarray, "n columns"], keep: np.ndarray | None = None) -> Scaling:
     """Measure the mean and the (population) standard deviation of each column, in float64.
 
     Args:
         kind: what a column is, "feature" or "target"; it appears in errors.
         values: the training split.
+        keep: for each column whether it is left as it is, as 0 and 1 of a category are; none by default.
 
     Returns:
         The scaling.
@@ -29,9 +33,8 @@ def fit_scaling(kind: str, values: Float[np.ndarray, "n columns"]) -> Scaling:
         InputError: when a column is so large that its variance overflows.
 
     Example:
-        >>> scaling = fit_scaling("feature", np.array([[1.0, 5.0], [3.0, 5.0]]))
-        >>> scaling.mean.tolist(), scaling.inverse_std.tolist()
-        ([2.0, 5.0], [1.0, 0.0])
+        >>> fit_scaling("feature", np.array([[1.0, 5.0], [3.0, 5.0]]))
+        Scaling(mean=(2.0, 5.0), inverse_std=(1.0, 0.0))
     """
     # By its range: the deviation of a constant such as 0.1 from its rounded mean is not exactly 0.
     constant = values.max(axis=0) == values.min(axis=0)
@@ -43,20 +46,26 @@ def fit_scaling(kind: str, values: Float[np.ndarray, "n columns"]) -> Scaling:
     if not usable.all():
         column = int(np.argmin(usable))
         raise InputError(
-            f"{kind} {column} cannot be standardised: its values are too large or too close to each other"
+            f"{kind} {column} cannot be standardized: its values are too large or too close to each other"
         )
-    return Scaling(mean, inverse_std)
+    if keep is not None:
+        mean, inverse_std = np.where(keep, 0.0, mean), np.where(keep, 1.0, inverse_std)
+    return Scaling(tuple(mean.tolist()), tuple(inverse_std.tolist()))
 
 
-def apply_scaling(scaling: Scaling, values: Float[np.ndarray, "n columns"]) -> Float[np.ndarray, "n columns"]:
-    """Standardise values, in float64 and back to their own dtype.
+def apply_scaling(
+    scaling: Scaling, values: Float[np.ndarray, "n columns"], dtype: np.dtype | None = None
+) -> Float[np.ndarray, "n columns"]:
+    """Standardize values in float64.
 
     Args:
         scaling: of the training split.
         values: any split.
+        dtype: of the result; that of the values by default. The cast comes last, since float32 cannot tell apart
+            numbers that are close together and far from 0.
 
     Returns:
-        New values of the same shape and dtype.
+        New values of the same shape.
 
     Raises:
         InputError: when a value is so far from those of the training split that it overflows.
@@ -67,10 +76,11 @@ def apply_scaling(scaling: Scaling, values: Float[np.ndarray, "n columns"]) -> F
         [[2.0, 0.0]]
     """
     with np.errstate(all="ignore"):
-        scaled = ((values - scaling.mean) * scaling.inverse_std).astype(values.dtype)
+        scaled = (values - np.array(scaling.mean)) * np.array(scaling.inverse_std)
+        scaled = scaled.astype(values.dtype if dtype is None else dtype)
     if not np.isfinite(scaled).all():
         column = int(np.argwhere(~np.isfinite(scaled))[0, 1])
-        raise InputError(f"column {column} has values too far from the training split's to standardise them")
+        raise InputError(f"column {column} has values too far from the training split's to standardize them")
     return scaled
 
 
@@ -94,6 +104,6 @@ def standardize_examples(values: Float[np.ndarray, "n features"]) -> Float[np.nd
     if is_constant.any():
         row = int(np.argmax(is_constant))
         raise InputError(
-            f"example {row} (the first is 0) cannot be standardised: all its features are {values[row, 0]}"
+            f"example {row} (the first is 0) cannot be standardized: all its features are {values[row, 0]}"
         )
     return (values - values.mean(axis=1, keepdims=True)) / values.std(axis=1, keepdims=True)

@@ -1,14 +1,16 @@
 """The data sets that have a name, and the one function that loads those and files alike."""
 
+import inspect
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnnet.data.arrays import Arrays
-from fnnet.data.dataset import Dataset, from_arrays
+from fnnet.data.dataset import Dataset, Origin, from_arrays
 from fnnet.data.files import read_file
 from fnnet.data.mnist import FASHION_MNIST, MNIST, ImageSource, load_images
 from fnnet.data.mnist1d import mnist1d_arrays
@@ -68,20 +70,33 @@ def load_dataset(
         "num_train": num_train,
         "split_seed": split_seed,
     }
+    given = tuple(
+        sorted(
+            (option, value)
+            for option, value in {**options, "standardize": standardize}.items()
+            if value != inspect.signature(load_dataset).parameters[option].default
+        )
+    )
     if _is_path(name_or_path):
         path = Path(name_or_path)
         try:
             arrays = read_file(path)._asdict()
-            return from_arrays(**arrays, name=path.stem, standardize=bool(standardize), **options)
+            data = from_arrays(**arrays, name=path.name, standardize=bool(standardize), **options)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
+        return replace(data, origin=Origin(str(path.absolute()), is_file=True, options=given))
     name = str(name_or_path)
     if name not in SOURCES:
         raise unknown_name("data set", name, SOURCES)
     source = SOURCES[name]
     if standardize is None:
         standardize = source.standardize
-    return from_arrays(**source.read()._asdict(), name=name, standardize=standardize, **options)
+    data = from_arrays(**source.read()._asdict(), name=name, standardize=standardize, **options)
+    return replace(data, origin=Origin(name, is_file=False, options=given))
+
+
+SUFFIXES = (".npz", ".csv", ".parquet")
+"""Of the files that `load_dataset` reads."""
 
 
 class Source(NamedTuple):

@@ -145,7 +145,7 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
     }
     for part, scaling in {"inputs": model.input_scaling, "targets": model.target_scaling}.items():
         if scaling is not None:
-            named |= {f"{part}.{name}": values for name, values in scaling._asdict().items()}
+            named |= {f"{part}.{name}": np.array(values) for name, values in scaling._asdict().items()}
     arrays = {name: np.ascontiguousarray(leaf) for name, leaf in named.items()}
     for name, array in arrays.items():
         if array.dtype.name not in _FORMS:
@@ -274,7 +274,7 @@ def _model(description: Mapping[str, Any], network: Network, arrays: Mapping[str
 def _scaling(part: str, arrays: Mapping[str, np.ndarray]) -> Scaling | None:
     if f"{part}.mean" not in arrays:
         return None
-    scaling = Scaling(*(arrays[f"{part}.{name}"] for name in Scaling._fields))
+    scaling = Scaling(*(tuple(arrays[f"{part}.{name}"].tolist()) for name in Scaling._fields))
     if not all(np.isfinite(values).all() for values in scaling):
         raise InputError(f"{part}.mean and {part}.inverse_std must be finite")
     return scaling

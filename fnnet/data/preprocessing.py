@@ -1,0 +1,255 @@
+"""How columns of a table become the inputs of a network: categories one-hot, gaps filled, features scaled.
+
+Everything here is fitted on the training split alone. A `Preprocessing` is made of tuples, strings and floats, so
+it is hashable, goes into JSON, and travels with a trained model, which applies it to new tables.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from fnnet.data.scaling import Scaling
+from fnnet.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_CATEGORIES = 50
+
+
+class Column(NamedTuple):
+    """A column of a table that becomes one feature, or one feature per category.
+
+    name: in the header of the table.
+    fill: what replaces a missing number: the median of the training split. None where none may be missing.
+    categories: the strings of a column of categories in the order of their features, None (a missing value)
+        last; None for a column of numbers.
+    """
+
+    name: str
+    fill: float | None = None
+    categories: tuple[str | None, ...] | None = None
+
+
+class Preprocessing(NamedTuple):
+    """What was done to the columns of a table, or of an array, to make a `Dataset`.
+
+    columns: those that became features, in the order of the features.
+    targets: the names of the target columns.
+    ignored: the columns that were left out.
+    id: the column that names the rows, if there is one; it is no feature.
+    input_scaling: how features were standardized; None if they are as they came.
+    target_scaling: how the targets of a regression were.
+    """
+
+    columns: tuple[Column, ...] = ()
+    targets: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    id: str | None = None
+    input_scaling: Scaling | None = None
+    target_scaling: Scaling | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as plain dicts, lists, strings and numbers."""
+        scalings = {name: getattr(self, name) for name in ("input_scaling", "target_scaling")}
+        return {
+            **self._asdict(),
+            "columns": [
+                {name: value for name, value in column._asdict().items() if value is not None}
+                for column in self.columns
+            ],
+            **{name: scaling and scaling._asdict() for name, scaling in scalings.items()},
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """Build it from what `to_json` returned, or from JSON that was made of that.
+
+        Example:
+            >>> preprocessing = Preprocessing((Column("size", 1.5), Column("color", None, ("red", None))), ("kind",))
+            >>> Preprocessing.from_json(preprocessing.to_json()) == preprocessing
+            True
+        """
+        scalings = {name: values[name] for name in ("input_scaling", "target_scaling")}
+        return cls(
+            columns=tuple(
+                Column(
+                    column["name"],
+                    column.get("fill"),
+                    tuple(column["categories"]) if "categories" in column else None,
+                )
+                for column in values["columns"]
+            ),
+            targets=tuple(values["targets"]),
+            ignored=tuple(values["ignored"]),
+            id=values["id"],
+            **{
+                name: scaling and Scaling(tuple(scaling["mean"]), tuple(scaling["inverse_std"]))
+                for name, scaling in scalings.items()
+            },
+        )
+
+
+class Encoded(NamedTuple):
+    """A table as numbers.
+
+    inputs: filled, not scaled.
+    num_filled: missing values, of numbers and categories.
+    unknown: for each column that holds categories which the training split lacks, one of them; all features of
+        that column are 0 where it stands.
+    """
+
+    inputs: Float[np.ndarray, "n features"]
+    num_filled: int
+    unknown: dict[str, str]
+
+
+def fit_columns(train: "pl.DataFrame") -> tuple[Column, ...]:
+    """Find the categories and medians of the training split.
+
+    Args:
+        train: its features, columns of numbers, strings and booleans.
+
+    Returns:
+        One description per column.
+
+    Raises:
+        InputError: when a column has too many categories or is of another type.
+
+    Example:
+        >>> import polars as pl
+        >>> fit_columns(pl.DataFrame({"size": [1.0, None, 4.0, 2.0], "color": ["red", "blue", None, "red"]}))
+        (Column(name='size', fill=2.0, categories=None), Column(name='color', fill=None, categories=('blue', 'red', None)))
+    """
+    return tuple(map(_fit_column, train.get_columns()))
+
+
+def encode(columns: Sequence[Column], table: "pl.DataFrame") -> Encoded:
+    """Turn a table into numbers: one-hot categories, filled gaps.
+
+    Args:
+        columns: those of the training split.
+        table: any split, or a new table; its columns may come in any order.
+
+    Returns:
+        The inputs in float64, and what was done to get them.
+
+    Raises:
+        InputError: when a column is missing, or holds something else than its numbers.
+
+    Example:
+        >>> import polars as pl
+        >>> columns = (Column("size", 2.0), Column("color", None, ("blue", "red")))
+        >>> encode(columns, pl.DataFrame({"size": [1.0, None], "color": ["red", "green"]}))
+        Encoded(inputs=array([[1., 0., 1.],
+               [2., 0., 0.]]), num_filled=1, unknown={'color': 'green'})
+    """
+    features: list[np.ndarray] = []
+    num_filled, unknown = 0, {}
+    for column in columns:
+        values = table[column.name]
+        missing = values.null_count()
+        if column.categories is not None:
+            strings = to_strings(values)
+            known = strings.is_in([name for name in column.categories if name is not None]).fill_null(True)
+            if not known.all():
+                unknown[column.name] = str(strings.filter(~known)[0])
+            features += [strings.eq_missing(category).to_numpy() for category in column.categories]
+        else:
+            numbers = to_numbers(values)
+            missing = numbers.null_count()
+            if missing and column.fill is None:
+                raise InputError(f"column {column.name!r} has no value {place(numbers.is_null())}")
+            features.append(numbers.fill_null(column.fill).to_numpy())
+        num_filled += missing
+    return Encoded(np.stack(features, axis=1).astype(np.float64), num_filled, unknown)
+
+
+def fill_missing(values: Float[np.ndarray, "n features"], columns: Sequence[Column]) -> np.ndarray:
+    """Replace NaN in an array of numbers by the columns' medians."""
+    fills = np.array([np.nan if column.fill is None else column.fill for column in columns])
+    return np.where(np.isnan(values), fills.astype(values.dtype), values)
+
+
+def name_features(columns: Sequence[Column]) -> tuple[str, ...]:
+    """Name the features that columns become.
+
+    Example:
+        >>> name_features((Column("size"), Column("color", None, ("red", None))))
+        ('size', 'color=red', 'color is missing')
+    """
+    names: list[str] = []
+    for column in columns:
+        if column.categories is None:
+            names.append(column.name)
+        else:
+            names += [
+                f"{column.name} is missing" if category is None else f"{column.name}={category}"
+                for category in column.categories
+            ]
+    return tuple(names)
+
+
+def is_one_hot(columns: Sequence[Column]) -> np.ndarray:
+    """Tell for each feature whether it is one of a category, which is 0 or 1 and stays so."""
+    counts = [1 if column.categories is None else len(column.categories) for column in columns]
+    return np.repeat([column.categories is not None for column in columns], counts)
+
+
+def to_numbers(column: "pl.Series") -> "pl.Series":
+    """Read a column as float64, with NaN as a missing value.
+
+    Raises:
+        InputError: when it holds something else, or an infinite number.
+
+    Example:
+        >>> import polars as pl
+        >>> to_numbers(pl.Series([1, None])).to_list()
+        [1.0, None]
+    """
+    import polars as pl
+
+    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Null)):
+        raise InputError(f"column {column.name!r} is not numeric but {column.dtype}; drop it")
+    numbers = column.cast(pl.Float64, strict=False)
+    wrong = numbers.is_null() & column.is_not_null()
+    if wrong.any():
+        raise InputError(
+            f"column {column.name!r} is not numeric: {column.filter(wrong)[0]!r} {place(wrong)}; "
+            "mend it, or drop the column"
+        )
+    if (infinite := numbers.is_infinite().fill_null(False)).any():
+        raise InputError(
+            f"column {column.name!r} must be finite, got {numbers.filter(infinite)[0]} {place(infinite)}"
+        )
+    return numbers.fill_nan(None)
+
+
+def to_strings(column: "pl.Series") -> "pl.Series":
+    """Read a column as strings; true and false become "true" and "false"."""
+    import polars as pl
+
+    return column.cast(pl.String)
+
+
+def place(rows: "pl.Series") -> str:
+    """Say where the first true row is."""
+    return f"in row {rows.arg_max()} (the first after the header is 0)"
+
+
+def _fit_column(column: "pl.Series") -> Column:
+    import polars as pl
+
+    if column.dtype not in (pl.String, pl.Boolean, pl.Categorical, pl.Enum):
+        median = to_numbers(column).median()
+        return Column(column.name, fill=0.0 if median is None else float(median))  # type: ignore[arg-type]
+    strings = to_strings(column)
+    categories: list[str | None] = sorted(strings.drop_nulls().unique().to_list())
+    if len(categories) > MOST_CATEGORIES:
+        raise InputError(
+            f"column {column.name!r} has {len(categories)} different values, more than the {MOST_CATEGORIES} that "
+            "are one-hot encoded; drop it, or group its values"
+        )
+    return Column(column.name, categories=(*categories, *([None] if strings.null_count() else [])))

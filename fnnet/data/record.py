@@ -1,0 +1,153 @@
+"""What a store writes down about the data of a sweep, so that later commands need only the store."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from fnnet.data.dataset import Dataset, Examples
+from fnnet.data.preprocessing import Preprocessing
+from fnnet.data.sources import SOURCES, SUFFIXES, load_dataset
+from fnnet.errors import InputError
+
+Record = dict[str, Any]
+"""What `describe_data` returns: plain dicts, lists, strings and numbers."""
+
+
+def describe_data(data: Any) -> Record:
+    """Describe the data of a sweep for the plan of its store.
+
+    Args:
+        data: a `Dataset`, or any other pytree of arrays.
+
+    Returns:
+        For a `Dataset` its "name", its "source" (the name of a named data set or the absolute path of a file; None
+        for arrays), whether that "is_file", the "options" it was loaded with, the shapes and dtypes of its "splits",
+        the names of features and classes, its "preprocessing" and its "summary". For anything else the shapes and
+        dtypes of its leaves.
+
+    Example:
+        >>> record = describe_data(load_dataset("iris", split_seed=3))
+        >>> record["source"], record["options"], record["splits"]["test"]["inputs"]
+        ('iris', {'split_seed': 3}, {'shape': [30, 4], 'dtype': 'float32'})
+    """
+    if not isinstance(data, Dataset):
+        leaves = jax.tree_util.tree_leaves_with_path(data)
+        return {
+            "kind": "arrays",
+            "leaves": {jax.tree_util.keystr(path): _form(leaf) for path, leaf in leaves},
+        }
+    splits = {"train": data.train, "test": data.test, "validation": data.validation}
+    origin = data.origin
+    return {
+        "kind": "dataset",
+        "name": data.name,
+        "source": None if origin is None else origin.source,
+        "is_file": origin is not None and origin.is_file,
+        "options": {}
+        if origin is None
+        else {name: list(value) if isinstance(value, tuple) else value for name, value in origin.options},
+        "splits": {
+            name: {part: _form(array) for part, array in split._asdict().items()}
+            for name, split in splits.items()
+            if split is not None
+        },
+        "feature_names": list(data.feature_names),
+        "class_names": list(data.class_names),
+        "preprocessing": data.preprocessing.to_json(),
+        "summary": data.summary,
+    }
+
+
+def reload_data(record: Record) -> Dataset:
+    """Load the data set that a record describes once more.
+
+    Args:
+        record: of `describe_data`.
+
+    Returns:
+        The data set. Whether it still has the same content is for the caller to compare.
+
+    Raises:
+        InputError: when it was made of arrays, so that nothing says where they are; when the file is gone, or is no
+            longer one that `load_dataset` reads with these options.
+
+    Example:
+        >>> data = load_dataset("iris", split_seed=3)
+        >>> reload_data(describe_data(data)).hash == data.hash
+        True
+    """
+    source = _dataset_entry(record, "source")
+    if source is None:
+        raise InputError(
+            "the sweep was made from arrays in memory, which cannot be loaded again; only data sets that "
+            "load_dataset loaded by name or from a file can"
+        )
+    options = _dataset_entry(record, "options")
+    known = set(inspect.signature(load_dataset).parameters) - {"name_or_path"}
+    if not isinstance(source, str) or not isinstance(options, Mapping) or set(options) - known:
+        raise InputError(f"the record of the data is damaged: source {source!r:.80}, options {options!r:.80}")
+    if not _dataset_entry(record, "is_file"):
+        if source not in SOURCES:
+            raise InputError(
+                f"the sweep was made from the data set {source!r}, which this fnnet does not know"
+            )
+        return load_dataset(source, **options)
+    path = Path(source)
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        raise InputError(f"the sweep was made from {path}, which is there no more; put the file back")
+    return load_dataset(path, **options)
+
+
+def abstract_data(record: Record) -> Dataset:
+    """Build a data set without content: its arrays are `jax.ShapeDtypeStruct`.
+
+    This is enough for a recipe, which looks at sizes and names alone.
+
+    Args:
+        record: of `describe_data`, for a `Dataset`.
+
+    Returns:
+        The data set.
+
+    Raises:
+        InputError: when the record is not of a `Dataset`, or damaged.
+
+    Example:
+        >>> abstract_data(describe_data(load_dataset("iris"))).train.inputs
+        ShapeDtypeStruct(shape=(120, 4), dtype=float32)
+    """
+    splits = _dataset_entry(record, "splits")
+    try:
+        examples = {
+            name: Examples(*(_abstract(split[part]) for part in Examples._fields))
+            for name, split in splits.items()
+        }
+        return Dataset(
+            train=examples["train"],
+            test=examples["test"],
+            validation=examples.get("validation"),
+            name=record["name"],
+            feature_names=tuple(record["feature_names"]),
+            class_names=tuple(record["class_names"]),
+            preprocessing=Preprocessing.from_json(record["preprocessing"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"the record of the data is damaged ({error!r})") from error
+
+
+def _form(leaf: Any) -> dict[str, Any]:
+    return {"shape": list(np.shape(leaf)), "dtype": str(getattr(leaf, "dtype", np.asarray(leaf).dtype))}
+
+
+def _abstract(form: Mapping[str, Any]) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(tuple(form["shape"]), np.dtype(form["dtype"]))
+
+
+def _dataset_entry(record: Record, name: str) -> Any:
+    if not isinstance(record, Mapping) or record.get("kind") != "dataset" or name not in record:
+        raise InputError("the sweep was not made from a Dataset, so its data cannot be loaded again")
+    return record[name]
