@@ -225,6 +225,27 @@ def test_the_page_shows_claims_verdicts_and_pictures(tmp_path):
         write_page(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"about": "x", "assertions": "abc"},
+        {"about": 3, "assertions": []},
+        {"about": "x", "assertions": [{}]},
+        {"about": "x", "assertions": [{"claim": "c", "published": 1, "measured": 2, "holds": "no"}]},
+        {"about": "x", "assertions": [{"claim": "c", "published": {"mean": 1}, "holds": True}]},
+        "[" * 100_000,
+        b"\xff",
+    ],
+    ids=["a string of claims", "a number", "no keys", "no verdict", "no measurement", "nested", "no UTF-8"],
+)
+def test_the_page_ignores_files_of_another_form(tmp_path, content):
+    fn.write_report(tmp_path / "a.py", "Wide is good.", {}, CLAIMS)
+    content = json.dumps(content) if isinstance(content, dict) else content
+    content = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / "results" / "other.json").write_bytes(content)
+    assert "1 of 2 claims hold" in write_page(tmp_path / "results").read_text()
+
+
 def test_the_page_shows_docstrings_as_they_are_meant(tmp_path):
     claim = fn.Claim("`tanh` learns", "0.8 < 1; more", 0.9, True)
     about = "About `x`.\n\nPlain `f`\nwords.\n\n    a = 1 < 2\n      b\n\n1. One\n   more.\n2. Two.\n"

@@ -28,7 +28,7 @@ details { font-size: 0.85rem; margin-top: 0.6rem; }
 def write_page(folder: Path) -> Path:
     """Gather the reports of a folder, as `write_report` writes them, into `index.html` there.
 
-    Pictures are shown from where they lie. Files that are no reports are passed over.
+    Pictures are shown from where they lie. Files that are not reports are ignored.
 
     Args:
         folder: with a `NAME.json` and perhaps a `NAME.png` for each experiment.
@@ -60,12 +60,20 @@ def write_page(folder: Path) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Read a report; None where a file is none."""
+    """Read a report; None where the file is not one."""
     try:
         report = json.loads(path.read_text())
-    except ValueError:
+        return (
+            report if isinstance(report["about"], str) and all(map(_is_claim, report["assertions"])) else None
+        )
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # whatever another JSON file may hold
         return None
-    return report if isinstance(report, dict) and {"about", "assertions"} <= report.keys() else None
+
+
+def _is_claim(claim: Any) -> bool:
+    for name in ("published", "measured"):
+        in_words(claim[name])  # raises where it cannot be shown
+    return isinstance(claim["claim"], str) and isinstance(claim["holds"], bool)
 
 
 def _section(path: Path, report: dict[str, Any]) -> str:
