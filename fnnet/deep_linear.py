@@ -52,6 +52,8 @@ def trajectories(
         return num_matrices * u ** (2 - 2 / num_matrices) * (s - u)
 
     begin = np.full(len(s), start)
+    if times[-1] == 0:
+        return np.repeat(begin[:, None], len(times), axis=1)
     return solve_ivp(slope, (0, times[-1]), begin, "LSODA", times, rtol=1e-9, atol=1e-12).y
 
 

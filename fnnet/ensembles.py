@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 from fnnet.errors import InputError
 from fnnet.losses import cross_entropy
 from fnnet.network import Network
+from fnnet.precision import widen
 from fnnet.types import KeyArray, Params
 
 Combine = Callable[[Array], Array]
@@ -235,7 +236,8 @@ def mutual_information(outputs: MemberOutputs, weights: Weights | None = None) -
     outputs = _check_outputs(outputs)
     shares = _against(_shares(weights, outputs), outputs[..., 0])
     own = jnp.where(shares > 0, shares * _entropy(jax.nn.log_softmax(outputs)), 0)
-    return predictive_entropy(outputs, weights) - jnp.sum(own, axis=0)
+    # Rounding takes it below 0 where members agree.
+    return jnp.maximum(predictive_entropy(outputs, weights) - jnp.sum(own, axis=0), 0)
 
 
 def disagreement(
@@ -266,7 +268,8 @@ def disagreement(
 
 
 def _entropy(log_probabilities: Array) -> Array:
-    return jnp.sum(jax.scipy.special.entr(jnp.exp(log_probabilities)), axis=-1)
+    entropy = jnp.sum(jax.scipy.special.entr(jnp.exp(log_probabilities)), axis=-1)
+    return jnp.maximum(entropy, 0)  # a probability may round to a little more than 1
 
 
 def _guesses(outputs: Array) -> Array:
@@ -295,7 +298,7 @@ def _check_outputs(outputs: Array | np.ndarray) -> Array:
             f"outputs of members are logits [members, ..., classes] of two classes at least, "
             f"got the shape {np.shape(outputs)}"
         )
-    return jnp.asarray(outputs)
+    return widen(outputs)
 
 
 def _check_examples(outputs: Array | np.ndarray) -> Array:

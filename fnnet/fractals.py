@@ -38,7 +38,7 @@ def box_dimension(picture: Bool[np.ndarray, "side side"]) -> float:
         The dimension: near 1 for a smooth curve, at most 2; NaN where there is no boundary.
 
     Raises:
-        InputError: when the side is no power of two, or too small for two sizes of boxes.
+        InputError: when the picture is not square, or its side no power of two or too small for two sizes of boxes.
 
     Example:
         >>> x, y = np.meshgrid(np.linspace(-1, 1, 256), np.linspace(-1, 1, 256))
@@ -48,6 +48,8 @@ def box_dimension(picture: Bool[np.ndarray, "side side"]) -> float:
     Source: Falconer (2003), "Fractal geometry", section 3.1.
     """
     side = len(picture)
+    if picture.shape != (side, side):
+        raise InputError(f"the picture must be square, got the shape {picture.shape}")
     if side < 2 * _SMALLEST * _FEWEST or side & (side - 1):
         raise InputError(
             f"the picture's side must be a power of two from {2 * _SMALLEST * _FEWEST} on, got {side}"

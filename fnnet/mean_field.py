@@ -29,7 +29,8 @@ from fnnet.names import lookup
 Number = Float[Array, ""]
 
 _NUM_NODES = 200  # even: no node lies on the kink at 0, so that half of relu's slopes are 1
-_NUM_LAYERS = 1000  # after so many, the variance counts as constant
+_NUM_LAYERS = 1000  # through which a variance goes to settle
+_ROUNDING = 64  # units in the last place by which the variance map may miss a variance that it keeps
 
 
 class FixedPoint(NamedTuple):
@@ -165,8 +166,10 @@ def fixed_point(
 ) -> FixedPoint:
     """Compute what becomes of signals in deep layers, and over how many layers.
 
-    The variance is what 1000 layers make of 1. The correlation is found by bisection: its map is convex and 1 is a
-    fixed point of it, so there is at most one other, and the map lies above c on the left of that.
+    The variance is what 1000 layers make of 1, if one more layer keeps it up to rounding. Where it is still on its
+    way, the fixed point that it is on its way to is found by bisection, between there and 0 or infinity. So is the
+    correlation: its map is convex and 1 is a fixed point of it, so there is at most one other, and the map lies above
+    c on the left of that.
 
     Args:
         activation: phi.
@@ -187,10 +190,7 @@ def fixed_point(
     Source: Poole et al. (2016), section 2; Schoenholz et al. (2017), eq. 9.
     """
 
-    def next_layer(_: Any, variance: Array) -> Array:
-        return variance_map(activation, variance, weight_variance, bias_variance)
-
-    variance = jax.lax.fori_loop(0, _NUM_LAYERS, next_layer, jnp.ones(()))
+    variance = _settled_variance(activation, weight_variance, bias_variance)
 
     def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bounds
@@ -204,6 +204,38 @@ def fixed_point(
     has_settled = (variance > 0) & jnp.isfinite(variance)
     depth_scale = jnp.where(has_settled, -1 / jnp.log(slope), jnp.nan)
     return FixedPoint(variance, factor, jnp.where(has_settled, correlation, jnp.nan), depth_scale)
+
+
+def _settled_variance(activation: str | Activation, weight_variance: Scale, bias_variance: Scale) -> Number:
+    """Find the variance that deep layers end with: 0, infinity, or a fixed point between."""
+
+    def next_layer(variance: Array) -> Array:
+        return variance_map(activation, variance, weight_variance, bias_variance)
+
+    def deep_layers(variance: Array) -> Array:
+        return jax.lax.fori_loop(0, _NUM_LAYERS, lambda _, variance: next_layer(variance), variance)
+
+    one = jnp.ones(())
+    limits = jnp.finfo(one.dtype)
+    rounding = _ROUNDING * limits.eps
+    reached = deep_layers(one)
+    has_settled = jnp.abs(next_layer(reached) - reached) <= rounding * reached
+    shrinks = next_layer(reached) < reached
+    # Of logarithms, for what is sought may be of any size. What is not finite has grown.
+    smallest, largest = jnp.log(limits.tiny).astype(one.dtype), jnp.log(limits.max).astype(one.dtype)
+    here = jnp.log(jnp.where(jnp.isfinite(reached), jnp.maximum(reached, limits.tiny), 1))
+
+    def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bounds
+        middle = (low + high) / 2
+        is_above = next_layer(jnp.exp(middle)) < (1 - rounding) * jnp.exp(middle)
+        return jnp.where(is_above, low, middle), jnp.where(is_above, middle, high)
+
+    bounds = jnp.where(shrinks, smallest, here), jnp.where(shrinks, here, largest)
+    found = jax.lax.stop_gradient(jax.lax.fori_loop(0, limits.bits, halve, bounds)[0])
+    variance = deep_layers(jnp.where(has_settled, 1, jnp.exp(found)))
+    variance = jnp.where(has_settled | (found > smallest + 1), variance, 0)
+    return jnp.where(has_settled | (found < largest - 1), variance, jnp.inf)
 
 
 def propagate(

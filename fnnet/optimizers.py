@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from fnnet.errors import InputError
-from fnnet.schedules import Number, Schedule, constant
+from fnnet.schedules import Number, Schedule, check_learning_rate, constant
 from fnnet.types import OptState, Params, Updates
 
 
@@ -137,25 +137,15 @@ def clip_by_global_norm(grads: Updates, max_norm: Number) -> Updates:
 
 
 def global_norm(tree: Updates) -> Float[Array, ""]:
-    """Compute the Euclidean norm of all numbers in a pytree."""
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+    """Compute the Euclidean norm of all numbers in a pytree; its gradient at 0 is 0."""
+    total = sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree))
+    is_zero = total == 0  # where the root has no slope
+    return jnp.where(is_zero, 0, jnp.sqrt(jnp.where(is_zero, 1, total)))
 
 
 def apply_updates(params: Params, updates: Updates) -> Params:
     """Add `updates` to `params`, leaf by leaf."""
     return jax.tree.map(jnp.add, params, updates)
-
-
-def check_learning_rate(value: Any) -> None:
-    """Refuse a learning rate that is known now and is not a positive finite number.
-
-    Traced numbers and schedules pass: their values are not known yet.
-
-    Raises:
-        InputError: naming the value that came.
-    """
-    if isinstance(value, int | float) and not 0 < value < float("inf"):
-        raise InputError(f"learning_rate must be a positive finite number, got {value}")
 
 
 def _like(number: Number, array: Array) -> Array:

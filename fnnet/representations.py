@@ -18,6 +18,7 @@ from fnnet.data import Dataset
 from fnnet.errors import InputError
 from fnnet.metrics import METRICS, find_metrics
 from fnnet.network import Network
+from fnnet.precision import widen
 from fnnet.task import block_size
 from fnnet.types import Params
 
@@ -170,7 +171,7 @@ def linear_cka(x: Float[AnyArray, "n features"], y: Float[AnyArray, "n others"])
     Source: Kornblith et al. (2019), eq. 5 and section 3.
     """
     x, y = _centred(x), _centred(y)
-    return _hsic(x, y) / jnp.sqrt(_hsic(x, x) * _hsic(y, y))
+    return _hsic(x, y) / (jnp.sqrt(_hsic(x, x)) * jnp.sqrt(_hsic(y, y)))
 
 
 def cka_matrix(
@@ -239,7 +240,16 @@ def explained_variance(features: Float[AnyArray, "n features"]) -> Float[Array, 
 
 
 def _centred(features: AnyArray) -> Array:
-    return jnp.asarray(features) - jnp.mean(features, axis=0, keepdims=True)
+    """Subtract the mean over examples and scale to a largest entry of 1, so that fourth powers stay in range."""
+    features = _scaled(widen(features))
+    # Less the first example: what is the same for all examples is then exactly 0, and stays 0.
+    features = features - features[:1]
+    return _scaled(features - jnp.mean(features, axis=0, keepdims=True))
+
+
+def _scaled(matrix: Array) -> Array:
+    largest = jnp.max(jnp.abs(matrix))
+    return matrix / jnp.where(largest == 0, 1, largest)
 
 
 def _hsic(x: Array, y: Array) -> Array:

@@ -1,15 +1,20 @@
 """Learning-rate schedules: functions from the number of the step, from 0, to a scalar.
 
-They go wherever `sgd` takes a learning rate, and into optax. Every number may be traced.
+They go wherever `sgd` takes a learning rate, and into optax. Every number may be traced. Rates are computed in JAX's
+default float, which is float64 where that is on. A number that is known when a schedule is built is checked then.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Int, Num
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
 
-Number = int | float | Num[Array, ""]
-Length = int | Int[Array, ""]
+from fnnet.errors import InputError
+
+Number = int | float | np.number | Num[Array, ""]
+Length = int | np.integer | Int[Array, ""]
 Schedule = Callable[[Int[Array, ""]], Number]
 
 
@@ -28,20 +33,28 @@ def cosine(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0)
 
     Args:
         learning_rate: at step 0.
-        num_steps: the step from which on the final rate is kept.
+        num_steps: the step from which on the final rate is kept, at least 1.
         final_factor: the final rate as a share of the first.
 
     Returns:
         The schedule.
+
+    Raises:
+        InputError: when a number known now is out of range.
 
     Example:
         >>> round(float(cosine(0.5, num_steps=10)(jnp.array(5))), 6)
         0.25
     """
 
+    check_learning_rate(learning_rate)
+    _check_from("num_steps", num_steps, 1)
+    _check_from("final_factor", final_factor, 0)
+
     def schedule(step: Array) -> Number:
-        share = jnp.minimum(step, num_steps) / num_steps
-        return learning_rate * (final_factor + (1 - final_factor) * (1 + jnp.cos(jnp.pi * share)) / 2)
+        rate, final = _float(learning_rate), _float(final_factor)
+        share = _float(jnp.minimum(step, num_steps)) / _float(num_steps)
+        return rate * (final + (1 - final) * (1 + jnp.cos(jnp.pi * share)) / 2)
 
     return schedule
 
@@ -51,21 +64,27 @@ def linear_warmup(then: Schedule | Number, num_steps: Length) -> Schedule:
 
     Args:
         then: a schedule or a learning rate; its value at 0 is the height of the rise.
-        num_steps: length of the rise; step `num_steps` is the first at full height.
+        num_steps: length of the rise; step `num_steps` is the first at full height. 0 is no rise.
 
     Returns:
         The schedule.
+
+    Raises:
+        InputError: when a number known now is out of range.
 
     Example:
         >>> schedule = linear_warmup(0.4, num_steps=4)
         >>> [round(float(schedule(jnp.array(step))), 6) for step in (0, 1, 4, 9)]
         [0.0, 0.1, 0.4, 0.4]
     """
+    check_learning_rate(then)
+    _check_from("num_steps", num_steps, 0)
     follow = then if callable(then) else constant(then)
 
     def schedule(step: Array) -> Number:
-        share = jnp.minimum(step, num_steps) / jnp.maximum(num_steps, 1)
-        return jnp.where(step < num_steps, share, 1.0) * follow(jnp.maximum(step - num_steps, 0))
+        share = _float(jnp.minimum(step, num_steps)) / _float(jnp.maximum(num_steps, 1))
+        rate = _float(follow(jnp.maximum(step - num_steps, 0)))
+        return jnp.where(step < num_steps, share, 1.0) * rate
 
     return schedule
 
@@ -76,13 +95,45 @@ def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule
     Args:
         learning_rate: at step 0.
         factor: what each drop leaves.
-        every: steps between two drops.
+        every: steps between two drops, at least 1.
 
     Returns:
         The schedule.
+
+    Raises:
+        InputError: when a number known now is out of range.
 
     Example:
         >>> float(step_decay(1.0, factor=0.5, every=10)(jnp.array(25)))
         0.25
     """
-    return lambda step: learning_rate * jnp.asarray(factor, float) ** (step // every)
+    check_learning_rate(learning_rate)
+    _check_from("factor", factor, 0)
+    _check_from("every", every, 1)
+    return lambda step: _float(learning_rate) * _float(factor) ** (step // every)
+
+
+def check_learning_rate(value: Any) -> None:
+    """Refuse a learning rate that is known now and is not a positive finite number.
+
+    Traced numbers and schedules pass: their values are not known yet.
+
+    Raises:
+        InputError: naming the value that came.
+    """
+    if _is_known(value) and not 0 < value < float("inf"):
+        raise InputError(f"learning_rate must be a positive finite number, got {value}")
+
+
+def _check_from(field: str, value: Any, least: int) -> None:
+    if _is_known(value) and not least <= value < float("inf"):
+        raise InputError(f"{field} must be at least {least}, got {value}")
+
+
+def _is_known(value: Any) -> bool:
+    return isinstance(value, int | float | np.number)
+
+
+def _float(number: Number) -> Float[Array, ""]:
+    """Cast to JAX's default float; division alone would make float32 of an int32 step."""
+    return jnp.asarray(number, float)

@@ -45,3 +45,11 @@ def test_decoupled_weights_learn_each_mode_by_itself(x64, num_matrices):
     modes = right.T @ product(weights) @ left
     expected = deep_linear.trajectories(strengths, num_matrices, start, np.array([rate * num_steps]))[:, 0]
     np.testing.assert_allclose(modes, np.diag(expected), rtol=2e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize("num_matrices", [1, 2, 3])
+def test_time_zero_is_the_start(num_matrices):
+    for times in ([0.0], [0.0, 0.0], [0.0, 0.5]):
+        found = deep_linear.trajectories([3.0, 1.0], num_matrices, 1e-3, np.array(times))
+        assert found.shape == (2, len(times))
+        np.testing.assert_allclose(found[:, 0], 1e-3)

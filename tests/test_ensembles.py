@@ -263,3 +263,12 @@ def test_top_compares_what_reached_the_last_rung():
 def test_bad_arguments_are_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         wrong()
+
+
+def test_information_and_entropy_are_never_negative():
+    one = 3 * jax.random.normal(jax.random.key(2), (1, 500, 10))
+    outputs = jnp.tile(one, (5, 1, 1)) + 1e-4 * jax.random.normal(jax.random.key(3), (5, 500, 10))
+    assert ensembles.mutual_information(outputs).min() >= 0
+    sure = jnp.concatenate([jnp.full((2, 50, 1), 40.0), outputs[:2, :50, :3]], axis=-1)
+    assert ensembles.predictive_entropy(sure).min() >= 0
+    assert jnp.isnan(ensembles.mutual_information(jnp.full((2, 4, 3), jnp.nan))).all()

@@ -124,3 +124,40 @@ def test_where_signals_vanish_or_explode_there_is_no_correlation():
 def test_an_unknown_activation_is_refused():
     with pytest.raises(fn.InputError, match="tanh"):
         mean_field.fixed_point("tahn", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("activation", "weight_variance", "bias_variance"),
+    [
+        ("relu", 2.0, 0.1),
+        ("relu", 2.05, 0.0),
+        ("identity", 1.0, 0.5),
+        ("relu", 2.5, 0.0),
+        ("identity", 1.001, 0.1),
+    ],
+)
+def test_a_variance_that_grows_without_end_is_not_finite(activation, weight_variance, bias_variance):
+    for precise in (False, True):
+        with jax.enable_x64(precise):
+            point = mean_field.fixed_point(activation, weight_variance, bias_variance)
+            assert point.variance == jnp.inf
+            assert jnp.isnan(point.correlation) and jnp.isnan(point.depth_scale)
+
+
+@pytest.mark.parametrize("precise", [False, True])
+def test_a_variance_that_settles_slowly_is_the_closed_form_s(precise):
+    """relu halves the variance, so q* = bias / (1 - weight / 2); after 1000 layers it is still on its way."""
+    with jax.enable_x64(precise):
+        assert mean_field.fixed_point("relu", 1.99, 0.0).variance == 0
+        assert mean_field.fixed_point("identity", 0.999, 0.0).variance == 0
+        point = mean_field.fixed_point("relu", 1.99, 5.0)
+        np.testing.assert_allclose(point.variance, 1000, rtol=1e-10 if precise else 1e-4)
+        point = mean_field.fixed_point("relu", 1.99, 1e-3)
+        np.testing.assert_allclose(point.variance, 0.2, rtol=1e-10 if precise else 1e-4)
+        # He's initialisation keeps whatever variance there is.
+        np.testing.assert_allclose(mean_field.fixed_point("relu", 2.0).variance, 1, rtol=1e-3)
+
+
+def test_the_slope_of_the_fixed_point_is_that_of_its_closed_form(x64):
+    slope = jax.grad(lambda weight: mean_field.fixed_point("relu", weight, 0.3).variance)(1.5)
+    np.testing.assert_allclose(slope, 0.3 / 2 / (1 - 0.75) ** 2, rtol=1e-10)

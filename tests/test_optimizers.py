@@ -102,3 +102,26 @@ def test_small_gradients_are_not_clipped():
 def test_impossible_numbers_are_refused(make, message):
     with pytest.raises(fn.InputError, match=message):
         make()
+
+
+def test_the_gradient_through_clipping_is_finite_where_all_gradients_are_zero():
+    """Clipping is the identity around 0, so the derivative of a clipped gradient there is that of the gradient."""
+
+    def clipped(scale):
+        return jnp.sum(clip_by_global_norm({"a": scale * jnp.ones(3), "b": scale * jnp.ones(2)}, 1.0)["a"])
+
+    assert jax.grad(clipped)(0.0) == 3
+    assert jax.grad(clipped)(0.1) == pytest.approx(3)
+
+
+def test_the_gradient_through_training_with_dead_units_is_finite(digits):
+    data = jax.tree.map(lambda leaf: leaf[:20], digits)
+    network = fn.mlp(64, [7], 10, "relu", initializer="zeros", use_bias=False)
+
+    def loss(rate, max_norm):
+        task = fn.supervised(
+            network, "cross_entropy", optimizer=lambda hp: sgd(hp["rate"], max_norm=max_norm), batch_size=5
+        )
+        return fn.train(task, {"rate": rate}, data, num_steps=2).metrics["train_loss"]
+
+    assert jax.grad(loss)(0.1, 1.0) == jax.grad(loss)(0.1, None) == 0

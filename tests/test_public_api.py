@@ -13,6 +13,7 @@ ORDER = [
     "types",
     "hparams",
     "linalg",
+    "precision",
     "activations",
     "initializers",
     "mean_field",

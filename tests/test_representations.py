@@ -161,3 +161,30 @@ def test_explained_variance_is_scikit_learn_s(x64, shape):
     features = FEATURES.reshape(shape) * RNG.lognormal(size=shape[1]) + 5
     expected = sklearn.decomposition.PCA().fit(features).explained_variance_ratio_
     np.testing.assert_allclose(rep.explained_variance(features), np.cumsum(expected), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e-9, 1e6, 1e20, 1e37])
+def test_similarity_and_variance_shares_do_not_depend_on_scale_in_float32(scale):
+    x = RNG.normal(size=(60, 5)).clip(-3, 3).astype(np.float32)
+    y = (x[:, :4] + RNG.normal(size=(60, 4))).astype(np.float32)
+    scaled = x * np.float32(scale)
+    np.testing.assert_allclose(cka(scaled, scaled), 1, rtol=1e-5)
+    np.testing.assert_allclose(cka(scaled, y), kernel_alignment(np.float64(x), np.float64(y)), rtol=1e-5)
+    np.testing.assert_allclose(rep.cka_matrix([scaled], [scaled, y])[0], [1, cka(x, y)], rtol=1e-5)
+    expected = np.cumsum(sklearn.decomposition.PCA().fit(np.float64(x)).explained_variance_ratio_)
+    np.testing.assert_allclose(rep.explained_variance(scaled), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e30])
+def test_what_is_the_same_for_all_examples_has_no_similarity(constant):
+    same = np.full((50, 3), constant, np.float32)
+    assert np.isnan(cka(same, FEATURES[:, :3].astype(np.float32)[np.arange(50) % 40]))
+    assert np.isnan(rep.explained_variance(same)).all()
+
+
+def test_low_precision_representations_are_compared_in_float32():
+    x = jnp.asarray(FEATURES, jnp.bfloat16)
+    found = rep.linear_cka(x, x[:, :3])
+    assert found.dtype == jnp.float32
+    exact = np.asarray(x.astype(jnp.float32), np.float64)
+    np.testing.assert_allclose(found, kernel_alignment(exact, exact[:, :3]), rtol=1e-5)

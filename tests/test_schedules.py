@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 
+import fnnet as fn
 from fnnet import schedules
 
 CASES = {
@@ -45,3 +46,46 @@ def test_lengths_may_be_traced_too():
     ):
         traced = jax.jit(lambda length, make=make: make(length)(jnp.array(3)))(jnp.array(6))
         np.testing.assert_allclose(traced, make(6)(jnp.array(3)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.3, 1])
+def test_schedules_of_python_numbers_are_float64_where_that_is_on(x64, rate):
+    step = jnp.array(3, jnp.int32)
+    expected = {
+        schedules.cosine(rate, 10, 0.1): rate * (0.1 + 0.9 * (1 + np.cos(np.pi * 0.3)) / 2),
+        schedules.linear_warmup(rate, 7): rate * 3 / 7,
+        schedules.linear_warmup(schedules.cosine(rate, 10), 1): rate * (1 + np.cos(np.pi * 0.2)) / 2,
+        schedules.step_decay(rate, 0.7, 2): rate * 0.7,
+    }
+    for schedule, value in expected.items():
+        assert schedule(step).dtype == jnp.float64
+        np.testing.assert_allclose(schedule(step), value, rtol=1e-14)
+
+
+def test_a_run_and_a_lane_of_a_sweep_have_the_same_rate(x64):
+    step = jnp.array(3, jnp.int32)
+    assert schedules.cosine(0.3, 10)(step) == schedules.cosine(jnp.full((), 0.3, jnp.float64), 10)(step)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: schedules.cosine(0.1, 0), "num_steps must be at least 1, got 0"),
+        (lambda: schedules.cosine(0.1, -3), "num_steps must be at least 1, got -3"),
+        (lambda: schedules.cosine(0.1, np.int64(0)), "num_steps must be at least 1, got 0"),
+        (lambda: schedules.cosine(-0.1, 10), "learning_rate must be a positive finite number, got -0.1"),
+        (lambda: schedules.cosine(0.1, 10, float("nan")), "final_factor must be at least 0, got nan"),
+        (lambda: schedules.cosine(0.1, 10, -0.5), "final_factor must be at least 0, got -0.5"),
+        (lambda: schedules.linear_warmup(0.1, -1), "num_steps must be at least 0, got -1"),
+        (lambda: schedules.linear_warmup(0.0, 3), "learning_rate must be a positive finite number, got 0.0"),
+        (lambda: schedules.step_decay(0.1, 0.5, 0), "every must be at least 1, got 0"),
+        (lambda: schedules.step_decay(0.1, -0.5, 5), "factor must be at least 0, got -0.5"),
+    ],
+)
+def test_impossible_schedules_are_refused(make, message):
+    with pytest.raises(fn.InputError, match=message):
+        make()
+
+
+def test_a_warmup_of_no_steps_is_no_warmup():
+    assert schedules.linear_warmup(0.3, 0)(jnp.array(0)) == jnp.float32(0.3)
