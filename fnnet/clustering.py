@@ -18,7 +18,7 @@ from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.network import Network
 from fnnet.optimizers import Optimizer
-from fnnet.task import Metrics, Task, TrainState, all_outputs, descend, order_of_batches, splits
+from fnnet.task import Metrics, Task, TrainState, all_outputs, check_with, descend, order_of_batches, splits
 from fnnet.types import KeyArray, Params
 
 
@@ -146,7 +146,8 @@ def deep_clustering(
     def network_of(hparams: Hparams) -> Network:
         return network
 
-    return Task(init, descend(network_of, objective, optimizer, batches), measure, draw, network_of)
+    step = descend(network_of, objective, optimizer, batches)
+    return Task(init, step, measure, draw, network_of, check_with(optimizer))
 
 
 def clustering_accuracy(clusters: Int[np.ndarray, " n"], targets: Int[np.ndarray, " n"]) -> float:

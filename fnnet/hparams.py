@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
+import numpy as np
+
 from fnnet.errors import InputError
 
 
@@ -51,3 +54,36 @@ class Hparams(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def check_number(field: str, value: int | float) -> None:
+    """Refuse a number that does not survive the cast to the dtype in which JAX computes.
+
+    An integer must fit 32 bits, and a float must not become 0 or infinite in float32; with x64 enabled the
+    limits are those of 64 bits. Otherwise two runs with different numbers would silently be the same run.
+
+    Args:
+        field: what the number is, for the message.
+        value: a Python number.
+
+    Raises:
+        InputError: naming the field, the number and the limits.
+
+    Example:
+        >>> check_number("seed", 2**32)
+        Traceback (most recent call last):
+        fnnet.errors.InputError: seed is 4294967296, which does not fit int32 (-2147483648 to 2147483647)
+    """
+    if isinstance(value, float):
+        dtype = jax.dtypes.canonicalize_dtype(np.float64)
+        least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
+        if np.isfinite(value) and value != 0 and not least <= abs(value) <= most:
+            becomes = "0" if abs(value) < least else "infinite"
+            raise InputError(
+                f"{field} is {value!r}, which is {becomes} in {dtype} (from {least:.2g} to {most:.2g})"
+            )
+    else:
+        dtype = jax.dtypes.canonicalize_dtype(np.int64)
+        limits = np.iinfo(dtype)
+        if not limits.min <= value <= limits.max:
+            raise InputError(f"{field} is {value}, which does not fit {dtype} ({limits.min} to {limits.max})")

@@ -106,6 +106,8 @@ def mlp(
         >>> jax.vmap(network.apply, in_axes=(None, 0))(params, batch).shape
         (2, 3)
     """
+    if not isinstance(use_bias, bool):
+        raise InputError(f"use_bias must be true or false, got {use_bias!r}")
     layers = _plan_layers(
         sizes=[_size("num_inputs", num_inputs), *widths, _size("num_outputs", num_outputs)],
         activation=lookup("activation", activation, ACTIVATIONS),

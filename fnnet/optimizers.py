@@ -5,6 +5,7 @@
 sweep and not one more compilation.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from fnnet.errors import InputError
-from fnnet.schedules import Number, Schedule, check_learning_rate, constant
+from fnnet.schedules import Number, Schedule, constant
 from fnnet.types import OptState, Params, Updates
 
 
@@ -79,14 +80,14 @@ def sgd(
         >>> round(float(w + updates), 6)
         4.2
     """
+    if not isinstance(nesterov, bool):
+        raise InputError(f"nesterov must be true or false, got {nesterov!r}")
     if nesterov and momentum is None:
-        raise InputError("nesterov=True needs a momentum, such as momentum=0.9")
-    check_learning_rate(learning_rate)
-    for field, value in {"momentum": momentum, "weight_decay": weight_decay}.items():
-        if isinstance(value, int | float) and not 0 <= value < float("inf"):
-            raise InputError(f"{field} must be a finite number of at least 0, got {value}")
-    if isinstance(max_norm, int | float) and not max_norm > 0:
-        raise InputError(f"max_norm must be positive, got {max_norm}")
+        raise InputError("nesterov needs a momentum, such as momentum=0.9")
+    _check("learning_rate", learning_rate, "a positive finite number", lambda rate: 0 < rate < math.inf)
+    _check("momentum", momentum, "a number from 0 to below 1", lambda mu: 0 <= mu < 1)
+    _check("weight_decay", weight_decay, "a finite number of at least 0", lambda decay: 0 <= decay < math.inf)
+    _check("max_norm", max_norm, "a positive number", lambda norm: norm > 0)
     is_scheduled = callable(learning_rate)
     rate: Schedule = learning_rate if callable(learning_rate) else constant(learning_rate)
 
@@ -146,6 +147,14 @@ def global_norm(tree: Updates) -> Float[Array, ""]:
 def apply_updates(params: Params, updates: Updates) -> Params:
     """Add `updates` to `params`, leaf by leaf."""
     return jax.tree.map(jnp.add, params, updates)
+
+
+def _check(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
+    """Refuse a number that is out of range; None, schedules and traced numbers, not known yet, pass."""
+    if value is None or callable(value) or isinstance(value, jax.core.Tracer):
+        return
+    if isinstance(value, str | bool) or not holds(value):
+        raise InputError(f"{field} must be {expected}, got {value}")
 
 
 def _like(number: Number, array: Array) -> Array:

@@ -8,12 +8,14 @@ from fnnet.network import mlp
 from fnnet.optimizers import sgd
 from fnnet.task import Task, supervised
 
+MAX_DEPTH = 10_000  # the deepest networks that were ever trained (Xiao et al. 2018)
+
 
 def mlp_recipe(data: Dataset) -> Callable[..., Task]:
     """Make the recipe of a fully connected network for a data set.
 
     Its static axes are the arguments of the recipe: depth, width, activation, initializer,
-    parameterization, use_bias, loss, batch_size, order and nesterov. Its traced axes are learning_rate, seed,
+    parameterization, use_bias, loss, batch_size ("full" for all examples), order and nesterov. Its traced axes are learning_rate, seed,
     data_seed, momentum, weight_decay and max_norm.
 
     Args:
@@ -34,16 +36,20 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         depth: int = 2,
         width: int = 64,
         activation: str = "relu",
-        initializer: str = "he_normal",
+        initializer: str | tuple = "he_normal",
         parameterization: str = "standard",
         use_bias: bool = True,
         loss: str = usual_loss,
-        batch_size: int = usual_batch_size,
+        batch_size: int | str = usual_batch_size,
         order: str = "shuffled",
         nesterov: bool = False,
     ) -> Task:
-        if not isinstance(depth, int) or isinstance(depth, bool) or depth < 0:
-            raise InputError(f"depth must be the number of hidden layers, 0 or more; got {depth!r}")
+        if not 0 <= depth <= MAX_DEPTH:
+            raise InputError(f"depth must be the number of hidden layers, from 0 to {MAX_DEPTH}; got {depth}")
+        if width < 1:
+            raise InputError(f"width must be a positive integer, got {width}")
+        if isinstance(batch_size, str) and batch_size != "full":
+            raise InputError(f"batch_size must be a positive integer or 'full', got {batch_size!r}")
         network = mlp(
             data.num_features,
             [width] * depth,
@@ -63,7 +69,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
                 weight_decay=hp.get("weight_decay"),
                 max_norm=hp.get("max_norm"),
             ),
-            batch_size=batch_size,
+            batch_size=None if isinstance(batch_size, str) else batch_size,
             order=order,
         )
 

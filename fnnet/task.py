@@ -29,6 +29,10 @@ def _step_numbers(data_seed: Integer, data: Any, first_step: Integer, num_steps:
     return first_step + jnp.arange(num_steps, dtype=jnp.int32)
 
 
+def _accept(hparams: Hparams) -> None:
+    del hparams
+
+
 class Task(NamedTuple):
     """What one run does. Anything that fits these four functions can be trained and swept.
 
@@ -39,6 +43,8 @@ class Task(NamedTuple):
     batches: maps `(data_seed, data, first_step, num_steps)` to a pytree with a leading axis of `num_steps`,
         whose items are what `step` gets as `batch`. Unless given, `batch` is the number of the step.
     network: maps `hparams` to the network whose parameters are `state.params`; None where there is none.
+    check: raises an `InputError` for hyper-parameters that no run may have. It gets the numbers of a real run,
+        before anything is traced or compiled, where the other functions see traced numbers.
     """
 
     init: Callable[[Hparams, Any], Any]
@@ -46,6 +52,7 @@ class Task(NamedTuple):
     measure: Callable[[Hparams, Any, Any], Metrics]
     batches: Callable[[Integer, Any, Integer, int], Any] = _step_numbers
     network: Callable[[Hparams], Network] | None = None
+    check: Callable[[Hparams], None] = _accept
 
 
 _MEASURED_AT_ONCE = 1000  # examples whose outputs are computed together
@@ -131,7 +138,21 @@ def supervised(
                 measured[f"{split}_{name}"] = _scalar(name, metric(outputs, targets))
         return measured
 
-    return Task(init, descend(network_of, objective, optimizer, batches), measure, draw, network_of)
+    step = descend(network_of, objective, optimizer, batches)
+    return Task(init, step, measure, draw, network_of, check_with(optimizer))
+
+
+def check_with(optimizer: Callable[[Hparams], Optimizer]) -> Callable[[Hparams], None]:
+    """Build the `check` of a task: seeds are integers of 32 bits, and the optimizer takes its numbers."""
+
+    def check(hparams: Hparams) -> None:
+        for name in ("seed", "data_seed"):
+            seed = hparams.get(name, 0)
+            if isinstance(seed, bool | float) or (isinstance(seed, int) and not 0 <= seed < 2**31):
+                raise InputError(f"{name} must be an integer from 0 to {2**31 - 1}, got {seed!r}")
+        optimizer(hparams)
+
+    return check
 
 
 def autoencoder(

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from fnnet.batches import Integer
 from fnnet.errors import InputError
-from fnnet.hparams import Hparams
+from fnnet.hparams import Hparams, check_number
 from fnnet.task import Task
 from fnnet.types import Metrics
 
@@ -109,7 +109,7 @@ def train(
         The trained state with metrics and curves.
 
     Raises:
-        InputError: when a number of steps is not positive or a hyper-parameter is missing.
+        InputError: when a number of steps is not positive, or a hyper-parameter is missing or out of range.
 
     Example:
         A run is a function of its hyper-parameters. The worked example of a single weight: w = 5 predicts
@@ -125,7 +125,11 @@ def train(
         [4.2, 3.72, 3.432]
     """
     check_steps(num_steps, eval_every)
+    for name, value in hparams.items():
+        if isinstance(value, int | float):
+            check_number(name, value)
     hparams, data = Hparams(hparams), jax.tree.map(jnp.asarray, data)
+    task.check(hparams)
     data_seed = hparams.get("data_seed", 0)
     every = min(eval_every or num_steps, num_steps)
 

@@ -1,3 +1,5 @@
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -94,7 +96,7 @@ def test_small_gradients_are_not_clipped():
         (lambda: sgd(float("inf")), "learning_rate must be"),
         (lambda: sgd(0.1, momentum=-0.1), "momentum must be"),
         (lambda: sgd(0.1, weight_decay=float("nan")), "weight_decay must be"),
-        (lambda: sgd(0.1, max_norm=0), "max_norm must be positive"),
+        (lambda: sgd(0.1, max_norm=0), "max_norm must be a positive number"),
         (lambda: sgd(0.1, nesterov=True), "needs a momentum"),
         (lambda: sgd(0.1, weight_decay=0.1).update(jnp.ones(1), sgd(0.1).init(None)), "needs the params"),
     ],
@@ -125,3 +127,20 @@ def test_the_gradient_through_training_with_dead_units_is_finite(digits):
         return fn.train(task, {"rate": rate}, data, num_steps=2).metrics["train_loss"]
 
     assert jax.grad(loss)(0.1, 1.0) == jax.grad(loss)(0.1, None) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"momentum": 1.0}, "momentum must be a number from 0 to below 1, got 1.0"),
+        ({"momentum": np.float32(-0.5)}, "momentum must be a number from 0 to below 1, got -0.5"),
+        ({"weight_decay": jnp.asarray(-1.0)}, "weight_decay must be a finite number of at least 0, got -1.0"),
+        ({"weight_decay": float("nan")}, "weight_decay must be a finite number of at least 0, got nan"),
+        ({"max_norm": 0.0}, "max_norm must be a positive number, got 0.0"),
+        ({"momentum": "high"}, "momentum must be a number from 0 to below 1, got high"),
+        ({"nesterov": "no", "momentum": 0.9}, "nesterov must be true or false, got 'no'"),
+    ],
+)
+def test_numbers_known_now_are_in_range(options, message):
+    with pytest.raises(fn.InputError, match=message):
+        inspect.unwrap(sgd)(0.1, **options)

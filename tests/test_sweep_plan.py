@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def test_a_sweep_without_static_axes_is_one_group(data):
         ({"learning_rate": [0.1], "dept": [1]}, "unknown axis 'dept'; did you mean 'depth'"),
         ({"learning_rate": [0.1], "activaton": ["relu"]}, "did you mean 'activation'"),
         ({"learning_rate": [0.1], "activation": ["relu", "tahn"]}, "unknown activation 'tahn'"),
-        ({"learning_rate": [0.1], "momentum": ["high"]}, "axis 'momentum' .* numbers; got 'high'"),
+        ({"learning_rate": [0.1], "momentum": ["high"]}, "axis 'momentum' takes numbers, got 'high'"),
         ({"learning_rate": [0.1, -0.1]}, "learning_rate must be a positive finite number, got -0.1"),
         ({"learning_rate": [0.1], "depth": [1, -1]}, "depth must be .*; got -1"),
         ({"learning_rate": [0.1], "batch_size": [121]}, "larger than the 120 training examples"),
@@ -65,3 +67,87 @@ def test_an_axis_may_exist_only_where_another_has_a_value(data):
     assert set(plain) == {"learning_rate"} and heavy["momentum"].tolist() == [0.5, 0.9]
     results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=5)
     assert len(np.unique(results.columns["test_loss"])) == 4
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"momentum": [0.5, 1.5]}, "momentum must be a number from 0 to below 1, got 1.5"),
+        ({"momentum": [-0.5]}, "momentum must be a number from 0 to below 1, got -0.5"),
+        ({"weight_decay": [0.1, -1]}, "weight_decay must be a finite number of at least 0, got -1"),
+        ({"max_norm": [1.0, 0]}, "max_norm must be a positive number, got 0"),
+        ({"seed": [0, -1]}, "seed must be an integer from 0 to 2147483647, got -1"),
+        ({"seed": [0.5]}, "seed must be an integer .* got 0.5"),
+        ({"seed": [0, 4.0]}, "seed must be an integer .* got 4.0"),
+        ({"data_seed": [2, -3]}, "data_seed must be an integer .* got -3"),
+        ({"seed": [*range(1500), 0.5]}, "seed must be an integer .* got 0.5"),
+        ({"seed": [0, 2**32]}, "seed is 4294967296, which does not fit int32"),
+        ({"learning_rate": [1e-60, 0.1]}, "learning_rate is 1e-60, which is 0 in float32"),
+        ({"learning_rate": [1e39]}, r"learning_rate is 1e\+39, which is infinite in float32"),
+        ({"use_bias": [True, "no"]}, "axis 'use_bias' takes true or false, got 'no'"),
+        ({"use_bias": [0.5]}, "axis 'use_bias' takes true or false, got 0.5"),
+        ({"nesterov": ["no"], "momentum": 0.5}, "axis 'nesterov' takes true or false, got 'no'"),
+        ({"depth": [1, 2.5]}, "axis 'depth' takes an integer, got 2.5"),
+        ({"depth": [10_001]}, "depth must be .* from 0 to 10000; got 10001"),
+        ({"width": [5, 0]}, "width must be a positive integer, got 0"),
+        ({"activation": [3]}, "axis 'activation' takes a name, got 3"),
+        ({"batch_size": ["half"]}, "batch_size must be a positive integer or 'full', got 'half'"),
+        ({"width": [10**9]}, r"needs .* bytes .* use a smaller network"),
+    ],
+)
+def test_values_that_no_run_may_have_are_refused_before_any_work(data, axes, message):
+    with pytest.raises(fn.InputError, match=message):
+        make_plan(fn.mlp_recipe(data), fn.grid(**({"learning_rate": [0.1]} | axes)), data)
+
+
+def test_a_task_checks_every_value_of_every_traced_axis_once(data):
+    checked = []
+
+    def recipe(depth):
+        network, optimizer = fn.mlp(4, [7] * depth, 3), lambda hp: fn.sgd(hp["rate"])
+        task = fn.supervised(network, "cross_entropy", optimizer=optimizer, batch_size=5)
+        return task._replace(check=lambda hparams: checked.append((depth, *hparams.values())))
+
+    make_plan(recipe, fn.grid(depth=[0, 2], rate=[0.1, 0.2, 0.3], seed=range(2)), data)
+    assert checked == [(depth, *run) for depth in (0, 2) for run in [(0.1, 0), (0.1, 1), (0.2, 0), (0.3, 0)]]
+
+
+def test_an_axis_that_the_message_does_not_name_is_found_by_the_run(data):
+    def recipe():
+        optimizer = lambda hp: fn.sgd(0.1, momentum=hp["mu"])  # noqa: E731
+        return fn.supervised(fn.mlp(4, [7], 3), "cross_entropy", optimizer=optimizer, batch_size=5)
+
+    with pytest.raises(fn.InputError, match=r"momentum must be .* got 2.0 \(in the run mu=2.0, seed=0\)"):
+        make_plan(recipe, fn.grid(mu=[0.5, 2.0], seed=range(3)), fn.load_dataset("iris"))
+
+
+def test_a_full_batch_is_a_value_of_the_axis_batch_size(data):
+    space = fn.grid(batch_size=["full", 120, 30], learning_rate=0.1, depth=0, order="sequential")
+    losses = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=3).columns["train_loss"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and abs(losses[0] - losses[2]) > 1e-4
+
+
+def test_what_is_no_recipe_is_refused_in_one_line(data):
+    task = fn.supervised(fn.mlp(4, [7], 3), "mse", optimizer=lambda hp: fn.sgd(hp["rate"]))
+    space = fn.grid(rate=[0.1])
+    plain = inspect.unwrap(make_plan)
+    with pytest.raises(fn.InputError, match="the recipe is a Task; give a function that returns one"):
+        plain(task, space, data)
+    with pytest.raises(
+        fn.InputError, match="a recipe, a space and data, in this order; got Space and function"
+    ):
+        plain(space, lambda: task, data)
+    with pytest.raises(fn.InputError, match="the recipe must return a Task, got None"):
+        plain(lambda: None, space, data)
+    with pytest.raises(fn.InputError, match=r"'depth' has no default .*; is the axis 'dpeth' misspelled"):
+        plain(lambda depth: task, fn.grid(dpeth=[1]), data)
+
+
+@pytest.mark.parametrize("use", [lambda x: x if x < 0.2 else 0.2, float, lambda x: np.asarray(x) + 1])
+def test_python_code_that_needs_the_value_of_a_traced_axis_gets_advice(data, use):
+    def recipe():
+        optimizer = lambda hp: fn.sgd(use(hp["rate"]))  # noqa: E731
+        return fn.supervised(fn.mlp(4, [7], 3), "cross_entropy", optimizer=optimizer, batch_size=5)
+
+    with pytest.raises(fn.InputError, match=r"traced axes: rate\); use jnp.where and fn.schedules, or make"):
+        make_plan(recipe, fn.grid(rate=[0.1, 0.3]), data)

@@ -219,3 +219,22 @@ def test_mnist_to_97_and_a_half_percent(mnist):
     )
     results = fn.sweep(lambda: task, fn.grid(learning_rate=0.5, seed=range(4)), mnist, num_steps=2340)
     assert results.columns["test_accuracy"].mean() >= 0.975
+
+
+@pytest.mark.parametrize(
+    ("hparams", "message"),
+    [
+        ({"seed": 2**32}, "seed is 4294967296, which does not fit int32"),
+        ({"seed": -1}, "seed must be an integer from 0 to 2147483647, got -1"),
+        ({"seed": 0.5}, "seed must be an integer from 0 to 2147483647, got 0.5"),
+        ({"learning_rate": 1e-60}, "learning_rate is 1e-60, which is 0 in float32"),
+        ({"learning_rate": -0.1}, "learning_rate must be a positive finite number, got -0.1"),
+    ],
+)
+def test_numbers_that_no_run_may_have_are_refused(hparams, message):
+    data = fn.load_dataset("iris")
+    task = fn.supervised(
+        fn.mlp(4, [7], 3), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=5
+    )
+    with pytest.raises(fn.InputError, match=message):
+        fn.train(task, {"learning_rate": 0.1} | hparams, data, num_steps=2)

@@ -4,18 +4,20 @@ An axis that is an argument of the recipe is static: it changes shapes or code. 
 number, one lane for each value. Runs with equal static values form a group, which is compiled once.
 """
 
+import difflib
 import hashlib
 import inspect
+import reprlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import numpy as np
 from jaxtyping import Int
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.hparams import Hparams, MissingHparam
-from fnnet.optimizers import check_learning_rate
+from fnnet.hparams import Hparams, MissingHparam, check_number
+from fnnet.sweep.memory import too_large, usable_bytes
 from fnnet.sweep.space import Config, Space
 from fnnet.task import Task
 
@@ -82,18 +84,34 @@ def make_plan(recipe: Recipe, space: Space, data: Any) -> Plan:
             or the task needs one that is missing, when a traced axis is not of numbers, or whatever building
             and tracing a task finds wrong.
     """
+    _check_order(recipe, space)
     static_axes, traced_axes = split_axes(recipe, space)
-    arguments = set(inspect.signature(recipe).parameters)
-    for rate in space.axes.get("learning_rate", ()):
-        check_learning_rate(rate)
+    arguments = inspect.signature(recipe).parameters
+    for name in static_axes:
+        _check_kinds(name, space.axes[name], arguments[name].annotation)
+    for name in traced_axes:
+        _check_dtype(name, space.axes[name])
     groups: list[Group] = []
     metrics: dict[str, None] = {}
     for static, runs in cut_groups(space, static_axes, traced_axes):
         task = recipe(**static)
-        traced = _trace(task, space, runs, traced_axes, arguments, data)
+        if not isinstance(task, Task):
+            raise InputError(f"the recipe must return a Task, got {reprlib.repr(task)}")
+        traced = _trace(task, space, runs, traced_axes, set(arguments), data)
+        _check_numbers(task, space, runs, traced_axes)
         groups.append(Group(static, task, runs, traced))
         metrics |= dict.fromkeys(traced.out_info)
     return Plan(space, static_axes, traced_axes, groups, tuple(metrics))
+
+
+def _check_order(recipe: Any, space: Any) -> None:
+    if isinstance(recipe, Task):
+        raise InputError("the recipe is a Task; give a function that returns one, such as lambda: task")
+    if not callable(recipe) or not isinstance(space, Space):
+        raise InputError(
+            "a sweep takes a recipe, a space and data, in this order; "
+            f"got {type(recipe).__name__} and {type(space).__name__}"
+        )
 
 
 def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -105,7 +123,11 @@ def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str
     arguments = inspect.signature(recipe).parameters
     for name, argument in arguments.items():
         if argument.default is argument.empty and name not in space.axes:
-            raise InputError(f"the recipe's argument {name!r} has no default and is no axis of the space")
+            near = difflib.get_close_matches(name, space.axes.keys() - arguments.keys(), n=1)
+            hint = f"; is the axis {near[0]!r} misspelled?" if near else ""
+            raise InputError(
+                f"the recipe's argument {name!r} has no default and is no axis of the space{hint}"
+            )
     static_axes = tuple(name for name in space.axes if name in arguments)
     return static_axes, tuple(name for name in space.axes if name not in arguments)
 
@@ -132,11 +154,15 @@ def _trace(
     config = space[runs[0]]
     numbers = {name: config[name] for name in traced_axes if isinstance(config.get(name), int | float)}
     names_read: set[str] = set()
+    usable = usable_bytes()
 
     def one_step(numbers: dict[str, Any], data: Any) -> Any:
         hparams = Hparams(numbers)
         hparams.names_read = names_read
         state = task.init(hparams, data)
+        needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+        if needed > usable:
+            raise too_large(needed, usable)
         batches = task.batches(hparams.get("data_seed", 0), data, 0, 1)
         state, _ = task.step(hparams, state, data, jax.tree.map(lambda leaf: leaf[0], batches))
         return task.measure(hparams, state, data)
@@ -146,15 +172,88 @@ def _trace(
         traced = jax.jit(one_step).trace(numbers, data)
     except MissingHparam as error:
         missing = error
+    except _NEEDS_NUMBERS as error:
+        raise InputError(
+            f"the task uses a traced number where Python needs its value (traced axes: {', '.join(numbers)}); "
+            "use jnp.where and fn.schedules, or make the axis static: an argument of the recipe"
+        ) from error
     for name in (name for name in traced_axes if name in config):
         # A misspelt axis is why a hyper-parameter is missing, so it is named first.
         if name not in names_read:
             raise unknown_name("axis", name, (arguments | names_read) - set(space.axes)) from missing
         for value in space.axes[name]:
             if not isinstance(value, int | float):
-                raise InputError(
-                    f"axis {name!r} is no argument of the recipe, so its values are numbers; got {value!r}"
-                )
+                raise InputError(f"axis {name!r} takes numbers, got {value!r}")
     if missing is not None:
         raise missing
     return traced
+
+
+_NEEDS_NUMBERS = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+_KINDS = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a name",
+    tuple: "a tuple",
+    type(None): "None",
+}
+
+
+def _check_kinds(name: str, values: tuple[Any, ...], annotation: Any) -> None:
+    """Refuse static values of another kind than the recipe's argument is annotated with, if it is simply."""
+    kinds = get_args(annotation) or (annotation,)
+    if not all(isinstance(kind, type) and kind in _KINDS for kind in kinds):
+        return
+    accepted = {*kinds, int} if float in kinds else set(kinds)
+    for value in values:
+        if type(value) not in accepted:
+            expected = " or ".join(_KINDS[kind] for kind in kinds)
+            raise InputError(f"axis {name!r} takes {expected}, got {value!r}")
+
+
+def _check_dtype(name: str, values: tuple[Any, ...]) -> None:
+    """Refuse numbers of a traced axis that do not survive the cast to the dtype of its lanes."""
+    numbers = np.asarray([value for value in values if isinstance(value, int | float)])
+    for extreme in (numbers, numbers[numbers != 0]):
+        if extreme.size:
+            for place in (extreme.argmin(), extreme.argmax(), np.abs(extreme.astype(float)).argmin()):
+                check_number(name, extreme[place].item())
+
+
+_MOST_CHECKED = 1000  # values of one axis; of more, the least and the largest
+
+
+def _check_numbers(task: Task, space: Space, runs: np.ndarray, traced_axes: tuple[str, ...]) -> None:
+    """Let a task check real runs: for each value of each traced axis, the first run of a group that has it."""
+    places: set[int] = set()
+    for name in traced_axes:
+        codes, first = np.unique(space.codes[name][runs], return_index=True)
+        if codes[0] < 0:  # these runs lack the axis
+            continue
+        if len(codes) > _MOST_CHECKED:
+            first = first[_extremes([space.axes[name][code] for code in codes])]
+        places.update(first.tolist())
+    for place in sorted(places):
+        config = space[runs[place]]
+        numbers = {name: config[name] for name in traced_axes if name in config}
+        try:
+            task.check(Hparams(numbers))
+        except InputError as error:
+            # The message names an argument, such as momentum; an axis of another name needs to be found.
+            is_named = str(error).split()[0] in numbers
+            run = ", ".join(f"{name}={value}" for name, value in numbers.items())
+            raise error if is_named else InputError(f"{error} (in the run {run})") from error
+
+
+def _extremes(values: list[Any]) -> list[int]:
+    """Find the places of the least and the largest value of each type."""
+    places: dict[type, list[int]] = {}
+    for place, value in enumerate(values):
+        places.setdefault(type(value), []).append(place)
+    return [choose(of_kind, key=values.__getitem__) for of_kind in places.values() for choose in (min, max)]
