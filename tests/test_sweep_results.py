@@ -1,15 +1,17 @@
 import functools
+import itertools
 import time
 import zlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
 from scipy import stats
 
 import fnnet as fn
-from fnnet.sweep import members
+from fnnet.sweep import execute, members
 from fnnet.sweep.results import collect
 from fnnet.sweep.statistics import rank
 
@@ -338,22 +340,107 @@ def test_a_member_has_a_row_or_values_of_its_own(trained):
 
 
 def test_the_last_finite_value_is_from_before_the_divergence():
-    """Against a loop over runs that diverge at every kind of moment."""
+    """The loss of all examples, which full batches train on, says by itself up to when a run was sound."""
     data = fn.load_dataset("iris")
+    network = fn.mlp(4, [16] * 3, 3, "relu")
+
+    def recipe():
+        return fn.supervised(
+            network, "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
+        )
+
     space = fn.grid(learning_rate=[0.1, 3.0, 30.0, 300.0, 1e4, 1e30], seed=range(2))
-    results = fn.sweep(fn.mlp_recipe(data), space * fn.grid(loss="mse"), data, num_steps=30, eval_every=2)
-    diverged_at = results.columns["diverged_at"]
-    assert {-1, 2} & set(diverged_at) and len(set(diverged_at)) > 3
+    results = fn.sweep(recipe, space, data, num_steps=12, eval_every=1)
+    assert len(set(results.columns["diverged_at"])) > 3
     for metric in ("test_loss", "test_accuracy"):
         found = results.last_finite(metric)
-        for run, curve in enumerate(results.history[metric]):
-            expected = np.nan
-            for step, value in zip(results.history["step"][run], curve, strict=True):
-                if np.isfinite(value) and (diverged_at[run] < 0 or step <= diverged_at[run]):
-                    expected = value
-            np.testing.assert_equal(found[run], expected)
+        for run, losses in enumerate(results.history["train_loss"]):
+            sound = list(itertools.takewhile(np.isfinite, losses))
+            values = [v for v in results.history[metric][run][: len(sound)] if np.isfinite(v)]
+            np.testing.assert_equal(found[run], values[-1] if values else np.nan)
     with pytest.raises(fn.InputError, match="did you mean 'test_loss'"):
         results.last_finite("tst_loss")
+
+
+def toy(measure):
+    """A recipe whose state counts its updates, and whose loss is infinite from the update `hp["limit"]` on."""
+    return lambda: fn.Task(
+        init=lambda hp, data: jnp.zeros(()),
+        step=lambda hp, state, data, batch: (
+            state + 1,
+            {"loss": jnp.where(state >= hp["limit"], jnp.inf, 0.0)},
+        ),
+        measure=lambda hp, state, data: measure(state),
+    )
+
+
+@pytest.mark.parametrize("eval_every", [1, 3])
+def test_a_measurement_at_the_parameters_that_diverged_is_not_the_last_finite_one(eval_every):
+    limits = [1.0, 3.0, 4.0, 6.0, 99.0]
+    results = fn.sweep(
+        toy(lambda state: {"updates": state}),
+        fn.grid(limit=limits),
+        None,
+        num_steps=9,
+        eval_every=eval_every,
+    )
+    points = range(eval_every, 10, eval_every)
+    expected = [max((step for step in points if step < limit), default=np.nan) for limit in limits]
+    np.testing.assert_equal(results.last_finite("updates"), expected)
+
+
+@pytest.mark.parametrize("name", ["seconds", "diverged", "step", "batch_loss", "id", "lane", "roc_curve"])
+def test_a_metric_with_the_name_of_a_column_is_refused_before_training(name, monkeypatch):
+    monkeypatch.setattr(execute, "execute", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(fn.InputError, match=f"metric {name!r} .* another name"):
+        fn.sweep(toy(lambda state: {name: state}), fn.grid(limit=[1.0, 2.0]), None, num_steps=4)
+
+
+@pytest.mark.parametrize("name", ["seconds", "rung", "steps", "warm_curve"])
+def test_an_axis_with_the_name_of_a_column_is_refused_before_training(name, monkeypatch):
+    monkeypatch.setattr(execute, "execute", lambda *_, **__: pytest.fail("trained"))
+
+    def recipe():
+        return toy(lambda state: {"value": state})()._replace(measure=lambda hp, s, data: {"value": hp[name]})
+
+    with pytest.raises(fn.InputError, match=f"axis {name!r} .* another name"):
+        fn.sweep(recipe, fn.grid(limit=[1.0, 2.0], **{name: [1.0, 2.0]}), None, num_steps=4)
+
+
+def test_an_axis_or_metric_called_place_is_one_column():
+    task = toy(lambda state: {"row": 10 * state})()
+    results = fn.sweep(
+        lambda: task._replace(measure=lambda hp, s, data: {"row": hp["place"] * s}),
+        fn.grid(limit=9.0, place=[5.0, 7.0]),
+        None,
+        num_steps=4,
+    )
+    table = results.table()
+    assert table["place"].to_list() == [5, 7] and table["row"].to_list() == [20, 28]
+    assert not [name for name in table.columns if name.endswith("_right")]
+    counted = fn.sweep(toy(lambda state: {"place": state}), fn.grid(limit=[8.0, 9.0]), None, num_steps=4)
+    assert counted.columns["place"].tolist() == [4, 4]
+
+
+def test_counts_and_booleans_are_ranked_from_either_end():
+    space = fn.grid(n=range(5))
+    columns = {
+        "count": np.array([0, 5, 3, 5, 2], np.uint32),
+        "diverged": np.array([False, True, False, True, False]),
+        "large": np.array([2**63 - 2, 2**63 - 1, -(2**63), 0, 1]),
+        "id": np.array(list("abcde")),
+    }
+    results = fn.Results(space, columns, {})
+
+    def order(metric, maximize):
+        return [run["n"] for run in results.top(5, metric, maximize=maximize).space]
+
+    assert order("count", True) == [1, 3, 2, 4, 0] and order("count", False) == [0, 4, 2, 1, 3]
+    assert order("diverged", True) == [1, 3, 0, 2, 4] and order("diverged", False) == [0, 2, 4, 1, 3]
+    assert order("large", True) == [1, 0, 4, 3, 2]
+    for ask in (results.top, lambda _, metric, maximize: results.best(metric, maximize=maximize)):
+        with pytest.raises(fn.InputError, match="column 'id' holds no numbers"):
+            ask(1, "id", maximize=True)
 
 
 def test_many_runs_are_tabulated_in_no_time():

@@ -84,7 +84,8 @@ def last_finite(
         >>> last_finite(steps, accuracy, np.array([23, -1]))
         array([0.75, 1.  ])
     """
-    is_before = (diverged_at < 0)[:, None] | (steps <= diverged_at[:, None])
+    # Step s, counted from 0, computes its loss at the parameters that the evaluation after s updates sees.
+    is_before = (diverged_at < 0)[:, None] | (steps < diverged_at[:, None])
     # After divergence a value may be finite and mean nothing, such as the accuracy of NaN outputs.
     is_good = np.isfinite(values) & is_before
     last = values.shape[1] - 1 - np.argmax(is_good[:, ::-1], axis=1)

@@ -25,7 +25,7 @@ from fnnet.sweep.memory import is_out_of_memory
 from fnnet.sweep.plan import Plan, Recipe, make_plan
 from fnnet.sweep.prepare import Estimate, Job, cut_chunks, prepare_group, with_half_the_lanes
 from fnnet.sweep.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
-from fnnet.sweep.results import RECORDS, Results, collect
+from fnnet.sweep.results import Results, check_names, collect
 from fnnet.sweep.space import Space
 from fnnet.sweep.store import DamagedPlan, Store
 from fnnet.train import check_steps
@@ -159,9 +159,7 @@ def prepare(
     use_all_cores()
     keep_compiled_programs()
     plan = make_plan(recipe, space, data)
-    for name in space.axes:
-        if name in (*RECORDS, *plan.metrics):
-            raise InputError(f"axis {name!r} has the name of a column of the results; call it another name")
+    check_names(space.axes, plan.metrics)
     if metric is not None and metric not in plan.metrics:
         raise unknown_name("metric", metric, plan.metrics)
     folder = None if store is None else Store(Path(store))

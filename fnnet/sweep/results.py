@@ -1,7 +1,7 @@
 """Results: the table of a sweep, its curves and its trained parameters, by run or by axis."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -21,8 +21,21 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-RECORDS = ("bracket", "rung", "diverged", "diverged_at", "seconds", "id", "chunk", "lane", "fingerprint")
-"""Columns that tell of the run and not of the network; they come last, and no axis may have their names."""
+RECORDS = (
+    "bracket",
+    "rung",
+    "steps",
+    "diverged",
+    "diverged_at",
+    "seconds",
+    "id",
+    "chunk",
+    "lane",
+    "fingerprint",
+)
+"""Columns that describe the run and not the network; they come last, and no axis or metric may have their names."""
+CURVES = ("step", "batch_loss")
+"""Curves that every run has, whatever its task measures; no metric may have their names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,12 +278,13 @@ class Results:
         if metric not in finished.columns:
             raise unknown_name("metric", metric, finished.columns)
         values = finished.columns[metric]
+        places = rank(values, metric, maximize)
         num_known = int(np.sum(~np.isnan(values)))
         if not 1 <= num_runs <= num_known:
             raise InputError(
                 f"num_runs must be from 1 to {num_known}, the runs with a {metric}; got {num_runs}"
             )
-        return finished._take(rank(values, metric, maximize)[:num_runs])
+        return finished._take(places[:num_runs])
 
     def _finished(self) -> "Results":
         """Keep the runs that no halving stopped."""
@@ -342,16 +356,44 @@ def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None =
     rows = pl.concat(parts, how="diagonal_relaxed")
     if "rung" in rows.columns:  # of a run that reached several, the last one counts
         rows = rows.sort("rung", descending=True, maintain_order=True)
+    rows = rows.unique("id", keep="first", maintain_order=True)
+    found = rows.select("id").with_row_index("row")  # no column of the runs: these may have any names
     order = pl.DataFrame({"id": space.ids(), "place": np.arange(len(space))})
-    rows = order.join(rows.unique("id", keep="first"), on="id", how="inner").sort("place")
+    order = order.join(found, on="id", how="inner").sort("place")
+    rows = rows[order["row"]]
     columns, history = {}, {}
     for name in rows.columns:
         if name.endswith("_curve"):
             history[name.removesuffix("_curve")] = rectangle(rows[name])
-        elif name not in space.axes and name != "place":
+        elif name not in space.axes:
             columns[name] = rows[name].to_numpy()
-    done = rows["place"].to_numpy()
+    done = order["place"].to_numpy()
     return Results(space if len(done) == len(space) else space.take(done), columns, history, store)
+
+
+def check_names(axes: Iterable[str], metrics: Iterable[str]) -> None:
+    """Refuse an axis or a metric with the name of another column, which would replace it or vanish.
+
+    Raises:
+        InputError: naming it.
+
+    Example:
+        >>> check_names(["depth", "seed"], ["test_loss"])
+    """
+    for kind, names, taken in (
+        ("axis", axes, {*RECORDS, *metrics}),
+        ("metric", metrics, {*RECORDS, *CURVES}),
+    ):
+        for name in names:
+            if name in taken:
+                raise InputError(
+                    f"{kind} {name!r} has the name of a column of the results; call it another name"
+                )
+            if name.endswith("_curve"):
+                raise InputError(
+                    f"{kind} {name!r} has the name of a curve of the results; give it another name, such as "
+                    f"{name.removesuffix('_curve')!r}"
+                )
 
 
 def _find_runs(space: Space, values: Mapping[str, Any]) -> Int[np.ndarray, " found"]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, SupportsIndex
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 from scipy import special
 
 from fnnet.errors import InputError, unknown_name
@@ -109,7 +109,7 @@ class Grouped(NamedTuple):
             >>> means.mean.tolist(), means.high.round(3).tolist(), means.num_runs.tolist()
             ([2.0, 5.0], [4.484, 5.0], [3, 3])
         """
-        values = self._column(metric).astype(float)
+        values = _numbers(metric, self._column(metric)).astype(float)
         diverged = self._column("diverged")
         group = self.group_of_run
         count = np.bincount(group)
@@ -224,7 +224,9 @@ def find_best(grouped: Grouped, metric: str, maximize: bool | None = None) -> Be
     )
 
 
-def rank(values: Float[np.ndarray, " n"], metric: str, maximize: bool | None = None) -> Int[np.ndarray, " n"]:
+def rank(
+    values: Shaped[np.ndarray, " n"], metric: str, maximize: bool | None = None
+) -> Int[np.ndarray, " n"]:
     """Order places from the best value to the worst; NaN comes last, ties stay in order.
 
     Args:
@@ -236,7 +238,7 @@ def rank(values: Float[np.ndarray, " n"], metric: str, maximize: bool | None = N
         The places.
 
     Raises:
-        InputError: when the name does not tell and `maximize` is not given.
+        InputError: when the name does not tell and `maximize` is not given, or the values are no numbers.
 
     Example:
         >>> rank(np.array([0.5, np.nan, 0.9]), "test_accuracy").tolist()
@@ -244,17 +246,43 @@ def rank(values: Float[np.ndarray, " n"], metric: str, maximize: bool | None = N
         >>> rank(np.array([0.5, np.nan, 0.9]), "sharpness", maximize=False).tolist()
         [0, 2, 1]
     """
-    if maximize is None:
-        maximize = _is_higher_better(metric)
-    return np.argsort(-values if maximize else values, kind="stable")
+    is_up = is_higher_better(metric, maximize)
+    places = _numbers(metric, values)
+    _, codes = np.unique(places, return_inverse=True)  # integers with a sign: counts and booleans have none
+    return np.lexsort((-codes if is_up else codes, np.isnan(places)))
 
 
-def _is_higher_better(metric: str) -> bool:
+def is_higher_better(metric: str, maximize: bool | None = None) -> bool:
+    """Tell whether more of a metric is better.
+
+    Args:
+        metric: a column's name, such as "test_accuracy"; what follows its split is looked up.
+        maximize: the answer, whatever the name says; None to tell from the name.
+
+    Returns:
+        Whether more is better.
+
+    Raises:
+        InputError: when the name does not tell and `maximize` is not given.
+
+    Example:
+        >>> is_higher_better("test_accuracy"), is_higher_better("sharpness", maximize=False)
+        (True, False)
+    """
+    if maximize is not None:
+        return maximize
     name = metric.partition("_")[2] if metric.startswith(("train_", "validation_", "test_")) else metric
     if name not in HIGHER_IS_BETTER | LOWER_IS_BETTER:
         error = unknown_name("metric to rank by", metric, HIGHER_IS_BETTER | LOWER_IS_BETTER)
         raise InputError(f"{error}; maximize=True or maximize=False ranks by any column")
     return name in HIGHER_IS_BETTER
+
+
+def _numbers(name: str, column: np.ndarray) -> np.ndarray:
+    """Return a column that can be averaged and ranked."""
+    if column.dtype.kind not in "biuf":
+        raise InputError(f"column {name!r} holds no numbers, so it cannot be averaged or ranked")
+    return column
 
 
 def _welch(first: np.ndarray, second: np.ndarray) -> float:
