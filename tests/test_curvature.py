@@ -106,6 +106,7 @@ def test_an_invariant_subspace_ends_nothing(matrix):
     np.testing.assert_allclose(single, expected, rtol=0, atol=1e-5 * scale)
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_spoils_no_other():
     network = fn.mlp(3, [7], 2, "tanh")
     params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 4))

@@ -131,6 +131,7 @@ def descend(loss, start, rates, num_steps, num_measured):
     return (np.transpose(courses) for courses in (batch_losses, losses, sharpnesses))
 
 
+@pytest.mark.slow
 def test_networks_have_the_constants_of_gradient_descent_by_hand(x64):
     rng = np.random.default_rng(2)
     inputs, targets = rng.normal(size=(11, 3)), rng.normal(size=(11, 2))
@@ -162,6 +163,7 @@ def test_networks_have_the_constants_of_gradient_descent_by_hand(x64):
     assert len(np.unique([found.c_loss, found.c_sharp, found.c_max])) > 3
 
 
+@pytest.mark.slow
 def test_sweeps_are_kept_and_sharpness_may_be_left_out(tmp_path):
     data = fn.load_dataset("iris")
 

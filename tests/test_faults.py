@@ -10,6 +10,7 @@ import pytest
 FAULTS = Path(__file__).parent / "faults"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

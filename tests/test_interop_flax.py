@@ -76,6 +76,7 @@ def plain_loop(kind, data, learning_rate, seed):
     return jax.tree.leaves(params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_a_cnn_s_runs_are_those_of_a_plain_loop(kind, digits, tmp_path):
     def recipe():

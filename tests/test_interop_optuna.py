@@ -236,6 +236,7 @@ def test_samplers_find_the_optimum(name, num_trials):
         assert abs(study.best_params[axis] - rate) < 0.25 * rate
 
 
+@pytest.mark.slow
 def test_a_search_matches_a_grid_on_iris():
     data = fn.load_dataset("iris")
     recipe = fn.mlp_recipe(data)
@@ -447,6 +448,7 @@ def test_optuna_is_named_when_it_is_missing(monkeypatch):
         importlib.import_module("fnnet.interop.optuna")
 
 
+@pytest.mark.slow
 def test_nothing_public_needs_optuna():
     code = "import sys, fnnet; [getattr(fnnet, name) for name in fnnet.__all__]; assert 'optuna' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,6 +18,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_values_and_derivatives_are_those_of_each_matrix(x64, name):
     ours, theirs = FUNCTIONS[name]

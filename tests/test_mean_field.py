@@ -97,6 +97,7 @@ def test_signals_end_at_the_fixed_point(x64):
         np.testing.assert_allclose(xi, point.depth_scale, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_wide_networks_do_what_the_theory_says():
     network = fn.mlp(400, [400] * 6, 400, "tanh", initializer=fn.scaled_normal(2.0, 0.1))
     x = jnp.ones(400).at[200:].set(-1.0)  # uncorrelated with ones

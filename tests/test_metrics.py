@@ -87,6 +87,7 @@ def measured(outputs, targets):
     return found, [metric(outputs, targets) for metric in arrays]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(classified())
 def test_any_classification_is_measured_as_by_plain_numpy(example):
@@ -133,6 +134,7 @@ def test_one_guess_is_accuracy_also_where_outputs_are_equal():
     assert metrics.top_k_accuracy(jnp.zeros((6, 6)), jnp.arange(6), 2) == jnp.float32(2 / 6)
 
 
+@pytest.mark.slow
 def test_calibration_is_blind_to_nothing():
     """Right and sure is calibrated, wrong and sure is not; a network that diverged is as bad as can be."""
     sure = jnp.array([[50.0, 0.0], [0.0, 50.0]])
@@ -161,6 +163,7 @@ def test_every_metric_says_which_end_is_better():
     assert not metrics.HIGHER_IS_BETTER & metrics.LOWER_IS_BETTER
 
 
+@pytest.mark.slow
 def test_metrics_with_names_are_columns_and_arrays_are_not():
     data = fn.load_dataset("iris")
     column, matrix = jnp.zeros((2, 3)), jnp.array([0, 1])

@@ -55,6 +55,7 @@ def test_without_biases_zero_stays_zero():
     assert not np.any(network.apply(params, jnp.zeros(IN)))
 
 
+@pytest.mark.slow
 def test_residual_layers_add_their_input(inputs):
     """Those that enter and leave as many hidden neurons; neither the first layer nor the last, whatever their sizes."""
     network = fn.mlp(IN, [IN, IN, 6, 6], 6, "tanh", initializer="pytorch", residual=True)

@@ -45,6 +45,7 @@ def descend(optimizer, num_steps=200):
     return np.array(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_two_hundred_steps_are_optax_s(name):
     ours, theirs = CASES[name]
@@ -53,6 +54,7 @@ def test_two_hundred_steps_are_optax_s(name):
     np.testing.assert_allclose(descend(ours), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_any_optax_transformation_fits_a_task(digits):
     task = fn.supervised(
         fn.mlp(64, [16], 10), "cross_entropy", optimizer=lambda hp: optax.adam(hp["learning_rate"])

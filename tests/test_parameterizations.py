@@ -22,6 +22,7 @@ def train(parameterization, *, width=8, depth=2, initializer="lecun_normal", num
     return outputs, fn.train(task, {}, data, num_steps=num_steps, eval_every=1).curves["batch_loss"]
 
 
+@pytest.mark.slow
 def test_mup_at_base_width_is_standard():
     for one, other in zip(train("standard"), train(fn.mup(base_width=8)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)

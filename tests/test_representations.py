@@ -18,6 +18,7 @@ RNG = np.random.default_rng(0)
 FEATURES, CLASSES, NUMBERS = RNG.normal(size=(40, 7)), RNG.integers(0, 4, 40), RNG.normal(size=(40, 2))
 
 
+@pytest.mark.slow
 def test_activations_are_the_layers_of_a_forward_pass_by_hand(x64):
     network = fn.mlp(3, [7, 7, 7, 5], 2, "tanh", stack_from=2)
     params, inputs = network.init(jax.random.key(0)), RNG.normal(size=(2003, 3))  # more than fit in one block
@@ -48,6 +49,7 @@ def test_probes_are_scikit_learn_s_ridge_regression(x64, penalty):
     np.testing.assert_allclose(2 * probe["b"] - 1, classifier.intercept_, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_layers_of_many_networks_are_probed_as_scikit_learn_would(digits):
     network = fn.mlp(64, [12, 6], 10, "relu")
     params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 3))

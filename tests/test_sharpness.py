@@ -47,6 +47,7 @@ def test_each_seeds_sharpness_is_its_dense_hessians(x64, data):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_rises_are_the_steps_at_which_the_loss_is_above_the_one_before(x64, data):
     network = fn.mlp(1, [4], 1, "tanh")
     rate, num_steps = 3.0, 60

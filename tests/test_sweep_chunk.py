@@ -27,6 +27,7 @@ def test_stopping_on_the_way_adds_an_evaluation_and_moves_none(first, length, ev
     assert halves == sorted({*evaluations(first, stop, eval_every), middle})
 
 
+@pytest.mark.slow
 def test_where_segments_are_cut_changes_no_bit(monkeypatch):
     data = fn.load_dataset("iris")
     lengths, segment = [], Trainer._segment

@@ -21,6 +21,7 @@ def swept(data):
     return recipe, space, fn.sweep(recipe, space, data, num_steps=100, eval_every=30)
 
 
+@pytest.mark.slow
 def test_every_run_equals_training_it_alone(data, swept):
     recipe, space, results = swept
     for place in np.random.default_rng(0).choice(len(space), 8, replace=False):
@@ -84,6 +85,7 @@ def test_a_diverging_run_changes_no_bit_of_its_neighbours(data, healthy, positio
         np.testing.assert_array_equal(hit.history[name][others], healthy.history[name][others])
 
 
+@pytest.mark.slow
 def test_the_bits_do_not_depend_on_lanes_devices_or_process(data, tmp_path):
     """8, 16 and 32 lanes a device; 1 and 2 devices; and another process."""
     code = """

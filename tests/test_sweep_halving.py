@@ -101,6 +101,7 @@ def test_survivors_train_in_fewer_lanes(data, full, monkeypatch):
     assert sum(n * (stop - below[stop]) for stop, n in lanes) < len(SPACE) * RUNGS[-1] / 2
 
 
+@pytest.mark.slow
 def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path, monkeypatch):
     options = {"state_every": 0.0, "eval_every": 4, "lanes": 2, "save_params": True}
     whole = search(data, store=tmp_path / "whole", **options)
@@ -178,6 +179,7 @@ def test_diverged_configurations_never_win(data):
     assert results.columns["diverged"].sum() == 6
 
 
+@pytest.mark.slow
 def test_hyperband_gives_every_configuration_one_bracket(data, tmp_path):
     space = fn.random(27, seed=1, learning_rate=fn.LogUniform(0.003, 1)) * fn.grid(seed=range(2))
     options = {"max_steps": 48, "min_steps": 3, "metric": "test_loss"}

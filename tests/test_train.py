@@ -212,6 +212,7 @@ def test_a_network_that_does_not_fit_the_targets_is_refused(digits):
         fn.train(task, {}, digits, num_steps=1)
 
 
+@pytest.mark.slow
 def test_mnist_to_97_and_a_half_percent(mnist):
     """784-128-10 relu, SGD at batch 128, five epochs; the mean of four seeds."""
     task = fn.supervised(

@@ -63,6 +63,7 @@ def test_pixels_are_trained_as_numpy_does(problem, reapplied):
     assert fates == {True, False}
 
 
+@pytest.mark.slow
 def test_a_linearised_network_is_a_quadratic_one(problem):
     """Its error after a step is multiplied by 1 - 2 / n * kernel, so one step and the kernel give every loss."""
     network, data = problem
@@ -82,6 +83,7 @@ def test_a_linearised_network_is_a_quadratic_one(problem):
     assert found["total"] == pytest.approx(np.sum(losses) / losses[0], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_picture_lists_its_pixels_from_below(problem):
     network, data = problem
     extent = (0.0, 5.0, -1.0, 1.0)
