@@ -228,8 +228,8 @@ def test_the_best_runs_make_an_ensemble(tmp_path):
     assert results.top(1, "test_accuracy").columns["test_accuracy"] == results.columns["test_accuracy"].max()
 
 
-def test_top_compares_what_reached_the_last_rung():
-    columns = {"test_loss": np.array([0.1, 0.4, 0.3]), "rung": np.array([0, 1, 1])}
+def test_top_compares_what_was_fully_trained():
+    columns = {"test_loss": np.array([0.1, 0.4, 0.3]), "steps": np.array([5, 20, 20])}
     results = fn.Results(fn.grid(seed=range(3)), columns, history={})
     assert [run["seed"] for run in results.top(2, "test_loss").space] == [2, 1]
     with pytest.raises(InputError, match="num_runs must be from 1 to 2, the runs with a test_loss; got 3"):

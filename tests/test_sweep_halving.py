@@ -1,5 +1,6 @@
 """Successive halving against brute force over a full sweep that is measured at every rung."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -197,6 +198,99 @@ def test_hyperband_gives_every_configuration_one_bracket(data, tmp_path):
     assert again.table().equals(results.table())
     other = fn.hyperband(fn.mlp_recipe(data), space, data, seed=1, **options)
     assert (other.columns["bracket"] != brackets).any()
+
+
+def slow_starters():
+    """A recipe whose runs are the better in the end the worse they begin."""
+    return fn.Task(
+        init=lambda hp, data: jnp.zeros(()),
+        step=lambda hp, updates, data, batch: (updates + 1, {"loss": hp["q"]}),
+        measure=lambda hp, updates, data: {
+            "loss": jnp.where(updates < 9, -hp["q"], hp["q"]),
+            "updates": updates,
+        },
+    )
+
+
+def test_the_best_of_a_hyperband_is_the_best_fully_trained_run_of_any_bracket():
+    space = fn.grid(q=np.arange(1.0, 23).tolist())
+    results = fn.hyperband(slow_starters, space, None, max_steps=9, min_steps=1, factor=3, metric="loss")
+    updates, losses = results.columns["updates"], results.columns["loss"]
+    assert results.columns["steps"].tolist() == updates.tolist() and set(updates) == {1, 3, 9}
+    full = sorted(losses[updates == 9])
+    assert len(set(results.columns["bracket"][updates == 9])) == 3
+    best = results.best("loss")
+    assert best.mean == full[0] and best.gap == pytest.approx(full[1] - full[0])
+    assert results.top(len(full), "loss").columns["loss"].tolist() == full
+    with pytest.raises(fn.InputError, match=f"num_runs must be from 1 to {len(full)}"):
+        results.top(len(full) + 1, "loss")
+
+
+def test_rungs_of_a_small_factor_are_distinct():
+    space = fn.grid(q=np.arange(1.0, 30).tolist())
+    results = fn.hyperband(slow_starters, space, None, max_steps=3, min_steps=1, factor=1.3, metric="loss")
+    steps, brackets = results.history["step"], results.columns["bracket"]
+    longest = {int(b): max(map(tuple, steps[brackets == b]), key=np.nansum) for b in set(brackets)}
+    assert {b: [s for s in rungs if s == s] for b, rungs in longest.items()} == {
+        0: [1, 2, 3],
+        1: [2, 3],
+        2: [3],
+    }
+
+
+@pytest.fixture(scope="module")
+def kept(data, tmp_path_factory):
+    """A hyperband whose runs and parameters are in a store."""
+    folder = tmp_path_factory.mktemp("hyperband")
+    space = fn.random(12, seed=0, learning_rate=fn.LogUniform(1e-3, 1))
+    options = {"max_steps": 36, "min_steps": 4, "factor": 3, "metric": "test_loss", "save_params": True}
+    return folder, fn.hyperband(fn.mlp_recipe(data), space, data, store=folder, **options)
+
+
+def test_the_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
+    _, results = kept
+    task = fn.mlp_recipe(data)()
+    steps, brackets = results.columns["steps"], results.columns["bracket"]
+    assert set(brackets) == {0, 1, 2}
+    for run in {
+        int(np.flatnonzero(steps == 4)[0]),
+        *(int(np.flatnonzero(brackets == b)[-1]) for b in range(3)),
+    }:
+        hparams = {"learning_rate": results.space[run]["learning_rate"]}
+        alone = fn.train(task, hparams, data, num_steps=int(steps[run])).state.params
+        for mine, theirs in zip(results.member(run), alone, strict=True):
+            np.testing.assert_allclose(mine["w"], theirs["w"], atol=1e-5)
+    top = results.top(2, "test_loss")
+    assert top.params()[0]["w"].shape[0] == 2 and set(top.columns["steps"]) == {36}
+    found = fn.evaluate_results(results, fn.mlp_recipe(data), data.test, ["accuracy"])
+    np.testing.assert_allclose(found["accuracy"], results.columns["test_accuracy"], atol=1e-6)
+
+
+def test_the_folder_of_a_hyperband_is_one_store(kept):
+    folder, results = kept
+    reopened = fn.open_results(folder)
+    assert reopened.table().equals(results.table())
+    assert reopened.columns["chunk"].tolist() == results.columns["chunk"].tolist()
+    assert (
+        reopened.top(3, "test_loss").space.ids().tolist() == results.top(3, "test_loss").space.ids().tolist()
+    )
+
+
+def test_runs_that_were_stopped_early_are_verified_where_they_stopped(data, kept):
+    folder, results = kept
+    differences = fn.verify(fn.mlp_recipe(data), data, folder, num_runs=len(results.space))
+    assert max(differences.values()) < 1e-5 and "test_loss" in differences
+    wrong = results._take(np.flatnonzero(results.columns["steps"] == 4)).columns["test_loss"]
+    assert np.abs(wrong - results.columns["test_loss"].min()).min() > 1e-3, "steps do matter here"
+
+
+def test_parameters_without_a_store_are_refused(data):
+    with pytest.raises(fn.InputError, match="save_params"):
+        search(data, save_params=True)
+    with pytest.raises(fn.InputError, match="save_params"):
+        fn.hyperband(
+            fn.mlp_recipe(data), SPACE, data, max_steps=9, min_steps=3, metric="test_loss", save_params=True
+        )
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,8 @@ def prepare(
     check_steps(num_steps, eval_every)
     if lanes is not None and lanes < 1:
         raise InputError(f"lanes must be a positive integer, got {lanes}")
+    if save_params and store is None:
+        raise InputError("save_params=True keeps parameters in a store: give store=..., the folder of one")
     settings = Settings(num_steps, eval_every, lanes, state_every, save_params)
     use_all_cores()
     keep_compiled_programs()

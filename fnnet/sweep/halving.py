@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import polars as pl
+from rich.progress import Progress
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.sweep import store as stores
@@ -32,18 +33,22 @@ WORTH_COMPILING = 2e11  # operations of idle lanes, about 2 seconds of a small C
 class Bracket(NamedTuple):
     """One successive halving.
 
+    runs: their places in the space.
     rungs: the steps at which runs are compared, rising; the last is the length of a whole run.
     factor: of the configurations that are compared at a rung, one in so many goes on.
     metric: what they are compared by.
     over: the axes to average over.
     maximize: whether more is better; None to tell from the metric's name.
+    number: the bracket's place among several, the column "bracket" of its runs; None for the only one.
     """
 
+    runs: np.ndarray
     rungs: tuple[int, ...]
     factor: float
     metric: str
     over: tuple[str, ...]
     maximize: bool | None
+    number: int | None = None
 
 
 class Resting(NamedTuple):
@@ -92,7 +97,7 @@ def successive_halving(
 
     Returns:
         The results of all runs, each with its metrics at the rung that it reached: the column "rung" counts
-        from 0. `best` compares those that reached the last rung.
+        from 0, and "steps" says how far the run was trained. `best` compares those that reached the last rung.
 
     Raises:
         InputError: before any work, for whatever is wrong with the arguments.
@@ -111,7 +116,7 @@ def successive_halving(
         [(0, 8), (1, 4), (2, 4)]
     """
     bracket = make_bracket(space, rungs, metric, factor, over, maximize)
-    return collect(space, *climb_all(recipe, space, data, bracket, options, show_progress))
+    return climb_all(recipe, space, data, [bracket], options, show_progress)
 
 
 def make_bracket(
@@ -135,70 +140,107 @@ def make_bracket(
         raise InputError(f"factor must be a number above 1, got {factor}")
     names = (over,) if isinstance(over, str) else tuple(over)
     rank(np.zeros(1), metric, maximize)  # refuses a name that does not say which end is better
-    return Bracket(tuple(steps), factor, metric, tuple(n for n in names if n in space.axes), maximize)
+    over = tuple(name for name in names if name in space.axes)
+    return Bracket(np.arange(len(space)), tuple(steps), factor, metric, over, maximize)
 
 
 def climb_all(
-    recipe: Recipe, space: Space, data: Any, bracket: Bracket, options: dict[str, Any], show_progress: bool
-) -> tuple[list[pl.DataFrame], stores.Store | None]:
-    """Climb the rungs; returns the rows of all chunks of all rungs."""
+    recipe: Recipe,
+    space: Space,
+    data: Any,
+    brackets: Sequence[Bracket],
+    options: dict[str, Any],
+    show_progress: bool,
+) -> Results:
+    """Train all brackets of a search, one after the other, as one sweep with one store.
+
+    Args:
+        recipe: as for `sweep`.
+        space: all runs.
+        data: as for `sweep`.
+        brackets: each run is in one of them, and all end at the same step. The first one has all rungs.
+        options: of `prepare`.
+        show_progress: whether to report progress.
+
+    Returns:
+        The results of all runs.
+    """
     use_all_cores()
+    first = brackets[0]
     prepared = prepare(
         recipe,
         space,
         data,
-        num_steps=bracket.rungs[-1],
-        metric=bracket.metric,
-        most_runs=max(FEWEST_LANES * len(jax.local_devices()), _num_runs_at_the_end(space, bracket)),
+        num_steps=first.rungs[-1],
+        metric=first.metric,
+        most_runs=max(
+            FEWEST_LANES * len(jax.local_devices()),
+            *(_num_runs_at_the_end(space, bracket) for bracket in brackets),
+        ),
         fixed={
-            "rungs": list(bracket.rungs),
-            "factor": bracket.factor,
-            "rank_by": bracket.metric,
-            "over": list(bracket.over),
-            "runs": stores.chunk_id_of(sorted(space.ids().tolist())),
+            "rungs": list(first.rungs),
+            "factor": first.factor,
+            "rank_by": first.metric,
+            "over": list(first.over),
+            "runs": [stores.chunk_id_of(sorted(space.ids()[each.runs].tolist())) for each in brackets],
         },
         **options,
     )
     parts: list[pl.DataFrame] = []
-    jobs, alive = list(prepared.jobs), np.arange(len(space))
-    resting: list[list[Resting]] = [[] for _ in jobs]
     with (
         take_over(prepared) as done,
         progress_bar(show_progress) as progress,
         deferred_interrupt() as interrupted,
     ):
         write_plan(prepared, prepared.jobs)
-        bar = progress.add_task("")
-        for rung, step in enumerate(bracket.rungs):
-            tables = []
-            progress.reset(bar, description=f"to step {step}", total=len(alive))
-            for number, job in enumerate(jobs):
-                runs = np.intersect1d(job.group.runs, alive)
-                if not len(runs):
-                    continue
-                jobs[number] = _fitted(job, prepared, len(runs), step - ([0, *bracket.rungs][rung]))
-                rungs = bracket.rungs[: rung + 1]
-                found, resting[number] = _climb_one(
-                    prepared, jobs[number], rungs, runs, resting[number], done, interrupted
-                )
-                tables += found
-                progress.advance(bar, len(runs))
-            parts += tables
-            alive = _survivors(space, collect(space, tables), bracket, rung)
-    return parts, prepared.store
+        for bracket in brackets:
+            parts += _climb(prepared, bracket, done, interrupted, progress)
+    return collect(space, parts, prepared.store)
+
+
+def _climb(
+    prepared: Prepared,
+    bracket: Bracket,
+    done: dict[str, pl.DataFrame],
+    interrupted: Interrupt,
+    progress: Progress,
+) -> list[pl.DataFrame]:
+    """Climb the rungs of one bracket; returns the rows of all chunks of all rungs."""
+    space, alive = prepared.plan.space, bracket.runs
+    jobs = list(prepared.jobs)
+    resting: list[list[Resting]] = [[] for _ in jobs]
+    parts: list[pl.DataFrame] = []
+    bar = progress.add_task("")
+    for rung, step in enumerate(bracket.rungs):
+        tables = []
+        progress.reset(bar, description=f"to step {step}", total=len(alive))
+        for number, job in enumerate(jobs):
+            runs = np.intersect1d(job.group.runs, alive)
+            if not len(runs):
+                continue
+            jobs[number] = _fitted(job, prepared, len(runs), step - ([0, *bracket.rungs][rung]))
+            found, resting[number] = _climb_one(
+                prepared, jobs[number], bracket, rung, runs, resting[number], done, interrupted
+            )
+            tables += found
+            progress.advance(bar, len(runs))
+        parts += tables
+        alive = _survivors(space, collect(space, tables), bracket, rung)
+    return parts
 
 
 def _climb_one(
     prepared: Prepared,
     job: Job,
-    rungs: tuple[int, ...],
+    bracket: Bracket,
+    rung: int,
     runs: np.ndarray,
     below: list[Resting],
     done: dict[str, pl.DataFrame],
     interrupted: Interrupt,
 ) -> tuple[list[pl.DataFrame], list[Resting]]:
-    """Train some runs of one group to the last of some rungs, from where they rest on the rung below."""
-    plan, rung = prepared.plan, len(rungs) - 1
+    """Train some runs of one group to a rung, from where they rest on the rung below."""
+    plan, rungs = prepared.plan, bracket.rungs[: rung + 1]
     trainer = trainer_of(prepared, job, interrupted)
     lanes = job.lanes * job.program.mesh.size
     tables, arrived = [], []
@@ -215,6 +257,8 @@ def _climb_one(
             if prepared.settings.save_params:
                 trainer.save_params(chunk, underway.progress)
             table = rows(plan, chunk, underway).with_columns(rung=pl.lit(rung))
+            if bracket.number is not None:
+                table = table.with_columns(bracket=pl.lit(bracket.number))
             done[chunk.id] = keep_rows(prepared, job, chunk, table)
             underway = _fetched(underway, len(chunk.runs))
         tables.append(done[chunk.id])
@@ -226,7 +270,7 @@ def _climb_one(
 def _num_runs_at_the_end(space: Space, bracket: Bracket) -> int:
     """Count the runs that can reach the last rung; more lanes than these fill would be idle there."""
     axes = tuple(name for name in space.axes if name not in bracket.over)
-    runs_each = np.bincount(group_runs(space, {}, axes).group_of_run)
+    runs_each = np.bincount(group_runs(space.take(bracket.runs), {}, axes).group_of_run)
     num_kept = _num_kept(len(runs_each), bracket, len(bracket.rungs) - 2)
     return int(np.sort(runs_each)[-num_kept:].sum())
 
@@ -254,7 +298,7 @@ def _survivors(space: Space, reached: Results, bracket: Bracket, rung: int) -> n
     groups = group_runs(reached.space, reached.columns, axes)
     means = groups.mean_ci(bracket.metric).mean
     all_axes = tuple(name for name in space.axes if name not in bracket.over)
-    num_configs = len(group_runs(space, {}, all_axes).configs)
+    num_configs = len(group_runs(space.take(bracket.runs), {}, all_axes).configs)
     kept = rank(means, bracket.metric, bracket.maximize)[: _num_kept(num_configs, bracket, rung)]
     ids = reached.columns["id"][np.isin(groups.group_of_run, kept)]
     return np.flatnonzero(np.isin(space.ids(), ids))

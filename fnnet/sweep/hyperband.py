@@ -1,18 +1,15 @@
 """Hyperband: several successive halvings that stop runs more and less early."""
 
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from fnnet.errors import InputError
 from fnnet.sweep.halving import climb_all, make_bracket
 from fnnet.sweep.plan import Recipe
-from fnnet.sweep.results import Results, collect
+from fnnet.sweep.results import Results
 from fnnet.sweep.space import Space
 from fnnet.sweep.statistics import group_runs
 
@@ -29,7 +26,6 @@ def hyperband(
     over: str | Sequence[str] = "seed",
     maximize: bool | None = None,
     seed: int = 0,
-    store: str | os.PathLike[str] | None = None,
     show_progress: bool = False,
     **options: Any,
 ) -> Results:
@@ -49,12 +45,12 @@ def hyperband(
         over: as above.
         maximize: as above.
         seed: deals the configurations to the brackets.
-        store: a folder, with one of its own for each bracket.
         show_progress: as above.
-        **options: as above.
+        **options: as above; `store` is one folder for all brackets.
 
     Returns:
-        The results of all runs, with the columns "bracket" and "rung".
+        The results of all runs, with the columns "bracket", "rung" and "steps". `best` and `top` compare the runs
+        of all brackets that were trained for `max_steps`.
 
     Raises:
         InputError: before any work, for whatever is wrong with the arguments.
@@ -74,30 +70,24 @@ def hyperband(
     """
     if not 1 <= min_steps <= max_steps:
         raise InputError(f"min_steps must be from 1 to max_steps={max_steps}, got {min_steps}")
-    longest = make_bracket(space, [max_steps], metric, factor, over, maximize)
-    num_brackets = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
-    groups = group_runs(space, {}, tuple(name for name in space.axes if name not in longest.over))
-    if len(groups.configs) < num_brackets:
+    whole = make_bracket(space, [max_steps], metric, factor, over, maximize)
+    num_rungs = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
+    # A small factor rounds several rungs to one step, where comparing again would tell nothing new.
+    ladder = sorted({round(max_steps / factor**k) for k in range(num_rungs)})
+    groups = group_runs(space, {}, tuple(name for name in space.axes if name not in whole.over))
+    if len(groups.configs) < len(ladder):
         raise InputError(
-            f"{num_brackets} brackets need as many configurations, the space has {len(groups.configs)}"
+            f"{len(ladder)} brackets need as many configurations, the space has {len(groups.configs)}"
         )
-    parts = []
-    dealt = deal(len(groups.configs), num_brackets, factor, seed)
-    for number, configs in enumerate(dealt):
-        halvings = num_brackets - 1 - number
-        rungs = tuple(round(max_steps / factor**k) for k in range(halvings, -1, -1))
-        runs = np.flatnonzero(np.isin(groups.group_of_run, configs))
-        folder = None if store is None else Path(store) / f"bracket-{number}"
-        found, _ = climb_all(
-            recipe,
-            space.take(runs),
-            data,
-            longest._replace(rungs=rungs),
-            {**options, "store": folder},
-            show_progress,
+    brackets = [
+        whole._replace(
+            runs=np.flatnonzero(np.isin(groups.group_of_run, configs)),
+            rungs=tuple(ladder[number:]),
+            number=number,
         )
-        parts += [table.with_columns(bracket=pl.lit(number)) for table in found]
-    return collect(space, parts)
+        for number, configs in enumerate(deal(len(groups.configs), len(ladder), factor, seed))
+    ]
+    return climb_all(recipe, space, data, brackets, options, show_progress)
 
 
 def deal(num_configs: int, num_brackets: int, factor: float, seed: int) -> list[np.ndarray]:

@@ -225,7 +225,7 @@ class Results:
         """Find the configuration with the best mean, and compare it with the runner-up.
 
         The best of many means is chosen for its luck as well; report it from seeds it was not chosen on
-        where that matters. After a successive halving, only runs that reached the last rung are compared.
+        where that matters. Where a search stopped runs early, only fully trained ones are compared.
 
         Args:
             metric: a column.
@@ -253,8 +253,8 @@ class Results:
     def top(self, num_runs: int, metric: str, maximize: bool | None = None) -> "Results":
         """Keep the runs with the best values of a metric, the best first, as for an `ensemble`.
 
-        Choose by the validation split what is to be reported on the test split. After a successive halving, only
-        runs that reached the last rung are compared.
+        Choose by the validation split what is to be reported on the test split. Where a search stopped runs
+        early, only fully trained ones are compared.
 
         Args:
             num_runs: how many.
@@ -287,9 +287,9 @@ class Results:
         return finished._take(places[:num_runs])
 
     def _finished(self) -> "Results":
-        """Keep the runs that no halving stopped."""
-        rung = self.columns.get("rung")
-        return self if rung is None else self._take(np.flatnonzero(rung == rung.max()))
+        """Keep the runs that no search stopped early."""
+        steps = self.columns.get("steps")
+        return self if steps is None or not len(steps) else self._take(np.flatnonzero(steps == steps.max()))
 
     def _take(self, rows: Int[np.ndarray, " kept"]) -> "Results":
         return Results(
@@ -361,6 +361,8 @@ def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None =
     order = pl.DataFrame({"id": space.ids(), "place": np.arange(len(space))})
     order = order.join(found, on="id", how="inner").sort("place")
     rows = rows[order["row"]]
+    if "rung" in rows.columns:  # runs were stopped at different steps
+        rows = rows.with_columns(steps=pl.col("step_curve").list.last())
     columns, history = {}, {}
     for name in rows.columns:
         if name.endswith("_curve"):

@@ -1,5 +1,6 @@
 """Verification: what a store holds, against training the same runs alone."""
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from fnnet.errors import InputError
 from fnnet.sweep.plan import Recipe, make_plan
 from fnnet.sweep.results import open_results
 from fnnet.sweep.store import Store, read_plan
+from fnnet.task import Task
 from fnnet.train import train
 
 
@@ -46,13 +48,17 @@ def verify(
     plan = make_plan(recipe, results.space, data)
     drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]
     differences: dict[str, float] = {}
+    # A search stops runs early; the last measurement says where.
+    last_steps = np.nanmax(results.history["step"], axis=1).astype(int)
     for group in plan.groups:
-        alone = jax.jit(
-            lambda hparams, data, task=group.task: train(task, hparams, data, **stored["settings"]).metrics
-        )
+
+        @functools.partial(jax.jit, static_argnums=2)
+        def alone(hparams: Any, data: Any, num_steps: int, task: Task = group.task) -> Any:
+            return train(task, hparams, data, num_steps=num_steps).metrics
+
         for run in np.intersect1d(group.runs, drawn):
             hparams = {name: column[0] for name, column in plan.hparams(np.array([run])).items()}
-            for name, value in alone(hparams, data).items():
+            for name, value in alone(hparams, data, int(last_steps[run])).items():
                 difference = _distance(float(value), float(results.columns[name][run]))
                 differences[name] = max(difference, differences.get(name, 0.0))
     return differences
