@@ -5,11 +5,17 @@ so that `fnnet --help` does not wait for JAX.
 """
 
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+try:
+    __version__ = version("fnnet")
+except PackageNotFoundError:  # used from a folder, not installed
+    __version__ = "unknown"
 
 
 class _Package(ModuleType):

@@ -1,3 +1,5 @@
+__version__: str
+
 from . import activations as activations
 from . import baselines as baselines
 from . import calibration as calibration

@@ -3,23 +3,34 @@
 Nothing heavy is imported before the arguments are read, so that `--help` answers at once.
 """
 
+import contextlib
+import io
+import math
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from fnnet import usage
 from fnnet.axes import parse_axes, parse_space
 from fnnet.errors import InputError
 
 if TYPE_CHECKING:
     from fnnet.sweep.execute import Prepared
     from fnnet.sweep.results import Results
+    from fnnet.sweep.space import Space
 
 app = tyro.extras.SubcommandApp()
 
+AXES = (
+    *("depth", "width", "activation", "initializer", "parameterization", "use_bias", "loss", "batch_size"),
+    *("order", "nesterov", "learning_rate", "seed", "data_seed", "momentum", "weight_decay", "max_norm"),
+)
+"""The axes of the ready-made recipe, which is not imported to find what is wrong with a command."""
 
 Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]]
 
@@ -41,10 +52,10 @@ def sweep(
     """Train fully connected networks on every combination of the axes and tabulate the results.
 
     An axis is a name and its values:
-      depth=1,2,4                  a list of numbers, words or true and false
-      learning_rate=log:1e-3:10:16    16 numbers from 0.001 to 10 at equal ratios
-      weight_decay=lin:0:0.1:3        3 numbers from 0 to 0.1 at equal distances
-      seed=range:4                    0, 1, 2, 3 (also range:START:STOP and range:START:STOP:STEP)
+      depth=1,2,4                    a list of numbers, names, or yes and no
+      learning_rate=log:1e-3:10:16   16 numbers from 0.001 to 10 at equal ratios
+      weight_decay=lin:0:0.1:3       3 numbers from 0 to 0.1 at equal distances
+      seed=range:4                   0, 1, 2, 3; also range:START:STOP[:STEP]
 
     Axes that are numbers of one program, a lane for each value: learning_rate, seed, data_seed, momentum,
     weight_decay, max_norm. Axes that are compiled once for each value: depth, width, activation,
@@ -229,12 +240,40 @@ def report(folder: tyro.conf.Positional[Path] = Path("experiments/results"), /) 
     print(f"wrote {write_page(folder)}")
 
 
+COMMANDS = {command.__name__: command for command in (sweep, plan, verify, export, predict, report)}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with 2 and one line on stderr when the input cannot be used."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app.cli(args=arguments, prog="fnnet", description=__doc__.splitlines()[0])
+        _run(words)
     except InputError as error:
         sys.exit(_fail(error))
+
+
+def _run(words: list[str]) -> None:
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    if words == ["--version"]:
+        from fnnet import __version__
+
+        print(f"fnnet {__version__}")
+    elif not words or words[0] in ("--help", "-h"):
+        from fnnet import __version__
+
+        print(usage.overview(COMMANDS, __version__), file=sys.stdout if words else sys.stderr)
+        if not words:
+            sys.exit(2)
+    else:
+        usage.check_usage(words, COMMANDS, AXES)
+        if "--help" not in words and "-h" not in words:
+            app.cli(args=words, prog="fnnet")
+            return
+        text = io.StringIO()  # which is no terminal: help is plain text
+        with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+            app.cli(args=words, prog="fnnet")
+        print(usage.tidy(text.getvalue()))
 
 
 def _prepared(
@@ -242,15 +281,71 @@ def _prepared(
 ) -> "Prepared":
     """Find every mistake in the arguments, and make the sweep ready."""
     space = parse_space(axes)
+    _check_options(out, **options)
     from fnnet.data import load_dataset
+    from fnnet.hparams import MissingHparam
     from fnnet.recipes import mlp_recipe
     from fnnet.sweep.execute import prepare
 
     data = load_dataset(dataset)
     folder = out or Path("results", "-".join([_file_name(data.name), *space.axes]))
-    if "learning_rate" not in space.axes:
-        raise InputError("a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8")
-    return prepare(mlp_recipe(data), space, data, store=folder, metric=metric, **options)
+    _check_folder(folder)
+    recipe = mlp_recipe(data)
+    _say_what_takes_long(recipe, space)
+    try:
+        return prepare(recipe, space, data, store=folder, metric=metric, **options)
+    except MissingHparam:
+        raise InputError(
+            "a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; "
+            f"got {', '.join(space.axes)}"
+        ) from None
+
+
+def _check_options(
+    out: Path | None,
+    num_steps: int,
+    eval_every: int | None,
+    lanes: int | None,
+    state_every: float = 0.0,
+    **others: Any,
+) -> None:
+    """Refuse numbers that no sweep can have."""
+    for flag, number in {"--steps": num_steps, "--eval-every": eval_every, "--lanes": lanes}.items():
+        if number is not None and number < 1:
+            raise InputError(f"{flag} must be a positive integer, got {number}")
+    if eval_every is not None and eval_every > num_steps:
+        raise InputError(
+            f"--eval-every {eval_every} is more than --steps {num_steps}: nothing would be measured"
+        )
+    if not state_every >= 0:
+        raise InputError(f"--state-every must be seconds, 0 or more, got {state_every:g}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written, before the sweep is planned."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        Path(tempfile.mkdtemp(dir=nearest)).rmdir()
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {nearest}: {error.strerror}") from None
+
+
+MANY_PROGRAMS, MANY_RUNS = 50, 1_000_000
+SECONDS_PER_PROGRAM, SECONDS_PER_MILLION_RUNS = 2.0, 10.0  # of planning, on two cores
+
+
+def _say_what_takes_long(recipe: Any, space: "Space") -> None:
+    """Say how large a plan is before it is made, if that is not done at once."""
+    from fnnet.sweep.plan import split_axes
+
+    static_axes, _ = split_axes(recipe, space)
+    num_programs = math.prod(len(space.axes[name]) for name in static_axes)
+    if num_programs > MANY_PROGRAMS or len(space) > MANY_RUNS:
+        seconds = num_programs * SECONDS_PER_PROGRAM + len(space) / 1e6 * SECONDS_PER_MILLION_RUNS
+        sys.stderr.write(
+            f"planning {len(space):,} runs in {num_programs:,} programs; about {seconds / 60:,.0f} minutes, "
+            "Ctrl-C stops it\n"
+        )
 
 
 def _choose_run(results: "Results", best: str | None) -> int:
@@ -295,5 +390,13 @@ def _console() -> Any:
 
 
 def _fail(error: InputError) -> int:
-    sys.stderr.write(f"fnnet: {error}\n")
+    """Print an error in one line, with the options' names for those of Python's arguments."""
+    text = re.sub(
+        r"\b(num_steps|eval_every|state_every|save_params|accept_fingerprint)\b(=True)?", _flag, str(error)
+    )
+    sys.stderr.write(f"fnnet: {' '.join(text.split())}\n")
     return 2
+
+
+def _flag(found: re.Match[str]) -> str:
+    return "--" + {"num_steps": "steps"}.get(found[1], found[1]).replace("_", "-")

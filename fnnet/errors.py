@@ -29,6 +29,112 @@ def unknown_name(field: str, value: object, choices: Iterable[str]) -> InputErro
         unknown activation 'rleu'; did you mean 'relu'? (one of: relu, tanh)
     """
     names = sorted(choices)
-    nearest = difflib.get_close_matches(str(value), names, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ";"
-    return InputError(f"unknown {field} {str(value)!r}{hint} (one of: {', '.join(names)})")
+    hint = ELSEWHERE.get(str(value).casefold()) if field == "axis" else None
+    if hint is None:
+        nearest = nearest_names(str(value), names)
+        hint = f"did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    listed = f" (one of: {', '.join(names)})" if names else ""
+    return InputError(f"unknown {field} {str(value)!r}{'; ' if hint else ''}{hint}{listed}")
+
+
+def nearest_names(name: str, choices: Iterable[str]) -> list[str]:
+    """List the names that were probably meant, at most three, the best first.
+
+    A name in other letters, such as `ReLU`, and the field's other word for it, such as `lr`, come before names
+    that are spelled alike.
+
+    Example:
+        >>> nearest_names("Learning-Rate", ["learning_rate", "depth"]), nearest_names("lr", ["learning_rate"])
+        (['learning_rate'], ['learning_rate'])
+    """
+    folded = {_fold(choice): choice for choice in choices}
+    word = _fold(name)
+    others = [_fold(other) for other in OTHER_WORDS.get(word, ())]
+    certain = [folded[other] for other in [word, *others] if other in folded]
+    if certain:
+        return certain[:3]
+    close = difflib.get_close_matches(word, folded, n=3, cutoff=0.5)
+    starts = [other for other in folded if word and other.startswith(word) and other not in close]
+    return [folded[other] for other in [*starts, *close][:3]]
+
+
+def _fold(name: str) -> str:
+    return name.casefold().replace("-", "_").replace(" ", "_")
+
+
+OTHER_WORDS = {
+    "lr": ("learning_rate",),
+    "eta": ("learning_rate",),
+    "rate": ("learning_rate",),
+    "step_size": ("learning_rate",),
+    "wd": ("weight_decay",),
+    "l2": ("weight_decay",),
+    "decay": ("weight_decay",),
+    "bs": ("batch_size",),
+    "batch": ("batch_size",),
+    "beta": ("momentum",),
+    "mu": ("momentum", "mup"),
+    "layers": ("depth",),
+    "num_layers": ("depth",),
+    "hidden_layers": ("depth",),
+    "units": ("width",),
+    "neurons": ("width",),
+    "hidden": ("width",),
+    "hidden_size": ("width",),
+    "act": ("activation",),
+    "nonlinearity": ("activation",),
+    "init": ("initializer",),
+    "param": ("parameterization",),
+    "bias": ("use_bias",),
+    "clip": ("max_norm",),
+    "grad_clip": ("max_norm",),
+    "shuffle": ("order",),
+    "rng": ("seed",),
+    "random_state": ("seed",),
+    "he": ("he_normal", "he_uniform"),
+    "kaiming": ("he_normal", "he_uniform"),
+    "glorot": ("glorot_normal", "glorot_uniform"),
+    "xavier": ("glorot_normal", "glorot_uniform"),
+    "lecun": ("lecun_normal", "lecun_uniform"),
+    "swish": ("silu",),
+    "linear": ("identity",),
+    "logistic": ("sigmoid",),
+    "ce": ("cross_entropy",),
+    "nll": ("cross_entropy",),
+    "crossentropy": ("cross_entropy",),
+    "l2_loss": ("mse",),
+    "squared": ("mse",),
+    "sp": ("standard",),
+    "epochs": ("--steps",),
+    "iterations": ("--steps",),
+    "num_steps": ("--steps",),
+    "data": ("--dataset",),
+    "output": ("--out",),
+    "folder": ("--out",),
+    "save": ("--save-params",),
+    "list": ("plan",),
+    "run": ("sweep",),
+    "train": ("sweep",),
+    "fit": ("sweep",),
+}
+"""The field's other words for what fnnet knows by one name."""
+
+_ONE_FOR_ALL = "it is one for all runs: --steps on the command line, num_steps= in Python"
+_OWN_RECIPE = "mlp_recipe has none; write a recipe in Python that returns a Task of your network"
+
+ELSEWHERE = {
+    "optimizer": "mlp_recipe trains with SGD; for another, write a recipe in Python: "
+    'fn.supervised(network, loss, optimizer=lambda hp: optax.adam(hp["learning_rate"]))',
+    "schedule": "mlp_recipe keeps the learning rate; for a schedule, write a recipe in Python: "
+    'fn.sgd(fn.schedules.cosine(hp["learning_rate"], num_steps))',
+    "dropout": _OWN_RECIPE,
+    "batch_norm": _OWN_RECIPE,
+    "batchnorm": _OWN_RECIPE,
+    "layer_norm": _OWN_RECIPE,
+    "residual": "write a recipe in Python with fn.mlp(..., residual=True)",
+    "steps": _ONE_FOR_ALL,
+    "num_steps": _ONE_FOR_ALL,
+    "epochs": _ONE_FOR_ALL,
+    "dataset": "it is one for all runs: --dataset on the command line, data in Python",
+}
+"""What is no axis of the ready-made recipe, and where it is found."""

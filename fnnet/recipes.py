@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from fnnet.data import Dataset
 from fnnet.errors import InputError
 from fnnet.network import mlp
@@ -44,6 +46,10 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         order: str = "shuffled",
         nesterov: bool = False,
     ) -> Task:
+        if loss == "cross_entropy" and not (data.is_classification or _are_probabilities(data.train.targets)):
+            raise InputError(
+                "loss 'cross_entropy' needs classes or probabilities, and the targets are other numbers; use mse"
+            )
         if not 0 <= depth <= MAX_DEPTH:
             raise InputError(f"depth must be the number of hidden layers, from 0 to {MAX_DEPTH}; got {depth}")
         if width < 1:
@@ -74,3 +80,8 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         )
 
     return recipe
+
+
+def _are_probabilities(targets: np.ndarray) -> bool:
+    """Tell whether each row of targets is a distribution over classes."""
+    return bool(np.all(targets >= 0) and np.allclose(targets.sum(axis=-1), 1, atol=1e-3))

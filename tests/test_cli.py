@@ -106,7 +106,7 @@ def test_forms_of_axes():
         (["learning_rate=0.1", "activation=rleu"], "did you mean 'relu'"),
         (["learning_rate=0.1", "batch_size=1000"], "larger than the 120 training examples"),
         (["depth=1"], "needs the axis learning_rate"),
-        (["--steps", "0", "learning_rate=0.1"], "num_steps must be a positive integer, got 0"),
+        (["--steps", "0", "learning_rate=0.1"], "--steps must be a positive integer, got 0"),
         (["--dataset", "irs", "learning_rate=0.1"], "did you mean 'iris'"),
         (["--dataset", "no/such.csv", "learning_rate=0.1"], "no/such.csv"),
         (["--metric", "test_acuracy", "learning_rate=0.1"], "did you mean 'test_accuracy'"),

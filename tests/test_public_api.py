@@ -68,6 +68,7 @@ ORDER = [
     "report",
     "interop",
     "axes",
+    "usage",
     "cli",
 ]
 

@@ -27,6 +27,8 @@ from fnnet.sweep.values import (
     listed_values,
 )
 
+MAX_RUNS = 2**24  # of one space; its columns then take about 100 MB each axis while they are made
+
 Config = dict[str, Value]
 """The hyper-parameters of one run by name."""
 
@@ -217,7 +219,7 @@ def grid(**axes: Any) -> Space:
         The space.
 
     Raises:
-        InputError: when an axis is empty, holds a value twice, or holds what is no finite number, integer of
+        InputError: when there are more than `MAX_RUNS` runs, or an axis is empty, holds a value twice, or holds what is no finite number, integer of
             64 bits, string, boolean or tuple of these.
 
     Example:
@@ -228,8 +230,11 @@ def grid(**axes: Any) -> Space:
     """
     if not axes:
         raise InputError("a grid needs at least one axis, such as learning_rate=[0.1, 0.3]")
+    _check_size([len(given) for given in axes.values() if isinstance(given, range | list | tuple)])
     values = {name: axis_values(name, given) for name, given in axes.items()}
-    indices = np.indices([len(column) for column in values.values()], dtype=np.int32)
+    sizes = [len(column) for column in values.values()]
+    _check_size(sizes)
+    indices = np.indices(sizes, dtype=np.int32)
     return Space(values, {name: index.ravel() for name, index in zip(values, indices, strict=True)})
 
 
@@ -311,7 +316,9 @@ def product(*spaces: Space) -> Space:
         raise InputError("product needs at least one space")
     axes: dict[str, tuple[Value, ...]] = {}
     codes: dict[str, np.ndarray] = {}
-    places = np.indices([len(space) for space in spaces], dtype=np.int32)
+    sizes = [len(space) for space in spaces]
+    _check_size(sizes)
+    places = np.indices(sizes, dtype=np.int32)
     for space, rows in zip(spaces, places, strict=True):
         for name in space.axes:
             if name in axes:
@@ -330,6 +337,13 @@ def _each_once(space: Space) -> Space:
 
 
 _STORED = ("name", "values", "codes")
+
+
+def _check_size(sizes: list[int]) -> None:
+    """Refuse a product that has too many runs, before it is made."""
+    if math.prod(sizes) > MAX_RUNS:
+        factors = " * ".join(f"{size:,}" for size in sizes if size > 1)
+        raise InputError(f"a sweep has at most {MAX_RUNS:,} runs, got {factors} = {math.prod(sizes):,}")
 
 
 def _check_equal_lengths(what: str, lengths: dict[str, int]) -> None:

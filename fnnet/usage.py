@@ -1,0 +1,153 @@
+"""Usage of a command line: mistakes in commands and options, each in one line, and the list of commands.
+
+A command is a function, as tyro takes it: parameters before `/` are positional, the others are options.
+"""
+
+import inspect
+import re
+import shutil
+import textwrap
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fnnet.errors import InputError, nearest_names, unknown_name
+
+Commands = Mapping[str, Callable[..., None]]
+
+
+def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str]) -> None:
+    """Find what is wrong with the command, its options and their types, before anything is imported or read.
+
+    Args:
+        arguments: of the command line, without the program's name.
+        commands: by name.
+        axes: names that people take for options.
+
+    Raises:
+        InputError: naming the option, what came, and the nearest right answer.
+
+    Example:
+        >>> def sweep(axes: tuple[str, ...], /, steps: int = 10) -> None: ...
+        >>> check_usage(["sweep", "depth=1", "--stesp", "5"], {"sweep": sweep}, ["depth"])
+        Traceback (most recent call last):
+        fnnet.errors.InputError: unknown option --stesp; did you mean --steps? (fnnet sweep --help lists all)
+    """
+    name, *words = arguments
+    if name not in commands:
+        raise unknown_name("command", name, commands)
+    if "--help" in words or "-h" in words:
+        return
+    parameters = inspect.signature(commands[name]).parameters.values()
+    kinds = typing.get_type_hints(commands[name])
+    options = {f"--{p.name.replace('_', '-')}": p for p in parameters if p.kind is not p.POSITIONAL_ONLY}
+    given: set[str] = set()
+    positional: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if not _is_option(word):
+            positional.append(word)
+            continue
+        flag, equals, value = word.partition("=")
+        flag = "--" + flag.lstrip("-").replace("_", "-")
+        negated = flag.replace("--no-", "--", 1)
+        if flag not in options and negated in options and kinds[options[negated].name] is bool:
+            flag = negated
+        if flag not in options or word[:2] != "--":
+            raise _unknown_option(name, word.partition("=")[0], options, axes)
+        given.add(flag)
+        if kinds[options[flag].name] is bool:
+            continue
+        _check_value(flag, kinds[options[flag].name], value if equals else next(rest, None))
+    _check_complete(name, parameters, kinds, given, positional)
+
+
+def overview(commands: Commands, version: str) -> str:
+    """List the commands, each with the first line of its docstring, in lines of the terminal's width."""
+    width = min(100, shutil.get_terminal_size().columns)
+    lines = [f"fnnet {version}: whole sweeps of feed-forward networks as one XLA program", ""]
+    lines += ["fnnet sweep --dataset digits depth=1,2 learning_rate=log:1e-3:1:8 seed=range:4", ""]
+    for name, command in commands.items():
+        text = (inspect.getdoc(command) or "").splitlines()[0]
+        lines += textwrap.wrap(text, width, initial_indent=f"  {name:9}", subsequent_indent=" " * 11)
+    lines += ["", "fnnet COMMAND --help shows the options of a command; fnnet --version the version."]
+    return "\n".join(lines)
+
+
+def tidy(text: str) -> str:
+    """Leave out of tyro's help what says nothing, and break the lines that are wider than the terminal."""
+    width = shutil.get_terminal_size().columns
+    text = re.sub(r"\{None\}\|(\S+)", r"\1       ", text)
+    text = re.sub(r" *\(default: (None)?\)", "", text)
+    lines = [line.rstrip() for line in text.splitlines()]
+    text = "\n".join(textwrap.fill(line, width) if len(line) > width else line for line in lines)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _is_option(word: str) -> bool:
+    return bool(re.match(r"--?[A-Za-z]", word))
+
+
+def _unknown_option(command: str, flag: str, options: Mapping[str, Any], axes: Sequence[str]) -> InputError:
+    name = flag.lstrip("-").replace("-", "_")
+    if name in axes and command in ("sweep", "plan"):
+        return InputError(f"{name} is an axis and no option: write {name}=VALUES, without dashes")
+    nearest = nearest_names(flag.lstrip("-"), options) or nearest_names(flag, options)
+    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    return InputError(f"unknown option {flag}; {hint}(fnnet {command} --help lists all)")
+
+
+def _check_value(flag: str, kind: Any, value: str | None) -> None:
+    """Refuse a value that is missing, or no number where one is needed."""
+    if value is None or _is_option(value):
+        raise InputError(f"{flag} needs a value")
+    if not value:
+        raise InputError(f"{flag} needs a value, got an empty one")
+    kinds = typing.get_args(kind) or (kind,)
+    if typing.get_origin(kind) is typing.Literal:
+        if value not in kinds:
+            raise unknown_name(f"value of {flag}", value, map(str, kinds))
+        return
+    for number, expected in ((int, "an integer"), (float, "a number")):
+        if number in kinds and not (value == "None" and type(None) in kinds):
+            try:
+                number(value)
+            except ValueError:
+                raise InputError(f"{flag} takes {expected}, got {value!r}{_as_integer(value)}") from None
+            return
+
+
+def _as_integer(text: str) -> str:
+    """Suggest the integer that was probably meant by text such as `1e3`."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    return f"; did you mean {int(number)}?" if number.is_integer() else ""
+
+
+def _check_complete(
+    command: str, parameters: Any, kinds: Mapping[str, Any], given: set[str], positional: Sequence[str]
+) -> None:
+    """Refuse a command that lacks something, or got more than it takes."""
+    places = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
+    takes_many = any(typing.get_origin(kinds[p.name]) is tuple for p in places)
+    if len(positional) > len(places) and not takes_many:
+        raise InputError(
+            f"fnnet {command} takes {len(places)} argument{'s' * (len(places) != 1)}, "
+            f"got also {positional[len(places)]!r}"
+        )
+    missing = [
+        p.name.upper()
+        for i, p in enumerate(places)
+        if p.default is p.empty and typing.get_origin(kinds[p.name]) is not tuple and i >= len(positional)
+    ]
+    missing += [
+        f"--{p.name.replace('_', '-')}"
+        for p in parameters
+        if p.kind is not p.POSITIONAL_ONLY
+        and p.default is p.empty
+        and f"--{p.name.replace('_', '-')}" not in given
+    ]
+    if missing:
+        raise InputError(f"fnnet {command} needs {' and '.join(missing)} (fnnet {command} --help)")
