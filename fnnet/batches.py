@@ -63,7 +63,7 @@ def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
         if batch_size > num_examples and order != "with_replacement":
             raise InputError(
                 f"batch_size is {batch_size}, larger than the {num_examples} training examples; "
-                "use a smaller one, or None for full batches"
+                "use a smaller one or full batches"
             )
         return _ORDERS[order](data_seed, num_examples, first_step, num_steps, batch_size)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+import fnnet
 from fnnet import usage
 from fnnet.axes import parse_axes, parse_space
 from fnnet.errors import InputError
@@ -256,13 +257,9 @@ def _run(words: list[str]) -> None:
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
     if words == ["--version"]:
-        from fnnet import __version__
-
-        print(f"fnnet {__version__}")
+        print(f"fnnet {fnnet.__version__}")
     elif not words or words[0] in ("--help", "-h"):
-        from fnnet import __version__
-
-        print(usage.overview(COMMANDS, __version__), file=sys.stdout if words else sys.stderr)
+        print(usage.overview(COMMANDS, fnnet.__version__), file=sys.stdout if words else sys.stderr)
         if not words:
             sys.exit(2)
     else:

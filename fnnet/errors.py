@@ -29,7 +29,7 @@ def unknown_name(field: str, value: object, choices: Iterable[str]) -> InputErro
         unknown activation 'rleu'; did you mean 'relu'? (one of: relu, tanh)
     """
     names = sorted(choices)
-    hint = ELSEWHERE.get(str(value).casefold()) if field == "axis" else None
+    hint = ELSEWHERE.get(field, {}).get(_fold(str(value)))
     if hint is None:
         nearest = nearest_names(str(value), names)
         hint = f"did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
@@ -73,7 +73,7 @@ OTHER_WORDS = {
     "bs": ("batch_size",),
     "batch": ("batch_size",),
     "beta": ("momentum",),
-    "mu": ("momentum", "mup"),
+    "mu": ("momentum",),
     "layers": ("depth",),
     "num_layers": ("depth",),
     "hidden_layers": ("depth",),
@@ -119,22 +119,27 @@ OTHER_WORDS = {
 }
 """The field's other words for what fnnet knows by one name."""
 
-_ONE_FOR_ALL = "it is one for all runs: --steps on the command line, num_steps= in Python"
 _OWN_RECIPE = "mlp_recipe has none; write a recipe in Python that returns a Task of your network"
+_MUP = (
+    "muP needs a base width: write a recipe in Python with fn.mlp(..., parameterization=fn.mup(base_width))"
+)
 
 ELSEWHERE = {
-    "optimizer": "mlp_recipe trains with SGD; for another, write a recipe in Python: "
-    'fn.supervised(network, loss, optimizer=lambda hp: optax.adam(hp["learning_rate"]))',
-    "schedule": "mlp_recipe keeps the learning rate; for a schedule, write a recipe in Python: "
-    'fn.sgd(fn.schedules.cosine(hp["learning_rate"], num_steps))',
-    "dropout": _OWN_RECIPE,
-    "batch_norm": _OWN_RECIPE,
-    "batchnorm": _OWN_RECIPE,
-    "layer_norm": _OWN_RECIPE,
-    "residual": "write a recipe in Python with fn.mlp(..., residual=True)",
-    "steps": _ONE_FOR_ALL,
-    "num_steps": _ONE_FOR_ALL,
-    "epochs": _ONE_FOR_ALL,
-    "dataset": "it is one for all runs: --dataset on the command line, data in Python",
+    "axis": {
+        "optimizer": "mlp_recipe trains with SGD; for another, write a recipe in Python: "
+        'fn.supervised(network, loss, optimizer=lambda hp: optax.adam(hp["learning_rate"]))',
+        "schedule": "mlp_recipe keeps the learning rate; for a schedule, write a recipe in Python: "
+        'fn.sgd(fn.schedules.cosine(hp["learning_rate"], num_steps))',
+        "dropout": _OWN_RECIPE,
+        "batch_norm": _OWN_RECIPE,
+        "batchnorm": _OWN_RECIPE,
+        "layer_norm": _OWN_RECIPE,
+        "residual": "write a recipe in Python with fn.mlp(..., residual=True)",
+        "steps": "it is one for all runs, num_steps",
+        "num_steps": "it is one for all runs",
+        "epochs": "the length of training is one for all runs, num_steps",
+        "dataset": "the data are one for all runs",
+    },
+    "parameterization": {"mu": _MUP, "mup": _MUP},
 }
-"""What is no axis of the ready-made recipe, and where it is found."""
+"""What a ready-made recipe does not have, and where it is found."""

@@ -10,7 +10,11 @@ from fnnet.errors import InputError
 
 
 class MissingHparam(InputError):
-    """A task reads a hyper-parameter that it was not given."""
+    """A task reads a hyper-parameter, `name`, that it was not given."""
+
+    def __init__(self, name: str, message: str):
+        super().__init__(message)
+        self.name = name
 
 
 class Hparams(Mapping[str, Any]):
@@ -40,7 +44,7 @@ class Hparams(Mapping[str, Any]):
         if name not in self._values:
             given = ", ".join(sorted(self._values)) or "none"
             raise MissingHparam(
-                f"the task reads the hyper-parameter {name!r}, which is missing (given: {given})"
+                name, f"the task reads the hyper-parameter {name!r}, which is missing (given: {given})"
             )
         return self._values[name]
 

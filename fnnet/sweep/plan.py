@@ -160,10 +160,9 @@ def _trace(
         hparams = Hparams(numbers)
         hparams.names_read = names_read
         state = task.init(hparams, data)
-        needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-        if needed > usable:
-            raise too_large(needed, usable)
+        _check_memory(state, usable)
         batches = task.batches(hparams.get("data_seed", 0), data, 0, 1)
+        _check_memory(batches, usable)
         state, _ = task.step(hparams, state, data, jax.tree.map(lambda leaf: leaf[0], batches))
         return task.measure(hparams, state, data)
 
@@ -172,6 +171,8 @@ def _trace(
         traced = jax.jit(one_step).trace(numbers, data)
     except MissingHparam as error:
         missing = error
+    except OverflowError as error:
+        raise InputError(f"the network, the batch or a number is too large: {error}") from error
     except _NEEDS_NUMBERS as error:
         raise InputError(
             f"the task uses a traced number where Python needs its value (traced axes: {', '.join(numbers)}); "
@@ -180,6 +181,7 @@ def _trace(
     for name in (name for name in traced_axes if name in config):
         # A misspelt axis is why a hyper-parameter is missing, so it is named first.
         if name not in names_read:
+            _read_on(missing, one_step, numbers, data)  # which completes names_read
             raise unknown_name("axis", name, (arguments | names_read) - set(space.axes)) from missing
         for value in space.axes[name]:
             if not isinstance(value, int | float):
@@ -187,6 +189,26 @@ def _trace(
     if missing is not None:
         raise missing
     return traced
+
+
+def _read_on(missing: MissingHparam | None, one_step: Any, numbers: dict[str, Any], data: Any) -> None:
+    """Trace with some number for each hyper-parameter that is missing, so that all others are read too."""
+    while missing is not None:
+        numbers = numbers | {missing.name: 0.5}
+        try:
+            jax.eval_shape(one_step, numbers, data)
+            return
+        except MissingHparam as error:
+            missing = error
+        except InputError:
+            return
+
+
+def _check_memory(tree: Any, usable: float) -> None:
+    """Refuse arrays that alone take more than there is, before XLA sees them."""
+    needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+    if needed > usable:
+        raise too_large(needed, usable)
 
 
 _NEEDS_NUMBERS = (

@@ -342,8 +342,9 @@ _STORED = ("name", "values", "codes")
 def _check_size(sizes: list[int]) -> None:
     """Refuse a product that has too many runs, before it is made."""
     if math.prod(sizes) > MAX_RUNS:
-        factors = " * ".join(f"{size:,}" for size in sizes if size > 1)
-        raise InputError(f"a sweep has at most {MAX_RUNS:,} runs, got {factors} = {math.prod(sizes):,}")
+        factors = [f"{size:,}" for size in sizes if size > 1]
+        total = f" = {math.prod(sizes):,}" if len(factors) > 1 else ""
+        raise InputError(f"a sweep has at most {MAX_RUNS:,} runs, got {' * '.join(factors)}{total}")
 
 
 def _check_equal_lengths(what: str, lengths: dict[str, int]) -> None:
