@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from fnnet.errors import InputError
+from fnnet.losses import one_hot
+from fnnet.precision import widen
 
 _COLDEST, _HOTTEST = 1e-3, 1e3  # temperatures between which the best one is looked for
 _NUM_HALVINGS = 60  # of that interval's logarithm, 13.8, to below the last digit of float64
@@ -30,7 +32,8 @@ def fit_temperature(
         targets: its classes.
 
     Returns:
-        The temperature, above 1 for a network that is surer than it should be; NaN when an output is not finite.
+        The temperature, above 1 for a network that is surer than it should be; NaN when an output is not finite, or
+        there is none for a class.
 
     Raises:
         InputError: when the shapes do not fit.
@@ -45,14 +48,14 @@ def fit_temperature(
 
     Source: Guo et al. (2017), section 4.2.
     """
-    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
+    outputs, targets = widen(outputs), jnp.asarray(targets)
     if outputs.ndim != 2 or targets.shape != outputs.shape[:1]:
         raise InputError(
             f"a temperature is fitted to logits [n, classes] and classes [n], got the shapes {outputs.shape} and "
             f"{targets.shape}; for many networks use jax.vmap(fit_temperature, in_axes=(0, None))"
         )
-    right = jnp.take_along_axis(outputs, targets[:, None], axis=-1)
-    lead = outputs - right
+    truth = one_hot(targets, outputs.shape[-1], outputs.dtype)
+    lead = outputs - jnp.sum(truth * outputs, axis=-1, keepdims=True)
 
     def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bounds
@@ -63,7 +66,7 @@ def fit_temperature(
 
     ends = jnp.log(jnp.array([_COLDEST, _HOTTEST], outputs.dtype))
     low, high = jax.lax.fori_loop(0, _NUM_HALVINGS, halve, (ends[0], ends[1]))
-    return jnp.where(jnp.all(jnp.isfinite(outputs)), jnp.exp((low + high) / 2), jnp.nan)
+    return jnp.where(jnp.all(jnp.isfinite(lead)), jnp.exp((low + high) / 2), jnp.nan)
 
 
 def apply_temperature(

@@ -21,7 +21,9 @@ from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.metrics import ARRAY_METRICS, METRICS, Metric, MetricChoice, find_metrics
+from fnnet.metrics import outputs as plain_outputs
 from fnnet.network import Network
+from fnnet.precision import widen
 from fnnet.sweep.chunk import narrow
 from fnnet.sweep.lanes import WORTH_PROBING, first_guess, most_lanes
 from fnnet.sweep.layout import find_transposed, transpose_some
@@ -69,8 +71,8 @@ def evaluate(
         By metric, a numpy array `[networks, ...]`.
 
     Raises:
-        InputError: when a metric is unknown or does not fit the targets, the parameters are not those of the
-            network, or what is asked for does not fit in memory, with the number of bytes.
+        InputError: when a metric is unknown or does not fit the targets, the network has no output for a
+            class among them, the parameters are not those of the network, or what is asked for does not fit in memory, with the number of bytes.
 
     Example:
         >>> from fnnet import load_dataset, mlp
@@ -239,10 +241,11 @@ def _program(apply: Apply, metrics: tuple[tuple[str, Metric], ...], mesh: Mesh) 
             )
 
         block = block_size(len(examples.inputs), MOST_EXAMPLES)
-        outputs = jnp.moveaxis(jax.lax.map(all_networks, examples.inputs, batch_size=block), 1, 0)
+        outputs = widen(jnp.moveaxis(jax.lax.map(all_networks, examples.inputs, batch_size=block), 1, 0))
         # One network after the other: sums over lanes would add in an order that depends on their number.
         return jax.lax.map(
-            lambda outputs: {name: metric(outputs, examples.targets) for name, metric in metrics}, outputs
+            lambda outputs: {name: widen(metric(outputs, examples.targets)) for name, metric in metrics},
+            outputs,
         )
 
     lanes, shared = PartitionSpec(AXIS), PartitionSpec()
@@ -289,17 +292,37 @@ def _stack_of_group(
 
 def _measured_shapes(stack: _Stack, examples: Examples, metrics: dict[str, Metric]) -> dict[str, Any]:
     """Find the shapes of what is measured of one network; refuses what does not fit together."""
-    outputs = jax.eval_shape(jax.vmap(stack.apply, in_axes=(None, None, 0)), *stack.one, examples.inputs)
+    apply = jax.vmap(stack.apply, in_axes=(None, None, 0))
+    outputs = jax.eval_shape(lambda *arguments: widen(apply(*arguments)), *stack.one, examples.inputs)
+    _check_targets(examples.targets, outputs.shape, metrics)
     shapes = {}
     for name, metric in metrics.items():
         try:
-            shapes[name] = jax.eval_shape(metric, outputs, examples.targets)
+            shapes[name] = jax.eval_shape(
+                lambda *arguments: widen(metric(*arguments)),  # noqa: B023
+                outputs,
+                examples.targets,
+            )
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"metric {name!r} cannot compare outputs of shape {outputs.shape} with targets "
                 f"{examples.targets.dtype} {examples.targets.shape}: {error}"
             ) from error
     return shapes
+
+
+def _check_targets(targets: Any, shape: tuple[int, ...], metrics: dict[str, Metric]) -> None:
+    """Refuse classes that networks have no output for, where a metric takes outputs for logits of classes."""
+    known = [metric for metric in (METRICS | ARRAY_METRICS).values() if metric is not plain_outputs]
+    if len(shape) != 2 or targets.ndim != 1 or not jnp.issubdtype(targets.dtype, jnp.integer):
+        return
+    if any(metric in known for metric in metrics.values()):
+        for unknown in (int(targets.min()), int(targets.max())):
+            if not 0 <= unknown < shape[1]:
+                raise InputError(
+                    f"the targets hold class {unknown}, the networks have {shape[1]} outputs, for the classes "
+                    f"0 to {shape[1] - 1}"
+                )
 
 
 def _make_room(shapes: list[dict[str, Any]], num_networks: int) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 `loss(output, target)` takes one output `[outputs]`. A target is an array of the same shape or, for
 classification, an integer class, which stands for its one-hot vector. Nothing is averaged in secret:
-papers differ by factors of 2 and of the number of outputs, and every learning rate scales with them.
+papers differ by factors of 2 and of the number of outputs, and every learning rate scales with them. The loss
+of a class that there is no output for is NaN.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Shaped
 
 from fnnet.errors import InputError
 from fnnet.names import named
+from fnnet.precision import widen
 
 Loss = Callable[[Array, Array], Array]
 Target = Shaped[Array, "..."]  # a vector like the output, or an integer class
@@ -85,12 +88,12 @@ def cross_entropy(
     """Compute `-sum_k p_k log softmax(logits)_k` in nats.
 
     Args:
-        logits: one output `[classes]`, before softmax; finite for logits of any finite size.
+        logits: one output `[classes]`, before softmax, of any finite size. float16 and bfloat16 are cast to float32.
         target: a class, or the probabilities p `[classes]`.
         label_smoothing: share of p that is spread evenly over all classes (Szegedy et al. 2016).
 
     Returns:
-        The loss.
+        The loss; a class of probability 0 adds nothing to it, however unlikely the logits make that class.
 
     Raises:
         InputError: while tracing, when the shapes do not fit.
@@ -99,9 +102,12 @@ def cross_entropy(
         >>> round(float(cross_entropy(jnp.zeros(4), jnp.array(1))), 4)  # log 4
         1.3863
     """
+    logits = widen(logits)
     probabilities = _as_vector(target, logits)
     probabilities = (1 - label_smoothing) * probabilities + label_smoothing / logits.shape[-1]
-    return -jnp.sum(probabilities * jax.nn.log_softmax(logits))
+    log_softmax = jax.nn.log_softmax(logits)
+    adds_nothing = (probabilities == 0) & jnp.isneginf(log_softmax)
+    return -jnp.sum(probabilities * jnp.where(adds_nothing, 0, log_softmax))
 
 
 def binary_cross_entropy(logits: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
@@ -138,15 +144,35 @@ def mean_loss(loss: Loss, outputs: Array, targets: Any) -> Float[Array, ""]:
         targets: `[batch]` classes or `[batch, outputs]`.
 
     Returns:
-        The mean, of the outputs' dtype.
+        The mean. float16 and bfloat16 outputs are cast to float32 first.
     """
-    return jnp.mean(jax.vmap(loss)(outputs, targets))
+    return jnp.mean(jax.vmap(loss)(widen(outputs), targets))
+
+
+def one_hot(classes: Array, num_classes: int, dtype: DTypeLike) -> Array:
+    """Turn integer classes into one-hot vectors.
+
+    Args:
+        classes: of any shape.
+        num_classes: how many there are.
+        dtype: of the vectors.
+
+    Returns:
+        The vectors `[..., num_classes]`; NaN where a class is not among those from 0 to `num_classes - 1`.
+
+    Example:
+        >>> one_hot(jnp.array([1, 3]), 3, jnp.float32).tolist()
+        [[0.0, 1.0, 0.0], [nan, nan, nan]]
+    """
+    classes = widen(classes)
+    is_known = (0 <= classes) & (classes < num_classes)
+    return jnp.where(is_known[..., None], jax.nn.one_hot(classes, num_classes, dtype=dtype), jnp.nan)
 
 
 def _as_vector(target: Array, output: Array) -> Array:
     """Turn a class into its one-hot vector; cast a vector to the output's dtype."""
     if jnp.issubdtype(target.dtype, jnp.integer) and target.ndim == 0 and output.ndim == 1:
-        return jax.nn.one_hot(target, output.shape[0], dtype=output.dtype)
+        return one_hot(target, output.shape[0], output.dtype)
     if target.shape != output.shape:
         raise InputError(
             f"a target is an integer class or has the output's shape {output.shape}, "

@@ -2,7 +2,8 @@
 
 `outputs` are `[n, classes]` logits or `[n, outputs]` predictions, as losses take them. Metrics that give a number
 are columns of a sweep's table; `evaluate` takes those that give an array too. A row of logits that is not finite
-is a wrong answer.
+is a wrong answer, and so is any for a class that there is no output for; nll and brier are NaN then. Outputs of
+float16 and bfloat16 are measured in float32.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,16 +11,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Float, Int, Integer, Shaped
 
 from fnnet.errors import InputError
-from fnnet.losses import cross_entropy, mean_loss
+from fnnet.losses import cross_entropy, mean_loss, one_hot
 from fnnet.names import lookup, named
+from fnnet.precision import widen
 
 Metric = Callable[[Array, Array], Array]
 
 
-def accuracy(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, ""]:
+def accuracy(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, ""]:
     """Compute the share of examples whose largest output is the target's.
 
     An output that is not finite counts as wrong, so a network that diverged has an accuracy of 0.
@@ -36,11 +38,12 @@ def accuracy(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> F
         >>> round(float(accuracy(outputs, jnp.array([1, 0, 1]))), 4)
         0.3333
     """
+    outputs, targets = _check_classes(outputs, targets)
     return jnp.mean(_is_right(outputs, targets), dtype=outputs.dtype)
 
 
 def top_k_accuracy(
-    outputs: Float[Array, "n classes"], targets: Int[Array, " n"], k: int = 5
+    outputs: Float[Array, "n classes"], targets: Integer[Array, " n"], k: int = 5
 ) -> Float[Array, ""]:
     """Compute the share of examples whose target is among the `k` largest outputs.
 
@@ -64,14 +67,15 @@ def top_k_accuracy(
     """
     if k < 1:
         raise InputError(f"k must be at least 1, got {k}; k=1 is accuracy")
-    _check_classes(outputs, targets)
+    outputs, targets = _check_classes(outputs, targets)
     of_target = jnp.take_along_axis(outputs, targets[:, None], axis=-1)
     is_before = jnp.arange(outputs.shape[-1], dtype=targets.dtype)[None] < targets[:, None]
     num_larger = jnp.sum((outputs > of_target) | ((outputs == of_target) & is_before), axis=-1)
-    return jnp.mean((num_larger < k) & _is_finite(outputs), dtype=outputs.dtype)
+    is_right = (num_larger < k) & _is_finite(outputs) & _is_class(targets, outputs.shape[-1])
+    return jnp.mean(is_right, dtype=outputs.dtype)
 
 
-def nll(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, ""]:
+def nll(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, ""]:
     """Compute the mean negative log-likelihood of the target classes, in nats, from logits.
 
     Args:
@@ -88,7 +92,7 @@ def nll(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[
     return mean_loss(cross_entropy, outputs, targets)
 
 
-def brier(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, ""]:
+def brier(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, ""]:
     """Compute the mean squared distance of probabilities from the truth, from logits.
 
     Args:
@@ -104,14 +108,14 @@ def brier(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Floa
 
     Source: Brier (1950), eq. 2.
     """
-    _check_classes(outputs, targets)
-    truth = jax.nn.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
+    outputs, targets = _check_classes(outputs, targets)
+    truth = one_hot(targets, outputs.shape[-1], outputs.dtype)
     return jnp.mean(jnp.sum(jnp.square(jax.nn.softmax(outputs) - truth), axis=-1))
 
 
 def ece(
     outputs: Float[Array, "n classes"],
-    targets: Int[Array, " n"],
+    targets: Integer[Array, " n"],
     num_bins: int = 15,
     adaptive: bool = False,
 ) -> Float[Array, ""]:
@@ -143,6 +147,7 @@ def ece(
     """
     if num_bins < 1:
         raise InputError(f"num_bins must be at least 1, got {num_bins}; the usual number is 15")
+    outputs, targets = _check_classes(outputs, targets)
     right = _is_right(outputs, targets)
     confidence = jnp.where(_is_finite(outputs), jnp.max(jax.nn.softmax(outputs), axis=-1), 1)
     gap = right.astype(outputs.dtype) - confidence
@@ -168,8 +173,7 @@ def r2(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) 
         >>> float(r2(jnp.array([[1.0], [2.0], [3.0]]), jnp.array([[1.0], [2.0], [4.0]]))) > 0.75
         True
     """
-    _check_numbers(outputs, targets)
-    targets = targets.astype(outputs.dtype)
+    outputs, targets = _check_numbers(outputs, targets)
     residual = jnp.sum(jnp.square(targets - outputs), axis=0)
     total = jnp.sum(jnp.square(targets - jnp.mean(targets, axis=0, keepdims=True)), axis=0)
     return jnp.mean(1 - residual / total)
@@ -189,18 +193,18 @@ def rmse(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]
         >>> float(rmse(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 3.0]])))
         3.0
     """
-    _check_numbers(outputs, targets)
-    return jnp.sqrt(jnp.mean(jnp.square(outputs - targets.astype(outputs.dtype))))
+    outputs, targets = _check_numbers(outputs, targets)
+    return jnp.sqrt(jnp.mean(jnp.square(outputs - targets)))
 
 
 def confusion_matrix(
-    outputs: Float[Array, "n classes"], targets: Int[Array, " n"]
+    outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]
 ) -> Int[Array, "classes classes"]:
     """Count the examples of each class by what they are taken for.
 
     Args:
         outputs: logits or probabilities; a row that is not finite is taken for nothing and counted nowhere.
-        targets: classes.
+        targets: classes; one that there is no output for is counted nowhere.
 
     Returns:
         In row i and column j, the number of examples of class i whose largest output is j.
@@ -210,14 +214,15 @@ def confusion_matrix(
         >>> confusion_matrix(outputs, jnp.array([0, 1, 1, 1])).tolist()
         [[1, 0], [1, 1]]
     """
-    _check_classes(outputs, targets)
+    outputs, targets = _check_classes(outputs, targets)
     num_classes = outputs.shape[-1]
     guesses = jnp.argmax(outputs, axis=-1).astype(targets.dtype)
     counts = jnp.zeros((num_classes, num_classes), jnp.int32)
-    return counts.at[targets, guesses].add(_is_finite(outputs).astype(jnp.int32))
+    is_counted = _is_finite(outputs) & _is_class(targets, num_classes)
+    return counts.at[targets, guesses].add(is_counted.astype(jnp.int32))
 
 
-def precision(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, " classes"]:
+def precision(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
     """Compute for each class which part of what is taken for it belongs to it.
 
     Args:
@@ -235,7 +240,7 @@ def precision(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> 
     return right / taken
 
 
-def recall(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, " classes"]:
+def recall(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
     """Compute for each class which part of its examples is taken for it: the accuracy on that class.
 
     Args:
@@ -253,7 +258,7 @@ def recall(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Flo
     return right / there
 
 
-def f1(outputs: Float[Array, "n classes"], targets: Int[Array, " n"]) -> Float[Array, " classes"]:
+def f1(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
     """Compute for each class the harmonic mean of precision and recall.
 
     Args:
@@ -340,30 +345,40 @@ def _is_finite(outputs: Array) -> Array:
     return jnp.all(jnp.isfinite(outputs), axis=-1)
 
 
+def _is_class(targets: Array, num_classes: int) -> Array:
+    return (0 <= targets) & (targets < num_classes)
+
+
 def _is_right(outputs: Array, targets: Array) -> Array:
-    _check_classes(outputs, targets)
     return _is_finite(outputs) & (jnp.argmax(outputs, axis=-1).astype(targets.dtype) == targets)
 
 
 def _class_counts(outputs: Array, targets: Array) -> tuple[Array, Array, Array]:
     """Count for each class what is taken for it rightly, what is taken for it, and what belongs to it."""
+    outputs, targets = _check_classes(outputs, targets)
     confusion = confusion_matrix(outputs, targets)
-    there = jnp.bincount(targets, length=outputs.shape[-1])
+    is_class = _is_class(targets, outputs.shape[-1]).astype(jnp.int32)
+    there = jnp.zeros(outputs.shape[-1], jnp.int32).at[targets].add(is_class)
     counts = jnp.diagonal(confusion), jnp.sum(confusion, axis=0), there
     right, taken, there = (count.astype(outputs.dtype) for count in counts)
     return right, taken, there
 
 
-def _check_classes(outputs: Array, targets: Array) -> None:
+def _check_classes(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Refuse what is no set of classes; give both back with 32 bits at least."""
     if targets.shape != outputs.shape[:1] or not jnp.issubdtype(targets.dtype, jnp.integer):
         raise InputError(
             f"a metric of classes takes integer targets of shape {outputs.shape[:1]}, "
             f"got {targets.dtype} {targets.shape}"
         )
+    return widen(outputs), widen(targets)
 
 
-def _check_numbers(outputs: Array, targets: Array) -> None:
+def _check_numbers(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Refuse what is no set of numbers; give both back with 32 bits at least, of one dtype."""
     if targets.shape != outputs.shape:
         raise InputError(
             f"a metric of numbers takes targets of the outputs' shape {outputs.shape}, got {targets.shape}"
         )
+    outputs = widen(outputs)
+    return outputs, targets.astype(outputs.dtype)

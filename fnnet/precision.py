@@ -1,6 +1,6 @@
-"""Precision: what is measured is float32 at least, whatever a network computes in.
+"""Precision: what is measured has 32 bits at least, whatever a network computes in.
 
-bfloat16 keeps 8 bits of a number, float16 overflows at 65,504: sums over examples or steps need more.
+bfloat16 keeps 8 bits of a number, float16 overflows at 65,504, and 8-bit classes cannot count 300 outputs.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 
 def widen(tree: Any) -> Any:
-    """Cast floating-point arrays below 32 bits to float32; everything else stays as it is.
+    """Cast floats below 32 bits to float32 and integers to int32; everything else stays as it is.
 
     Args:
         tree: a pytree of arrays.
@@ -19,14 +19,15 @@ def widen(tree: Any) -> Any:
         The same pytree.
 
     Example:
-        >>> [leaf.dtype.name for leaf in widen((jnp.ones(5, jnp.bfloat16), jnp.arange(3)))]
+        >>> [leaf.dtype.name for leaf in widen((jnp.ones(5, jnp.bfloat16), jnp.arange(3, dtype=jnp.uint8)))]
         ['float32', 'int32']
     """
 
     def widen_leaf(leaf: Any) -> Any:
         array = jnp.asarray(leaf)
-        if not jnp.issubdtype(array.dtype, jnp.floating) or array.dtype.itemsize >= 4:
-            return array
-        return array.astype(jnp.float32)
+        for kind, wide in ((jnp.floating, jnp.float32), (jnp.integer, jnp.int32)):
+            if jnp.issubdtype(array.dtype, kind) and array.dtype.itemsize < 4:
+                return array.astype(wide)
+        return array
 
     return jax.tree.map(widen_leaf, tree)

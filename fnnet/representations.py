@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Shaped
 from fnnet import linalg
 from fnnet.data import Dataset
 from fnnet.errors import InputError
+from fnnet.losses import one_hot
 from fnnet.metrics import METRICS, find_metrics
 from fnnet.network import Network
 from fnnet.precision import widen
@@ -97,11 +98,11 @@ def fit_probe(
     """
     if isinstance(penalty, int | float) and not penalty >= 0:
         raise InputError(f"penalty must be at least 0, got {penalty}")
-    features, numbers = jnp.asarray(features), jnp.asarray(targets)
+    features, numbers = widen(features), jnp.asarray(targets)
     if jnp.issubdtype(numbers.dtype, jnp.integer):
         if num_classes < 1:
             raise InputError(f"num_classes must be given where targets are classes, got {num_classes}")
-        numbers = jax.nn.one_hot(numbers, num_classes)
+        numbers = one_hot(numbers, num_classes, features.dtype)
     numbers = numbers.astype(features.dtype)
     mean_features, mean_numbers = jnp.mean(features, axis=0), jnp.mean(numbers, axis=0)
     centred = features - mean_features[None]

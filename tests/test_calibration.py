@@ -91,3 +91,16 @@ def test_many_networks_have_a_temperature_each():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match=r"got the shapes \(4, 3\) and \(5,\)"):
         fit_temperature.__wrapped__(jnp.zeros((4, 3)), jnp.zeros(5, jnp.int32))
+
+
+def test_a_class_that_the_network_lacks_has_no_temperature():
+    outputs = jnp.array(np.random.default_rng(0).normal(size=(6, 3)), jnp.float32)
+    for unknown in (3, -1):
+        targets = jnp.array([0, 1, 2, 0, 1, unknown])
+        assert jnp.isnan(fit_temperature(outputs, targets))
+
+
+def test_the_temperature_of_low_precision_outputs_is_that_of_float32():
+    outputs = jnp.asarray(5 * np.random.default_rng(0).normal(size=(300, 3)), jnp.bfloat16)
+    targets = jnp.arange(300) % 3
+    assert fit_temperature(outputs, targets) == fit_temperature(outputs.astype(jnp.float32), targets)

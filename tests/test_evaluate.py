@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 import fnnet as fn
 from fnnet import metrics
@@ -279,3 +280,31 @@ def test_results_that_cannot_be_evaluated_are_refused(results, tmp_path):
     named = fn.Results(fn.grid(depth=0, order=["one"], learning_rate=0.1), {}, {})
     with pytest.raises(InputError, match="axis 'order' is no argument of the recipe"):
         fn.evaluate_results(named, recipe, DATA.test)
+
+
+@pytest.mark.parametrize("unknown", [3, -1])
+def test_targets_that_networks_have_no_output_for_are_refused(unknown):
+    network = fn.mlp(4, [7], 3)
+    params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 2))
+    examples = fn.Examples(np.ones((5, 4), np.float32), np.array([0, 1, 2, 1, unknown], np.int32))
+    with pytest.raises(
+        fn.InputError, match=rf"the targets hold class {unknown}, the networks have 3 outputs"
+    ):
+        fn.evaluate(network, params, examples, ["nll"])
+    # Codes are no logits: what is no class to them may be computed from them all the same.
+    assert fn.evaluate(network, params, examples, ["outputs"])["outputs"].shape == (2, 5, 3)
+
+
+def test_low_precision_networks_are_measured_in_float32():
+    network = fn.mlp(4, [7], 3)
+    narrow = network._replace(apply=lambda params, x: network.apply(params, x).astype(jnp.bfloat16))
+    params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 2))
+    examples = fn.Examples(RNG.normal(size=(400, 4)).astype(np.float32), np.arange(400) % 3)
+    mean = {"mean": lambda outputs, targets: jnp.mean(outputs), "nll": "nll", "outputs": "outputs"}
+    found = fn.evaluate(narrow, params, examples, mean)
+    assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
+    wide = found["outputs"].astype(np.float64)
+    np.testing.assert_allclose(found["mean"], wide.mean(axis=(1, 2)), rtol=1e-5)
+    log_p = wide - scipy.special.logsumexp(wide, axis=2, keepdims=True)
+    nll = -log_p[:, np.arange(400), examples.targets].mean(axis=1)
+    np.testing.assert_allclose(found["nll"], nll, rtol=1e-5)

@@ -71,3 +71,47 @@ def test_label_smoothing_mixes_in_the_uniform_distribution():
 def test_targets_of_another_shape_are_refused(name):
     with pytest.raises(fn.InputError, match=r"output's shape \(3,\), got float32 \(2,\)"):
         LOSSES[name](jnp.zeros(3), jnp.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("size", "dtype"), [(4e4, jnp.float16), (3e38, jnp.float32), (3e38, jnp.bfloat16), (1.7e308, jnp.float64)]
+)
+def test_logits_further_apart_than_their_type_reaches_are_right_or_wrong(size, dtype):
+    with jax.enable_x64(dtype == jnp.float64):
+        logits = jnp.array([size, -size], dtype)
+        assert losses.cross_entropy(logits, jnp.array(0)) == 0
+        assert losses.cross_entropy(logits, jnp.array(1)) > 6e4  # 2 * size, where there is such a number
+        assert not jax.grad(losses.cross_entropy)(logits, jnp.array(0)).any()
+
+
+def test_a_class_that_is_there_and_impossible_has_an_infinite_loss():
+    logits = jnp.array([-jnp.inf, 0.0, 1.0])
+    assert losses.cross_entropy(logits, jnp.array(0)) == jnp.inf
+    expected = np.log(1 + np.exp(-1))
+    np.testing.assert_allclose(losses.cross_entropy(logits, jnp.array(2)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("target", [3, 7, -1])
+def test_a_class_that_the_network_lacks_has_no_loss(name, target):
+    for dtype in (jnp.int8, jnp.int32):
+        assert jnp.isnan(LOSSES[name](jnp.zeros(3), jnp.array(target, dtype)))
+
+
+def test_small_integers_stand_for_their_classes_however_many_outputs_there_are():
+    output = jnp.arange(300.0)
+    for dtype in (jnp.int8, jnp.uint8):
+        found = losses.cross_entropy(output, jnp.array(3, dtype))
+        np.testing.assert_array_equal(found, losses.cross_entropy(output, jnp.array(3)))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_the_mean_loss_of_low_precision_outputs_is_that_of_float32(name, dtype):
+    outputs = jnp.asarray(np.random.default_rng(0).normal(size=(5000, 4)), dtype)
+    classes = jnp.arange(5000) % 4
+    found = losses.mean_loss(LOSSES[name], outputs, classes)
+    expected = losses.mean_loss(LOSSES[name], outputs.astype(jnp.float32), classes)
+    assert found.dtype == jnp.float32 and found == expected
+    grads = jax.grad(lambda outputs: losses.mean_loss(LOSSES[name], outputs, classes))(outputs)
+    assert grads.dtype == dtype

@@ -207,3 +207,43 @@ def test_bad_arguments_of_metrics_are_refused():
         metrics.ece(logits, classes, 0)
     with pytest.raises(InputError, match="k must be at least 1, got 0"):
         metrics.top_k_accuracy(logits, classes, 0)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_metrics_of_low_precision_outputs_are_those_of_float32(dtype):
+    rng = np.random.default_rng(1)
+    outputs = jnp.asarray(3 * rng.normal(size=(20_000, 2)) + np.array([0, 6]), dtype)
+    wide = outputs.astype(jnp.float32)
+    classes, numbers = (
+        jnp.asarray(rng.integers(0, 2, 20_000)),
+        jnp.asarray(rng.normal(size=(20_000, 2)), dtype),
+    )
+    for name, metric in (metrics.METRICS | metrics.ARRAY_METRICS).items():
+        if name == "outputs":
+            continue
+        targets = numbers if name in ("r2", "rmse") else classes
+        found, expected = metric(outputs, targets), metric(wide, targets)
+        assert found.dtype == expected.dtype, name
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+
+
+@pytest.mark.parametrize("unknown", [3, 7, -1])
+def test_a_class_that_the_network_lacks_is_never_right(unknown):
+    outputs, classes = jnp.eye(3), jnp.array([0, unknown, 2])
+    for k in (1, 2, 3):
+        assert metrics.top_k_accuracy(outputs, classes, k) == jnp.float32(2 / 3)
+    assert metrics.accuracy(outputs, classes) == jnp.float32(2 / 3)
+    assert jnp.isnan(metrics.nll(outputs, classes)) and jnp.isnan(metrics.brier(outputs, classes))
+    # Wrong with confidence e / (e + 2), beside two that are right with it.
+    confidence = np.exp(1) / (np.exp(1) + 2)
+    np.testing.assert_allclose(metrics.ece(outputs, classes), abs(2 / 3 - confidence), rtol=1e-6)
+    assert metrics.confusion_matrix(outputs, classes).tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1]]
+    np.testing.assert_array_equal(metrics.recall(outputs, classes), [1, np.nan, 1])
+
+
+def test_small_integers_are_compared_with_any_number_of_outputs():
+    outputs = jnp.zeros((2, 300)).at[:, 259].set(1.0)  # 259 is 3 in 8 bits
+    classes = jnp.array([3, 3], jnp.uint8)
+    assert metrics.accuracy(outputs, classes) == 0
+    assert metrics.confusion_matrix(outputs, classes)[3, 259] == 2
+    assert metrics.top_k_accuracy(outputs, classes, 1) == 0
