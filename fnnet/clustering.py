@@ -17,7 +17,7 @@ from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.network import Network
-from fnnet.optimizers import Optimizer
+from fnnet.optimizers import Optimizer, from_hparams
 from fnnet.task import Metrics, Task, TrainState, all_outputs, check_with, descend, order_of_batches, splits
 from fnnet.types import KeyArray, Params
 
@@ -94,7 +94,7 @@ def deep_clustering(
     network: Network,
     initial: Callable[[Hparams], Params],
     *,
-    optimizer: Callable[[Hparams], Optimizer],
+    optimizer: Optimizer | Callable[[Hparams], Optimizer],
     batch_size: int | None = 256,
     order: str = "shuffled",
     max_measured: int = 10_000,
@@ -129,6 +129,7 @@ def deep_clustering(
     Source: Xie et al. (2016), section 3.1.
     """
     batches, draw = order_of_batches(batch_size, order)
+    optimizer = from_hparams(optimizer)
 
     def init(hparams: Hparams, data: Dataset) -> TrainState:
         params = initial(hparams)

@@ -165,7 +165,7 @@ def one_hot(classes: Array, num_classes: int, dtype: DTypeLike) -> Array:
         [[0.0, 1.0, 0.0], [nan, nan, nan]]
     """
     classes = widen(classes)
-    is_known = (0 <= classes) & (classes < num_classes)
+    is_known = (classes >= 0) & (classes < num_classes)
     return jnp.where(is_known[..., None], jax.nn.one_hot(classes, num_classes, dtype=dtype), jnp.nan)
 
 

@@ -346,7 +346,7 @@ def _is_finite(outputs: Array) -> Array:
 
 
 def _is_class(targets: Array, num_classes: int) -> Array:
-    return (0 <= targets) & (targets < num_classes)
+    return (targets >= 0) & (targets < num_classes)
 
 
 def _is_right(outputs: Array, targets: Array) -> Array:

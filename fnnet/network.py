@@ -38,8 +38,8 @@ class Network(NamedTuple):
     apply: computes the output `[num_outputs]` from `params` and one input `[num_inputs]`.
     intermediates: like `apply`, but returns the `LayerValues` of every layer in order; None where a
         network has no layers to show.
-    update_scales: factors on the optimizer's updates, a pytree like `params` with a float for each leaf,
-        through which a parameterization gives each layer its own learning rate; None when all are 1.
+    update_scales: factors on the learning rate, a pytree like `params` with a float for each leaf, through which
+        a parameterization gives each layer its own (see `optimizers.scale_updates`); None when all are 1.
     """
 
     init: Callable[[KeyArray], Params]
@@ -281,7 +281,8 @@ def _init_layer(layer: _Layer, noise: Array, use_bias: bool) -> dict[str, Array]
     weights = layer.initializer.weights(noise[: fan_in * fan_out].reshape(fan_in, fan_out))
     params = {"w": layer.scales.weight_init * weights}
     if use_bias:
-        params["b"] = layer.initializer.biases(noise[fan_in * fan_out :], fan_in)
+        bias_fan_in = layer.scales.bias_fan_in or fan_in
+        params["b"] = layer.initializer.biases(noise[fan_in * fan_out :], bias_fan_in)
     return params
 
 

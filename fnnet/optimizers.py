@@ -7,14 +7,15 @@ sweep and not one more compilation.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from fnnet.errors import InputError
-from fnnet.schedules import Number, Schedule, constant
+from fnnet.hparams import Hparams
+from fnnet.schedules import Number, Schedule, check_learning_rate, check_number, constant
 from fnnet.types import OptState, Params, Updates
 
 
@@ -84,10 +85,12 @@ def sgd(
         raise InputError(f"nesterov must be true or false, got {nesterov!r}")
     if nesterov and momentum is None:
         raise InputError("nesterov needs a momentum, such as momentum=0.9")
-    _check("learning_rate", learning_rate, "a positive finite number", lambda rate: 0 < rate < math.inf)
-    _check("momentum", momentum, "a number from 0 to below 1", lambda mu: 0 <= mu < 1)
-    _check("weight_decay", weight_decay, "a finite number of at least 0", lambda decay: 0 <= decay < math.inf)
-    _check("max_norm", max_norm, "a positive number", lambda norm: norm > 0)
+    check_learning_rate(learning_rate)
+    check_number("momentum", momentum, "a number from 0 to below 1", lambda mu: 0 <= mu < 1)
+    check_number(
+        "weight_decay", weight_decay, "a finite number of at least 0", lambda decay: 0 <= decay < math.inf
+    )
+    check_number("max_norm", max_norm, "a positive number", lambda norm: norm > 0)
     is_scheduled = callable(learning_rate)
     rate: Schedule = learning_rate if callable(learning_rate) else constant(learning_rate)
 
@@ -115,6 +118,106 @@ def sgd(
         return updates, SGDState(None if state.step is None else state.step + 1, velocity)
 
     return Optimizer(init, update)
+
+
+def scale_updates(optimizer: Optimizer, scales: PyTree[float]) -> Optimizer:
+    """Give each parameter a learning rate of its own: multiply the updates of an optimizer, but not its weight decay.
+
+    What an optimizer takes off a parameter is its rate times its weight decay. Where the rate is multiplied by m,
+    the decay is divided by m, so that their product stays as it is, as in the package of Yang et al. (2022).
+
+    Args:
+        optimizer: any, whose weight decay, if it has one, is linear in the parameters.
+        scales: a pytree like the parameters, with a positive number for each leaf.
+
+    Returns:
+        The optimizer.
+
+    Example:
+        >>> optimizer = scale_updates(sgd(0.1, weight_decay=0.5), {"w": 4.0})
+        >>> params, grads = {"w": jnp.array(2.0)}, {"w": jnp.array(1.0)}
+        >>> updates, _ = optimizer.update(grads, optimizer.init(params), params)
+        >>> round(float(updates["w"]), 6)  # -0.1 * (4 * 1 + 0.5 * 2)
+        -0.5
+    """
+
+    def update(grads: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        # The decay of 1/m of the parameters, times m.
+        shrunk = None if params is None else jax.tree.map(lambda scale, p: p / scale, scales, params)
+        updates, state = optimizer.update(grads, state, shrunk)
+        return jax.tree.map(lambda scale, update: scale * update, scales, updates), state
+
+    return Optimizer(optimizer.init, update)
+
+
+def from_hparams(optimizer: Any) -> Callable[[Hparams], Optimizer]:
+    """Build the function from hyper-parameters to an optimizer, which says in one line what cannot be used.
+
+    Args:
+        optimizer: an optimizer, which reads no hyper-parameter, or the function.
+
+    Returns:
+        The function.
+
+    Raises:
+        InputError: when it is neither; and from the function, when it returns something else, decides by a traced
+            number, or makes an optimizer that needs more than gradients and parameters.
+
+    Example:
+        >>> build = from_hparams(lambda hp: sgd(hp["learning_rate"]))
+        >>> updates, _ = build(Hparams({"learning_rate": 0.5})).update(jnp.array(1.0), SGDState(None, None))
+        >>> float(updates)
+        -0.5
+    """
+    if _is_optimizer(optimizer):
+        return lambda hparams: _explained(optimizer)
+    if not callable(optimizer):
+        raise InputError(f"optimizer must be {_FORM}, got {optimizer!r}")
+
+    def build(hparams: Hparams) -> Optimizer:
+        try:
+            built = optimizer(hparams)
+        except _UNKNOWN_WHILE_TRACING as error:
+            raise InputError(
+                "the optimizer decides by a hyper-parameter that is traced, so not known yet; use fn.schedules, "
+                "jnp.where, or an argument of the recipe, which is a static axis"
+            ) from error
+        if not _is_optimizer(built):
+            raise InputError(f"optimizer must be {_FORM}, got a function that returns {built!r}")
+        return _explained(built)
+
+    return build
+
+
+_FORM = """an optimizer or a function from hyper-parameters to one, such as lambda hp: fn.sgd(hp["learning_rate"])"""
+
+_UNKNOWN_WHILE_TRACING = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+def _is_optimizer(value: Any) -> bool:
+    return callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))
+
+
+def _explained(optimizer: Any) -> Optimizer:
+    """Say why where an update needs more than training gives it: gradients, its state and the parameters."""
+
+    def update(grads: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        try:
+            return optimizer.update(grads, state, params)
+        # optax.lbfgs needs the value of the loss, optax.lookahead two copies of the parameters.
+        except (TypeError, AttributeError) as error:
+            if isinstance(error, TypeError) and "required keyword-only argument" not in str(error):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise InputError(
+                f"the optimizer needs more than gradients and parameters ({reason}); use it in a Task of your own"
+            ) from error
+
+    return Optimizer(optimizer.init, update)
 
 
 def clip_by_global_norm(grads: Updates, max_norm: Number) -> Updates:
@@ -147,14 +250,6 @@ def global_norm(tree: Updates) -> Float[Array, ""]:
 def apply_updates(params: Params, updates: Updates) -> Params:
     """Add `updates` to `params`, leaf by leaf."""
     return jax.tree.map(jnp.add, params, updates)
-
-
-def _check(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
-    """Refuse a number that is out of range; None, schedules and traced numbers, not known yet, pass."""
-    if value is None or callable(value) or isinstance(value, jax.core.Tracer):
-        return
-    if isinstance(value, str | bool) or not holds(value):
-        raise InputError(f"{field} must be {expected}, got {value}")
 
 
 def _like(number: Number, array: Array) -> Array:

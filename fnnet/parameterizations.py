@@ -21,12 +21,16 @@ class LayerShape(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """The factors of one layer; all 1 is the standard parameterization."""
+    """The factors of one layer; all 1 is the standard parameterization.
+
+    bias_fan_in: the fan_in that initial biases are drawn for; None for the layer's own.
+    """
 
     weight_init: float = 1.0
     forward: float = 1.0
     weight_update: float = 1.0
     bias_update: float = 1.0
+    bias_fan_in: int | None = None
 
 
 Parameterization = Callable[[LayerShape], Scales]
@@ -70,6 +74,10 @@ def mup(
     | output | sqrt(m) | output_multiplier / m | m | 1 |
     | biases of width-sized layers | 1 | 1 | m | 1 |
 
+    An initializer whose biases depend on fan_in, such as "pytorch", draws those of hidden and output layers as at
+    the base width. Weight decay takes off the same share of a parameter at every width: where the table multiplies
+    a rate by a factor, the decay is divided by it.
+
     At `width == base_width` and multipliers of 1 it is exactly `standard`.
 
     Args:
@@ -105,7 +113,10 @@ def mup(
         if shape.is_last:
             weight_init, forward = weight_init * sqrt(m_in), forward * output_multiplier / m_in
             weight_update = m_in if is_sgd else 1.0
-        return Scales(weight_init, forward, weight_update, bias_update=m_out if is_sgd else 1.0)
+        bias_update = m_out if is_sgd else 1.0
+        return Scales(
+            weight_init, forward, weight_update, bias_update, None if shape.is_first else base_width
+        )
 
     return scales
 

@@ -4,9 +4,11 @@ They go wherever `sgd` takes a learning rate, and into optax. Every number may b
 default float, which is float64 where that is on. A number that is known when a schedule is built is checked then.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
@@ -113,25 +115,29 @@ def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule
     return lambda step: _float(learning_rate) * _float(factor) ** (step // every)
 
 
+def check_number(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
+    """Refuse a number that is out of range; None, schedules and traced numbers, not known yet, pass.
+
+    Raises:
+        InputError: naming the field, what came and what was expected.
+    """
+    if value is None or callable(value) or isinstance(value, jax.core.Tracer):
+        return
+    if isinstance(value, str | bool | Mapping) or not holds(value):
+        raise InputError(f"{field} must be {expected}, got {value}")
+
+
 def check_learning_rate(value: Any) -> None:
     """Refuse a learning rate that is known now and is not a positive finite number.
-
-    Traced numbers and schedules pass: their values are not known yet.
 
     Raises:
         InputError: naming the value that came.
     """
-    if _is_known(value) and not 0 < value < float("inf"):
-        raise InputError(f"learning_rate must be a positive finite number, got {value}")
+    check_number("learning_rate", value, "a positive finite number", lambda rate: 0 < rate < math.inf)
 
 
 def _check_from(field: str, value: Any, least: int) -> None:
-    if _is_known(value) and not least <= value < float("inf"):
-        raise InputError(f"{field} must be at least {least}, got {value}")
-
-
-def _is_known(value: Any) -> bool:
-    return isinstance(value, int | float | np.number)
+    check_number(field, value, f"at least {least}", lambda number: least <= number < math.inf)
 
 
 def _float(number: Number) -> Float[Array, ""]:

@@ -20,7 +20,8 @@ from fnnet.losses import LOSSES, Loss, mean_loss
 from fnnet.metrics import METRICS, MetricChoice, find_metrics
 from fnnet.names import lookup
 from fnnet.network import Network
-from fnnet.optimizers import Optimizer, apply_updates
+from fnnet.optimizers import Optimizer, apply_updates, from_hparams, scale_updates
+from fnnet.precision import widen
 from fnnet.types import Metrics, OptState, Params
 
 
@@ -71,7 +72,7 @@ def supervised(
     network: Network | Callable[[Hparams], Network],
     loss: str | Loss,
     *,
-    optimizer: Callable[[Hparams], Optimizer],
+    optimizer: Optimizer | Callable[[Hparams], Optimizer],
     batch_size: int | None = 128,
     order: str = "shuffled",
     metrics: MetricChoice | None = None,
@@ -85,12 +86,14 @@ def supervised(
 
     Args:
         network: a network, or a function from hyper-parameters to one, for traced initial scales.
-        loss: of one example, a name in `LOSSES` or a function of output and target; batches take the mean.
-        optimizer: a function from hyper-parameters to an optimizer: `lambda hp: sgd(hp["learning_rate"])`.
+        loss: a name in `LOSSES`, or a function of the output and the target of ONE example that gives one number;
+            batches take the mean.
+        optimizer: a function from hyper-parameters to an optimizer, `lambda hp: sgd(hp["learning_rate"])`; or an
+            optimizer, such as `sgd(0.1)` or one of optax, that reads none.
         batch_size: examples a step; None for full batches.
         order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
-        metrics: names in `METRICS` or functions of outputs `[n, outputs]` and targets that give a number, or a
-            dict of such by other names; by default accuracy for classes and R2 for numbers.
+        metrics: names in `METRICS`, or functions of the outputs `[n, outputs]` and the targets of ALL examples that
+            give one number, or a dict of such by other names; by default accuracy for classes and R2 for numbers.
         max_measured: metrics on the training split use its first so many examples.
         target: what the network should give, from the examples.
 
@@ -114,9 +117,16 @@ def supervised(
     """
     loss_function = lookup("loss", loss, LOSSES)
     batches, draw = order_of_batches(batch_size, order)
+    optimizer = from_hparams(optimizer)
 
     def network_of(hparams: Hparams) -> Network:
-        return network if isinstance(network, Network) else network(hparams)
+        chosen = network(hparams) if callable(network) else network
+        if not isinstance(chosen, Network):
+            raise InputError(
+                "network must be a Network, such as fn.mlp(...), or a function from hyper-parameters to one, "
+                f"got {type(chosen).__name__}"
+            )
+        return chosen
 
     def init(hparams: Hparams, data: Dataset) -> TrainState:
         chosen = network_of(hparams)
@@ -159,7 +169,7 @@ def autoencoder(
     network: Network | Callable[[Hparams], Network],
     loss: str | Loss = losses.mse,
     *,
-    optimizer: Callable[[Hparams], Optimizer],
+    optimizer: Optimizer | Callable[[Hparams], Optimizer],
     metrics: MetricChoice = ("rmse",),
     **options: Any,
 ) -> Task:
@@ -208,9 +218,10 @@ def descend(
             return objective(jax.vmap(network.apply, in_axes=(None, 0))(params, examples.inputs), examples)
 
         value, grads = jax.value_and_grad(loss)(state.params)
-        updates, opt_state = optimizer(hparams).update(grads, state.opt_state, state.params)
+        chosen = optimizer(hparams)
         if network.update_scales is not None:
-            updates = jax.tree.map(lambda scale, update: scale * update, network.update_scales, updates)
+            chosen = scale_updates(chosen, network.update_scales)
+        updates, opt_state = chosen.update(grads, state.opt_state, state.params)
         return TrainState(apply_updates(state.params, updates), opt_state), {"loss": value}
 
     return step
@@ -235,9 +246,9 @@ def splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
 
 
 def all_outputs(network: Network, params: Params, inputs: Any) -> Array:
-    """Compute the outputs for a whole split, a block of examples at a time."""
+    """Compute the outputs for a whole split, a block of examples at a time; of float32 at least."""
     block = block_size(len(inputs), _MEASURED_AT_ONCE)
-    return jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=block)
+    return widen(jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=block))
 
 
 def block_size(num_examples: int, most: int) -> int:
@@ -254,21 +265,29 @@ def block_size(num_examples: int, most: int) -> int:
     return num_examples if num_examples < 2 * most else next(sizes, most)
 
 
-def _scalar(name: str, value: Array) -> Array:
-    if value.shape != ():
+def _scalar(name: str, value: Any) -> Array:
+    if not isinstance(value, int | float | Array) or jnp.shape(value) != ():
+        came = f"the shape {value.shape}" if isinstance(value, Array) else f"a {type(value).__name__}"
         raise InputError(
-            f"a metric of a run must be a number, got the shape {value.shape} from {name!r}; "
-            "use evaluate for metrics that are arrays"
+            f"a metric of a run must be a number, got {came} from {name!r}; use evaluate for metrics that are arrays"
         )
-    return value
+    return jnp.asarray(value)
 
 
-def _check_fit(network: Network, params: Params, loss: Loss, data: Dataset, target: Target) -> None:
-    """Refuse a network whose output cannot be compared with the targets, before anything is computed."""
+def _check_fit(network: Network, params: Params, loss: Loss, data: Any, target: Target) -> None:
+    """Refuse data without targets, and a network whose output cannot be compared with them."""
+    if not hasattr(data, "train"):
+        raise InputError(
+            f"supervised needs a Dataset, got a {type(data).__name__}; make one of arrays by "
+            "fn.from_arrays(x, y, test=(x_test, y_test))"
+        )
     one = jax.tree.map(lambda leaf: leaf[0], data.train)
     output = jax.eval_shape(network.apply, params, one.inputs)
     if jnp.issubdtype(target(one).dtype, jnp.integer) and output.shape != (data.num_outputs,):
         raise InputError(f"the network has {output.shape[-1]} outputs, the data {data.num_outputs} classes")
     value = jax.eval_shape(loss, output, target(one))
-    if value.shape != ():
-        raise InputError(f"a loss of one example must be a scalar, got shape {value.shape}")
+    if getattr(value, "shape", None) != ():
+        came = f"shape {value.shape}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+        raise InputError(
+            f"a loss of one example must be a scalar, got {came}; it is a function of one output and one target"
+        )

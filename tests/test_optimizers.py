@@ -146,3 +146,51 @@ def test_the_gradient_through_training_with_dead_units_is_finite(digits):
 def test_numbers_known_now_are_in_range(options, message):
     with pytest.raises(fn.InputError, match=message):
         inspect.unwrap(sgd)(0.1, **options)
+
+
+def fit(optimizer, **hparams):
+    """Plan a step of a small network, without computing it."""
+    data = fn.from_arrays(np.ones((6, 3)), np.zeros((6, 2)), test=(np.ones((1, 3)), np.zeros((1, 2))))
+    supervised = fn.supervised.__wrapped__  # as without type checks, which refuse before fnnet can
+    task = supervised(fn.mlp(3, [7], 2), "mse", optimizer=optimizer, batch_size=5)
+
+    def one_step(hparams):
+        hparams = fn.Hparams(hparams)
+        state = task.init(hparams, data)
+        return task.step(hparams, state, data, jnp.arange(5))
+
+    with jax.numpy_dtype_promotion("standard"):  # optax needs it
+        return jax.eval_shape(one_step, hparams)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (lambda hp: optax.lbfgs(), "needs more than gradients and parameters .*'value'"),
+        (lambda hp: optax.polyak_sgd(), "needs more than gradients and parameters .*'value'"),
+        (
+            lambda hp: optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau()),
+            "needs more than gradients and parameters .*'value'",
+        ),
+        (
+            lambda hp: optax.lookahead(optax.sgd(0.1), 5, 0.5),
+            "needs more than gradients and parameters .*'fast'",
+        ),
+        ("adam", r'optimizer must be .* such as lambda hp: fn.sgd\(hp\["learning_rate"\]\), got \'adam\''),
+        (0.1, "optimizer must be .*, got 0.1"),
+        (lambda hp: hp["rate"], "optimizer must be .*, got a function that returns"),
+        (
+            lambda hp: optax.sgd(optax.warmup_cosine_decay_schedule(0.0, hp["rate"], 10, 40)),
+            "decides by a hyper-parameter that is traced, .* use fn.schedules",
+        ),
+    ],
+)
+def test_optimizers_that_cannot_be_used_say_why_in_one_line(optimizer, message):
+    with pytest.raises(fn.InputError, match=message) as error:
+        fit(optimizer, rate=0.1)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("optimizer", [fn.sgd(0.1, momentum=0.9), optax.adam(1e-3)])
+def test_an_optimizer_may_stand_for_a_function_that_returns_it(optimizer):
+    assert fit(optimizer) == fit(lambda hp: optimizer)

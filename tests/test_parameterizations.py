@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import fnnet as fn
@@ -78,3 +79,70 @@ def test_mup_refuses_impossible_arguments():
         fn.mup(8, optimizer="adm")
     with pytest.raises(fn.InputError, match="unknown parameterization 'mup'"):
         fn.mlp(2, [3], 1, parameterization="mup")
+
+
+def one_step(network, optimizer, num_steps=1):
+    """Train where inputs and targets are 0, so that only what is not the gradient acts on weights; return both ends."""
+    data = fn.from_arrays(np.zeros((6, 3)), np.zeros((6, 2)), test=(np.zeros((1, 3)), np.zeros((1, 2))))
+    task = fn.supervised(network, "mse", optimizer=lambda hp: optimizer, batch_size=None)
+    run = fn.train(task, {}, data, num_steps=num_steps)
+    return network.init(jax.random.key(0)), run.state.params
+
+
+# The authors' package gives a parameter whose rate it multiplies by m a weight decay divided by m.
+@pytest.mark.parametrize("kind", ["sgd", "adam"])
+@pytest.mark.parametrize("width", [4, 64])
+def test_mup_decays_weights_at_the_same_rate_at_every_width(kind, width):
+    rate, decay = 0.1, 0.01
+    optimizer = {
+        "sgd": fn.sgd(rate, momentum=0.9, weight_decay=decay),
+        "adam": optax.adamw(rate, weight_decay=decay),
+    }[kind]
+    network = fn.mlp(
+        3, [width, width], 2, "identity", use_bias=False, parameterization=fn.mup(4, optimizer=kind)
+    )
+    with jax.numpy_dtype_promotion("standard"):  # optax needs it
+        before, after = one_step(network, optimizer)
+    for start, end in zip(before, after, strict=True):
+        np.testing.assert_allclose(end["w"], (1 - rate * decay) * start["w"], rtol=1e-6)
+
+
+def test_mup_scales_the_gradient_and_not_the_decay(x64):
+    """By hand: m = 3 for the input and output weights at width 12 over 4, so each moves by m times its gradient."""
+    network = fn.mlp(3, [12], 2, "tanh", use_bias=False, parameterization=fn.mup(4))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    data = fn.from_arrays(x, y, test=(x, y))
+    task = fn.supervised(
+        network, "mse", optimizer=lambda hp: fn.sgd(0.1, weight_decay=0.2, max_norm=0.3), batch_size=None
+    )
+    params = network.init(jax.random.key(0))
+    grads = jax.grad(fn.curvature.make_objective(network, "mse"))(
+        params, jax.tree.map(jnp.asarray, data.train)
+    )
+    norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(grads)))
+    assert norm > 0.3
+    after = fn.train(task, {}, data, num_steps=1).state.params
+    for start, grad, end in zip(params, grads, after, strict=True):
+        expected = start["w"] - 0.1 * (3 * 0.3 / norm * grad["w"] + 0.2 * start["w"])
+        np.testing.assert_allclose(end["w"], expected, rtol=1e-6)
+
+
+# The package multiplies the biases that torch draws, uniform on +-1/sqrt(fan_in), by sqrt(fan_in / base fan_in).
+def test_mup_draws_biases_that_do_not_depend_on_width():
+    base = 16
+    for width in (16, 1024):
+        network = fn.mlp(9, [width, width], 900, initializer="pytorch", parameterization=fn.mup(base))
+        params = network.init(jax.random.key(0))
+        limits = [
+            1 / 3,
+            1 / 4,
+            1 / 4,
+        ]  # of the input layer by its own fan_in of 9, of the others by the base's
+        for layer, limit in zip(params, limits, strict=True):
+            assert np.abs(layer["b"]).max() <= limit
+            np.testing.assert_allclose(np.std(layer["b"]), limit / 3**0.5, rtol=0.5 if width == 16 else 0.06)
+    normal = fn.mlp(9, [1024], 2, initializer=fn.scaled_normal(1.0, 0.3), parameterization=fn.mup(base))
+    plain = fn.mlp(9, [1024], 2, initializer=fn.scaled_normal(1.0, 0.3))
+    for layer, other in zip(normal.init(jax.random.key(0)), plain.init(jax.random.key(0)), strict=True):
+        np.testing.assert_array_equal(layer["b"], other["b"])  # whose variance is as given at every width

@@ -239,3 +239,52 @@ def test_numbers_that_no_run_may_have_are_refused(hparams, message):
     )
     with pytest.raises(fn.InputError, match=message):
         fn.train(task, {"learning_rate": 0.1} | hparams, data, num_steps=2)
+
+
+ARRAYS = np.ones((6, 3), np.float32), np.arange(6, dtype=np.int32) % 2
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"), [({"inputs": ARRAYS[0], "targets": ARRAYS[1]}, "dict"), (ARRAYS, "tuple")]
+)
+def test_arrays_that_are_no_data_set_are_refused(data, kind):
+    task = fn.supervised(fn.mlp(3, [], 2), "cross_entropy", optimizer=fn.sgd(0.1), batch_size=5)
+    task = task._replace(init=task.init.__wrapped__)  # as without type checks
+    with pytest.raises(fn.InputError, match=rf"needs a Dataset, got a {kind}; make one .*fn.from_arrays\("):
+        fn.train(task, {}, data, num_steps=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"loss": lambda output, target: (output[0], {})},
+            "a loss of one example must be a scalar, got a tuple",
+        ),
+        (
+            {"loss": lambda output, target: output},
+            r"a loss of one example must be a scalar, got shape \(2,\)",
+        ),
+        (
+            {"metrics": {"aux": lambda o, t: (o[0, 0], {})}},
+            "a metric of a run must be a number, got a tuple from 'aux'",
+        ),
+        ({"network": 3}, "network must be a Network, .* got int"),
+        ({"network": lambda hp: [3]}, "network must be a Network, .* got list"),
+        ({"batch_size": 7}, "batch_size is 7, larger than the 6 training examples"),
+    ],
+)
+def test_parts_that_do_not_make_a_task_are_refused_in_one_line(change, message):
+    data = fn.from_arrays(*ARRAYS, test=ARRAYS)
+    parts = {"network": fn.mlp(3, [], 2), "loss": "cross_entropy", "optimizer": fn.sgd(0.1), "batch_size": 5}
+    with pytest.raises(fn.InputError, match=message) as error:
+        fn.train(fn.supervised.__wrapped__(**parts | change), {}, data, num_steps=1)
+    assert "\n" not in str(error.value)
+
+
+def test_a_metric_may_be_a_number_of_python():
+    data = fn.from_arrays(*ARRAYS, test=ARRAYS)
+    task = fn.supervised(
+        fn.mlp(3, [], 2), "mse", optimizer=fn.sgd(0.1), batch_size=5, metrics={"one": lambda o, t: 1.0}
+    )
+    assert fn.train(task, {}, data, num_steps=1).metrics["test_one"] == 1
