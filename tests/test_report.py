@@ -1,5 +1,6 @@
 import io
 import json
+import struct
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
@@ -93,12 +94,124 @@ def test_constants_of_early_training_are_drawn_against_width():
 
 
 def test_impossible_pictures_are_refused(results):
-    with pytest.raises(fn.InputError, match="needs the axis 'width'"):
+    with pytest.raises(fn.InputError, match=r"needs the axis 'width'.*heatmap\(results, metric, x='depth'\)"):
         plots.heatmap(results, "test_accuracy", x="width")
+    with pytest.raises(fn.InputError, match="unknown axis from bottom to top 'dept'; did you mean 'depth'"):
+        plots.heatmap(results, "test_accuracy", y="dept")
     space = fn.grid(a=range(13), depth=[1, 2], learning_rate=[0.1, 0.2])
     many = fn.Results(space, {"loss": np.zeros(52), "diverged": np.zeros(52, bool)}, {})
-    with pytest.raises(fn.InputError, match="13 panels are too many"):
+    with pytest.raises(fn.InputError, match=r"13 panels are too many to draw.*where\(a=0\)"):
         plots.heatmap(many, "loss", y="depth")
+
+
+def drawn(space, metric="test_accuracy", diverged=(), values=None, **options):
+    """Draw some numbers, and lay the figure out as saving it does."""
+    is_lost = np.isin(np.arange(len(space)), diverged)
+    values = np.linspace(0, 1, len(space)) if values is None else values
+    results = fn.Results(space, {metric: np.where(is_lost, np.nan, values), "diverged": is_lost}, {})
+    figure = plots.heatmap(results, metric, **options)
+    figure.draw_without_rendering()
+    return figure
+
+
+RATES = fn.logspace(0.001, 10, 300)
+
+
+@pytest.mark.parametrize(
+    ("space", "diverged"),
+    [
+        (fn.grid(depth=[1, 2], learning_rate=[0.1, 0.3]), ()),
+        (fn.grid(learning_rate=[0.1, 0.3, 1.0], seed=range(2)), (0, 3, 4, 5)),
+        (fn.grid(depth=[1, 2, 4, 8], learning_rate=RATES[::19]), (3,)),
+        (fn.grid(depth=[1, 2], learning_rate=RATES), (7,)),
+        (fn.grid(width=range(1, 301), learning_rate=[0.1, 0.3]), (7,)),
+        (fn.grid(depth=[1, 2], learning_rate=[0.1, 0.3, 1.0]), range(6)),
+        (fn.grid(depth=[1, 2], weight_decay=[0.0, 1e-4], learning_rate=[0.1], seed=range(3)), (0, 1, 2, 3)),
+    ],
+)
+@pytest.mark.parametrize("metric", ["test_accuracy", "validation_expected_calibration_error_of_my_own"])
+def test_a_heat_map_of_any_size_shows_all_that_is_written(space, diverged, metric):
+    figure = drawn(space, metric, diverged, maximize=True)
+    inches = figure.get_size_inches()
+    assert max(inches) <= 30.01
+    texts = [figure._suptitle, figure._supxlabel]
+    for axes in figure.axes:
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        ticks = [tick for tick in axes.get_xticklabels() if left <= tick.get_position()[0] <= right]
+        ticks += [tick for tick in axes.get_yticklabels() if bottom <= tick.get_position()[1] <= top]
+        assert len(axes.get_xticks()) <= 40
+        texts += [axes.title, axes.xaxis.label, axes.yaxis.label, *ticks]
+    box = figure.bbox
+    for text in texts:
+        if text.get_text() and text.get_visible():
+            extent = text.get_window_extent()
+            assert extent.x0 >= -1 and extent.x1 <= box.width + 1, text.get_text()
+            assert extent.y0 >= -1 and extent.y1 <= box.height + 1, text.get_text()
+
+
+def test_one_seed_is_no_mean_and_one_value_no_label():
+    figure = drawn(fn.grid(depth=3, learning_rate=[0.1, 0.3], seed=5))
+    assert figure._suptitle.get_text() == "test accuracy" and list(figure.axes[0].get_yticks()) == []
+    assert figure._supxlabel.get_text() == "ring: best of its row"
+    text = text_of(tables.best_rates(fn.Results(*_one_seed()), "test_accuracy"))
+    assert "±" not in text and "nan" not in text and "1 run each: no interval" in text
+    assert cells_of_best(text) == [["0.3", "0.7500", "1", "0", "0 of 2"]]
+
+
+def _one_seed():
+    return (
+        fn.grid(depth=3, learning_rate=[0.1, 0.3]),
+        {"test_accuracy": np.array([0.25, 0.75]), "diverged": np.zeros(2, bool)},
+        {},
+    )
+
+
+def cells_of_best(text):
+    return [[cell.strip() for cell in row.strip("│ ").split("│")] for row in text.splitlines() if "│" in row]
+
+
+def test_where_all_runs_diverged_there_is_neither_a_color_bar_nor_a_best_rate():
+    space = fn.grid(learning_rate=[0.1, 0.3], seed=range(2))
+    figure = drawn(space, "test_loss", range(4))
+    assert len(figure.axes) == 1 and figure._supxlabel.get_text() == "hatched on gray: all runs diverged"
+    lost = fn.Results(space, {"test_loss": np.full(4, np.nan), "diverged": np.ones(4, bool)}, {})
+    assert cells_of_best(text_of(tables.best_rates(lost, "test_loss"))) == [["-", "-", "2", "2", "4 of 4"]]
+
+
+def test_values_of_other_axes_are_written_as_people_do():
+    figure = drawn(fn.grid(weight_decay=[0.0, 1e-4], depth=[1, 2], learning_rate=[0.1, 0.2]), y="depth")
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["weight decay = 0", "weight decay = 0.0001"]
+
+
+def test_words_and_axes_that_some_runs_lack_can_be_drawn():
+    space = fn.grid(optimizer="sgd", learning_rate=[0.1, 0.2]) | fn.grid(
+        optimizer="adam", beta=0.9, learning_rate=0.1
+    )
+    figure = drawn(space, x="optimizer", y="learning_rate")
+    cells = figure.axes[0].images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(cells, [[0, 1], [0.5, np.nan]])
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["sgd", "adam"]
+
+
+def test_a_metric_of_ones_own_is_drawn_and_tabulated_when_its_direction_is_given(results):
+    own = fn.Results(results.space, {**results.columns, "flatness": results.columns["test_accuracy"]}, {})
+    for maximize, rings in ((True, [(2, 0), (0, 1)]), (False, [(0, 0), (2, 1)])):
+        figure = plots.heatmap(own, "flatness", maximize=maximize)
+        assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in figure.axes[0].lines] == rings
+        rows = cells_of_best(text_of(tables.best_rates(own, "flatness", maximize=maximize)))
+        assert [row[1] for row in rows] == [["0.1", "0.2", "0.4"][place] for place, _ in rings]
+    for show in (plots.heatmap, tables.best_rates):
+        with pytest.raises(fn.InputError, match="maximize=True or maximize=False"):
+            show(own, "flatness")
+
+
+def test_a_notebook_is_given_the_picture_itself(results):
+    figure = plots.heatmap(results, "test_accuracy")
+    header = figure._repr_png_()[:24]  # by which IPython shows an object that it was not taught to show
+    assert header.startswith(b"\x89PNG\r\n\x1a\n")
+    size = struct.unpack(">2I", header[16:])
+    np.testing.assert_allclose(size, figure.get_size_inches() * figure.dpi, atol=1)
 
 
 def estimate(**values):

@@ -1,87 +1,21 @@
 """Pictures of sweeps. Nothing here trains; every function takes results, and returns a figure or draws on axes."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fnnet.errors import InputError, unknown_name
-from fnnet.metrics import HIGHER_IS_BETTER
+from fnnet.errors import unknown_name
+from fnnet.report.heatmap import heatmap
 from fnnet.sweep.results import Results
-from fnnet.sweep.statistics import rank
 from fnnet.trainability import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-MAX_PANELS = 12
+__all__ = ["critical_constants", "curves", "heatmap", "trainability"]
+
 _CONSTANTS = {"c_max": ("D", "C3"), "c_sharp": ("^", "C1"), "c_loss": ("s", "C0")}  # marker and color
-
-
-def heatmap(results: Results, metric: str, *, x: str = "learning_rate", y: str | None = None) -> "Figure":
-    """Draw the mean of a metric over seeds, a cell for each pair of values of two axes.
-
-    Hatched cells hold a run that diverged, grey ones nothing else; a ring marks the best cell of each row.
-    Other axes make a panel for each of their combinations.
-
-    Args:
-        results: of a sweep.
-        metric: a column.
-        x: the axis from left to right.
-        y: the axis from bottom to top; by default the first one that is neither `x` nor the seed.
-
-    Returns:
-        A matplotlib figure, drawn without a display.
-
-    Raises:
-        InputError: when an axis is missing or there would be more than 12 panels.
-    """
-    from matplotlib.figure import Figure
-
-    grouped = results.over(*({"seed"} & set(results.space.axes)))
-    varied = [name for name in grouped.axes if len(results.space.axes[name]) > 1 or name == x]
-    if x not in varied:
-        raise InputError(f"a heat map needs the axis {x!r}; the sweep has {', '.join(results.space.axes)}")
-    others = [name for name in varied if name != x]
-    y = y or (others[0] if others else None)
-    panel_axes = [name for name in others if name != y]
-    panels = list(itertools.product(*(results.space.axes[name] for name in panel_axes)))
-    if len(panels) > MAX_PANELS:
-        raise InputError(f"{len(panels)} panels are too many to draw: fix one of {', '.join(panel_axes)}")
-    x_values = sorted(results.space.axes[x])
-    y_values = results.space.axes[y] if y else ("",)
-
-    means = grouped.mean_ci(metric)
-    share_diverged = means.num_diverged / means.num_runs
-    finite = means.mean[np.isfinite(means.mean) & (share_diverged == 0)]
-    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
-
-    figure = Figure(
-        figsize=(1.9 + 0.52 * len(x_values), (1.5 + 0.55 * len(y_values)) * len(panels)), layout="constrained"
-    )
-    image: Any = None
-    for axes, panel in zip(np.ravel(figure.subplots(len(panels), 1)), panels, strict=True):
-        cells = np.full((len(y_values), len(x_values)), np.nan)
-        diverged = np.zeros_like(cells)
-        for place, config in enumerate(grouped.configs):
-            if tuple(config[name] for name in panel_axes) == panel:
-                cell = y_values.index(config[y]) if y else 0, x_values.index(config[x])
-                cells[cell], diverged[cell] = means.mean[place], share_diverged[place]
-        image = _draw_cells(axes, cells, diverged, metric, (low, high))
-        axes.set_xticks(range(len(x_values)), [f"{value:.2g}" for value in x_values], rotation=60)
-        axes.set_yticks(range(len(y_values)), [str(value) for value in y_values])
-        axes.set_xlabel(x.replace("_", " "))
-        axes.set_ylabel((y or "").replace("_", " "))
-        axes.set_title(", ".join(f"{name} = {value}" for name, value in zip(panel_axes, panel, strict=True)))
-    figure.colorbar(image, ax=figure.axes, label=f"mean {metric.replace('_', ' ')}", pad=0.02)
-    seeds = results.space.axes.get("seed", (0,))
-    figure.suptitle(
-        f"{metric.replace('_', ' ')}, mean of {len(seeds)} seeds\nring: best of its row; hatched: some runs diverged; grey: all did",
-        fontsize=10,
-    )
-    return figure
 
 
 def curves(axes: "Axes", results: Results, metric: str, *, by: str = "learning_rate") -> None:
@@ -191,31 +125,3 @@ def trainability(axes: Any, picture: Picture, title: str, num_digits: int = 0) -
         axis.set_ticks(ticks, [f"{tick:.{num_digits}f}" for tick in ticks])
     axes.set(title=title, xlim=picture.extent[:2], ylim=picture.extent[2:])
     axes.set(xlabel="log10 of the input layer's rate", ylabel="log10 of the output layer's rate")
-
-
-def _draw_cells(
-    axes: Any, cells: np.ndarray, diverged: np.ndarray, metric: str, limits: tuple[float, float]
-) -> Any:
-    from matplotlib.patches import Rectangle
-
-    healthy = np.where(diverged < 1, cells, np.nan)
-    colors = "viridis" if metric.rpartition("_")[2] in HIGHER_IS_BETTER else "viridis_r"
-    image = axes.imshow(healthy, origin="lower", aspect="auto", cmap=colors, vmin=limits[0], vmax=limits[1])
-    axes.set_facecolor("0.85")
-    for row, column in zip(*np.nonzero(diverged), strict=True):
-        axes.add_patch(
-            Rectangle(
-                (column - 0.5, row - 0.5), 1, 1, fill=False, hatch="////", edgecolor="0.45", linewidth=0
-            )
-        )
-    for (row, column), value in np.ndenumerate(healthy):
-        if np.isfinite(value):
-            red, green, blue, _ = image.cmap(image.norm(value))
-            is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-            color = "white" if is_dark else "black"
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=color)
-    for row, values in enumerate(cells):
-        best = int(rank(values, metric)[0])
-        if np.isfinite(values[best]):
-            axes.plot(best, row, "o", markersize=23, fillstyle="none", color="crimson", markeredgewidth=1.8)
-    return image

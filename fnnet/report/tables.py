@@ -11,15 +11,21 @@ from fnnet.sweep.results import Results
 from fnnet.sweep.statistics import rank
 
 
-def best_rates(results: Results, metric: str) -> Table:
+def best_rates(results: Results, metric: str, maximize: bool | None = None) -> Table:
     """Tabulate, for each value of the other axes, the learning rate with the best mean over seeds.
 
     Args:
         results: of a sweep; without a `learning_rate` axis every configuration has a row.
         metric: what to rank by and to show.
+        maximize: whether more is better; None to tell from the metric's name.
 
     Returns:
-        A table with mean, 95 % interval, number of runs and number diverged, of the best rate and of all.
+        A table with mean, 95 % interval, number of runs and number diverged, of the best rate and of all. A mean
+        of one run has no interval, and one that is not finite is written as "-".
+
+    Raises:
+        InputError: when the metric is unknown, or its name does not say which end is better and `maximize` is not
+            given.
     """
     grouped = results.over(*({"seed"} & set(results.space.axes)))
     means = grouped.mean_ci(metric)
@@ -31,6 +37,8 @@ def best_rates(results: Results, metric: str) -> Table:
     varied = [name for name in grouped.axes if len(results.space.axes[name]) > 1 or name == "learning_rate"]
     shown = [name for name in varied if name != "learning_rate"]
     title = f"best mean {metric} over seeds, ± 95 % interval"
+    if (means.num_runs == 1).all():
+        title = f"best {metric} (1 run each: no interval)"
     table = Table(title=title, min_width=len(title))
     for name in shown:
         table.add_column(name, justify="right")
@@ -39,15 +47,14 @@ def best_rates(results: Results, metric: str) -> Table:
     for heading in (metric, "runs", "diverged", "diverged at any rate"):
         table.add_column(heading, justify="right", no_wrap=heading == metric)
     for places in rows.values():
-        best = places[int(rank(means.mean[places], metric)[0])]
+        best = places[int(rank(means.mean[places], metric, maximize)[0])]
         config = grouped.configs[best]
-        half = means.high[best] - means.mean[best]
         all_runs, all_diverged = means.num_runs[places].sum(), means.num_diverged[places].sum()
         cells = [str(config[name]) for name in shown]
         if "learning_rate" in config:
-            cells.append(f"{config['learning_rate']:.3g}")
+            cells.append(f"{config['learning_rate']:.3g}" if math.isfinite(means.mean[best]) else "-")
         cells += [
-            f"{means.mean[best]:.4f} ± {half:.4f}",
+            _with_interval(means.mean[best], means.high[best]),
             str(means.num_runs[best]),
             str(means.num_diverged[best]),
             f"{all_diverged} of {all_runs}",
@@ -113,6 +120,18 @@ def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
             cells += ["0", *[""] * 5, "done"]
         table.add_row(*cells)
     return table
+
+
+def _with_interval(mean: float, high: float) -> str:
+    """Write a mean with half of its interval, where it has one.
+
+    Example:
+        >>> _with_interval(0.5, 0.75), _with_interval(0.5, math.nan), _with_interval(math.nan, math.nan)
+        ('0.5000 ± 0.2500', '0.5000', '-')
+    """
+    if not math.isfinite(mean):
+        return "-"
+    return f"{mean:.4f} ± {high - mean:.4f}" if math.isfinite(high) else f"{mean:.4f}"
 
 
 def _bytes(number: float) -> str:

@@ -1,0 +1,237 @@
+"""The heat map of a sweep: one cell for each pair of values of two axes."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fnnet.errors import InputError, unknown_name
+from fnnet.sweep.results import Results
+from fnnet.sweep.statistics import is_higher_better, rank
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_PANELS = 12
+MAX_LABELS = 40  # of an axis; a longer one is labeled at equal distances
+MAX_INCHES = 30.0  # of the figure, either way
+CELL = (0.52, 0.55)  # inches, width and height, where there is room
+SMALLEST_WITH_TEXT = 0.42  # inches of a cell's width and 0.2 of its height
+CHARACTERS_PER_INCH = 11  # at 10 points
+
+
+class _Panel(NamedTuple):
+    """The cells of one combination of the other axes, `[y values, x values]`."""
+
+    title: str
+    means: np.ndarray
+    diverged: np.ndarray  # the share of runs
+
+
+def heatmap(
+    results: Results,
+    metric: str,
+    *,
+    x: str = "learning_rate",
+    y: str | None = None,
+    maximize: bool | None = None,
+) -> "Figure":
+    """Draw the mean of a metric over seeds, a cell for each pair of values of two axes.
+
+    A ring marks the best cell of each row. Hatched cells hold a run that diverged, gray ones have no finite mean.
+    Other axes make a panel for each of their combinations.
+
+    Args:
+        results: of a sweep.
+        metric: a column.
+        x: the axis from left to right.
+        y: the axis from bottom to top; by default the first one that is neither `x` nor the seed.
+        maximize: whether more is better; None to tell from the metric's name.
+
+    Returns:
+        A matplotlib figure, drawn without a display; a notebook shows it.
+
+    Raises:
+        InputError: when an axis is missing, there would be more than 12 panels, or the metric is unknown or its
+            name does not say which end is better and `maximize` is not given.
+
+    Example:
+        >>> from fnnet import grid
+        >>> columns = {"sharpness": np.array([3.0, 5.0, 2.0, 1.0]), "diverged": np.zeros(4, bool)}
+        >>> results = Results(grid(depth=[1, 2], learning_rate=[0.1, 0.3]), columns, history={})
+        >>> figure = heatmap(results, "sharpness", maximize=False)
+        >>> figure.axes[0].images[0].get_array().tolist()
+        [[3.0, 5.0], [2.0, 1.0]]
+    """
+    from fnnet.report.figure import InlineFigure
+
+    maximize = is_higher_better(metric, maximize)
+    y, panel_axes = _choose_axes(results, x, y)
+    x_values, y_values = _ordered(results.space.axes[x]), results.space.axes[y] if y else ("",)
+    panels = _cut_panels(results, metric, x, y, panel_axes)
+
+    width = min(MAX_INCHES, 2.4 + CELL[0] * len(x_values))
+    room = MAX_INCHES / len(panels) - 1.5
+    height = min(room, CELL[1] * len(y_values))
+    cell = (width - 2.4) / len(x_values), height / len(y_values)
+    figure = InlineFigure(figsize=(max(width, 3.6), (1.5 + height) * len(panels)), layout="constrained")
+    limits = _limits(panels)
+    image: Any = None
+    for axes, panel in zip(np.ravel(figure.subplots(len(panels), 1)), panels, strict=True):
+        image = _draw(axes, panel, metric, maximize, limits, cell)
+        _label(axes.xaxis, x, x_values, cell[0])
+        _label(axes.yaxis, y or "", y_values if y else (), math.inf)
+        axes.set_title(panel.title)
+    num_seeds = len(results.space.axes.get("seed", (0,)))
+    name = metric.replace("_", " ")
+    if limits[0] < limits[1]:  # of one color, or of none, there is nothing to read off
+        figure.colorbar(image, ax=figure.axes, pad=0.02)
+    title = name + (f", mean of {num_seeds} seeds" if num_seeds > 1 else "")
+    figure.suptitle(_wrapped(title, figure, 11), fontsize=11)
+    figure.supxlabel(_wrapped(_key(panels), figure, 8), fontsize=8)
+    return figure
+
+
+def _choose_axes(results: Results, x: str, y: str | None) -> tuple[str | None, list[str]]:
+    """Choose the axis from bottom to top and those that make panels."""
+    known = [name for name in results.space.axes if name != "seed"]
+    varied = [name for name in known if len(results.space.axes[name]) > 1 and name != x]
+    if x not in known:
+        example = next(iter([*varied, *known]), None)
+        advice = (
+            f"; name the one from left to right: heatmap(results, metric, x={example!r})" if known else ""
+        )
+        raise InputError(
+            f"a heat map needs the axis {x!r}; the sweep has {', '.join(results.space.axes)}{advice}"
+        )
+    if y is not None and (y not in known or y == x):
+        raise unknown_name("axis from bottom to top", y, [name for name in known if name != x])
+    y = y or (varied[0] if varied else None)
+    return y, [name for name in varied if name != y]
+
+
+def _cut_panels(results: Results, metric: str, x: str, y: str | None, panel_axes: list[str]) -> list[_Panel]:
+    """Lay the means of all configurations out in cells, a panel for each combination of the other axes."""
+    grouped = results.over(*({"seed"} & set(results.space.axes)))
+    means = grouped.mean_ci(metric)
+    x_values, y_values = _ordered(results.space.axes[x]), results.space.axes[y] if y else ("",)
+    panels: dict[tuple, _Panel] = {}
+    for place, config in enumerate(grouped.configs):
+        if x not in config or (y is not None and y not in config):
+            continue
+        chosen = tuple((name, config[name]) for name in panel_axes if name in config)
+        if chosen not in panels:
+            title = ", ".join(f"{name.replace('_', ' ')} = {_written(value)}" for name, value in chosen)
+            empty = np.full((len(y_values), len(x_values)), np.nan)
+            panels[chosen] = _Panel(title, empty, np.zeros_like(empty))
+        cell = y_values.index(config[y]) if y else 0, x_values.index(config[x])
+        panels[chosen].means[cell] = means.mean[place]
+        panels[chosen].diverged[cell] = means.num_diverged[place] / means.num_runs[place]
+    if len(panels) > MAX_PANELS:
+        raise InputError(
+            f"{len(panels)} panels are too many to draw: keep one value of {' or '.join(panel_axes)}, as with "
+            f"where({panel_axes[0]}={results.space.axes[panel_axes[0]][0]!r})"
+        )
+    return list(panels.values())
+
+
+def _limits(panels: Sequence[_Panel]) -> tuple[float, float]:
+    """Choose the ends of the colors: those of sound runs, or of all if these do not differ."""
+    means = np.stack([panel.means for panel in panels])
+    diverged = np.stack([panel.diverged for panel in panels])
+    limits = 0.0, 0.0
+    for is_shown in (diverged == 0, diverged < 1):
+        shown = means[np.isfinite(means) & is_shown]
+        if len(shown) and limits[0] == limits[1]:
+            limits = float(shown.min()), float(shown.max())
+    return limits
+
+
+def _draw(
+    axes: Any,
+    panel: _Panel,
+    metric: str,
+    maximize: bool,
+    limits: tuple[float, float],
+    cell: tuple[float, float],
+) -> Any:
+    from matplotlib.patches import Rectangle
+
+    shown = np.where((panel.diverged < 1) & np.isfinite(panel.means), panel.means, np.nan)
+    colors = "viridis" if maximize else "viridis_r"
+    image = axes.imshow(shown, origin="lower", aspect="auto", cmap=colors, vmin=limits[0], vmax=limits[1])
+    axes.set_facecolor("0.85")
+    for row, is_hatched in enumerate(panel.diverged > 0):
+        edges = np.flatnonzero(np.diff([0, *is_hatched.astype(int), 0]))
+        for start, stop in edges.reshape(-1, 2):  # neighbors as one, which is much faster to draw
+            box = (start - 0.5, row - 0.5), stop - start, 1
+            axes.add_patch(Rectangle(*box, fill=False, hatch="////", edgecolor="0.45", linewidth=0))
+    if cell[0] >= SMALLEST_WITH_TEXT and cell[1] >= 0.2:
+        for (row, column), value in np.ndenumerate(shown):
+            if np.isfinite(value):
+                red, green, blue, _ = image.cmap(image.norm(value))
+                is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+                color = "white" if is_dark else "black"
+                axes.text(column, row, _short(value), ha="center", va="center", fontsize=7.5, color=color)
+    size = min(23.0, max(5.0, 72 * 0.8 * min(cell)))
+    for row, values in enumerate(shown):
+        best = int(rank(values, metric, maximize)[0])
+        if np.isfinite(values[best]):
+            axes.plot(best, row, "o", markersize=size, fillstyle="none", color="crimson", markeredgewidth=1.8)
+    return image
+
+
+def _label(axis: Any, name: str, values: Sequence[Any], inches: float) -> None:
+    """Name an axis and some of its values; `inches` is the room that each has."""
+    places = range(0, len(values), max(1, math.ceil(len(values) / MAX_LABELS)))
+    labels = [_written(values[place]) for place in places]
+    longest = max(map(len, labels), default=0) / CHARACTERS_PER_INCH
+    is_turned = longest > inches * max(1, math.ceil(len(values) / MAX_LABELS))
+    axis.set_ticks(list(places), labels, rotation=60 if is_turned else 0)
+    axis.set_label_text(name.replace("_", " "))
+
+
+def _key(panels: Sequence[_Panel]) -> str:
+    """Explain the marks that are in the picture."""
+    means = np.stack([panel.means for panel in panels])
+    diverged = np.stack([panel.diverged for panel in panels])
+    is_gray = ~np.isfinite(means) | (diverged == 1)
+    marks = {
+        "ring: best of its row": not is_gray.all(),
+        "hatched: some runs diverged": ((diverged > 0) & (diverged < 1)).any(),
+        "hatched on gray: all runs diverged": (diverged == 1).any(),
+        "gray: no finite mean": (is_gray & (diverged < 1)).any(),
+    }
+    return "; ".join(text for text, is_there in marks.items() if is_there)
+
+
+def _ordered(values: Sequence[Any]) -> tuple:
+    """Sort numbers; words stay in their order."""
+    is_numeric = all(isinstance(value, int | float) for value in values)
+    return tuple(sorted(values)) if is_numeric else tuple(values)
+
+
+def _written(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _short(value: float) -> str:
+    """Write a cell's number in at most five characters or so.
+
+    Example:
+        >>> [_short(value) for value in (0.5, 12.34, 612.3, 1e-4, -3.2e7, 0.0)]
+        ['0.50', '12.34', '612', '1e-4', '-3e7', '0.00']
+    """
+    if value == 0 or 0.005 <= abs(value) < 100:
+        return f"{value:.2f}"
+    if 100 <= abs(value) < 10_000:
+        return f"{value:.0f}"
+    mantissa, exponent = f"{value:.{1 if value > 1 else 0}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _wrapped(text: str, figure: "Figure", points: float) -> str:
+    """Break a text into lines that fit the width of a figure."""
+    return textwrap.fill(text, int(figure.get_figwidth() * CHARACTERS_PER_INCH * 10 / points))
