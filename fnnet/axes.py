@@ -98,7 +98,9 @@ def _spaced(name: str, form: str, low: Any, high: Any, num: Any) -> Sequence[flo
     from fnnet.sweep.space import MAX_RUNS
     from fnnet.sweep.values import linspace, logspace
 
-    if isinstance(num, int) and num > MAX_RUNS:
+    if not isinstance(num, int) or num < 1:
+        raise InputError(f"axis {name!r}: the number of values must be a positive integer, got {num}")
+    if num > MAX_RUNS:
         raise InputError(f"axis {name!r} has {num:,} values; a sweep has at most {MAX_RUNS:,} runs")
     try:
         return (logspace if form == "log" else linspace)(low, high, num)

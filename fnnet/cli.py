@@ -328,7 +328,7 @@ def _check_folder(folder: Path) -> None:
 
 
 MANY_PROGRAMS, MANY_RUNS = 50, 1_000_000
-SECONDS_PER_PROGRAM, SECONDS_PER_MILLION_RUNS = 2.0, 10.0  # of planning, on two cores
+SECONDS_PER_PROGRAM, SECONDS_PER_MILLION_RUNS = 3.0, 3.0  # of planning, on two cores
 
 
 def _say_what_takes_long(recipe: Any, space: "Space") -> None:

@@ -70,7 +70,7 @@ def overview(commands: Commands, version: str) -> str:
     for name, command in commands.items():
         text = (inspect.getdoc(command) or "").splitlines()[0]
         lines += textwrap.wrap(text, width, initial_indent=f"  {name:9}", subsequent_indent=" " * 11)
-    lines += ["", "fnnet COMMAND --help shows the options of a command; fnnet --version the version."]
+    lines += ["", "fnnet COMMAND --help lists the options of a command."]
     return "\n".join(lines)
 
 

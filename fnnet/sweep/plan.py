@@ -97,8 +97,8 @@ def make_plan(recipe: Recipe, space: Space, data: Any) -> Plan:
         task = recipe(**static)
         if not isinstance(task, Task):
             raise InputError(f"the recipe must return a Task, got {reprlib.repr(task)}")
-        traced = _trace(task, space, runs, traced_axes, set(arguments), data)
         _check_numbers(task, space, runs, traced_axes)
+        traced = _trace(task, space, runs, traced_axes, set(arguments), data)
         groups.append(Group(static, task, runs, traced))
         metrics |= dict.fromkeys(traced.out_info)
     return Plan(space, static_axes, traced_axes, groups, tuple(metrics))
@@ -138,12 +138,16 @@ def cut_groups(
     """List the distinct static values, and the runs that have each; runs that lack a traced axis stand apart."""
     keys = [space.codes[name] for name in static_axes]
     keys += [space.present(name).astype(np.int32) for name in traced_axes]
-    _, first, inverse = np.unique(np.stack(keys), axis=1, return_index=True, return_inverse=True)
+    key = np.zeros(len(space), np.int64)  # of one axis after the other, counted anew so that it stays small
+    for codes in keys:
+        if len(codes) and codes.min() != codes.max():
+            key = np.unique(key * (codes.max() + 2) + codes + 1, return_inverse=True)[1]
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     groups = []
     for place in np.argsort(first):
         config = space[first[place]]
         static = {name: config[name] for name in static_axes if name in config}
-        groups.append((static, np.flatnonzero(inverse.ravel() == place)))
+        groups.append((static, np.flatnonzero(inverse == place)))
     return groups
 
 
@@ -255,17 +259,22 @@ def _check_numbers(task: Task, space: Space, runs: np.ndarray, traced_axes: tupl
     """Let a task check real runs: for each value of each traced axis, the first run of a group that has it."""
     places: set[int] = set()
     for name in traced_axes:
-        codes, first = np.unique(space.codes[name][runs], return_index=True)
+        codes = space.codes[name][runs]
         if codes[0] < 0:  # these runs lack the axis
             continue
-        if len(codes) > _MOST_CHECKED:
-            first = first[_extremes([space.axes[name][code] for code in codes])]
-        places.update(first.tolist())
+        first = np.full(len(space.axes[name]), -1)
+        first[codes[::-1]] = np.arange(len(runs))[::-1]
+        found = np.flatnonzero(first >= 0)
+        if len(found) > _MOST_CHECKED:
+            found = found[_extremes([space.axes[name][code] for code in found])]
+        places.update(first[found].tolist())
     for place in sorted(places):
         config = space[runs[place]]
-        numbers = {name: config[name] for name in traced_axes if name in config}
+        numbers = {name: config[name] for name in traced_axes if isinstance(config.get(name), int | float)}
         try:
             task.check(Hparams(numbers))
+        except MissingHparam:
+            return  # tracing says so, and why
         except InputError as error:
             # The message names an argument, such as momentum; an axis of another name needs to be found.
             is_named = str(error).split()[0] in numbers
