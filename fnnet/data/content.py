@@ -62,5 +62,5 @@ def _hash(path: Any, leaf: Any) -> str:
         )
     digest = hashlib.sha256(f"{array.dtype} {array.shape}\n".encode())
     # As bytes, because types such as bfloat16 cannot be read through a buffer of their own.
-    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

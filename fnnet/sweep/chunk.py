@@ -5,6 +5,7 @@ measurements are fetched and the state is saved. Where segments are cut changes 
 """
 
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from fnnet.sweep import store as stores
 from fnnet.sweep.interrupt import Interrupt
 from fnnet.sweep.plan import Plan
 from fnnet.sweep.program import Program, lanes_sharding
+from fnnet.sweep.sealed import Sealed
 from fnnet.sweep.store import Store
 from fnnet.train import Progress
 
@@ -45,12 +47,14 @@ class Chunk(NamedTuple):
     runs: their places in the space.
     run_ids: what they are called in the store.
     data_seed: their common order of batches.
+    state: the chunk whose saved state they go on from, if not their own; it has all these runs.
     """
 
     id: str
     runs: np.ndarray
     run_ids: list[str]
     data_seed: Any
+    state: str | None = None
 
 
 Curves = dict[str, list[np.ndarray]]
@@ -77,6 +81,7 @@ class Trainer(NamedTuple):
 
     segment: steps between two returns to the host, at most.
     fingerprint: what the bits of the runs depend on besides their configurations.
+    state_fingerprint: the same, but for the number of devices: a state goes on with any.
     """
 
     program: Program
@@ -86,6 +91,7 @@ class Trainer(NamedTuple):
     data: Any
     folder: Store | None
     fingerprint: str
+    state_fingerprint: str
     interrupted: Interrupt
 
     def train(self, chunk: Chunk, lanes: int) -> pl.DataFrame:
@@ -147,37 +153,77 @@ class Trainer(NamedTuple):
         return Underway(progress._replace(total_loss=zeros), curves, step, seconds)
 
     def save(self, chunk: Chunk, underway: Underway) -> None:
-        """Keep the chunk as it is now, in place of what was kept before."""
+        """Keep the chunk's runs as they are now, in place of what was kept before.
+
+        A state only saves time, so where the disk takes none the chunk goes on without.
+        """
         assert self.folder is not None
+        num_runs = len(chunk.run_ids)
         leaves = jax.device_get(jax.tree.leaves(underway.progress))
-        arrays = {f"progress/{i}": leaf for i, leaf in enumerate(leaves)}
-        arrays |= {f"curve/{name}": np.stack(points) for name, points in underway.curves.items()}
-        arrays |= {"step": np.array(underway.step), "seconds": np.array(underway.seconds)}
-        arrays["fingerprint"] = np.array(self.fingerprint)
-        stores.save_state(self.folder, chunk.id, arrays)
+        arrays = {f"progress/{i}": leaf[:num_runs] for i, leaf in enumerate(leaves)}
+        arrays |= {
+            f"curve/{name}": np.stack(points)[:, :num_runs] for name, points in underway.curves.items()
+        }
+        about = {
+            "fingerprint": self.state_fingerprint,
+            "runs": chunk.run_ids,
+            "step": underway.step,
+            "seconds": underway.seconds,
+        }
+        try:
+            stores.save_state(self.folder, chunk.id, Sealed(about, arrays))
+        except OSError as error:
+            warnings.warn(
+                f"cannot save a chunk that is under way in {error.filename}: {error.strerror}; the sweep goes on",
+                stacklevel=2,
+            )
 
     def resume(self, chunk: Chunk, hparams: Any) -> Underway | None:
-        """Load what was kept of the chunk, if anything was, under the same fingerprint."""
-        state = stores.load_state(self.folder, chunk.id) if self.folder is not None else None
-        if state is None or state["fingerprint"] != self.fingerprint:
+        """Load what was kept of the chunk, if anything was, under the same fingerprint.
+
+        Its runs are spread over the lanes that there are now.
+        """
+        state = stores.load_state(self.folder, chunk.state or chunk.id) if self.folder is not None else None
+        if state is None or state.about.get("fingerprint") != self.state_fingerprint:
             return None
         shapes = jax.eval_shape(self.program.begin, hparams, self.data)
-        leaves = [state[f"progress/{i}"] for i in range(len(jax.tree.leaves(shapes)))]
-        progress = jax.device_put(
-            jax.tree.unflatten(jax.tree.structure(shapes), leaves), lanes_sharding(self.program.mesh)
-        )
-        curves = {
-            name.removeprefix("curve/"): list(points)
-            for name, points in state.items()
-            if name.startswith("curve/")
-        }
-        return Underway(progress, curves, int(state["step"]), float(state["seconds"]))
+        try:
+            place = {run_id: place for place, run_id in enumerate(state.about["runs"])}
+            places = [place[run_id] for run_id in chunk.run_ids]
+            places += places[:1] * (len(shapes.diverged_at) - len(places))
+            leaves = [
+                _fitted(state.arrays[f"progress/{i}"][places], shape)
+                for i, shape in enumerate(jax.tree.leaves(shapes))
+            ]
+            curves = {
+                name.removeprefix("curve/"): list(points[:, places])
+                for name, points in state.arrays.items()
+                if name.startswith("curve/")
+            }
+            step, seconds = int(state.about["step"]), float(state.about["seconds"])
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None  # what nobody here wrote, with a right hash
+        progress = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
+        return Underway(jax.device_put(progress, lanes_sharding(self.program.mesh)), curves, step, seconds)
 
     def save_params(self, chunk: Chunk, progress: Progress) -> None:
-        """Keep the trained parameters of all lanes."""
+        """Keep the trained parameters of the chunk's runs."""
         assert self.folder is not None
-        params = getattr(progress.state, "params", progress.state)
-        stores.save_params(self.folder, chunk.id, pack(jax.device_get(params)))
+        params = pack(jax.device_get(params_of(progress.state)))
+        arrays = {name: leaf[: len(chunk.run_ids)] for name, leaf in params.items()}
+        about = {"fingerprint": self.fingerprint, "runs": chunk.run_ids}
+        stores.save_params(self.folder, chunk.id, Sealed(about, arrays))
+
+
+def params_of(state: Any) -> Any:
+    """Return the trained parameters in the state of a task: `state.params`, or all of it where there are none."""
+    return getattr(state, "params", state)
+
+
+def _fitted(leaf: np.ndarray, expected: Any) -> np.ndarray:
+    if leaf.shape != expected.shape or leaf.dtype != expected.dtype:
+        raise ValueError(f"expected {expected}")
+    return leaf
 
 
 def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:

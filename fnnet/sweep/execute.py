@@ -17,18 +17,30 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fnnet.errors import InputError, unknown_name
+from fnnet.hparams import Hparams
 from fnnet.sweep import fingerprint as fingerprints
 from fnnet.sweep import store as stores
-from fnnet.sweep.chunk import Chunk, Settings, Trainer
+from fnnet.sweep.chunk import Chunk, Settings, Trainer, narrow, params_of
 from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
+from fnnet.sweep.members import holds_params
 from fnnet.sweep.memory import is_out_of_memory
 from fnnet.sweep.plan import Plan, Recipe, make_plan
-from fnnet.sweep.prepare import Estimate, Job, cut_chunks, prepare_group, with_half_the_lanes
+from fnnet.sweep.prepare import (
+    Estimate,
+    Job,
+    cut_chunks,
+    most_steps,
+    prepare_group,
+    with_half_the_lanes,
+)
 from fnnet.sweep.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
+from fnnet.sweep.provenance import describe_origin
 from fnnet.sweep.results import Results, check_names, collect
 from fnnet.sweep.space import Space
 from fnnet.sweep.store import DamagedPlan, Store
 from fnnet.train import check_steps
+
+MAX_PARAMS_BYTES = 1e9  # of a whole sweep that are kept without being asked for
 
 
 def sweep(
@@ -41,11 +53,14 @@ def sweep(
     store: str | os.PathLike[str] | None = None,
     lanes: int | None = None,
     state_every: float = 60.0,
-    save_params: bool = False,
+    save_params: bool | None = None,
     accept_fingerprint: bool = False,
     show_progress: bool = False,
 ) -> Results:
     """Train every run of a space that the store does not hold already.
+
+    A store refuses a sweep that computes something else. What it compares is the program that JAX traces, so a Python
+    function that the program calls back (`jax.pure_callback`) may change unseen.
 
     Args:
         recipe: a function whose arguments are the static axes and which returns a `Task`.
@@ -57,9 +72,10 @@ def sweep(
             whose space has grown trains only what is new. None keeps nothing.
         lanes: runs that train together on one device; None to choose for each group.
         state_every: seconds after which a chunk under way is saved too.
-        save_params: keep the trained parameters, for `Results.member`.
-        accept_fingerprint: go on with a store that was made with other versions, device or data; the new
-            rows carry another `fingerprint`.
+        save_params: whether to keep the trained parameters, for `Results.member`. Runs of the store that lack
+            theirs are trained again. None keeps those of a sweep with a store while they are under 1 GB in all.
+        accept_fingerprint: go on with a store that was made with other versions, device or recipe; the new
+            rows carry another `fingerprint`. Other data are another sweep.
         show_progress: whether to draw a progress bar.
 
     Returns:
@@ -101,6 +117,7 @@ class Prepared(NamedTuple):
     jobs: the groups with their compiled programs and lanes.
     estimates: what each group is going to take.
     described: what the store's plan says of it.
+    num_without_params: finished runs that are trained again because their parameters are missing.
     accept_fingerprint: whether another fingerprint may.
     store: the folder, if there is one.
     """
@@ -111,6 +128,7 @@ class Prepared(NamedTuple):
     jobs: list[Job]
     estimates: list[Estimate]
     described: fingerprints.Description
+    num_without_params: int
     accept_fingerprint: bool
     store: Store | None
 
@@ -125,7 +143,7 @@ def prepare(
     store: str | os.PathLike[str] | None = None,
     lanes: int | None = None,
     state_every: float = 60.0,
-    save_params: bool = False,
+    save_params: bool | None = None,
     accept_fingerprint: bool = False,
     metric: str | None = None,
     fixed: Mapping[str, Any] | None = None,
@@ -157,35 +175,63 @@ def prepare(
         raise InputError(f"lanes must be a positive integer, got {lanes}")
     if save_params and store is None:
         raise InputError("save_params=True keeps parameters in a store: give store=..., the folder of one")
-    settings = Settings(num_steps, eval_every, lanes, state_every, save_params)
     use_all_cores()
     keep_compiled_programs()
-    plan = make_plan(recipe, space, data)
+    plan = make_plan(recipe, space, data, most_steps(num_steps, eval_every))
     check_names(space.axes, plan.metrics)
     if metric is not None and metric not in plan.metrics:
         raise unknown_name("metric", metric, plan.metrics)
     folder = None if store is None else Store(Path(store))
     fixed = {"num_steps": num_steps, "eval_every": eval_every, **(fixed or {})}
     described = fingerprints.describe(plan, data, fixed, lanes)
-    done, stored = {}, None
+    stored = None
     if folder is not None:
         stores.check_folder(folder)
         stored = _stored_plan(folder)
         fingerprints.check(folder, described, stored, accept=accept_fingerprint)
-        done = stores.read_chunks(folder)
+    if save_params is None:
+        save_params = folder is not None and _keeps_params(plan, data, stored)
+    settings = Settings(num_steps, eval_every, lanes, state_every, save_params)
+    described |= describe_origin(recipe, data, settings._asdict())
+    done = Done({}, {})
+    if folder is not None:
+        done = _read_done(folder, plan, described, stored, settings, accept=accept_fingerprint)
     is_missing = _is_missing(plan, done)
     mesh = make_mesh()
     data = jax.device_put(data, shared_sharding(mesh))
     jobs, estimates = [], []
-    for group, described_group in zip(plan.groups, described["groups"], strict=True):
+    before = fingerprints.lanes_before(described, stored)
+    for group, described_group, lanes_before in zip(plan.groups, described["groups"], before, strict=True):
         missing = group.runs[is_missing[group.runs]]
-        fixed_lanes = lanes or fingerprints.lanes_before(described_group, stored)
         job, estimate = prepare_group(
-            plan, group, missing, mesh, settings, data, fixed_lanes, described_group["program"], most_runs
+            plan,
+            group,
+            missing,
+            mesh,
+            settings,
+            data,
+            lanes or lanes_before,
+            described_group["program"],
+            most_runs,
         )
         jobs.append(job)
         estimates.append(estimate)
-    return Prepared(plan, settings, data, jobs, estimates, described, accept_fingerprint, folder)
+    num_finished = len(space) - int(_is_missing(plan, Done({**done.chunks, **done.stale}, {})).sum())
+    num_without_params = int(is_missing.sum()) - (len(space) - num_finished)
+    return Prepared(
+        plan, settings, data, jobs, estimates, described, num_without_params, accept_fingerprint, folder
+    )
+
+
+class Done(NamedTuple):
+    """What a store holds of a sweep, rows by chunk id.
+
+    chunks: finished.
+    stale: finished, but without the parameters that are to be kept, so these runs are trained again.
+    """
+
+    chunks: dict[str, pl.DataFrame]
+    stale: dict[str, pl.DataFrame]
 
 
 def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
@@ -202,42 +248,131 @@ def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
         InputError: when another process writes to the store, or it has become another sweep's.
         KeyboardInterrupt: after Ctrl-C, once what is finished is safe.
     """
-    with take_over(prepared) as done:
+    folder = prepared.store
+    is_finished = not any(estimate.num_missing for estimate in prepared.estimates)
+    if folder is not None and is_finished and not os.access(folder.folder, os.W_OK):
+        return collect(prepared.plan.space, list(stores.read_chunks(folder).values()), folder)
+    with take_over(prepared) as (prepared, done):
         return _execute(prepared, done, show_progress)
 
 
 @contextlib.contextmanager
-def take_over(prepared: Prepared) -> Iterator[dict[str, pl.DataFrame]]:
-    """Be the one writer of a sweep's store, if it has one; gives the chunks that are in it."""
+def take_over(prepared: Prepared) -> Iterator[tuple[Prepared, Done]]:
+    """Acquire the write lock of a sweep's store, if it has one.
+
+    Yields the sweep, with what the store says of earlier parts of it, and the chunks that are there.
+    """
     if prepared.store is None:
-        yield {}
+        yield prepared, Done({}, {})
         return
-    with stores.writing(prepared.store):
-        stored = _stored_plan(prepared.store, mend=True)
-        fingerprints.check(prepared.store, prepared.described, stored, accept=prepared.accept_fingerprint)
-        yield stores.read_chunks(prepared.store, mend=True)
-        stores.drop_states(prepared.store)
+    plan, folder, accept = prepared.plan, prepared.store, prepared.accept_fingerprint
+    with stores.writing(folder):
+        stored = _stored_plan(folder, mend=True)
+        fingerprints.check(folder, prepared.described, stored, accept=accept)
+        described = fingerprints.merge(prepared.described, stored)
+        done = _read_done(folder, plan, described, stored, prepared.settings, accept=accept, mend=True)
+        yield prepared._replace(described=described), done
+        stores.drop_states(folder)
 
 
 def _stored_plan(folder: Store, *, mend: bool = False) -> fingerprints.Description | None:
     try:
         return stores.read_plan(folder)
-    except DamagedPlan:  # this sweep says again what it is, and the chunks speak for themselves
+    except DamagedPlan:  # this sweep says again what it is, and the rows tell whose they are
         if mend:
             stores.set_aside(folder, folder.plan_path)
         return None
 
 
-def _is_missing(plan: Plan, done: Mapping[str, pl.DataFrame]) -> np.ndarray:
-    finished = set().union(*(rows["id"].to_list() for rows in done.values()))
+def _read_done(
+    folder: Store,
+    plan: Plan,
+    described: fingerprints.Description,
+    stored: fingerprints.Description | None,
+    settings: Settings,
+    *,
+    accept: bool,
+    mend: bool = False,
+) -> Done:
+    """Read the chunks that this sweep may take for its own."""
+    chunks = stores.read_chunks(folder, mend=mend)
+    for chunk_id in fingerprints.foreign_chunks(folder, plan, described, stored, chunks, accept=accept):
+        del chunks[chunk_id]
+        if mend:
+            stores.set_aside(folder, folder.chunk_path(chunk_id))
+    stale = {}
+    if settings.save_params:
+        for chunk_id, rows in list(chunks.items()):
+            params = stores.load_params(folder, chunk_id)
+            if not holds_params(params, rows["id"].to_list(), rows["fingerprint"][0]):
+                stale[chunk_id] = chunks.pop(chunk_id)
+    return Done(chunks, stale)
+
+
+def _keeps_params(plan: Plan, data: Any, stored: fingerprints.Description | None) -> bool:
+    """Decide whether parameters are kept without being asked for: as before, and while they are not too many."""
+    options = (stored or {}).get("options")
+    if isinstance(options, dict) and options.get("save_params") is False:
+        return False
+    num_bytes = 0
+    for group in plan.groups:
+        columns = plan.hparams(group.runs[:1])
+        hparams = {name: narrow(column)[0] for name, column in columns.items()}
+
+        def params(hparams: Any, data: Any, task: Any = group.task) -> Any:
+            return params_of(task.init(Hparams(hparams), data))
+
+        leaves = jax.tree.leaves(jax.eval_shape(params, hparams, data))
+        num_bytes += len(group.runs) * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    return num_bytes <= MAX_PARAMS_BYTES
+
+
+def _is_missing(plan: Plan, done: Done) -> np.ndarray:
+    finished = set().union(*(rows["id"].to_list() for rows in done.chunks.values()))
     return np.array([run_id not in finished for run_id in plan.space.ids().tolist()], bool)
 
 
-def _execute(prepared: Prepared, done: dict[str, pl.DataFrame], show_progress: bool) -> Results:
-    is_missing = _is_missing(prepared.plan, done)
-    parts = list(done.values())
+class Waiting(NamedTuple):
+    """A chunk whose state was saved when its sweep was stopped.
+
+    id: of the chunk.
+    fingerprint: what its bits depend on, but for the number of devices.
+    run_ids: its runs.
+    step: updates made.
+    """
+
+    id: str
+    fingerprint: str
+    run_ids: list[str]
+    step: int
+
+
+def find_waiting(prepared: Prepared) -> list[Waiting]:
+    """List the saved states of a sweep that it can go on from, the longest trained first."""
+    if prepared.store is None:
+        return []
+    fingerprints_now = {_state_fingerprint(prepared, job) for job in prepared.jobs}
+    found = []
+    for chunk_id in stores.state_ids(prepared.store):
+        state = stores.load_state(prepared.store, chunk_id)
+        about = {} if state is None else state.about
+        run_ids, step = about.get("runs"), about.get("step")
+        if (
+            about.get("fingerprint") in fingerprints_now
+            and isinstance(run_ids, list)
+            and isinstance(step, int)
+        ):
+            found.append(Waiting(chunk_id, about["fingerprint"], run_ids, step))
+    return sorted(found, key=lambda waiting: -waiting.step)
+
+
+def _execute(prepared: Prepared, done: Done, show_progress: bool) -> Results:
+    plan, folder = prepared.plan, prepared.store
+    is_missing = _is_missing(plan, done)
+    parts = list(done.chunks.values())
     jobs = list(prepared.jobs)
     write_plan(prepared, jobs)
+    waiting = find_waiting(prepared)
     with (
         progress_bar(show_progress) as progress,
         deferred_interrupt() as interrupted,
@@ -246,34 +381,63 @@ def _execute(prepared: Prepared, done: dict[str, pl.DataFrame], show_progress: b
         for number, job in enumerate(prepared.jobs):
             static = " ".join(f"{name}={value}" for name, value in job.group.static.items())
             progress.update(bar, description=static)
-            missing = job.group.runs[is_missing[job.group.runs]]
-            while len(missing):
+            while len(missing := job.group.runs[is_missing[job.group.runs]]):
                 try:
-                    for chunk, rows in _train_chunks(prepared, jobs[number], missing, interrupted):
+                    for chunk, rows in _train_chunks(
+                        prepared, jobs[number], missing, waiting, done, interrupted
+                    ):
                         parts.append(rows)
-                        missing = np.setdiff1d(missing, chunk.runs)
+                        is_missing[chunk.runs] = False
                         progress.advance(bar, rows.height)
                         interrupted.check()
                 except Exception as error:
                     if not is_out_of_memory(error):
                         raise
-                    jobs[number] = with_half_the_lanes(jobs[number], prepared.plan, prepared.data)
+                    jobs[number] = with_half_the_lanes(jobs[number], plan, prepared.data)
                     write_plan(prepared, jobs)
-    return collect(prepared.plan.space, parts, prepared.store)
+        if folder is not None and done.stale:
+            _drop_stale(folder, done, parts)
+    return collect(plan.space, parts, folder)
+
+
+def _drop_stale(folder: Store, done: Done, parts: Sequence[pl.DataFrame]) -> None:
+    """Forget chunks without parameters whose runs are all in other chunks by now, with theirs."""
+    finished = set().union(*(rows["id"].to_list() for rows in parts))
+    for chunk_id, rows in done.stale.items():
+        if finished.issuperset(rows["id"].to_list()):
+            stores.drop_chunk(folder, chunk_id)
 
 
 def _train_chunks(
-    prepared: Prepared, job: Job, runs: np.ndarray, interrupted: Interrupt
+    prepared: Prepared,
+    job: Job,
+    runs: np.ndarray,
+    waiting: list[Waiting],
+    done: Done,
+    interrupted: Interrupt,
 ) -> Iterator[tuple[Chunk, pl.DataFrame]]:
     """Train some runs of one group and commit each chunk."""
-    plan, folder = prepared.plan, prepared.store
     trainer = trainer_of(prepared, job, interrupted)
     lanes = job.lanes * job.program.mesh.size
-    for chunk in cut_chunks(plan, runs, plan.space.ids(), lanes):
-        rows = keep_rows(prepared, job, chunk, trainer.train(chunk, lanes))
-        if folder is not None:
-            stores.drop_state(folder, chunk.id)
+    for chunk in _cut(prepared, job, runs, waiting):
+        rows = keep_rows(prepared, job, chunk, trainer.train(chunk, lanes), done)
+        if prepared.store is not None:
+            stores.drop_state(prepared.store, chunk.id)
         yield chunk, rows
+
+
+def _cut(prepared: Prepared, job: Job, runs: np.ndarray, waiting: list[Waiting]) -> Iterator[Chunk]:
+    """Cut some runs of one group into chunks, first those that wait in the same state, however wide it was."""
+    plan, lanes, ids = prepared.plan, job.lanes * job.program.mesh.size, prepared.plan.space.ids()
+    fingerprint = _state_fingerprint(prepared, job)
+    for state in waiting:
+        is_here = np.isin(ids[runs], state.run_ids) & (state.fingerprint == fingerprint)
+        if is_here.any():
+            for chunk in cut_chunks(plan, runs[is_here], ids, lanes):
+                yield chunk._replace(state=state.id)
+            runs = runs[~is_here]
+    if len(runs):
+        yield from cut_chunks(plan, runs, ids, lanes)
 
 
 def trainer_of(prepared: Prepared, job: Job, interrupted: Interrupt) -> Trainer:
@@ -286,23 +450,29 @@ def trainer_of(prepared: Prepared, job: Job, interrupted: Interrupt) -> Trainer:
         prepared.data,
         prepared.store,
         fingerprint_of(prepared, job),
+        _state_fingerprint(prepared, job),
         interrupted,
     )
 
 
 def fingerprint_of(prepared: Prepared, job: Job) -> str:
     """Name what the bits of a group's runs depend on besides their configurations."""
-    return fingerprints.name_of(prepared.described["fingerprint"], job.program_hash, job.lanes)
+    num_devices = job.program.mesh.size
+    return fingerprints.name_of(prepared.described, job.program_hash, job.lanes, num_devices)
 
 
-def keep_rows(prepared: Prepared, job: Job, chunk: Chunk, rows: pl.DataFrame) -> pl.DataFrame:
+def _state_fingerprint(prepared: Prepared, job: Job) -> str:
+    return fingerprints.name_of(prepared.described, job.program_hash, job.lanes)
+
+
+def keep_rows(prepared: Prepared, job: Job, chunk: Chunk, rows: pl.DataFrame, done: Done) -> pl.DataFrame:
     """Commit the rows of a finished chunk to the store, if there is one; returns them with where they are kept."""
     if prepared.store is None:
         return rows
     rows = rows.with_columns(
         chunk=pl.lit(chunk.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint_of(prepared, job))
     )
-    stores.commit_chunk(prepared.store, chunk.id, rows)
+    stores.commit_chunk(prepared.store, chunk.id, rows, replace=done.stale.pop(chunk.id, None) is not None)
     return rows
 
 
@@ -310,9 +480,9 @@ def write_plan(prepared: Prepared, jobs: Sequence[Job]) -> None:
     """Write what a sweep is, with the lanes of each group, to its store, if it has one."""
     if prepared.store is None:
         return
-    groups = zip(prepared.described["groups"], jobs, strict=True)
-    described = [described | {"lanes": job.lanes} for described, job in groups]
-    stores.write_plan(prepared.store, {**prepared.described, "groups": described})
+    now, others = prepared.described["groups"][: len(jobs)], prepared.described["groups"][len(jobs) :]
+    groups = [described | {"lanes": job.lanes} for described, job in zip(now, jobs, strict=True)]
+    stores.write_plan(prepared.store, {**prepared.described, "groups": groups + others})
 
 
 def progress_bar(is_shown: bool) -> Progress:

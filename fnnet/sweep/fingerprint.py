@@ -1,26 +1,33 @@
 """Fingerprints: what a store was made for, and whether a sweep may go on in it.
 
-The same plan under the same fingerprint gives the same bits. Another plan is another sweep; another fingerprint
-is refused unless it is asked for, and marks the rows that are made under it.
+The same plan under the same fingerprint gives the same bits. Another plan or other data make another sweep; another
+fingerprint is refused unless it is accepted, and marks the rows that are made under it. Every row carries the name of
+all that its bits depend on, so rows can be told from those of another sweep even where the plan is lost.
 """
 
 import hashlib
+import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import polars as pl
 
-from fnnet.data.content import content_hash
+from fnnet.data.content import content_hash, leaf_hashes
 from fnnet.errors import InputError
 from fnnet.sweep.plan import Group, Plan
-from fnnet.sweep.store import Store
+from fnnet.sweep.store import MAX_LANES, Store
 
 Description = dict[str, Any]
 """What the plan of a store says: settings, fingerprint, groups and space."""
+
+PACKAGES = ("fnnet", "jax", "jaxlib", "numpy", "optax", "flax")
+"""What takes part in computing a run."""
 
 
 def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | None) -> Description:
@@ -38,27 +45,56 @@ def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | No
     return {
         "settings": dict(settings),
         "fingerprint": fingerprint_of(data) | {"lanes": str(lanes or "chosen")},
+        "earlier": [],
+        "leaves": leaf_hashes(data),
         "groups": [_described(group, plan) for group in plan.groups],
         "space": plan.space.to_json(),
     }
 
 
+def merge(described: Description, stored: Description | None) -> Description:
+    """Add what a store was made for before: earlier fingerprints and programs, and groups that are not trained now."""
+    if stored is None:
+        return described
+    groups, stored_groups, own_groups = [], _by_key(stored), _by_key(described)
+    for group in described["groups"]:
+        before = stored_groups.get(_key(group))
+        programs = [] if before is None else [*before["earlier"], before["program"]]
+        groups.append(group | {"earlier": sorted({*programs} - {group["program"]})})
+    others = [group for key, group in stored_groups.items() if key not in own_groups]
+    earlier = [
+        each for each in [*stored["earlier"], stored["fingerprint"]] if each != described["fingerprint"]
+    ]
+    return described | {
+        "earlier": [each for place, each in enumerate(earlier) if each not in earlier[:place]],
+        "groups": groups + others,
+        "created": stored.get("created"),
+    }
+
+
 def fingerprint_of(data: Any) -> dict[str, str]:
-    """Tell what the bits of a result depend on besides its plan: versions, device, flags and data."""
+    """Return what the bits of a result depend on besides its plan: versions, device, flags and data."""
     device = jax.local_devices()[0]
+    arithmetic = f" arithmetic {_probe()}" if device.platform == "cpu" else ""
     return {
-        "versions": " ".join(f"{name} {version(name)}" for name in ("fnnet", "jax", "jaxlib")),
-        "device": f"{device.platform} {device.device_kind} {platform.machine()}",
+        "versions": " ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "device": f"{device.platform} {device.device_kind} {platform.machine()}{arithmetic}",
         "flags": f"{os.environ.get('XLA_FLAGS', '')} x64={jax.dtypes.canonicalize_dtype(float) == np.float64}",
         "data": content_hash(data),
     }
 
 
-def name_of(fingerprint: Mapping[str, str], program_hash: str, lanes: int) -> str:
-    """Name a fingerprint, a group's program and its lanes by 8 hexadecimal digits, for the rows of a table."""
-    whole = {**fingerprint, "program": program_hash, "lanes": lanes}
-    parts = sorted(f"{name}={value}" for name, value in whole.items())
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:8]
+def name_of(described: Description, program_hash: str, lanes: int, num_devices: int | None = None) -> str:
+    """Name all that the bits of a group's runs depend on by 8 hexadecimal digits.
+
+    Args:
+        described: the sweep.
+        program_hash: of the group.
+        lanes: on each device.
+        num_devices: of the host. Training gives the same bits on any number of them, but a program for one device
+            measures losses that may differ in the last digit. None names a state, which goes on anywhere.
+    """
+    return _name(_prefix(described["settings"], described["fingerprint"]), program_hash, lanes, num_devices)
 
 
 def check(store: Store, described: Description, stored: Description | None, *, accept: bool) -> None:
@@ -68,7 +104,7 @@ def check(store: Store, described: Description, stored: Description | None, *, a
         store: the folder.
         described: the sweep.
         stored: what `describe` gave for the sweep before, if there was one.
-        accept: whether another fingerprint may go on.
+        accept: whether another fingerprint may go on; other settings or data never may.
 
     Raises:
         InputError: naming what has changed.
@@ -80,8 +116,13 @@ def check(store: Store, described: Description, stored: Description | None, *, a
         if old.get(name) != new.get(name):
             raise InputError(
                 f"{store.folder} was made with {name}={old.get(name)}, got {new.get(name)}; "
-                "name another folder for another sweep"
+                f"name another folder for another sweep, such as {store.folder}-{name}-{new.get(name)}"
             )
+    if stored["fingerprint"].get("data") != described["fingerprint"]["data"]:
+        raise InputError(
+            f"{store.folder}: the data changed since ({changed_leaves(stored['leaves'], described['leaves'])}); "
+            "name another folder for a sweep of other data"
+        )
     if changed := [] if accept else _changes(described, stored):
         raise InputError(
             f"{store.folder} was made under another fingerprint ({'; '.join(changed)}), so its bits may "
@@ -89,10 +130,124 @@ def check(store: Store, described: Description, stored: Description | None, *, a
         )
 
 
-def lanes_before(described_group: Mapping[str, Any], stored: Description | None) -> int | None:
-    """Look up the lanes of an earlier part of the sweep; a group that has grown chooses anew."""
-    group = _same_group(described_group, stored)
-    return int(group["lanes"]) if group and group["num_runs"] >= described_group["num_runs"] else None
+def foreign_chunks(
+    store: Store,
+    plan: Plan,
+    described: Description,
+    stored: Description | None,
+    done: Mapping[str, pl.DataFrame],
+    *,
+    accept: bool,
+) -> list[str]:
+    """Find chunks of the sweep's runs that neither it nor, by the plan of the store, an earlier part of it wrote.
+
+    They are there where the plan was lost, and another sweep takes the folder.
+
+    Args:
+        store: the folder.
+        plan: of the sweep.
+        described: the sweep.
+        stored: what it was before, if that is known.
+        done: the chunks of the store.
+        accept: whether there may be any.
+
+    Returns:
+        Their ids.
+
+    Raises:
+        InputError: when there are some and there may not be.
+    """
+    merged = merge(described, stored)
+    envs = [merged["fingerprint"], *merged["earlier"]]
+    prefixes = [(_prefix(merged["settings"], env), str(env.get("lanes"))) for env in envs]
+    group_of_run = np.empty(len(plan.space), np.int64)
+    for number, group in enumerate(plan.groups):
+        group_of_run[group.runs] = number
+    places = pl.DataFrame({"id": plan.space.ids(), "group": group_of_run})
+    known: dict[int, set[str]] = {}
+    foreign: list[str] = []
+    num_runs = 0
+    for found in _found(done, places).iter_rows(named=True):
+        number = found["group"]
+        if number not in known:
+            group = merged["groups"][number]
+            programs = [group["program"], *group["earlier"]]
+            known[number] = {
+                name
+                for prefix, asked in prefixes
+                for program in programs
+                for name in _names(prefix, program, asked)
+            }
+        if found["fingerprint"] not in known[number]:
+            foreign.append(found["chunk"])
+            num_runs += found["len"]
+    if foreign and not accept:
+        raise InputError(
+            f"{store.folder} holds {num_runs:,} of these runs from another sweep, with other steps, data or recipe, or "
+            "under another fingerprint, and its plan does not tell what that was; name another folder, or "
+            "accept_fingerprint=True moves them aside and trains them again"
+        )
+    return sorted(set(foreign))
+
+
+def lanes_before(described: Description, stored: Description | None) -> list[int | None]:
+    """Look up the lanes of an earlier part of the sweep for each group; one that has grown chooses anew."""
+    stored_groups = _by_key(stored)
+    found = ((group, stored_groups.get(_key(group))) for group in described["groups"])
+    return [
+        before["lanes"] if before and before["num_runs"] >= group["num_runs"] else None
+        for group, before in found
+    ]
+
+
+def changed_leaves(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """Say which leaves of some data have changed.
+
+    Example:
+        >>> changed_leaves({"train.inputs": 64 * "a"}, {"train.inputs": 64 * "b"})
+        'train inputs differ: aaaaaaaa -> bbbbbbbb'
+    """
+    parts = []
+    for path in dict.fromkeys([*old, *new]):
+        before, after = old.get(path), new.get(path)
+        name = path.replace(".", " ") or "values"
+        if before is None or after is None:
+            parts.append(f"{name} are {'new' if before is None else 'gone'}")
+        elif before != after:
+            parts.append(f"{name} differ: {before:.8} -> {after:.8}")
+    return ", ".join(parts[:4]) + (f" and {len(parts) - 4} more" if len(parts) > 4 else "")
+
+
+def _found(done: Mapping[str, pl.DataFrame], places: pl.DataFrame) -> pl.DataFrame:
+    """List which chunks hold runs of which groups under which fingerprints."""
+    parts = [
+        rows.select("id", "fingerprint").with_columns(chunk=pl.lit(chunk_id))
+        for chunk_id, rows in done.items()
+    ]
+    if not parts:
+        return pl.DataFrame()
+    return pl.concat(parts).join(places, on="id", how="inner").group_by("chunk", "group", "fingerprint").len()
+
+
+def _prefix(settings: Mapping[str, Any], fingerprint: Mapping[str, str]) -> str:
+    whole = json.dumps([dict(settings), dict(fingerprint)], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _name(prefix: str, program_hash: str, lanes: int, num_devices: int | None) -> str:
+    devices = "any" if num_devices is None else "one" if num_devices == 1 else "several"
+    return hashlib.sha256(f"{prefix} {program_hash} {lanes} {devices}".encode()).hexdigest()[:8]
+
+
+def _names(prefix: str, program_hash: str, asked: str) -> Iterator[str]:
+    """Name what rows may be made under: lanes are powers of two or halved from what was asked for."""
+    first = int(asked) if asked.isdecimal() else 1
+    numbers = {1 << k for k in range(MAX_LANES.bit_length())} | {
+        first >> k for k in range(first.bit_length())
+    }
+    for lanes in numbers:
+        for num_devices in (1, 2):
+            yield _name(prefix, program_hash, lanes, num_devices)
 
 
 def _described(group: Group, plan: Plan) -> dict[str, Any]:
@@ -102,6 +257,7 @@ def _described(group: Group, plan: Plan) -> dict[str, Any]:
         "axes": sorted(name for name, has_it in has_axis.items() if has_it),
         "num_runs": len(group.runs),
         "program": group.program_hash(),
+        "earlier": [],
     }
 
 
@@ -111,12 +267,13 @@ def _as_json(value: Any) -> Any:
     return [_as_json(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _same_group(described_group: Mapping[str, Any], stored: Description | None) -> dict[str, Any] | None:
-    groups = stored["groups"] if stored is not None else ()
-    same = (
-        group for group in groups if all(group[key] == described_group[key] for key in ("static", "axes"))
-    )
-    return next(same, None)
+def _by_key(described: Description | None) -> dict[str, dict[str, Any]]:
+    """Find groups by what tells them apart: static values, and which traced axes they have."""
+    return {_key(group): group for group in (described or {"groups": ()})["groups"]}
+
+
+def _key(group: Mapping[str, Any]) -> str:
+    return json.dumps([group["static"], group["axes"]], sort_keys=True)
 
 
 def _changes(described: Description, stored: Description) -> list[str]:
@@ -124,9 +281,22 @@ def _changes(described: Description, stored: Description) -> list[str]:
     changed = [f"{name}: {old.get(name)} -> {value}" for name, value in new.items() if old.get(name) != value]
     if changed:  # of which another text of the same program may be a consequence
         return changed
+    stored_groups = _by_key(stored)
     for described_group in described["groups"]:
-        group = _same_group(described_group, stored)
+        group = stored_groups.get(_key(described_group))
         if group is not None and group["program"] != described_group["program"]:
             static = ", ".join(f"{name}={value}" for name, value in described_group["static"].items())
             return [f"recipe: it computes something else than before{' for ' if static else ''}{static}"]
     return []
+
+
+def _probe() -> str:
+    """Hash what this CPU makes of some sums, products and functions, whose last bits depend on its instructions."""
+    numbers = np.linspace(-3, 3, 33 * 65, dtype=np.float32).reshape(33, 65)
+
+    @jax.jit
+    def compute(x: Any) -> Any:
+        product = jnp.dot(jnp.tanh(x), jnp.exp(x).T)
+        return product, jnp.sum(x / 3), jnp.sum(product * product, axis=1), jnp.log(jnp.abs(product) + 1)
+
+    return content_hash(compute(numbers))[:8]

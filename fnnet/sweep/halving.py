@@ -16,7 +16,16 @@ from rich.progress import Progress
 from fnnet.errors import InputError, unknown_name
 from fnnet.sweep import store as stores
 from fnnet.sweep.chunk import Chunk, Trainer, Underway, lane_hparams, rows
-from fnnet.sweep.execute import Prepared, keep_rows, prepare, progress_bar, take_over, trainer_of, write_plan
+from fnnet.sweep.execute import (
+    Done,
+    Prepared,
+    keep_rows,
+    prepare,
+    progress_bar,
+    take_over,
+    trainer_of,
+    write_plan,
+)
 from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
 from fnnet.sweep.lanes import most_lanes
 from fnnet.sweep.plan import Recipe
@@ -188,7 +197,7 @@ def climb_all(
     )
     parts: list[pl.DataFrame] = []
     with (
-        take_over(prepared) as done,
+        take_over(prepared) as (prepared, done),
         progress_bar(show_progress) as progress,
         deferred_interrupt() as interrupted,
     ):
@@ -201,7 +210,7 @@ def climb_all(
 def _climb(
     prepared: Prepared,
     bracket: Bracket,
-    done: dict[str, pl.DataFrame],
+    done: Done,
     interrupted: Interrupt,
     progress: Progress,
 ) -> list[pl.DataFrame]:
@@ -236,7 +245,7 @@ def _climb_one(
     rung: int,
     runs: np.ndarray,
     below: list[Resting],
-    done: dict[str, pl.DataFrame],
+    done: Done,
     interrupted: Interrupt,
 ) -> tuple[list[pl.DataFrame], list[Resting]]:
     """Train some runs of one group to a rung, from where they rest on the rung below."""
@@ -246,7 +255,7 @@ def _climb_one(
     tables, arrived = [], []
     for chunk in cut_chunks(plan, runs, plan.space.ids(), lanes, f"rung {rung}"):
         underway = None
-        if chunk.id not in done:
+        if chunk.id not in done.chunks:
             hparams = lane_hparams(plan, chunk.runs, lanes, job.program.mesh)
             underway = trainer.resume(chunk, hparams)
             if underway is None:
@@ -259,9 +268,9 @@ def _climb_one(
             table = rows(plan, chunk, underway).with_columns(rung=pl.lit(rung))
             if bracket.number is not None:
                 table = table.with_columns(bracket=pl.lit(bracket.number))
-            done[chunk.id] = keep_rows(prepared, job, chunk, table)
+            done.chunks[chunk.id] = keep_rows(prepared, job, chunk, table, done)
             underway = _fetched(underway, len(chunk.runs))
-        tables.append(done[chunk.id])
+        tables.append(done.chunks[chunk.id])
         arrived.append(Resting(chunk, lanes, underway))
         interrupted.check()
     return tables, arrived

@@ -1,17 +1,19 @@
 """Members: the trained parameters of a sweep's runs, one by one or stacked.
 
-A store keeps the parameters of a chunk in one file, a lane of each leaf for a run. The columns "chunk" and
-"lane" of the results say where a run is.
+A store keeps the parameters of a chunk in one file, with the ids of its runs. The column "chunk" of the results says
+which file that is, and "fingerprint" what else the file must say.
 """
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fnnet.errors import InputError
+from fnnet.sweep.sealed import Sealed
 from fnnet.sweep.space import Space
-from fnnet.sweep.store import Store, load_params
+from fnnet.sweep.store import Store, load_params, read_plan
 
 
 def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Any:
@@ -28,8 +30,9 @@ def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int
     Raises:
         InputError: when they were not kept or are damaged.
     """
-    lanes = _load_chunk(columns, store, run)
-    return unpack({name: leaf[columns["lane"][run]] for name, leaf in lanes.items()})
+    kept = _load_chunk(columns, store, run)
+    (place,) = _places(kept, columns, np.array([run]))
+    return unpack({name: leaf[place] for name, leaf in kept.arrays.items()})
 
 
 def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store | None) -> Any:
@@ -50,7 +53,8 @@ def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store |
         raise InputError("no run is finished, so there are no parameters")
     stacked: dict[str, np.ndarray] = {}
     for rows in _rows_by_chunk(space, columns):
-        lanes = _load_chunk(columns, store, int(rows[0]))
+        kept = _load_chunk(columns, store, int(rows[0]))
+        lanes, places = kept.arrays, _places(kept, columns, rows)
         if not stacked:
             stacked = {
                 name: np.empty((len(space), *leaf.shape[1:]), leaf.dtype) for name, leaf in lanes.items()
@@ -58,7 +62,7 @@ def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store |
         if _forms(lanes) != _forms(stacked):
             raise _unlike_shapes(space, columns)
         for name, leaf in lanes.items():
-            stacked[name][rows] = leaf[columns["lane"][rows]]
+            stacked[name][rows] = leaf[places]
     return unpack(stacked)
 
 
@@ -81,13 +85,56 @@ def unpack(arrays: Mapping[str, Any]) -> Any:
     return children
 
 
-def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> dict[str, np.ndarray]:
-    """Load the parameters of all lanes of one run's chunk."""
-    chunk = str(columns["chunk"][run]) if "chunk" in columns else ""
-    lanes = load_params(store, chunk) if store is not None and chunk else None
-    if lanes is None:
-        raise InputError(f"no parameters are kept of run {run}: sweep with store=... and save_params=True")
-    return lanes
+def holds_params(params: Sealed | None, run_ids: list[str], fingerprint: str) -> bool:
+    """Tell whether a file of parameters is that of some runs, made under the fingerprint that their rows carry."""
+    if params is None or params.about.get("fingerprint") != fingerprint:
+        return False
+    kept = params.about.get("runs")
+    return (
+        isinstance(kept, list)
+        and kept == run_ids
+        and all(_length(a) == len(kept) for a in params.arrays.values())
+    )
+
+
+def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Sealed:
+    """Load the parameters of all runs of one run's chunk."""
+    if store is None or "chunk" not in columns:
+        raise InputError(f"no parameters are kept of run {run}: a sweep keeps them in its store=...")
+    chunk = str(columns["chunk"][run])
+    params = load_params(store, chunk)
+    kept = params.about.get("runs") if params is not None else None
+    if (
+        params is None
+        or not isinstance(kept, list)
+        or not holds_params(params, kept, columns["fingerprint"][run])
+    ):
+        raise _missing(store, run)
+    return params
+
+
+def _places(kept: Sealed, columns: Mapping[str, np.ndarray], rows: np.ndarray) -> list[int]:
+    """Find where in a file the parameters of some runs are."""
+    place = {run_id: place for place, run_id in enumerate(kept.about["runs"])}
+    if lost := [run_id for run_id in columns["id"][rows] if run_id not in place]:
+        raise InputError(f"the parameters of run {lost[0]} are not in the file of its chunk")
+    return [place[run_id] for run_id in columns["id"][rows]]
+
+
+def _missing(store: Store, run: int) -> InputError:
+    """Build the error for parameters that are not there, with what trains them."""
+    command = (read_plan(store) or {}).get("command")
+    again = "the same sweep again with save_params=True"
+    if isinstance(command, list) and all(isinstance(word, str) for word in command):
+        words = [word for word in command[1:] if word not in ("--no-save-params", "--save-params")]
+        again = shlex.join(["fnnet", *words, "--save-params"])
+    return InputError(
+        f"no parameters are kept of run {run}, or they are damaged; to train it again and keep them: {again}"
+    )
+
+
+def _length(leaf: np.ndarray) -> int:
+    return leaf.shape[0] if leaf.ndim else -1
 
 
 def _rows_by_chunk(space: Space, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:

@@ -30,7 +30,7 @@ class Group(NamedTuple):
     static: the values of the static axes.
     task: what the recipe made of them.
     runs: the runs' places in the space.
-    traced: one run's life of one step, as JAX traced it.
+    traced: one run's life of one step, with its batches, as JAX traced it.
     """
 
     static: Config
@@ -68,13 +68,14 @@ class Plan(NamedTuple):
         return {name: np.asarray(self.space.axes[name])[c] for name, c in codes.items() if c[0] >= 0}
 
 
-def make_plan(recipe: Recipe, space: Space, data: Any) -> Plan:
+def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Plan:
     """Group a space's runs and find every mistake that shows before any work is done.
 
     Args:
         recipe: a function from static axes to a `Task`.
         space: the runs.
         data: what the tasks will get.
+        max_steps: for how many steps batches are drawn at once, which is part of what a group computes.
 
     Returns:
         The plan.
@@ -98,7 +99,7 @@ def make_plan(recipe: Recipe, space: Space, data: Any) -> Plan:
         if not isinstance(task, Task):
             raise InputError(f"the recipe must return a Task, got {reprlib.repr(task)}")
         _check_numbers(task, space, runs, traced_axes)
-        traced = _trace(task, space, runs, traced_axes, set(arguments), data)
+        traced = _trace(task, space, runs, traced_axes, set(arguments), data, max_steps)
         groups.append(Group(static, task, runs, traced))
         metrics |= dict.fromkeys(traced.out_info)
     return Plan(space, static_axes, traced_axes, groups, tuple(metrics))
@@ -152,7 +153,13 @@ def cut_groups(
 
 
 def _trace(
-    task: Task, space: Space, runs: np.ndarray, traced_axes: tuple[str, ...], arguments: set[str], data: Any
+    task: Task,
+    space: Space,
+    runs: np.ndarray,
+    traced_axes: tuple[str, ...],
+    arguments: set[str],
+    data: Any,
+    max_steps: int,
 ) -> Any:
     """Trace a group's functions on one run, without computing, and compare its axes with the names read."""
     config = space[runs[0]]
@@ -165,7 +172,7 @@ def _trace(
         hparams.names_read = names_read
         state = task.init(hparams, data)
         _check_memory(state, usable)
-        batches = task.batches(hparams.get("data_seed", 0), data, 0, 1)
+        batches = task.batches(hparams.get("data_seed", 0), data, 0, max_steps)
         _check_memory(batches, usable)
         state, _ = task.step(hparams, state, data, jax.tree.map(lambda leaf: leaf[0], batches))
         return task.measure(hparams, state, data)

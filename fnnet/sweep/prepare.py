@@ -96,8 +96,7 @@ def prepare_group(
     Raises:
         InputError: when not even one run fits in memory.
     """
-    every = min(settings.eval_every or settings.num_steps, settings.num_steps)
-    program = make_program(group.task, mesh, min(MAX_SEGMENT, every))
+    program = make_program(group.task, mesh, most_steps(settings.num_steps, settings.eval_every))
     static, num_runs = group.static, len(group.runs)
     wanted = missing if len(missing) else group.runs
     num_together = min(_most_of_one_order(plan, wanted), most_runs or len(wanted))
@@ -139,6 +138,16 @@ def prepare_group(
         seconds(cost, missing),
     )
     return Job(group, program, program_hash, cost.lanes, segment_steps(cost, program)), estimate
+
+
+def most_steps(num_steps: int, eval_every: int | None) -> int:
+    """Choose for how many steps batches are drawn at once.
+
+    Example:
+        >>> most_steps(5000, None), most_steps(5000, 300), most_steps(50, 300)
+        (1000, 300, 50)
+    """
+    return min(MAX_SEGMENT, num_steps, eval_every or num_steps)
 
 
 def with_half_the_lanes(job: Job, plan: Plan, data: Any) -> Job:

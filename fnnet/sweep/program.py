@@ -7,6 +7,7 @@ of small matrices is faster on one core's cache than cut across threads.
 """
 
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +19,7 @@ from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnnet.data.download import cache_folder
+from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.sweep.layout import find_transposed, transpose_some
 from fnnet.task import Task
@@ -36,10 +38,15 @@ def use_all_cores(*, warn: bool = True) -> None:
 
     Args:
         warn: whether to say when JAX's devices have started, and are fewer than cores.
+
+    Raises:
+        InputError: on Windows, where neither locks nor folders work as a store needs them.
     """
+    if sys.platform == "win32":
+        raise InputError("fnnet runs on Linux and macOS; on Windows use WSL")
     if jax.config.values["jax_num_cpu_devices"] != -1:
         return
-    num_cores = len(os.sched_getaffinity(0))
+    num_cores = count_cores()
     try:
         jax.config.update("jax_num_cpu_devices", num_cores)
     except RuntimeError:  # devices that have started stay as they are
@@ -50,6 +57,13 @@ def use_all_cores(*, warn: bool = True) -> None:
                 f'them, put jax.config.update("jax_num_cpu_devices", {num_cores}) before anything else',
                 stacklevel=3,
             )
+
+
+def count_cores() -> int:
+    """Count the cores that this process may use, as far as the system tells."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return getattr(os, "process_cpu_count", os.cpu_count)() or 1
 
 
 def keep_compiled_programs() -> None:

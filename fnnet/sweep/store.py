@@ -1,9 +1,9 @@
 """The store: a folder that is the database of a sweep.
 
-    plan.json              what the sweep is: its space, settings and fingerprint, with a hash of itself
-    SHA256SUMS             a line for each commit, in the form that `sha256sum -c` reads
-    chunks/<id>.parquet    the finished runs of one chunk, a row each
-    params/<id>.arrays     their trained parameters, when asked for
+    plan.json              what the sweep is and what made it, with a hash of itself
+    SHA256SUMS             one line for each commit, in the form that `sha256sum -c` reads
+    chunks/<id>.parquet    the finished runs of one chunk, one row per run
+    params/<id>.arrays     their trained parameters
     states/<id>.state      a chunk that is under way, at a border of segments
     damaged/               files that failed their hash, moved aside
     lock                   held by the one process that writes
@@ -14,29 +14,33 @@ Nothing here knows what a run is; nothing is ever pickled, and no name from a fi
 """
 
 import contextlib
-import fcntl
+import errno
 import hashlib
 import io
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from fnnet.errors import InputError
+from fnnet.sweep.durable import append_line, drop_temporaries, make_folder, write_file
+from fnnet.sweep.lock import locked
+from fnnet.sweep.sealed import Sealed, seal, unseal
 
-FORMAT = 2
+FORMAT = 3
+MAX_LANES = 2**16  # that a plan may ask for
 _ID = re.compile(r"[0-9a-f]{16}")
 _SUM = re.compile(rb"([0-9a-f]{64})  chunks/([0-9a-f]{16})\.parquet")
+_FOLDERS = {"chunks": ".parquet", "params": ".arrays", "states": ".state"}
+_FILES = ("plan.json", "SHA256SUMS", "lock", "lock.held", "damaged", *_FOLDERS)
 
 
 class DamagedPlan(InputError):
-    """A plan that fails its hash."""
+    """A plan that cannot be read or fails its hash."""
 
 
 class Store(NamedTuple):
@@ -79,28 +83,25 @@ def chunk_id_of(run_ids: list[str]) -> str:
 
 @contextlib.contextmanager
 def writing(store: Store) -> Iterator[None]:
-    """Be the one writer of a store; makes the folder if there is none.
+    """Acquire the write lock of a store, making the folder if there is none.
 
     Raises:
         InputError: when another process is writing, or the folder holds something that is no sweep.
     """
     check_folder(store)
-    for name in ("chunks", "params", "states", "damaged"):
-        (store.folder / name).mkdir(parents=True, exist_ok=True)
-    with (store.folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"another process is writing to {store.folder}; wait for it or stop it"
-            ) from None
-        for leftover in store.folder.glob("**/.*.tmp"):  # of a writer that was killed
-            leftover.unlink()
+    make_folder(store.folder)
+    with locked(store.folder):
+        drop_temporaries(store.folder)
+        for name in (*_FOLDERS, "damaged"):
+            make_folder(store.folder / name)
+            drop_temporaries(store.folder / name)
         yield
 
 
 def check_folder(store: Store) -> None:
     """Refuse a folder that holds files but no sweep, so that nothing of another's is mixed with ours.
+
+    A sweep is told by its plan or its hashes, and one whose making was cut short by holding nothing foreign.
 
     Raises:
         InputError: naming the folder.
@@ -108,31 +109,50 @@ def check_folder(store: Store) -> None:
     folder = store.folder
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a new folder or that of an earlier sweep")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "lock").exists():
+    if not folder.is_dir() or all(map(_is_ours, folder.iterdir())):
+        return
+    with contextlib.suppress(DamagedPlan):
+        if read_plan(store) is not None:
+            return
+    if not recorded_hashes(store):
         raise InputError(f"{folder} holds files but no sweep; name a new folder or an empty one")
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a store may hold a file or folder of this name, and nothing of another name in it."""
+    suffix = _FOLDERS.get(path.name)
+    if suffix is None or not path.is_dir():
+        return path.name in _FILES or path.name.startswith(".fnnet-")
+    names = (inner.name for inner in path.iterdir())
+    return all(
+        name.startswith(".fnnet-") or _ID.fullmatch(name.removesuffix(suffix)) is not None for name in names
+    )
 
 
 def write_plan(store: Store, plan: Mapping[str, Any]) -> None:
     """Write what a sweep is, with its hash, in place of an older plan."""
     body = {"format": FORMAT, **plan}
     content = json.dumps({"sha256": _hash(_canonical(body)), "plan": body}).encode()
-    _commit(store.plan_path, content, os.replace)
+    _write_over(store, store.plan_path, content)
 
 
 def read_plan(store: Store) -> dict[str, Any] | None:
     """Read what a sweep is.
 
     Returns:
-        The plan, or None where there is none.
+        The plan, whose form is checked, or None where there is none.
 
     Raises:
-        DamagedPlan: when the file fails its hash.
-        InputError: when it is of another format.
+        DamagedPlan: when the file cannot be read or fails its hash.
+        InputError: when it is of another format, or not as `write_plan` writes it.
     """
+    path = store.plan_path
     try:
-        content = store.plan_path.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise DamagedPlan(f"{path} cannot be read: {error.strerror}") from error
     try:
         document = json.loads(content)
         plan, recorded = document["plan"], document["sha256"]
@@ -140,19 +160,51 @@ def read_plan(store: Store) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, RecursionError):
         plan, recorded, actual = {}, None, ""
     if recorded != actual:
-        raise DamagedPlan(f"{store.plan_path} is damaged; run the same sweep again to mend it")
-    if plan["format"] != FORMAT:
-        raise InputError(f"{store.plan_path} has format {plan['format']}, this fnnet reads {FORMAT}")
+        raise DamagedPlan(f"{path} is damaged; run the same sweep again to mend it")
+    _check_form(path, plan)
     return plan
 
 
-def commit_chunk(store: Store, chunk_id: str, rows: pl.DataFrame) -> None:
-    """Commit the finished runs of one chunk. The first valid commit of a chunk wins.
+def _check_form(path: Path, plan: Any) -> None:
+    """Refuse a plan with a right hash that `write_plan` cannot have written, whoever made it."""
+    version = plan.get("format") if isinstance(plan, dict) else None
+    if version != FORMAT:
+        raise InputError(
+            f"{path} has format {version!r:.20}, this fnnet reads {FORMAT}; name another folder to train the sweep anew"
+        )
+    forms = {
+        "settings": dict,
+        "fingerprint": dict,
+        "earlier": list,
+        "leaves": dict,
+        "groups": list,
+        "space": dict,
+    }
+    wrong = [name for name, form in forms.items() if not isinstance(plan.get(name), form)]
+    if not wrong and not all(isinstance(each, dict) for each in plan["earlier"]):
+        wrong = ["earlier"]
+    if not wrong and not all(map(_is_group, plan["groups"])):
+        wrong = ["groups"]
+    if wrong:
+        raise InputError(
+            f"{path} is no plan of fnnet: {', '.join(wrong)} cannot be used; name another folder"
+        )
+
+
+def _is_group(group: Any) -> bool:
+    forms = {"static": dict, "axes": list, "num_runs": int, "program": str, "earlier": list, "lanes": int}
+    has_form = isinstance(group, dict) and all(isinstance(group.get(n), form) for n, form in forms.items())
+    return has_form and 1 <= group["lanes"] <= MAX_LANES
+
+
+def commit_chunk(store: Store, chunk_id: str, rows: pl.DataFrame, *, replace: bool = False) -> None:
+    """Commit the finished runs of one chunk. The first valid commit of a chunk wins, unless it is to be replaced.
 
     Args:
         store: where.
         chunk_id: of the chunk.
-        rows: a row for each run.
+        rows: one row for each run.
+        replace: whether a valid commit of this chunk gives way.
 
     Raises:
         OSError: when the disk is full or fails; then nothing is committed and nothing else is lost.
@@ -164,7 +216,10 @@ def commit_chunk(store: Store, chunk_id: str, rows: pl.DataFrame) -> None:
     def link(temporary: str, path: Path) -> None:
         # Recorded first: a hash without its file is a chunk still to be done, a file without a hash is damage.
         # The leading newline closes a line that a killed writer left open.
-        _append(store.sums_path, f"\n{_hash(content)}  chunks/{chunk_id}.parquet\n".encode())
+        append_line(store.sums_path, f"\n{_hash(content)}  chunks/{chunk_id}.parquet\n".encode())
+        if replace:
+            Path(temporary).replace(path)
+            return
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -172,14 +227,18 @@ def commit_chunk(store: Store, chunk_id: str, rows: pl.DataFrame) -> None:
                 set_aside(store, path)
                 os.link(temporary, path)
 
-    _commit(store.chunk_path(chunk_id), content, link)
+    write_file(store.chunk_path(chunk_id), content, link)
 
 
-def recorded_hashes(store: Store) -> dict[str, set[str]]:
+def recorded_hashes(store: Store, *, mend: bool = False) -> dict[str, set[str]]:
     """Read which hashes were recorded for each chunk; lines that are damaged say nothing."""
     try:
         content = store.sums_path.read_bytes()
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno in (errno.EISDIR, errno.ELOOP) and mend:
+            set_aside(store, store.sums_path)
+        elif error.errno not in (errno.ENOENT, errno.EISDIR, errno.ELOOP):
+            raise  # the hashes may be right, so the chunks are not to be taken for damaged
         return {}
     hashes: dict[str, set[str]] = {}
     for line in content.split(b"\n"):
@@ -192,13 +251,17 @@ def read_chunk(store: Store, chunk_id: str, hashes: Mapping[str, set[str]]) -> p
     """Read one committed chunk.
 
     Returns:
-        Its rows, or None where it is missing or its content has none of the recorded hashes.
+        Its rows, or None where it is missing, its content has none of the recorded hashes, or it is no table of runs.
     """
-    try:
-        content = store.chunk_path(chunk_id).read_bytes()
-    except FileNotFoundError:
+    content = _content(store.chunk_path(chunk_id))
+    if content is None or _hash(content) not in hashes.get(chunk_id, ()):
         return None
-    return pl.read_parquet(io.BytesIO(content)) if _hash(content) in hashes.get(chunk_id, ()) else None
+    try:
+        rows = pl.read_parquet(io.BytesIO(content))
+    except pl.exceptions.PolarsError:
+        return None
+    has_form = all(rows.schema.get(name) == pl.String for name in ("id", "chunk", "fingerprint"))
+    return rows if has_form and rows.height else None
 
 
 def read_chunks(store: Store, *, mend: bool = False) -> dict[str, pl.DataFrame]:
@@ -211,7 +274,7 @@ def read_chunks(store: Store, *, mend: bool = False) -> dict[str, pl.DataFrame]:
     Returns:
         Rows by chunk id, in the order of ids.
     """
-    hashes = recorded_hashes(store)
+    hashes = recorded_hashes(store, mend=mend)
     chunks = {}
     for path in sorted((store.folder / "chunks").glob("*.parquet")):
         rows = read_chunk(store, path.stem, hashes) if _ID.fullmatch(path.stem) else None
@@ -222,103 +285,82 @@ def read_chunks(store: Store, *, mend: bool = False) -> dict[str, pl.DataFrame]:
     return chunks
 
 
+def drop_chunk(store: Store, chunk_id: str) -> None:
+    """Forget a chunk whose runs are all in other ones."""
+    for path in (store.chunk_path(chunk_id), store.params_path(chunk_id)):
+        _discard(store, path)
+
+
 def set_aside(store: Store, path: Path) -> None:
     """Move a damaged file to `damaged/`, under a name that is free."""
     for number in range(1_000_000):
         target = store.folder / "damaged" / f"{path.name}.{number}"
-        if not target.exists():
+        if not os.path.lexists(target):
             path.replace(target)
             return
 
 
-def save_state(store: Store, chunk_id: str, arrays: Mapping[str, np.ndarray]) -> None:
+def save_state(store: Store, chunk_id: str, state: Sealed) -> None:
     """Keep a chunk that is under way, in place of what was kept of it before."""
-    _commit(store.state_path(chunk_id), _sealed(arrays), os.replace)
+    content = seal({**state.about, "kind": "state", "chunk": chunk_id}, state.arrays)
+    _write_over(store, store.state_path(chunk_id), content)
 
 
-def load_state(store: Store, chunk_id: str) -> dict[str, np.ndarray] | None:
+def load_state(store: Store, chunk_id: str) -> Sealed | None:
     """Read a chunk that was under way; None where there is nothing, or nothing undamaged."""
-    return _unsealed(store.state_path(chunk_id))
+    content = _content(store.state_path(chunk_id))
+    return None if content is None else unseal(content, kind="state", chunk=chunk_id)
+
+
+def state_ids(store: Store) -> list[str]:
+    """List the chunks that are under way."""
+    stems = (path.stem for path in (store.folder / "states").glob("*.state"))
+    return sorted(stem for stem in stems if _ID.fullmatch(stem))
 
 
 def drop_state(store: Store, chunk_id: str) -> None:
     """Forget the state of a chunk that is committed."""
-    store.state_path(chunk_id).unlink(missing_ok=True)
+    _discard(store, store.state_path(chunk_id))
 
 
 def drop_states(store: Store) -> None:
     """Forget all states; what is left of chunks that were cut otherwise is of no use when all is done."""
     for path in (store.folder / "states").glob("*.state"):
-        path.unlink(missing_ok=True)
+        _discard(store, path)
 
 
-def save_params(store: Store, chunk_id: str, arrays: Mapping[str, np.ndarray]) -> None:
+def save_params(store: Store, chunk_id: str, params: Sealed) -> None:
     """Keep a chunk's trained parameters; done before the chunk is committed, so that none lacks them."""
-    _commit(store.params_path(chunk_id), _sealed(arrays), os.replace)
+    content = seal({**params.about, "kind": "params", "chunk": chunk_id}, params.arrays)
+    _write_over(store, store.params_path(chunk_id), content)
 
 
-def load_params(store: Store, chunk_id: str) -> dict[str, np.ndarray] | None:
+def load_params(store: Store, chunk_id: str) -> Sealed | None:
     """Read a chunk's trained parameters; None where there are none, or none undamaged."""
-    return _unsealed(store.params_path(chunk_id))
+    content = _content(store.params_path(chunk_id))
+    return None if content is None else unseal(content, kind="params", chunk=chunk_id)
 
 
-def _commit(path: Path, content: bytes, publish: Any) -> None:
-    """Write content to the disk under a temporary name and then give it its own."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+def _content(path: Path) -> bytes | None:
+    """Read a file; None where it is missing, or a folder, a link to nowhere or unreadable: damaged, that is."""
     try:
-        try:
-            _write_all(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        publish(temporary, path)
-        _sync_folder(path.parent)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
-
-
-def _append(path: Path, line: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        _write_all(descriptor, line)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    _sync_folder(path.parent)
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:  # a disk that is nearly full takes a part and says so only the next time
-        view = view[os.write(descriptor, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sealed(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Encode arrays behind a line with the hash of what follows."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return _hash(buffer.getvalue()).encode() + b"\n" + buffer.getvalue()
-
-
-def _unsealed(path: Path) -> dict[str, np.ndarray] | None:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+        return path.read_bytes()
+    except OSError:
         return None
-    recorded, _, body = content.partition(b"\n")
-    if recorded != _hash(body).encode():
-        return None
-    with np.load(io.BytesIO(body), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+
+
+def _write_over(store: Store, path: Path, content: bytes) -> None:
+    """Write a file in place of an older one, or of a folder that should not be there."""
+    if path.is_dir():
+        set_aside(store, path)
+    write_file(path, content, os.replace)
+
+
+def _discard(store: Store, path: Path) -> None:
+    if path.is_dir():
+        set_aside(store, path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _checked(chunk_id: str) -> str:

@@ -20,12 +20,20 @@ import numpy as np
 import polars as pl
 
 from fnnet.errors import InputError
+from fnnet.sweep import durable
 from fnnet.sweep import store as stores
 from fnnet.sweep.store import Store
 
 NUM_CHUNKS, RUNS = 5, 3
 KINDS = ("kill", "exception", "ENOSPC", "EIO", "short write")
-PLAN = {"settings": {"num_steps": 7}, "space": "toy"}
+PLAN = {
+    "settings": {"num_steps": 7},
+    "fingerprint": {},
+    "earlier": [],
+    "leaves": {},
+    "groups": [],
+    "space": {},
+}
 REAL_OS, REAL_MKSTEMP = os, tempfile.mkstemp
 
 
@@ -34,7 +42,10 @@ def train(chunk: int) -> pl.DataFrame:
     rng = np.random.default_rng(chunk)
     ids = [f"{chunk:030x}{run:02x}" for run in range(RUNS)]
     curves = pl.Series(rng.normal(size=(RUNS, 4)).tolist(), dtype=pl.List(pl.Float64))
-    return pl.DataFrame({"id": ids, "loss": rng.normal(size=RUNS), "loss_curve": curves})
+    columns = {"id": ids, "loss": rng.normal(size=RUNS), "loss_curve": curves}
+    return pl.DataFrame(columns).with_columns(
+        chunk=pl.lit(stores.chunk_id_of(ids)), fingerprint=pl.lit("toy")
+    )
 
 
 def chunk_id(chunk: int) -> str:
@@ -131,11 +142,11 @@ class FaultyOS:
 
 
 def with_faults(faults: FaultyOS, function, *arguments):
-    stores.os, stores.tempfile = faults, faults
+    stores.os, durable.os, durable.tempfile = faults, faults, faults
     try:
         return function(*arguments)
     finally:
-        stores.os, stores.tempfile = REAL_OS, tempfile
+        stores.os, durable.os, durable.tempfile = REAL_OS, REAL_OS, tempfile
 
 
 def work_with_fault(folder: str, log: str, point: str, occurrence: int, kind: str) -> None:
