@@ -80,6 +80,7 @@ def sweep(
         accept_fingerprint: go on with a sweep that was begun with other versions, device, recipe or data.
     """
     from fnnet.report import tables
+    from fnnet.report.advice import advice
     from fnnet.sweep.execute import execute
 
     prepared = _prepared(
@@ -107,6 +108,8 @@ def sweep(
         sys.exit(130)
     metric = metric or ("test_accuracy" if prepared.data.is_classification else "test_r2")
     console.print(tables.best_rates(results, metric))
+    if (line := advice(results, prepared.data.train.inputs)) is not None:
+        console.print(line, highlight=False, soft_wrap=True)
     for path in _write(results, metric, folder):
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
@@ -347,9 +350,6 @@ def _say_what_takes_long(recipe: Any, space: "Space") -> None:
 
 def _choose_run(results: "Results", best: str | None) -> int:
     """Find the one run that is left, or the best of several."""
-    from fnnet.errors import unknown_name
-    from fnnet.sweep.statistics import rank
-
     if best is None:
         if len(results.space) != 1:
             varied = [name for name, values in results.space.axes.items() if len(values) > 1]
@@ -358,9 +358,7 @@ def _choose_run(results: "Results", best: str | None) -> int:
                 "or --best test_accuracy to take the best"
             )
         return 0
-    if best not in results.columns:
-        raise unknown_name("metric", best, results.columns)
-    return int(rank(results.columns[best], best)[0])
+    return results.space.ids().tolist().index(results.top(1, best).space.ids()[0])
 
 
 def _file_name(name: str) -> str:
@@ -369,14 +367,19 @@ def _file_name(name: str) -> str:
 
 
 def _write(results: "Results", metric: str, folder: Path) -> list[Path]:
-    """Write the table and its picture."""
+    """Write the table and its picture, if it is not too large for one."""
     from fnnet.report import plots
 
-    table = results.table()
+    table = results.table(records=True)
     paths = [folder / "table.parquet", folder / "table.csv", folder / "heatmap.png"]
     table.write_parquet(paths[0])
     table.write_csv(paths[1])
-    plots.heatmap(results, metric).savefig(paths[2], dpi=150)
+    try:
+        figure = plots.heatmap(results, metric)
+    except InputError as error:
+        sys.stderr.write(f"no heatmap.png: {error}\n")
+        return paths[:2]
+    figure.savefig(paths[2], dpi=150)
     return paths
 
 

@@ -47,6 +47,19 @@ class Network(NamedTuple):
     intermediates: Callable[[Params, Array], list[LayerValues]] | None = None
     update_scales: PyTree[float] | None = None
 
+    def __repr__(self) -> str:
+        """Say how many layers and parameters there are.
+
+        Example:
+            >>> mlp(3, [7, 5], 2)
+            Network: 6 arrays, 80 parameters
+        """
+        try:
+            leaves = jax.tree.leaves(jax.eval_shape(self.init, jax.random.key(0)))
+        except Exception:  # of an init of one's own; what is printed in a traceback must not raise
+            return "Network"
+        return f"Network: {len(leaves)} arrays, {sum(leaf.size for leaf in leaves):,} parameters"
+
 
 class _Layer(NamedTuple):
     """What is known of a layer before its parameters; equal neighbours can share one stacked array."""

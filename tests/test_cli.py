@@ -9,6 +9,7 @@ import sklearn.datasets
 import sklearn.metrics
 
 import fnnet as fn
+from fnnet import cli
 from fnnet.axes import parse_space
 from fnnet.cli import main
 
@@ -250,3 +251,11 @@ def test_importing_fnnet_is_light():
     code = "import sys, fnnet, fnnet.network, fnnet.train\n"
     code += "heavy = {'sklearn', 'polars', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_best_run_to_export_is_a_fully_trained_one():
+    columns = {"test_loss": np.array([0.1, 0.4, 0.3, 0.2]), "steps": np.array([5, 20, 20, 5])}
+    results = fn.Results(fn.grid(seed=range(4)), columns, history={})
+    assert cli._choose_run(results, "test_loss") == 2
+    with pytest.raises(fn.InputError, match="did you mean 'test_loss'"):
+        cli._choose_run(results, "tst_loss")

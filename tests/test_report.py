@@ -13,6 +13,7 @@ from scipy import stats
 
 import fnnet as fn
 from fnnet.report import plots, tables
+from fnnet.report.advice import advice
 from fnnet.report.page import write_page
 from fnnet.sweep.prepare import Estimate
 
@@ -212,6 +213,32 @@ def test_a_notebook_is_given_the_picture_itself(results):
     assert header.startswith(b"\x89PNG\r\n\x1a\n")
     size = struct.unpack(">2I", header[16:])
     np.testing.assert_allclose(size, figure.get_size_inches() * figure.dpi, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("diverged", "scale", "line"),
+    [
+        ([0, 0, 1, 1], 1.0, None),
+        ([0, 1, 1, 1], 1.0, "3 of 4 runs diverged: try smaller learning rates (none diverged up to 0.1)"),
+        ([1, 0, 1, 1], 1.0, "3 of 4 runs diverged: try smaller learning rates than 0.1"),
+        (
+            [0, 0, 0, 0],
+            93.0,
+            "the inputs are not scaled (standard deviations up to 93): try --standardize",
+        ),
+        (
+            [1, 1, 1, 1],
+            93.0,
+            "4 of 4 runs diverged and the inputs are not scaled (standard deviations up to 93): "
+            "try --standardize or smaller learning rates than 0.1",
+        ),
+    ],
+)
+def test_a_sweep_that_went_badly_comes_with_advice(diverged, scale, line):
+    space = fn.grid(learning_rate=[0.1, 0.3, 1.0, 3.0])
+    inputs = np.array([[1.0, -scale, 0.0], [1.0, scale, 2.0]])
+    results = fn.Results(space, {"diverged": np.array(diverged, bool)}, {})
+    assert advice(results, inputs) == line
 
 
 def estimate(**values):

@@ -126,11 +126,11 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path, mo
     assert resumed is not None and stops >= 4
     assert len(begun) - len(set(begun)) <= stops, "at most a segment is done again"
     drop = ["seconds"]
-    assert resumed.table().drop(drop).equals(whole.table().drop(drop))
+    assert resumed.table(records=True).drop(drop).equals(whole.table(records=True).drop(drop))
     for name, curve in whole.history.items():
         np.testing.assert_array_equal(resumed.history[name], curve)
     reopened = fn.open_results(tmp_path / "cut")
-    assert reopened.table().equals(resumed.table())
+    assert reopened.table(records=True).equals(resumed.table(records=True))
     run = int(np.flatnonzero(resumed.columns["rung"] == 2)[0])
     for mine, theirs in zip(resumed.member(run), whole.member(run), strict=True):
         np.testing.assert_array_equal(mine["w"], theirs["w"])
@@ -147,11 +147,11 @@ def test_a_finished_search_trains_nothing_and_lost_states_are_made_again(data, t
         return segment(self, chunk, hparams, underway, point)
 
     monkeypatch.setattr(chunks.Trainer, "_segment", noting)
-    assert search(data, **options).table().equals(whole.table()) and not begun
-    last = whole.table().filter(rung=2)["chunk"][0]
+    assert search(data, **options).table(records=True).equals(whole.table(records=True)) and not begun
+    last = whole.table(records=True).filter(rung=2)["chunk"][0]
     (tmp_path / "chunks" / f"{last}.parquet").unlink()  # the states below it were dropped at the end
-    again = search(data, **options).table()
-    assert again.drop("seconds").equals(whole.table().drop("seconds")) and last in begun
+    again = search(data, **options).table(records=True)
+    assert again.drop("seconds").equals(whole.table(records=True).drop("seconds")) and last in begun
 
 
 def test_another_search_is_refused_in_the_same_folder(data, tmp_path):

@@ -1,5 +1,6 @@
 import functools
 import itertools
+import re
 import time
 import zlib
 
@@ -466,3 +467,33 @@ def test_many_runs_are_tabulated_in_no_time():
     expected = losses[:, -1].reshape(-1, 16).mean(axis=1)
     np.testing.assert_allclose(means.mean, expected)
     assert best.mean == pytest.approx(expected.reshape(4, -1)[[1, 3]].min())
+
+
+def test_what_is_printed_is_short_and_says_what_there_is(trained):
+    data, results = trained
+    assert repr(results) == (
+        "Results: 30 runs (depth: 2 x learning_rate: 3 x seed: 5); "
+        "metrics: test_accuracy, test_loss, train_accuracy, train_loss"
+    )
+    assert repr(results.space.take([0, 7])) == "Space: 2 runs (depth: 1, learning_rate: 2, seed: 2)"
+    assert repr(results.over("seed")) == "Grouped: 30 runs in 6 groups by depth, learning_rate"
+    prepared = fn.prepare(fn.mlp_recipe(data), fn.grid(depth=0, learning_rate=[0.1, 0.2]), data, num_steps=7)
+    assert re.fullmatch(
+        r"Prepared: 2 runs \(depth: 1 x learning_rate: 2\), 2 to train for 7 steps in 1 program, about .* s",
+        repr(prepared),
+    )
+    assert repr(fn.Network(lambda key: 1 / 0, lambda params, x: x)) == "Network"
+
+
+def test_a_notebook_is_given_tables(trained):
+    _, results = trained
+    shown = fn.Results(fn.grid(name=["<b>"]), {"test_loss": np.array([0.5])}, {})._repr_html_()
+    assert "<table" in shown and "0.5" in shown and "<b>" not in shown and "&lt;b&gt;" in shown
+    assert "<td>learning_rate</td><td>3</td>" in results.space._repr_html_()
+
+
+def test_the_table_tells_where_runs_are_kept_only_when_asked(trained):
+    _, results = trained
+    records = ["id", "chunk", "lane", "fingerprint"]
+    assert not set(records) & set(results.table().columns)
+    assert results.table(records=True).columns == [*results.table().columns, *records]

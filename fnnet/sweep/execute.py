@@ -132,6 +132,15 @@ class Prepared(NamedTuple):
     accept_fingerprint: bool
     store: Store | None
 
+    def __repr__(self) -> str:
+        """Say what is going to be trained, and for how long."""
+        num_missing = sum(estimate.num_missing for estimate in self.estimates)
+        seconds = sum(estimate.seconds for estimate in self.estimates)
+        return (
+            f"Prepared: {self.plan.space.summary}, {num_missing} to train for {self.settings.num_steps} steps "
+            f"in {len(self.jobs)} program{'s' * (len(self.jobs) != 1)}, about {seconds:.3g} s"
+        )
+
 
 def prepare(
     recipe: Recipe,

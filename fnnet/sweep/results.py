@@ -1,5 +1,6 @@
 """Results: the table of a sweep, its curves and its trained parameters, by run or by axis."""
 
+import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ RECORDS = (
     "fingerprint",
 )
 """Columns that describe the run and not the network; they come last, and no axis or metric may have their names."""
+_OF_THE_STORE = ("id", "chunk", "lane", "fingerprint")
 CURVES = ("step", "batch_loss")
 """Curves that every run has, whatever its task measures; no metric may have their names."""
 
@@ -56,8 +58,30 @@ class Results:
     history: dict[str, np.ndarray]
     store: Store | None = None
 
-    def table(self) -> "pl.DataFrame":
-        """Give the table: a row a run, a column an axis, then the metrics.
+    def __repr__(self) -> str:
+        """Say how many runs of which axes there are, and what they measured.
+
+        Example:
+            >>> from fnnet import grid
+            >>> columns = {"loss": np.arange(6.0), "diverged": np.arange(6) > 4}
+            >>> Results(grid(depth=[1, 2], seed=range(3)), columns, history={})
+            Results: 6 runs (depth: 2 x seed: 3), 1 diverged; metrics: loss
+        """
+        num_diverged = int(np.sum(self.columns.get("diverged", 0)))
+        metrics = [name for name in self.columns if name not in RECORDS]
+        diverged = f", {num_diverged} diverged" if num_diverged else ""
+        measured = f"; metrics: {', '.join(metrics)}" if metrics else ""
+        return f"Results: {self.space.summary}{diverged}{measured}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{self.table()._repr_html_()}"
+
+    def table(self, records: bool = False) -> "pl.DataFrame":
+        """Return the table: one row per run, one column per axis, then the metrics.
+
+        Args:
+            records: whether to add the columns that say where and how a store keeps each run: "id", "chunk",
+                "lane" and "fingerprint".
 
         Example:
             >>> from fnnet import grid
@@ -67,8 +91,8 @@ class Results:
         import polars as pl
 
         axes = {name: self.space.table_column(name) for name in self.space.axes}
-        last = [name for name in RECORDS if name in self.columns]
-        metrics = {name: column for name, column in self.columns.items() if name not in last}
+        last = [name for name in RECORDS if name in self.columns and (records or name not in _OF_THE_STORE)]
+        metrics = {name: column for name, column in self.columns.items() if name not in RECORDS}
         return pl.DataFrame(axes | metrics | {name: self.columns[name] for name in last})
 
     def curves(self, metric: str) -> NamedArray:
@@ -346,7 +370,7 @@ def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None =
         >>> from fnnet import grid
         >>> space = grid(depth=[1, 2], seed=range(3))
         >>> done = pl.DataFrame({"id": space.ids()[[4, 0]], "loss": [0.5, 0.25]})
-        >>> collect(space, [done]).table().drop("id").rows()
+        >>> collect(space, [done]).table().rows()
         [(1, 0, 0.25), (2, 1, 0.5)]
     """
     import polars as pl

@@ -7,6 +7,7 @@ Two configurations are equal when they have the same names with equal values. Ev
 configuration once.
 """
 
+import html
 import math
 import reprlib
 from collections.abc import Iterator
@@ -65,6 +66,31 @@ class Space:
 
     def __mul__(self, other: "Space") -> "Space":
         return product(self, other)
+
+    @property
+    def summary(self) -> str:
+        """How many runs there are, and how many values each axis has.
+
+        Example:
+            >>> grid(depth=[1, 2], seed=range(3)).summary, grid(depth=[1, 2]).take([0]).summary
+            ('6 runs (depth: 2 x seed: 3)', '1 run (depth: 1)')
+        """
+        lengths = {name: len(values) for name, values in self.axes.items()}
+        is_grid = math.prod(lengths.values()) == len(self)
+        axes = (" x " if is_grid else ", ").join(f"{name}: {number}" for name, number in lengths.items())
+        return f"{len(self)} run{'s' * (len(self) != 1)}{f' ({axes})' if axes else ''}"
+
+    def __repr__(self) -> str:
+        return f"Space: {self.summary}"
+
+    def _repr_html_(self) -> str:
+        rows = (
+            f"<tr><td>{html.escape(name)}</td><td>{len(values)}</td>"
+            f"<td>{html.escape(reprlib.repr(values))}</td></tr>"
+            for name, values in self.axes.items()
+        )
+        head = "<tr><th>axis</th><th>values</th><th></th></tr>"
+        return f"<p>{html.escape(repr(self))}</p><table>{head}{''.join(rows)}</table>"
 
     def column(self, name: str) -> np.ndarray:
         """Give one axis' value for every run, as an array `[runs]`.

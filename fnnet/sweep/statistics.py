@@ -72,6 +72,12 @@ class Grouped(NamedTuple):
     group_of_run: Int[np.ndarray, " runs"]
     columns: Mapping[str, Shaped[np.ndarray, " runs"]]
 
+    def __repr__(self) -> str:
+        num_runs = len(self.group_of_run)
+        return (
+            f"Grouped: {num_runs} runs in {len(self.configs)} groups by {', '.join(self.axes) or 'nothing'}"
+        )
+
     def values(self, metric: str, group: SupportsIndex) -> np.ndarray:
         """Give the metric of the runs of one group, an array `[runs]`.
 

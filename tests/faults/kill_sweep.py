@@ -54,7 +54,7 @@ def table_hash(folder: Path) -> str:
 
     results = fn.open_results(folder)
     assert len(results.space) == 64
-    digest = hashlib.sha256(results.table().drop("seconds").write_csv().encode())
+    digest = hashlib.sha256(results.table(records=True).drop("seconds").write_csv().encode())
     for name in sorted(results.history):
         digest.update(results.history[name].tobytes())
     return digest.hexdigest()
