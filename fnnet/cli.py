@@ -254,6 +254,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _run(words)
     except InputError as error:
         sys.exit(_fail(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("\nfnnet: stopped\n")
+        sys.exit(130)
 
 
 def _run(words: list[str]) -> None:
@@ -343,7 +346,7 @@ def _say_what_takes_long(recipe: Any, space: "Space") -> None:
     if num_programs > MANY_PROGRAMS or len(space) > MANY_RUNS:
         seconds = num_programs * SECONDS_PER_PROGRAM + len(space) / 1e6 * SECONDS_PER_MILLION_RUNS
         sys.stderr.write(
-            f"planning {len(space):,} runs in {num_programs:,} programs; about {seconds / 60:,.0f} minutes, "
+            f"planning {len(space):,} runs in {num_programs:,} program{'s' * (num_programs > 1)}; about {seconds / 60:,.0f} minutes, "
             "Ctrl-C stops it\n"
         )
 

@@ -4,8 +4,10 @@ A mistake is answered in one line on stderr with exit code 2 and the nearest rig
 written. No line ends in a traceback, and none trains on nonsense.
 """
 
+import importlib
 import shlex
 
+import polars as pl
 import pytest
 
 from fnnet.cli import AXES, COMMANDS, main
@@ -101,8 +103,8 @@ DATA = [
     (f"sweep --dataset one.csv {RATE}", "one.csv"),
     (f"sweep --dataset empty.csv {RATE}", "empty.csv"),
     (f"sweep --dataset header.csv {RATE}", "header.csv"),
-    (f"sweep --dataset afile {RATE}", "afile"),
-    (f"sweep --dataset adir {RATE}", "adir"),
+    (f"sweep --dataset afile {RATE}", "afile: a data file ends in"),
+    (f"sweep --dataset adir {RATE}", "adir: a data file ends in"),
 ]
 
 FORMS = [
@@ -326,7 +328,30 @@ def test_help_is_plain_text_of_eighty_columns(line, phrase, capsys, monkeypatch)
 )
 def test_what_is_right_is_accepted(line, place, capsys):
     code, printed, error = run(line, capsys)
-    assert code == 0 and "best mean test_accuracy" in printed, error
+    assert code == 0 and "test_accuracy" in printed, error
+    table = pl.read_csv(next(place.rglob("table.csv")))
+    assert table["test_loss"].n_unique() == table.height  # no value stands for another
+
+
+@pytest.mark.parametrize(
+    ("line", "phrase"),
+    [
+        (
+            "plan learning_rate=0.1 depth=range:1:2000",
+            "planning 1,999 runs in 1,999 programs; about 100 minutes",
+        ),
+        ("sweep learning_rate=log:1e-3:1:2000 seed=range:5000", "planning 10,000,000 runs in 1 program;"),
+        ("sweep learning_rate=0.1 seed=range:5000", ""),
+    ],
+)
+def test_a_plan_that_takes_long_says_so_at_once(line, phrase, place, capsys, monkeypatch):
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("fnnet.sweep.execute"), "prepare", stop)
+    code, _, error = run(line, capsys)
+    assert code == 130 and error.endswith("\nfnnet: stopped\n")
+    assert phrase in error and (phrase or "planning" not in error)
 
 
 def test_the_table_is_long_and_the_names_are_those_of_the_recipe():

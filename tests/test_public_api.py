@@ -1,6 +1,8 @@
 """The public API exists as listed, and data flows one way through the modules."""
 
 import ast
+import importlib.metadata
+import tomllib
 from pathlib import Path
 
 import fnnet as fn
@@ -120,3 +122,9 @@ def test_functions_win_over_modules_of_the_same_name():
 
 def test_unknown_attributes_raise():
     assert not hasattr(fn, "swep")
+
+
+def test_the_version_is_that_of_the_project_and_types_are_published():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    assert fn.__version__ == importlib.metadata.version("fnnet") == project["version"]
+    assert (PACKAGE / "py.typed").exists()

@@ -151,3 +151,16 @@ def test_python_code_that_needs_the_value_of_a_traced_axis_gets_advice(data, use
 
     with pytest.raises(fn.InputError, match=r"traced axes: rate\); use jnp.where and fn.schedules, or make"):
         make_plan(recipe, fn.grid(rate=[0.1, 0.3]), data)
+
+
+def test_numbers_of_64_bits_survive_where_x64_is_on(x64):
+    def recipe():
+        return fn.Task(
+            init=lambda hp, data: hp["n"] * 1,
+            step=lambda hp, state, data, batch: (state, {"loss": hp["rate"]}),
+            measure=lambda hp, state, data: {"seen": state, "rate_seen": hp["rate"]},
+        )
+
+    results = fn.sweep(recipe, fn.grid(n=[1, 2**32 + 7], rate=[1e-60, 1e39]), None, num_steps=2)
+    assert results.columns["seen"].tolist() == [1, 1, 2**32 + 7, 2**32 + 7]
+    assert results.columns["rate_seen"].tolist() == [1e-60, 1e39] * 2

@@ -114,7 +114,8 @@ def _is_path(name_or_path: str | os.PathLike[str]) -> bool:
     if isinstance(name_or_path, os.PathLike):
         return True
     separators = [mark for mark in (os.sep, os.altsep) if mark]
-    return bool(Path(name_or_path).suffix) or any(mark in name_or_path for mark in separators)
+    looks_like_one = bool(Path(name_or_path).suffix) or any(mark in name_or_path for mark in separators)
+    return looks_like_one or (name_or_path not in SOURCES and Path(name_or_path).exists())
 
 
 def _sklearn(name: str, scale: float = 1.0, **options: Any) -> Arrays:

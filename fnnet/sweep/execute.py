@@ -337,6 +337,8 @@ def _keeps_params(plan: Plan, data: Any, stored: fingerprints.Description | None
 
 
 def _is_missing(plan: Plan, done: Done) -> np.ndarray:
+    if not done.chunks:
+        return np.ones(len(plan.space), bool)
     finished = set().union(*(rows["id"].to_list() for rows in done.chunks.values()))
     return np.array([run_id not in finished for run_id in plan.space.ids().tolist()], bool)
 
