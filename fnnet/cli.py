@@ -8,7 +8,6 @@ import io
 import math
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +22,6 @@ from fnnet.errors import InputError
 if TYPE_CHECKING:
     from fnnet.sweep.execute import Prepared
     from fnnet.sweep.results import Results
-    from fnnet.sweep.space import Space
 
 app = tyro.extras.SubcommandApp()
 
@@ -284,17 +282,20 @@ def _prepared(
 ) -> "Prepared":
     """Find every mistake in the arguments, and make the sweep ready."""
     space = parse_space(axes)
-    _check_options(out, **options)
+    usage.check_numbers(**options)
     from fnnet.data import load_dataset
     from fnnet.hparams import MissingHparam
     from fnnet.recipes import mlp_recipe
     from fnnet.sweep.execute import prepare
+    from fnnet.sweep.plan import split_axes
 
     data = load_dataset(dataset)
     folder = out or Path("results", "-".join([_file_name(data.name), *space.axes]))
-    _check_folder(folder)
+    usage.check_folder(folder)
     recipe = mlp_recipe(data)
-    _say_what_takes_long(recipe, space)
+    static_axes, _ = split_axes(recipe, space)
+    num_programs = math.prod(len(space.axes[name]) for name in static_axes)
+    sys.stderr.write(usage.what_takes_long(len(space), num_programs))
     try:
         return prepare(recipe, space, data, store=folder, metric=metric, **options)
     except MissingHparam:
@@ -302,53 +303,6 @@ def _prepared(
             "a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; "
             f"got {', '.join(space.axes)}"
         ) from None
-
-
-def _check_options(
-    out: Path | None,
-    num_steps: int,
-    eval_every: int | None,
-    lanes: int | None,
-    state_every: float = 0.0,
-    **others: Any,
-) -> None:
-    """Refuse numbers that no sweep can have."""
-    for flag, number in {"--steps": num_steps, "--eval-every": eval_every, "--lanes": lanes}.items():
-        if number is not None and number < 1:
-            raise InputError(f"{flag} must be a positive integer, got {number}")
-    if eval_every is not None and eval_every > num_steps:
-        raise InputError(
-            f"--eval-every {eval_every} is more than --steps {num_steps}: nothing would be measured"
-        )
-    if not state_every >= 0:
-        raise InputError(f"--state-every must be seconds, 0 or more, got {state_every:g}")
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made or written, before the sweep is planned."""
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    try:
-        Path(tempfile.mkdtemp(dir=nearest)).rmdir()
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {nearest}: {error.strerror}") from None
-
-
-MANY_PROGRAMS, MANY_RUNS = 50, 1_000_000
-SECONDS_PER_PROGRAM, SECONDS_PER_MILLION_RUNS = 3.0, 3.0  # of planning, on two cores
-
-
-def _say_what_takes_long(recipe: Any, space: "Space") -> None:
-    """Say how large a plan is before it is made, if that is not done at once."""
-    from fnnet.sweep.plan import split_axes
-
-    static_axes, _ = split_axes(recipe, space)
-    num_programs = math.prod(len(space.axes[name]) for name in static_axes)
-    if num_programs > MANY_PROGRAMS or len(space) > MANY_RUNS:
-        seconds = num_programs * SECONDS_PER_PROGRAM + len(space) / 1e6 * SECONDS_PER_MILLION_RUNS
-        sys.stderr.write(
-            f"planning {len(space):,} runs in {num_programs:,} program{'s' * (num_programs > 1)}; about {seconds / 60:,.0f} minutes, "
-            "Ctrl-C stops it\n"
-        )
 
 
 def _choose_run(results: "Results", best: str | None) -> int:
@@ -393,13 +347,5 @@ def _console() -> Any:
 
 
 def _fail(error: InputError) -> int:
-    """Print an error in one line, with the options' names for those of Python's arguments."""
-    text = re.sub(
-        r"\b(num_steps|eval_every|state_every|save_params|accept_fingerprint)\b(=True)?", _flag, str(error)
-    )
-    sys.stderr.write(f"fnnet: {' '.join(text.split())}\n")
+    sys.stderr.write(f"fnnet: {usage.in_options(str(error))}\n")
     return 2
-
-
-def _flag(found: re.Match[str]) -> str:
-    return "--" + {"num_steps": "steps"}.get(found[1], found[1]).replace("_", "-")

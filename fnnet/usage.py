@@ -1,4 +1,4 @@
-"""Usage of a command line: mistakes in commands and options, each in one line, and the list of commands.
+"""Usage of a command line: mistakes in commands and options, each in one line, and help.
 
 A command is a function, as tyro takes it: parameters before `/` are positional, the others are options.
 """
@@ -6,9 +6,11 @@ A command is a function, as tyro takes it: parameters before `/` are positional,
 import inspect
 import re
 import shutil
+import tempfile
 import textwrap
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fnnet.errors import InputError, nearest_names, unknown_name
@@ -60,6 +62,78 @@ def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str
             continue
         _check_value(flag, kinds[options[flag].name], value if equals else next(rest, None))
     _check_complete(name, parameters, kinds, given, positional)
+
+
+def check_numbers(
+    num_steps: int,
+    eval_every: int | None,
+    lanes: int | None,
+    state_every: float = 0.0,
+    **others: Any,
+) -> None:
+    """Refuse numbers that no sweep can have.
+
+    Raises:
+        InputError: naming the option.
+    """
+    for flag, number in {"--steps": num_steps, "--eval-every": eval_every, "--lanes": lanes}.items():
+        if number is not None and number < 1:
+            raise InputError(f"{flag} must be a positive integer, got {number}")
+    if eval_every is not None and eval_every > num_steps:
+        raise InputError(
+            f"--eval-every {eval_every} is more than --steps {num_steps}: nothing would be measured"
+        )
+    if not state_every >= 0:
+        raise InputError(f"--state-every must be seconds, 0 or more, got {state_every:g}")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written, before any work. It is left as it is.
+
+    Raises:
+        InputError: saying what stands in the way.
+    """
+    nearest = folder
+    try:
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        Path(tempfile.mkdtemp(dir=nearest)).rmdir()
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {nearest}: {error.strerror}") from None
+
+
+def what_takes_long(num_runs: int, num_programs: int) -> str:
+    """Say how large a plan is, before it is made; nothing if it is made soon.
+
+    Example:
+        >>> what_takes_long(10_000, 4)
+        ''
+        >>> print(what_takes_long(2000, 2000), end="")
+        planning 2,000 runs in 2,000 programs; about 100 min, Ctrl-C stops it
+    """
+    seconds = num_programs * _SECONDS_PER_PROGRAM + num_runs * _SECONDS_PER_RUN
+    if seconds < 60 and num_runs <= 1_000_000:
+        return ""
+    programs = f"{num_programs:,} program{'s' * (num_programs != 1)}"
+    return f"planning {num_runs:,} runs in {programs}; about {max(1, round(seconds / 60)):,} min, Ctrl-C stops it\n"
+
+
+_SECONDS_PER_PROGRAM, _SECONDS_PER_RUN = 3.0, 3e-6  # of planning, on two cores
+
+
+def in_options(message: str) -> str:
+    """Write an error in one line, with the options of the command line for the arguments of Python.
+
+    Example:
+        >>> in_options("made with num_steps=30; give save_params=True")
+        'made with --steps 30; give --save-params'
+    """
+    names = "num_steps|eval_every|state_every|save_params|accept_fingerprint"
+    return re.sub(rf"(?<![\w-])({names})\b(=True|=)?", _option, " ".join(message.split()))
+
+
+def _option(found: re.Match[str]) -> str:
+    name = {"num_steps": "steps"}.get(found[1], found[1]).replace("_", "-")
+    return f"--{name}{' ' * (found[2] == '=')}"
 
 
 def overview(commands: Commands, version: str) -> str:

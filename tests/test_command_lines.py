@@ -338,9 +338,12 @@ def test_what_is_right_is_accepted(line, place, capsys):
     [
         (
             "plan learning_rate=0.1 depth=range:1:2000",
-            "planning 1,999 runs in 1,999 programs; about 100 minutes",
+            "planning 1,999 runs in 1,999 programs; about 100 min",
         ),
-        ("sweep learning_rate=log:1e-3:1:2000 seed=range:5000", "planning 10,000,000 runs in 1 program;"),
+        (
+            "sweep learning_rate=log:1e-3:1:2000 seed=range:5000",
+            "planning 10,000,000 runs in 1 program; about 1 min",
+        ),
         ("sweep learning_rate=0.1 seed=range:5000", ""),
     ],
 )
