@@ -297,7 +297,7 @@ def _prepared(
     num_programs = math.prod(len(space.axes[name]) for name in static_axes)
     sys.stderr.write(usage.what_takes_long(len(space), num_programs))
     try:
-        return prepare(recipe, space, data, store=folder, metric=metric, **options)
+        return prepare(recipe, space, data, store=folder, metric=metric, show_progress=True, **options)
     except MissingHparam:
         raise InputError(
             "a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; "

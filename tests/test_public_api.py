@@ -60,6 +60,7 @@ ORDER = [
     "sweep.members",
     "sweep.statistics",
     "sweep.results",
+    "sweep.progress",
     "sweep.interrupt",
     "sweep.chunk",
     "sweep.prepare",

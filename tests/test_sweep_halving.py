@@ -247,6 +247,7 @@ def kept(data, tmp_path_factory):
     return folder, fn.hyperband(fn.mlp_recipe(data), space, data, store=folder, **options)
 
 
+@pytest.mark.slow
 def test_the_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
     _, results = kept
     task = fn.mlp_recipe(data)()

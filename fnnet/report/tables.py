@@ -7,6 +7,7 @@ from rich.table import Table
 
 from fnnet.report.claims import Claim, in_words, plain
 from fnnet.sweep.prepare import Estimate
+from fnnet.sweep.progress import seconds_in_words
 from fnnet.sweep.results import Results
 from fnnet.sweep.statistics import rank
 
@@ -149,16 +150,7 @@ def _bytes(number: float) -> str:
 
 
 def _seconds(number: float) -> str:
-    """Write a time for people.
-
-    Example:
-        >>> _seconds(2.34), _seconds(75), _seconds(7300)
-        ('2.3 s', '1 min 15 s', '2 h 1 min')
-    """
+    """Write a time of training for people."""
     if not math.isfinite(number):
         return "does not fit"
-    if number < 60:
-        return f"{number:.1f} s"
-    minutes, seconds = divmod(round(number), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+    return seconds_in_words(number)

@@ -6,7 +6,7 @@ measurements are fetched and the state is saved. Where segments are cut changes 
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -82,6 +82,7 @@ class Trainer(NamedTuple):
     segment: steps between two returns to the host, at most.
     fingerprint: what the bits of the runs depend on besides their configurations.
     state_fingerprint: the same, but for the number of devices: a state goes on with any.
+    advanced: is told after each segment how much of a chunk is done, in steps of runs.
     """
 
     program: Program
@@ -93,6 +94,7 @@ class Trainer(NamedTuple):
     fingerprint: str
     state_fingerprint: str
     interrupted: Interrupt
+    advanced: Callable[[float], None]
 
     def train(self, chunk: Chunk, lanes: int) -> pl.DataFrame:
         """Train one chunk from its start, or from where its saved state ends; returns its rows."""
@@ -111,10 +113,11 @@ class Trainer(NamedTuple):
 
     def advance(self, chunk: Chunk, hparams: Any, underway: Underway, stop: int) -> Underway:
         """Train to the step `stop` and measure there, and at every evaluation on the way."""
-        saved = time.perf_counter()
+        saved, begun = time.perf_counter(), underway.step
         for point in evaluations(underway.step, stop, self.settings.eval_every):
             while underway.step < point:
                 underway = self._segment(chunk, hparams, underway, point)
+                self.advanced(len(chunk.runs) * (underway.step - begun))
                 if underway.step == point:
                     underway = self._measure(hparams, underway)
                 if underway.step < stop:

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import polars as pl
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams
@@ -34,6 +32,7 @@ from fnnet.sweep.prepare import (
     with_half_the_lanes,
 )
 from fnnet.sweep.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
+from fnnet.sweep.progress import Progress, choose_metric, compiling, shown
 from fnnet.sweep.provenance import describe_origin
 from fnnet.sweep.results import Results, check_names, collect
 from fnnet.sweep.space import Space
@@ -76,7 +75,7 @@ def sweep(
             theirs are trained again. None keeps those of a sweep with a store while they are under 1 GB in all.
         accept_fingerprint: go on with a store that was made with other versions, device or recipe; the new
             rows carry another `fingerprint`. Other data are another sweep.
-        show_progress: whether to draw a progress bar.
+        show_progress: whether to show on stderr how far the sweep is: a bar on a terminal, else a line now and then.
 
     Returns:
         The results, a row for each run in the order of the space.
@@ -104,6 +103,7 @@ def sweep(
         state_every=state_every,
         save_params=save_params,
         accept_fingerprint=accept_fingerprint,
+        show_progress=show_progress,
     )
     return execute(prepared, show_progress=show_progress)
 
@@ -120,6 +120,7 @@ class Prepared(NamedTuple):
     num_without_params: finished runs that are trained again because their parameters are missing.
     accept_fingerprint: whether another fingerprint may.
     store: the folder, if there is one.
+    metric: by which progress tells the best run so far, if there is one.
     """
 
     plan: Plan
@@ -131,6 +132,7 @@ class Prepared(NamedTuple):
     num_without_params: int
     accept_fingerprint: bool
     store: Store | None
+    metric: str | None = None
 
     def __repr__(self) -> str:
         """Say what is going to be trained, and for how long."""
@@ -157,6 +159,7 @@ def prepare(
     metric: str | None = None,
     fixed: Mapping[str, Any] | None = None,
     most_runs: int | None = None,
+    show_progress: bool = False,
 ) -> Prepared:
     """Find every mistake, choose lanes, compile and measure; trains and writes nothing.
 
@@ -210,25 +213,39 @@ def prepare(
     data = jax.device_put(data, shared_sharding(mesh))
     jobs, estimates = [], []
     before = fingerprints.lanes_before(described, stored)
-    for group, described_group, lanes_before in zip(plan.groups, described["groups"], before, strict=True):
-        missing = group.runs[is_missing[group.runs]]
-        job, estimate = prepare_group(
-            plan,
-            group,
-            missing,
-            mesh,
-            settings,
-            data,
-            lanes or lanes_before,
-            described_group["program"],
-            most_runs,
-        )
-        jobs.append(job)
-        estimates.append(estimate)
+    num_programs = sum(bool(is_missing[group.runs].any()) for group in plan.groups)
+    with compiling(num_programs, show_progress) as show_compiled:
+        for group, described_group, lanes_before in zip(
+            plan.groups, described["groups"], before, strict=True
+        ):
+            missing = group.runs[is_missing[group.runs]]
+            job, estimate = prepare_group(
+                plan,
+                group,
+                missing,
+                mesh,
+                settings,
+                data,
+                lanes or lanes_before,
+                described_group["program"],
+                most_runs,
+            )
+            jobs.append(job)
+            estimates.append(estimate)
+            show_compiled(sum(estimate.num_missing > 0 for estimate in estimates))
     num_finished = len(space) - int(_is_missing(plan, Done({**done.chunks, **done.stale}, {})).sum())
     num_without_params = int(is_missing.sum()) - (len(space) - num_finished)
     return Prepared(
-        plan, settings, data, jobs, estimates, described, num_without_params, accept_fingerprint, folder
+        plan,
+        settings,
+        data,
+        jobs,
+        estimates,
+        described,
+        num_without_params,
+        accept_fingerprint,
+        folder,
+        metric or choose_metric(plan.metrics),
     )
 
 
@@ -248,7 +265,7 @@ def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
 
     Args:
         prepared: by `prepare`.
-        show_progress: whether to draw a progress bar.
+        show_progress: as for `sweep`.
 
     Returns:
         The results, a row for each run in the order of the space.
@@ -385,27 +402,37 @@ def _execute(prepared: Prepared, done: Done, show_progress: bool) -> Results:
     write_plan(prepared, jobs)
     waiting = find_waiting(prepared)
     with (
-        progress_bar(show_progress) as progress,
+        shown(show_progress and bool(is_missing.any())) as show,
         deferred_interrupt() as interrupted,
     ):
-        bar = progress.add_task("", total=len(is_missing), completed=int(np.sum(~is_missing)))
+        num_missing, num_steps = int(is_missing.sum()), prepared.settings.num_steps
+        progress = Progress(
+            show,
+            num_runs=len(is_missing),
+            num_done=len(is_missing) - num_missing,
+            work=num_missing * num_steps,
+            metric=prepared.metric,
+            axes=varied_axes(plan.space),
+        )
+        progress.show(is_urgent=True)
         for number, job in enumerate(prepared.jobs):
-            static = " ".join(f"{name}={value}" for name, value in job.group.static.items())
-            progress.update(bar, description=static)
+            progress.begin_stage(" ".join(f"{name}={value}" for name, value in job.group.static.items()))
             while len(missing := job.group.runs[is_missing[job.group.runs]]):
                 try:
                     for chunk, rows in _train_chunks(
-                        prepared, jobs[number], missing, waiting, done, interrupted
+                        prepared, jobs[number], missing, waiting, done, interrupted, progress
                     ):
                         parts.append(rows)
                         is_missing[chunk.runs] = False
-                        progress.advance(bar, rows.height)
+                        progress.finish(rows, rows.height * num_steps)
                         interrupted.check()
                 except Exception as error:
                     if not is_out_of_memory(error):
                         raise
                     jobs[number] = with_half_the_lanes(jobs[number], plan, prepared.data)
                     write_plan(prepared, jobs)
+        progress.begin_stage("")
+        progress.show(is_urgent=True)
         if folder is not None and done.stale:
             _drop_stale(folder, done, parts)
     return collect(plan.space, parts, folder)
@@ -426,9 +453,10 @@ def _train_chunks(
     waiting: list[Waiting],
     done: Done,
     interrupted: Interrupt,
+    progress: Progress,
 ) -> Iterator[tuple[Chunk, pl.DataFrame]]:
     """Train some runs of one group and commit each chunk."""
-    trainer = trainer_of(prepared, job, interrupted)
+    trainer = trainer_of(prepared, job, interrupted, progress)
     lanes = job.lanes * job.program.mesh.size
     for chunk in _cut(prepared, job, runs, waiting):
         rows = keep_rows(prepared, job, chunk, trainer.train(chunk, lanes), done)
@@ -451,7 +479,7 @@ def _cut(prepared: Prepared, job: Job, runs: np.ndarray, waiting: list[Waiting])
         yield from cut_chunks(plan, runs, ids, lanes)
 
 
-def trainer_of(prepared: Prepared, job: Job, interrupted: Interrupt) -> Trainer:
+def trainer_of(prepared: Prepared, job: Job, interrupted: Interrupt, progress: Progress) -> Trainer:
     """Make what trains a group's chunks."""
     return Trainer(
         job.program,
@@ -463,6 +491,7 @@ def trainer_of(prepared: Prepared, job: Job, interrupted: Interrupt) -> Trainer:
         fingerprint_of(prepared, job),
         _state_fingerprint(prepared, job),
         interrupted,
+        progress.advance,
     )
 
 
@@ -496,7 +525,6 @@ def write_plan(prepared: Prepared, jobs: Sequence[Job]) -> None:
     stores.write_plan(prepared.store, {**prepared.described, "groups": groups + others})
 
 
-def progress_bar(is_shown: bool) -> Progress:
-    """Make a bar that counts runs, on stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not is_shown)
+def varied_axes(space: Space) -> list[str]:
+    """List the axes that tell the runs of a space apart."""
+    return [name for name in space.axes if len(space.axes[name]) > 1 or not space.present(name).all()]

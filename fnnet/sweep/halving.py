@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import polars as pl
-from rich.progress import Progress
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.sweep import store as stores
@@ -21,9 +20,9 @@ from fnnet.sweep.execute import (
     Prepared,
     keep_rows,
     prepare,
-    progress_bar,
     take_over,
     trainer_of,
+    varied_axes,
     write_plan,
 )
 from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
@@ -31,6 +30,7 @@ from fnnet.sweep.lanes import most_lanes
 from fnnet.sweep.plan import Recipe
 from fnnet.sweep.prepare import Job, cut_chunks, step_flops
 from fnnet.sweep.program import lanes_sharding, use_all_cores
+from fnnet.sweep.progress import Progress, shown
 from fnnet.sweep.results import Results, collect
 from fnnet.sweep.space import Space
 from fnnet.sweep.statistics import group_runs, rank
@@ -100,7 +100,7 @@ def successive_halving(
         factor: of how many configurations one goes on.
         over: the axis or axes to average over; one that the space lacks is passed over.
         maximize: whether more is better; None to tell from the metric's name.
-        show_progress: whether to draw a progress bar.
+        show_progress: as for `sweep`.
         **options: `eval_every`, `store`, `lanes`, `state_every`, `save_params` and `accept_fingerprint`, as for
             `sweep`. A store is for one space; a search that was stopped goes on from it.
 
@@ -193,17 +193,28 @@ def climb_all(
             "over": list(first.over),
             "runs": [stores.chunk_id_of(sorted(space.ids()[each.runs].tolist())) for each in brackets],
         },
+        show_progress=show_progress,
         **options,
     )
     parts: list[pl.DataFrame] = []
     with (
         take_over(prepared) as (prepared, done),
-        progress_bar(show_progress) as progress,
+        shown(show_progress) as show,
         deferred_interrupt() as interrupted,
     ):
         write_plan(prepared, prepared.jobs)
+        progress = Progress(
+            show,
+            num_runs=len(space),
+            work=sum(_work(space, bracket) for bracket in brackets),
+            metric=first.metric,
+            maximize=first.maximize,
+            axes=varied_axes(space),
+        )
+        progress.show(is_urgent=True)
         for bracket in brackets:
             parts += _climb(prepared, bracket, done, interrupted, progress)
+        progress.show(is_urgent=True)
     return collect(space, parts, prepared.store)
 
 
@@ -219,20 +230,19 @@ def _climb(
     jobs = list(prepared.jobs)
     resting: list[list[Resting]] = [[] for _ in jobs]
     parts: list[pl.DataFrame] = []
-    bar = progress.add_task("")
     for rung, step in enumerate(bracket.rungs):
         tables = []
-        progress.reset(bar, description=f"to step {step}", total=len(alive))
+        name = "" if bracket.number is None else f"bracket {bracket.number} "
+        progress.begin_stage(f"{name}to step {step}", len(alive))
         for number, job in enumerate(jobs):
             runs = np.intersect1d(job.group.runs, alive)
             if not len(runs):
                 continue
-            jobs[number] = _fitted(job, prepared, len(runs), step - ([0, *bracket.rungs][rung]))
+            jobs[number] = _fitted(job, prepared, len(runs), _steps_to(bracket, rung))
             found, resting[number] = _climb_one(
-                prepared, jobs[number], bracket, rung, runs, resting[number], done, interrupted
+                prepared, jobs[number], bracket, rung, runs, resting[number], done, interrupted, progress
             )
             tables += found
-            progress.advance(bar, len(runs))
         parts += tables
         alive = _survivors(space, collect(space, tables), bracket, rung)
     return parts
@@ -247,10 +257,11 @@ def _climb_one(
     below: list[Resting],
     done: Done,
     interrupted: Interrupt,
+    progress: Progress,
 ) -> tuple[list[pl.DataFrame], list[Resting]]:
     """Train some runs of one group to a rung, from where they rest on the rung below."""
     plan, rungs = prepared.plan, bracket.rungs[: rung + 1]
-    trainer = trainer_of(prepared, job, interrupted)
+    trainer = trainer_of(prepared, job, interrupted, progress)
     lanes = job.lanes * job.program.mesh.size
     tables, arrived = [], []
     for chunk in cut_chunks(plan, runs, plan.space.ids(), lanes, f"rung {rung}"):
@@ -271,9 +282,24 @@ def _climb_one(
             done.chunks[chunk.id] = keep_rows(prepared, job, chunk, table, done)
             underway = _fetched(underway, len(chunk.runs))
         tables.append(done.chunks[chunk.id])
+        progress.finish(tables[-1], len(chunk.runs) * _steps_to(bracket, rung))
         arrived.append(Resting(chunk, lanes, underway))
         interrupted.check()
     return tables, arrived
+
+
+def _steps_to(bracket: Bracket, rung: int) -> int:
+    """Count the steps from the rung below."""
+    return bracket.rungs[rung] - (bracket.rungs[rung - 1] if rung else 0)
+
+
+def _work(space: Space, bracket: Bracket) -> float:
+    """Count the steps of all runs of a bracket, where all configurations have equally many runs."""
+    axes = tuple(name for name in space.axes if name not in bracket.over)
+    num_configs = len(group_runs(space.take(bracket.runs), {}, axes).configs)
+    runs_each = len(bracket.runs) / num_configs
+    num_kept = [_num_kept(num_configs, bracket, rung - 1) for rung in range(len(bracket.rungs))]
+    return runs_each * sum(number * _steps_to(bracket, rung) for rung, number in enumerate(num_kept))
 
 
 def _num_runs_at_the_end(space: Space, bracket: Bracket) -> int:

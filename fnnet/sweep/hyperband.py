@@ -45,7 +45,7 @@ def hyperband(
         over: as above.
         maximize: as above.
         seed: deals the configurations to the brackets.
-        show_progress: as above.
+        show_progress: as for `sweep`.
         **options: as above; `store` is one folder for all brackets.
 
     Returns:
