@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from fnnet.batches import Integer
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams, check_number
+from fnnet.precision import widen
 from fnnet.task import Task
 from fnnet.types import Metrics
 
@@ -19,13 +20,13 @@ class Progress(NamedTuple):
 
     state: the task's.
     diverged_at: the first step whose loss was not finite, or -1.
-    total_loss: the sum of the losses since the last evaluation. It is added up step by step, so that its
-        bits do not depend on where a run was interrupted.
+    totals: by name, the sum since the last evaluation of what each step gave, such as its loss. It is added up
+        step by step, so that its bits do not depend on where a run was interrupted.
     """
 
     state: Any
     diverged_at: Int[Array, ""]
-    total_loss: Float[Array, ""]
+    totals: dict[str, Float[Array, ""]]
 
 
 class Run(NamedTuple):
@@ -34,7 +35,8 @@ class Run(NamedTuple):
     state: the task's last state; `run.state.params` for `supervised`.
     metrics: what the task measured last, by name.
     curves: by name, an array `[evaluations]`: "step" counts the updates made, "batch_loss" is the mean loss
-        of the steps since the evaluation before, and the rest is what the task measured.
+        of the steps since the evaluation before, as are other metrics of steps by the name "batch_...", and
+        the rest is what the task measured.
     diverged: whether the loss was not finite at some step.
     diverged_at: the first such step, counted from 0, or -1.
     """
@@ -47,8 +49,25 @@ class Run(NamedTuple):
 
 
 def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
-    """Make a run's first state."""
-    return Progress(task.init(hparams, data), jnp.full((), -1, jnp.int32), jnp.zeros(()))
+    """Make a run's first state; nothing but the task's own is computed.
+
+    Raises:
+        InputError: when a step would give no loss, or something else than numbers.
+    """
+    state = task.init(hparams, data)
+
+    def first_step() -> Any:
+        batches = task.batches(0, data, 0, 1)
+        return task.step(hparams, state, data, jax.tree.map(lambda leaf: leaf[0], batches))[1]
+
+    metrics = jax.eval_shape(first_step)
+    if "loss" not in metrics:
+        raise InputError(f'a step must give metrics with "loss", got {", ".join(metrics) or "none"}')
+    for name, metric in metrics.items():
+        if getattr(metric, "shape", None) != ():
+            came = f"the shape {metric.shape}" if hasattr(metric, "shape") else f"a {type(metric).__name__}"
+            raise InputError(f"a step's metric must be a number, got {came} from {name!r}")
+    return Progress(state, jnp.full((), -1, jnp.int32), {name: jnp.zeros(()) for name in metrics})
 
 
 def advance(
@@ -58,8 +77,24 @@ def advance(
     state, metrics = task.step(hparams, progress.state, data, batch)
     is_first = (progress.diverged_at < 0) & ~jnp.isfinite(metrics["loss"])
     diverged_at = jnp.where(is_first, step, progress.diverged_at)
-    total_loss = progress.total_loss + metrics["loss"].astype(progress.total_loss.dtype)
-    return Progress(state, diverged_at, total_loss)
+    totals = {
+        name: total + jnp.asarray(metrics[name]).astype(total.dtype)
+        for name, total in progress.totals.items()
+    }
+    return Progress(state, diverged_at, totals)
+
+
+def measure(task: Task, hparams: Hparams, progress: Progress, data: Any) -> Metrics:
+    """Compute what a task measures, in 32 bits at least.
+
+    Raises:
+        InputError: when a name is that of another curve.
+    """
+    measured = widen(dict(task.measure(hparams, progress.state, data)))
+    for name in ["step", *(f"batch_{name}" for name in progress.totals)]:
+        if name in measured:
+            raise InputError(f"{name!r} is a curve of the step's own; let measure call its metric otherwise")
+    return measured
 
 
 def repeat_steps(
@@ -136,23 +171,27 @@ def train(
     def step(progress: Progress, step: Integer, batch: Any) -> Progress:
         return advance(task, hparams, progress, data, step, batch)
 
-    def segment(progress: Progress, first_step: Array, length: int) -> tuple[Progress, dict[str, Array]]:
+    def segment(
+        progress: Progress, first_step: Array, length: int
+    ) -> tuple[Progress, tuple[dict[str, Array], Metrics]]:
         batches = task.batches(data_seed, data, first_step, length)
         progress = repeat_steps(step, progress, first_step, batches, length)
-        measured = task.measure(hparams, progress.state, data)
-        point = {"step": first_step + length, "batch_loss": progress.total_loss / length, **measured}
-        return progress._replace(total_loss=jnp.zeros_like(progress.total_loss)), point
+        of_steps = {f"batch_{name}": total / length for name, total in progress.totals.items()}
+        measured = measure(task, hparams, progress, data)
+        totals = jax.tree.map(jnp.zeros_like, progress.totals)
+        return progress._replace(totals=totals), ({"step": first_step + length, **of_steps}, measured)
 
     whole, rest = divmod(num_steps, every)
     first_steps = jnp.arange(whole, dtype=jnp.int32) * every
-    progress, curves = jax.lax.scan(
+    progress, points = jax.lax.scan(
         lambda progress, first: segment(progress, first, every), begin(task, hparams, data), first_steps
     )
     if rest:
         progress, last = segment(progress, jnp.asarray(whole * every, jnp.int32), rest)
-        curves = jax.tree.map(lambda curve, point: jnp.append(curve, point[None]), curves, last)
-    metrics = {name: curve[-1] for name, curve in curves.items() if name not in ("step", "batch_loss")}
-    return Run(progress.state, metrics, curves, progress.diverged_at >= 0, progress.diverged_at)
+        points = jax.tree.map(lambda curve, point: jnp.append(curve, point[None]), points, last)
+    of_steps, measured = points
+    metrics = {name: curve[-1] for name, curve in measured.items()}
+    return Run(progress.state, metrics, of_steps | measured, progress.diverged_at >= 0, progress.diverged_at)
 
 
 def check_steps(num_steps: int, eval_every: int | None) -> None:

@@ -165,7 +165,7 @@ def running_out(monkeypatch, most_lanes, until=0):
     segment, lanes_tried = Trainer._segment, []
 
     def small_only(self, chunk, hparams, underway, point):
-        lanes = len(underway.progress.total_loss)
+        lanes = len(underway.progress.totals["loss"])
         lanes_tried.append(lanes)
         if lanes > most_lanes and len(lanes_tried) > until:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")

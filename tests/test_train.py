@@ -288,3 +288,51 @@ def test_a_metric_may_be_a_number_of_python():
         fn.mlp(3, [], 2), "mse", optimizer=fn.sgd(0.1), batch_size=5, metrics={"one": lambda o, t: 1.0}
     )
     assert fn.train(task, {}, data, num_steps=1).metrics["test_one"] == 1
+
+
+def test_every_metric_of_a_step_is_a_curve_of_means():
+    task = toy()._replace(
+        step=lambda hp, state, data, t: (
+            state + 1,
+            {"loss": 0.5, "number": t, "square": jnp.asarray(t * t, float)},
+        )
+    )
+    run = fn.train(task, {}, None, num_steps=10, eval_every=4)
+    assert run.curves["batch_number"].tolist() == [1.5, 5.5, 8.5]
+    assert run.curves["batch_square"].tolist() == [14 / 4, 126 / 4, 145 / 2]
+    assert run.curves["batch_loss"].tolist() == [0.5] * 3
+    assert run.metrics.keys() == {"updates"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"step": lambda hp, s, data, t: (s, {"cost": 0.0})}, 'metrics with "loss", got cost'),
+        (
+            {"step": lambda hp, s, data, t: (s, {"loss": 0.0, "grads": jnp.ones(3)})},
+            r"a step's metric must be a number, got the shape \(3,\) from 'grads'",
+        ),
+        ({"measure": lambda hp, s, data: {"batch_loss": s}}, "'batch_loss' is a curve of the step's own"),
+    ],
+)
+def test_metrics_of_steps_that_make_no_curve_are_refused(change, message):
+    with pytest.raises(fn.InputError, match=message):
+        fn.train(toy()._replace(**change), {}, None, num_steps=2)
+
+
+def test_what_is_measured_in_low_precision_comes_out_in_float32():
+    """A loss of 1/3 in bfloat16, 300 times: a sum in bfloat16 would stop at 64, where a third is rounded away."""
+    third = jnp.asarray(1 / 3, jnp.bfloat16)
+    task = toy()._replace(
+        step=lambda hp, state, data, t: (state + 1, {"loss": third}),
+        measure=lambda hp, state, data: {"third": third, "half": jnp.float16(0.5), "count": jnp.int8(3)},
+    )
+    run = fn.train(task, {}, None, num_steps=300)
+    assert (
+        run.curves["batch_loss"].dtype
+        == run.metrics["third"].dtype
+        == run.metrics["half"].dtype
+        == jnp.float32
+    )
+    assert run.metrics["count"].dtype == jnp.int32
+    np.testing.assert_allclose(run.curves["batch_loss"], float(third), rtol=1e-6)

@@ -143,17 +143,17 @@ class Trainer(NamedTuple):
         started = time.perf_counter()
         progress, curves, step, seconds = underway
         measured = jax.device_get(self.program.measure(hparams, progress, self.data))
-        total = np.asarray(progress.total_loss)
+        totals = jax.device_get(progress.totals)
         last_step = curves["step"][-1][0] if curves else 0
         point = {
-            "step": np.full(total.shape, step, np.int32),
-            "batch_loss": total / np.asarray(step - last_step, total.dtype),
+            "step": np.full_like(totals["loss"], step, np.int32),
+            **{f"batch_{name}": total / total.dtype.type(step - last_step) for name, total in totals.items()},
             **measured,
         }
         curves = {name: [*curves.get(name, []), np.asarray(values)] for name, values in point.items()}
-        zeros = jax.device_put(np.zeros_like(total), lanes_sharding(self.program.mesh))
+        zeros = jax.device_put(jax.tree.map(np.zeros_like, totals), lanes_sharding(self.program.mesh))
         seconds += time.perf_counter() - started
-        return Underway(progress._replace(total_loss=zeros), curves, step, seconds)
+        return Underway(progress._replace(totals=zeros), curves, step, seconds)
 
     def save(self, chunk: Chunk, underway: Underway) -> None:
         """Keep the chunk's runs as they are now, in place of what was kept before.
@@ -250,7 +250,7 @@ def rows(plan: Plan, chunk: Chunk, underway: Underway) -> pl.DataFrame:
     table: dict[str, Any] = {"id": chunk.run_ids} | axes
     curves = {name: np.stack(points, axis=1)[:num_runs] for name, points in underway.curves.items()}
     for name, curve in curves.items():
-        if name not in ("step", "batch_loss"):
+        if name in plan.metrics:
             table[name] = curve[:, -1]
     diverged_at = np.asarray(underway.progress.diverged_at)[:num_runs]
     table["diverged"] = diverged_at >= 0

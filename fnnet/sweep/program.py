@@ -23,7 +23,7 @@ from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.sweep.layout import find_transposed, transpose_some
 from fnnet.task import Task
-from fnnet.train import Progress, advance, begin, repeat_steps
+from fnnet.train import Progress, advance, begin, measure, repeat_steps
 from fnnet.types import Metrics
 
 AXIS = "runs"
@@ -146,9 +146,7 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     def measure_lanes(hparams: Lanes, progress: Progress, data: Any) -> Metrics:
         # One lane after the other here too: reductions over lanes would add in an order that depends on their
         # number, and a split of data is a large product by itself.
-        return jax.lax.map(
-            lambda lane: task.measure(Hparams(lane[0]), lane[1].state, data), (hparams, progress)
-        )
+        return jax.lax.map(lambda lane: measure(task, Hparams(lane[0]), lane[1], data), (hparams, progress))
 
     def advance_lane(hparams: Lanes, lane: Progress, data: Any, step: Any, batch: Any) -> Progress:
         return advance(task, Hparams(hparams), lane, data, step, batch)
