@@ -7,8 +7,8 @@ noise; a scale may be a traced number, and so an axis of a sweep.
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,12 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from fnnet import linalg
-from fnnet.errors import unknown_name
+from fnnet.errors import InputError, unknown_name
 from fnnet.types import KeyArray
 
 Scale = int | float | Float[Array, ""]
+JaxInitializer = Callable[..., Any]
+"""A function `init(key, shape, dtype)` that draws weights, as those that `jax.nn.initializers` makes."""
 
 
 class Initializer(NamedTuple):
@@ -147,6 +149,37 @@ def scaled_normal(weight_variance: Scale, bias_variance: Scale = 0.0) -> Initial
         weights=variance_scaling(weight_variance).weights,
         biases=lambda noise, _: jnp.sqrt(jnp.asarray(bias_variance, noise.dtype)) * _normal(noise),
     )
+
+
+@cache  # so that layers of the same initializer are equal, and can be stacked
+def from_jax(initializer: JaxInitializer) -> Initializer:
+    """Draw weights by an initializer of JAX or Flax; biases are 0.
+
+    Args:
+        initializer: a function `init(key, shape, dtype)`, such as `jax.nn.initializers.orthogonal()`.
+
+    Returns:
+        The initializer, whose key comes from the noise.
+
+    Example:
+        >>> noise = uniform_noise(jax.random.key(0), 6, jnp.float32).reshape(3, 2)
+        >>> from_jax(jax.nn.initializers.constant(2.0)).weights(noise).shape
+        (3, 2)
+    """
+
+    def weights(noise: Array) -> Array:
+        bits = jax.lax.bitcast_convert_type(noise.ravel().astype(jnp.float32), jnp.uint32)
+        key = jax.random.fold_in(jax.random.key(bits[0]), bits[-1])
+        drawn = initializer(key, noise.shape, noise.dtype)
+        if getattr(drawn, "shape", None) != noise.shape:
+            came = f"the shape {drawn.shape}" if hasattr(drawn, "shape") else f"a {type(drawn).__name__}"
+            raise InputError(
+                f"an initializer must give weights of the shape {noise.shape}, got {came}; those of jax.nn are called "
+                "first, as jax.nn.initializers.orthogonal()"
+            )
+        return drawn
+
+    return Initializer(weights, _zero_biases)
 
 
 def zeros() -> Initializer:

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PyTree
 
 from fnnet.activations import ACTIVATIONS, Activation
 from fnnet.errors import InputError
-from fnnet.initializers import INITIALIZERS, Initializer, uniform_noise
+from fnnet.initializers import INITIALIZERS, Initializer, JaxInitializer, from_jax, uniform_noise
 from fnnet.names import lookup
 from fnnet.parameterizations import PARAMETERIZATIONS, LayerShape, Parameterization, Scales
 from fnnet.types import KeyArray, Params
@@ -78,7 +78,10 @@ def mlp(
     activation: str | Activation = "relu",
     *,
     use_bias: bool = True,
-    initializer: str | Initializer | Sequence[str | Initializer] = "he_normal",
+    initializer: str
+    | Initializer
+    | JaxInitializer
+    | Sequence[str | Initializer | JaxInitializer] = "he_normal",
     output_activation: str | Activation = "identity",
     parameterization: str | Parameterization = "standard",
     residual: bool = False,
@@ -92,8 +95,8 @@ def mlp(
         num_outputs: size of one output.
         activation: of the hidden layers, a name in `ACTIVATIONS` or any function of an array.
         use_bias: whether layers add biases `b`.
-        initializer: a name in `INITIALIZERS` or an `Initializer`; or one for each of the
-            `len(widths) + 1` layers.
+        initializer: a name in `INITIALIZERS`, an `Initializer` or one of JAX, such as
+            `jax.nn.initializers.orthogonal()`; or one for each of the `len(widths) + 1` layers.
         output_activation: of the last layer; losses on logits want "identity".
         parameterization: "standard", "ntk", `mup(base_width)` or a function from `LayerShape` to `Scales`.
         residual: whether each hidden layer that is as wide as the hidden layer before it adds its input to its
@@ -241,7 +244,7 @@ def _plan_layers(
     sizes: list[int],
     activation: Activation,
     output_activation: Activation,
-    initializer: str | Initializer | Sequence[str | Initializer],
+    initializer: Any,
     parameterization: Parameterization,
     residual: bool,
 ) -> list[_Layer]:
@@ -249,10 +252,8 @@ def _plan_layers(
     for index, width in enumerate(sizes[1:-1]):
         _size(f"widths[{index}]", width)
     num_layers = len(sizes) - 1
-    if isinstance(initializer, str | Initializer):
-        initializers: list[str | Initializer] = [initializer] * num_layers
-    else:
-        initializers = list(initializer)
+    is_one = isinstance(initializer, str | Initializer) or not isinstance(initializer, Sequence)
+    initializers = [initializer] * num_layers if is_one else list(initializer)
     if len(initializers) != num_layers:
         raise InputError(
             f"initializer must be one or one for each of {num_layers} layers, got {len(initializers)}"
@@ -265,12 +266,17 @@ def _plan_layers(
             _Layer(
                 shape=shape,
                 scales=parameterization(shape),
-                initializer=lookup("initializer", initializers[index], INITIALIZERS),
+                initializer=_find_initializer(initializers[index]),
                 activation=output_activation if is_last else activation,
                 adds_input=residual and not is_last and index > 0 and fan_in == fan_out,
             )
         )
     return layers
+
+
+def _find_initializer(choice: Any) -> Initializer:
+    found = lookup("initializer", choice, INITIALIZERS)
+    return found if isinstance(found, Initializer) else from_jax(found)
 
 
 def _group_equal(layers: list[_Layer], stack_from: int) -> list[list[_Layer]]:

@@ -21,8 +21,8 @@ from fnnet.hparams import Hparams
 from fnnet.losses import Loss
 from fnnet.network import Network
 from fnnet.optimizers import sgd
-from fnnet.task import Task, supervised
-from fnnet.types import Metrics, Params
+from fnnet.task import Task, TrainState, supervised
+from fnnet.types import Metrics, OptState, Params
 
 
 def of_seeds(
@@ -58,9 +58,10 @@ def of_seeds(
 
 
 class _Watched(NamedTuple):
-    """A run's state, with what only one who watches every step knows."""
+    """The state of a run of `supervised`, with what only one who watches every step knows."""
 
-    state: Any
+    params: Params
+    opt_state: OptState
     loss: Array
     num_rises: Array
     initial: Metrics
@@ -105,15 +106,16 @@ def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
             "initial_loss": objective(state.params, data.train),
             "initial_sharpness": sharpness(state.params, data),
         }
-        return _Watched(state, jnp.array(jnp.inf), jnp.array(0), first)
+        return _Watched(*state, jnp.array(jnp.inf), jnp.array(0), first)
 
     def step(hparams: Hparams, run: _Watched, data: Dataset, batch: Any) -> tuple[_Watched, Metrics]:
-        state, metrics = task.step(hparams, run.state, data, batch)
+        state, metrics = task.step(hparams, TrainState(run.params, run.opt_state), data, batch)
         num_rises = jnp.where(metrics["loss"] > run.loss, run.num_rises + 1, run.num_rises)
-        return _Watched(state, metrics["loss"], num_rises, run.initial), metrics
+        return _Watched(*state, metrics["loss"], num_rises, run.initial), metrics
 
     def measure(hparams: Hparams, run: _Watched, data: Dataset) -> Metrics:
-        watched = {"sharpness": sharpness(run.state.params, data), "num_rises": run.num_rises}
-        return {**task.measure(hparams, run.state, data), **run.initial, **watched}
+        watched = {"sharpness": sharpness(run.params, data), "num_rises": run.num_rises}
+        state = TrainState(run.params, run.opt_state)
+        return {**task.measure(hparams, state, data), **run.initial, **watched}
 
     return task._replace(init=init, step=step, measure=measure)

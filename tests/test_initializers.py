@@ -105,3 +105,52 @@ def test_layers_draw_different_numbers():
 def test_unknown_choices_are_refused(wrong):
     with pytest.raises(fn.InputError, match="did you mean"):
         initializers.variance_scaling(1.0, **wrong)
+
+
+@pytest.mark.parametrize("initializer", ["jax", "mixed"])
+def test_initializers_of_jax_are_taken_as_they_are(initializer):
+    jax_orthogonal, jax_constant = jax.nn.initializers.orthogonal(1.7), jax.nn.initializers.constant(0.3)
+    chosen = {"jax": jax_orthogonal, "mixed": [jax_orthogonal, "zeros", jax_constant]}[initializer]
+    network = fn.mlp(5, [7, 7], 2, initializer=chosen)
+    first, second, last = network.init(jax.random.key(0))
+    np.testing.assert_allclose(first["w"] @ first["w"].T, 1.7**2 * np.eye(5), atol=1e-5)
+    if initializer == "mixed":
+        assert not second["w"].any() and (last["w"] == jnp.float32(0.3)).all()
+    else:
+        np.testing.assert_allclose(second["w"] @ second["w"].T, 1.7**2 * np.eye(7), atol=1e-5)
+    assert not first["b"].any()
+    other = network.init(jax.random.key(1))
+    if initializer == "jax":
+        assert jnp.abs(first["w"] - other[0]["w"]).max() > 0.1
+    assert all(
+        (a == b).all()
+        for a, b in zip(*map(jax.tree.leaves, (network.init(jax.random.key(1)), other)), strict=True)
+    )
+
+
+def test_layers_and_seeds_draw_their_own_weights_from_an_initializer_of_jax():
+    """16 million pairs of numbers from 2,000 layers and seeds: as independent as normal ones are."""
+    network = fn.mlp(4, [4] * 19, 4, initializer=jax.nn.initializers.normal(1.0))
+    params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 100))
+    stacked = jnp.concatenate([layer["w"].reshape(-1, 16) for layer in params])
+    assert stacked.shape == (2000, 16) and len(params) < 20  # equal layers are one stack
+    correlations = np.corrcoef(stacked)
+    np.fill_diagonal(correlations, 0)
+    assert np.abs(correlations).max() < 0.99
+    np.testing.assert_allclose([stacked.mean(), stacked.std()], [0, 1], atol=4 / 32_000**0.5)
+
+
+@pytest.mark.parametrize(
+    ("initializer", "message"),
+    [
+        (
+            jax.nn.initializers.orthogonal,
+            r"initializer must give weights of the shape \(3, 7\), got a \w*[fF]unction",
+        ),
+        (lambda key, shape, dtype: jnp.zeros(shape[::-1]), r"of the shape \(3, 7\), got the shape \(7, 3\)"),
+        (3, "initializer must be one of .* or a function, got 3"),
+    ],
+)
+def test_initializers_that_give_no_weights_are_refused(initializer, message):
+    with pytest.raises(fn.InputError, match=message):
+        fn.mlp.__wrapped__(3, [7], 2, initializer=initializer).init(jax.random.key(0))

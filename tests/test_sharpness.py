@@ -33,7 +33,7 @@ def test_sharpness_is_the_dense_hessians_before_and_after(x64, data):
     start = network.init(jax.random.key(4))
     initial = dense_sharpness(network, start, data)
     assert run.metrics["initial_sharpness"] == pytest.approx(initial, rel=1e-6)
-    last = dense_sharpness(network, run.state.state.params, data)
+    last = dense_sharpness(network, run.state.params, data)
     assert run.metrics["sharpness"] == pytest.approx(last, rel=1e-6) and abs(last / initial - 1) > 0.01
     outputs = jax.vmap(network.apply, (None, 0))(start, jnp.asarray(data.train.inputs))
     half = np.mean(np.sum((np.asarray(outputs) - data.train.targets) ** 2, axis=1)) / 2
@@ -60,3 +60,14 @@ def test_rises_are_the_steps_at_which_the_loss_is_above_the_one_before(x64, data
     run = train(network, data, num_steps, learning_rate=rate, seed=1)
     rises = np.sum(np.diff(losses) > 0)
     assert 0 < rises < num_steps - 1 and run.metrics["num_rises"] == rises
+
+
+def test_the_networks_of_a_sweep_are_kept_and_can_be_evaluated(data, tmp_path):
+    network = fn.mlp(1, [4], 1, "tanh")
+    recipe = lambda: fn.sharpness.gradient_descent(network)  # noqa: E731
+    results = fn.sweep(
+        recipe, fn.grid(learning_rate=[0.1, 0.2]), data, num_steps=3, store=tmp_path, save_params=True
+    )
+    assert jax.tree.structure(results.params()) == jax.tree.structure(network.init(jax.random.key(0)))
+    found = fn.evaluate_results(results, recipe, data.test, ["r2"])
+    np.testing.assert_allclose(found["r2"], results.columns["test_r2"], rtol=1e-5)
