@@ -106,12 +106,13 @@ def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
             "initial_loss": objective(state.params, data.train),
             "initial_sharpness": sharpness(state.params, data),
         }
-        return _Watched(*state, jnp.array(jnp.inf), jnp.array(0), first)
+        return _Watched(state.params, state.opt_state, jnp.array(jnp.inf), jnp.array(0), first)
 
     def step(hparams: Hparams, run: _Watched, data: Dataset, batch: Any) -> tuple[_Watched, Metrics]:
         state, metrics = task.step(hparams, TrainState(run.params, run.opt_state), data, batch)
         num_rises = jnp.where(metrics["loss"] > run.loss, run.num_rises + 1, run.num_rises)
-        return _Watched(*state, metrics["loss"], num_rises, run.initial), metrics
+        watched = _Watched(state.params, state.opt_state, metrics["loss"], num_rises, run.initial)
+        return watched, metrics
 
     def measure(hparams: Hparams, run: _Watched, data: Dataset) -> Metrics:
         watched = {"sharpness": sharpness(run.params, data), "num_rises": run.num_rises}

@@ -191,7 +191,9 @@ def train(
         points = jax.tree.map(lambda curve, point: jnp.append(curve, point[None]), points, last)
     of_steps, measured = points
     metrics = {name: curve[-1] for name, curve in measured.items()}
-    return Run(progress.state, metrics, of_steps | measured, progress.diverged_at >= 0, progress.diverged_at)
+    return Run(
+        progress.state, metrics, {**of_steps, **measured}, progress.diverged_at >= 0, progress.diverged_at
+    )
 
 
 def check_steps(num_steps: int, eval_every: int | None) -> None:
