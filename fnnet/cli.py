@@ -17,6 +17,7 @@ import tyro
 import fnnet
 from fnnet import usage
 from fnnet.axes import parse_axes, parse_space
+from fnnet.data_options import DataOptions
 from fnnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ AXES = (
 )
 """The axes of the ready-made recipe, which is not imported to find what is wrong with a command."""
 
+Data = Annotated[DataOptions, tyro.conf.arg(name="")]
 Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]]
 
 
@@ -38,7 +40,7 @@ Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AX
 def sweep(
     axes: Axes,
     /,
-    dataset: str = "digits",
+    data: Data = DataOptions(),  # noqa: B008 (frozen)
     steps: int = 1000,
     eval_every: int | None = None,
     metric: str | None = None,
@@ -65,8 +67,7 @@ def sweep(
 
     Args:
         axes: what to sweep, as NAME=VALUES; the last axis changes fastest.
-        dataset: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, mnist1d, or the path of
-            an .npz, .csv or .parquet file.
+        data: which data, and how they are read.
         steps: updates in each run.
         eval_every: measure after so many updates each, for curves; by default only after the last one.
         metric: what the summary shows; by default test_accuracy for classes and test_r2 for numbers.
@@ -83,7 +84,7 @@ def sweep(
 
     prepared = _prepared(
         axes,
-        dataset,
+        data,
         out,
         metric,
         num_steps=steps,
@@ -116,7 +117,7 @@ def sweep(
 def plan(
     axes: Axes,
     /,
-    dataset: str = "digits",
+    data: Data = DataOptions(),  # noqa: B008 (frozen)
     steps: int = 1000,
     eval_every: int | None = None,
     out: Path | None = None,
@@ -128,7 +129,7 @@ def plan(
 
     Args:
         axes: as for sweep.
-        dataset: as for sweep.
+        data: as for sweep.
         steps: as for sweep.
         eval_every: as for sweep.
         out: as for sweep; runs that this folder holds are not counted.
@@ -137,7 +138,7 @@ def plan(
     from fnnet.report import tables
 
     prepared = _prepared(
-        axes, dataset, out, None, num_steps=steps, eval_every=eval_every, lanes=lanes, accept_fingerprint=True
+        axes, data, out, None, num_steps=steps, eval_every=eval_every, lanes=lanes, accept_fingerprint=True
     )
     _console().print(tables.estimates(prepared.estimates, steps))
 
@@ -167,7 +168,6 @@ def export(
     /,
     *,
     to: Path,
-    dataset: str = "digits",
     best: str | None = None,
 ) -> None:
     """Write one trained network of a sweep, with what it takes to use it, as a safetensors file.
@@ -179,7 +179,6 @@ def export(
         store: the folder of the sweep.
         values: those of the run; axes that have one value need none.
         to: the file to write, which must not exist, such as model.safetensors.
-        dataset: the data the sweep was made with, as for sweep.
         best: a metric such as test_accuracy, to take the best of several runs.
     """
     axes = parse_axes(values)
@@ -189,44 +188,50 @@ def export(
 
     results = open_results(store).where(**axes)
     run = _choose_run(results, best)
-    safetensors.save(to, trained_model(results, run, dataset))
+    safetensors.save(to, trained_model(results, run))
     chosen = " ".join(f"{name}={value}" for name, value in results.space[run].items())
     print(f"wrote {to}: {chosen}")
 
 
 @app.command
 def predict(
-    model: tyro.conf.Positional[Path], data: tyro.conf.Positional[Path], /, to: Path | None = None
+    model: tyro.conf.Positional[Path],
+    data: tyro.conf.Positional[Path],
+    /,
+    id: str | None = None,
+    to: Path | None = None,
 ) -> None:
-    """Print what an exported network says of each row of a table: class and probability, or values.
+    """Print what an exported network says of each row of a table: the class and all probabilities, or values.
 
-    The table's columns are the features by their names, in the units of the data that the network was trained on;
-    they are standardised as those were. A column target is passed over.
+    The table has the columns that the network was trained on, in their units and in any order; they are encoded,
+    filled and standardized as those were. Targets and columns that training left out are ignored.
 
     Args:
         model: a file that export wrote.
         data: a .csv or .parquet file.
+        id: a column of the table to keep, which names the rows; by default that of the training data.
         to: a .csv file to write instead, which must not exist.
     """
-    from fnnet.data.files import read_features
+    from fnnet.data.files import read_table
     from fnnet.interop import safetensors
     from fnnet.model import predict as predict_outputs
-    from fnnet.model import tabulate
+    from fnnet.model import prepare_table, tabulate, to_csv
 
+    if to is not None and to.suffix.lower() != ".csv":
+        raise InputError(f"--to names a .csv file, got {to}")
     loaded = safetensors.load(model)
     try:
-        outputs = predict_outputs(loaded, read_features(data, loaded.feature_names))
+        table = prepare_table(loaded, read_table(data).frame, id)
+        outputs = predict_outputs(loaded, table.inputs)
     except InputError as error:
         raise InputError(f"{data}: {error}") from error
-    text = tabulate(loaded, outputs).write_csv()
+    if table.notes:
+        sys.stderr.write(f"{data}: {'; '.join(table.notes)}\n")
+    text = to_csv(tabulate(loaded, outputs, table.ids))
     if to is None:
         print(text, end="")
         return
-    try:
-        with to.open("x") as file:
-            file.write(text)
-    except OSError as error:
-        raise InputError(f"cannot write {to}: {error.strerror}") from error
+    safetensors.write_new(to, text.encode())
     print(f"wrote {to}")
 
 
@@ -278,18 +283,17 @@ def _run(words: list[str]) -> None:
 
 
 def _prepared(
-    axes: Sequence[str], dataset: str, out: Path | None, metric: str | None, **options: Any
+    axes: Sequence[str], data_options: DataOptions, out: Path | None, metric: str | None, **options: Any
 ) -> "Prepared":
     """Find every mistake in the arguments, and make the sweep ready."""
     space = parse_space(axes)
     usage.check_numbers(**options)
-    from fnnet.data import load_dataset
     from fnnet.hparams import MissingHparam
     from fnnet.recipes import mlp_recipe
     from fnnet.sweep.execute import prepare
     from fnnet.sweep.plan import split_axes
 
-    data = load_dataset(dataset)
+    data = data_options.load()
     folder = out or Path("results", "-".join([_file_name(data.name), *space.axes]))
     usage.check_folder(folder)
     recipe = mlp_recipe(data)
@@ -297,12 +301,14 @@ def _prepared(
     num_programs = math.prod(len(space.axes[name]) for name in static_axes)
     sys.stderr.write(usage.what_takes_long(len(space), num_programs))
     try:
-        return prepare(recipe, space, data, store=folder, metric=metric, show_progress=True, **options)
+        prepared = prepare(recipe, space, data, store=folder, metric=metric, show_progress=True, **options)
     except MissingHparam:
         raise InputError(
             "a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; "
             f"got {', '.join(space.axes)}"
         ) from None
+    print(data.summary)
+    return prepared
 
 
 def _choose_run(results: "Results", best: str | None) -> int:

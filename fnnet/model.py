@@ -1,19 +1,17 @@
 """Models: a trained `mlp` together with what it takes to use it on data that come as they are measured."""
 
 import inspect
-import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from fnnet.data import Dataset, load_dataset
-from fnnet.data.content import content_hash
-from fnnet.data.scaling import Scaling, apply_scaling, fit_scaling
-from fnnet.errors import InputError
-from fnnet.losses import LOSSES, mean_loss
+from fnnet.data.preprocessing import Preprocessing, encode_table, is_formula, name_features
+from fnnet.data.record import abstract_data
+from fnnet.data.scaling import apply_scaling
+from fnnet.errors import InputError, nearest_names
 from fnnet.network import Network, mlp, stack, unstack
 from fnnet.recipes import mlp_recipe
 from fnnet.sweep.results import Results
@@ -35,24 +33,83 @@ class Model(NamedTuple):
     arguments: those of `mlp` by name, with names for functions, so that they can be written down.
     params: the trained parameters.
     loss: the name of what it was trained to make small, which says what its outputs mean.
-    feature_names: one for each input.
+    preprocessing: how a table becomes its inputs, and its outputs become values.
     class_names: one for each output; empty for regression.
-    input_scaling: how inputs are standardised; None if they are taken as they come.
-    target_scaling: how the targets of a regression were.
     """
 
     arguments: dict[str, Any]
     params: Params
     loss: str
-    feature_names: tuple[str, ...]
+    preprocessing: Preprocessing
     class_names: tuple[str, ...] = ()
-    input_scaling: Scaling | None = None
-    target_scaling: Scaling | None = None
 
     @property
     def network(self) -> Network:
         """The network that takes `params`."""
         return mlp(**self.arguments)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the inputs, one for each."""
+        return name_features(self.preprocessing.columns)
+
+
+class TableInputs(NamedTuple):
+    """A table as a model takes it.
+
+    inputs: encoded and filled, in float64, not scaled.
+    ids: the column that names the rows, if there is one.
+    notes: what was filled or ignored, for people.
+    """
+
+    inputs: Float[np.ndarray, "n features"]
+    ids: "pl.Series | None"
+    notes: tuple[str, ...]
+
+
+def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) -> TableInputs:
+    """Turn a table into the inputs of a model, as the training data were.
+
+    Args:
+        model: the model.
+        table: its columns are those of the training data, in any order. Targets, and columns that training left out,
+            are ignored; so are others, which the notes say.
+        id: the column that names the rows; by default that of the training data, if the table has it.
+
+    Returns:
+        The inputs, and what was done to get them. Missing values are filled by the training split's medians.
+
+    Raises:
+        InputError: when a column is missing, or holds something else than in training.
+
+    Example:
+        >>> import polars as pl
+        >>> from fnnet.data.preprocessing import Column
+        >>> columns = (Column("size", 2.0), Column("color", None, ("blue", "red")))
+        >>> model = Model({}, [], "mse", Preprocessing(columns, targets=("price",)))
+        >>> prepare_table(model, pl.DataFrame({"color": ["red"], "size": [None], "shape": ["round"]})).notes
+        ('1 missing value filled', 'ignored: shape, which the training data did not have')
+    """
+    preprocessing = model.preprocessing
+    names = [column.name for column in preprocessing.columns]
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise InputError(_missing_columns(missing, names, table.columns))
+    if id is not None and id not in table.columns:
+        nearest = nearest_names(id, table.columns)
+        raise InputError(f"has no column {id!r}{f'; did you mean {nearest[0]!r}?' if nearest else ''}")
+    id = id if id is not None else preprocessing.id
+    known = {*names, *preprocessing.targets, *preprocessing.ignored, preprocessing.id, id, "target"}
+    unknown = [name for name in table.columns if name not in known and not name.startswith("unnamed_")]
+    encoded = encode_table(preprocessing.columns, table)
+    return TableInputs(
+        inputs=encoded.inputs,
+        ids=table[id] if id in table.columns else None,
+        notes=(
+            *encoded.notes,
+            *([f"ignored: {', '.join(unknown)}, which the training data did not have"] if unknown else []),
+        ),
+    )
 
 
 def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n outputs"]:
@@ -60,7 +117,7 @@ def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.n
 
     Args:
         model: the model.
-        inputs: in the units of the data it was trained on, before standardisation.
+        inputs: in the units of the data it was trained on, before standardization; categories one-hot.
 
     Returns:
         For classes, their probabilities: the softmax of the outputs after training by cross-entropy, the sigmoid
@@ -71,8 +128,10 @@ def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.n
         InputError: when the inputs have another number of features, or an output is not finite.
 
     Example:
+        >>> from fnnet.data.preprocessing import Column
         >>> identity = [{"w": np.eye(2, dtype=np.float32), "b": np.zeros(2, np.float32)}]
-        >>> model = Model(dict(num_inputs=2, widths=[], num_outputs=2), identity, "cross_entropy", ("a", "b"), ("no", "yes"))
+        >>> two = Preprocessing((Column("a"), Column("b")))
+        >>> model = Model(dict(num_inputs=2, widths=[], num_outputs=2), identity, "cross_entropy", two, ("no", "yes"))
         >>> predict(model, np.zeros((1, 2), np.float32)).tolist()
         [[0.5, 0.5]]
     """
@@ -80,13 +139,14 @@ def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.n
         raise InputError(
             f"inputs must have the shape [examples, {len(model.feature_names)}], got {list(inputs.shape)}"
         )
-    if model.input_scaling is not None:
-        inputs = apply_scaling(model.input_scaling, inputs)
+    scaling, target_scaling = model.preprocessing.input_scaling, model.preprocessing.target_scaling
+    dtype = jax.tree.leaves(model.params)[0].dtype
+    inputs = inputs.astype(dtype) if scaling is None else apply_scaling(scaling, inputs, dtype)
     outputs = np.asarray(_outputs(model, inputs))
     if model.class_names and model.loss in _PROBABILITIES:
         outputs = np.asarray(_PROBABILITIES[model.loss](outputs))
-    if model.target_scaling is not None:
-        mean, inverse_std = map(np.array, model.target_scaling)
+    if target_scaling is not None:
+        mean, inverse_std = map(np.array, target_scaling)
         outputs = mean + np.divide(outputs, inverse_std, out=np.zeros(outputs.shape), where=inverse_std != 0)
     if not np.isfinite(outputs).all():
         row = int(np.argmin(np.isfinite(outputs).all(axis=1)))
@@ -94,70 +154,117 @@ def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.n
     return outputs
 
 
-def tabulate(model: Model, outputs: Float[np.ndarray, "n outputs"]) -> "pl.DataFrame":
-    """Write what `predict` gave as a table with a row for each example.
+def tabulate(
+    model: Model, outputs: Float[np.ndarray, "n outputs"], ids: "pl.Series | None" = None
+) -> "pl.DataFrame":
+    """Write what `predict` gave as a table with one row per example.
 
     Args:
         model: the model.
         outputs: of `predict`.
+        ids: a column that names the rows, to come first.
 
     Returns:
-        For classes the columns "class", of the largest output, and "probability" (or "output" where it is none);
-        for regression "value", or "value_0", "value_1" and so on.
+        For classes the columns "class", of the largest output, "probability" (or "output" where it is none), and
+        "p(NAME)" for each class; for regression "value", or one column per target.
 
     Example:
-        >>> model = Model({}, [], "cross_entropy", ("a",), ("no", "yes"))
-        >>> tabulate(model, np.array([[0.25, 0.75]])).rows()
-        [('yes', 0.75)]
+        >>> model = Model({}, [], "cross_entropy", Preprocessing(), ("no", "yes"))
+        >>> print(tabulate(model, np.array([[0.25, 0.75]])).write_csv())
+        class,probability,p(no),p(yes)
+        yes,0.75,0.25,0.75
+        <BLANKLINE>
     """
     import polars as pl
 
-    if not model.class_names:
-        num_outputs = outputs.shape[1]
-        names = ["value"] if num_outputs == 1 else [f"value_{index}" for index in range(num_outputs)]
-        return pl.DataFrame(dict(zip(names, outputs.T, strict=True)))
-    names = ["class", "probability" if model.loss in _PROBABILITIES else "output"]
-    classes = [model.class_names[index] for index in outputs.argmax(axis=1)]
-    return pl.DataFrame(dict(zip(names, (classes, outputs.max(axis=1)), strict=True)))
+    columns: dict[str, Any] = {}
+    if model.class_names:
+        kind, letter = ("probability", "p") if model.loss in _PROBABILITIES else ("output", "output")
+        columns["class"] = [model.class_names[index] for index in outputs.argmax(axis=1)]
+        columns[kind] = outputs.max(axis=1)
+        columns |= {f"{letter}({name})": outputs[:, i] for i, name in enumerate(model.class_names)}
+    else:
+        names = model.preprocessing.targets
+        if outputs.shape[1] == 1:
+            names = ("value",)
+        elif len(names) != outputs.shape[1]:
+            names = tuple(f"value_{index}" for index in range(outputs.shape[1]))
+        columns |= dict(zip(names, outputs.T, strict=True))
+    if ids is not None:
+        columns = {ids.name: ids} | {name: values for name, values in columns.items() if name != ids.name}
+    return pl.DataFrame(columns)
 
 
-def trained_model(results: Results, run: int, dataset: str) -> Model:
-    """Put together the model of one run of a sweep with `mlp_recipe`, such as `fnnet sweep` makes.
+def to_csv(table: "pl.DataFrame") -> str:
+    """Write a table as CSV that no spreadsheet takes for formulas.
+
+    Text that begins like a formula, such as a class called `=1+2`, gets an apostrophe in front.
+
+    Example:
+        >>> import polars as pl
+        >>> print(to_csv(pl.DataFrame({"class": ["=1+2", "-3", "a"]})))
+        class
+        '=1+2
+        -3
+        a
+        <BLANKLINE>
+    """
+    import polars as pl
+
+    words = [name for name, dtype in table.schema.items() if dtype == pl.String]
+    return table.with_columns(
+        pl.Series(
+            name, ["'" + text if text and is_formula(text) else text for text in table[name]], pl.String
+        )
+        for name in words
+    ).write_csv()
+
+
+def trained_model(results: Results, run: int) -> Model:
+    """Build the model of one run of a sweep with `mlp_recipe`, such as `fnnet sweep` makes.
+
+    The store says what data the sweep was made with and how they were encoded and scaled; they are not loaded.
 
     Args:
         results: of a store that kept the parameters.
         run: its place in the space.
-        dataset: what the sweep was made with, as `load_dataset` takes it.
 
     Returns:
-        The model, which was found to have the loss on the test split that the sweep recorded.
+        The model.
 
     Raises:
-        InputError: when the run diverged, its parameters were not kept, or the sweep was made from other data or with
-            another recipe.
+        InputError: when the run diverged, its parameters were not kept, or the sweep was made with another recipe or
+            with no `Dataset`.
 
     Example:
         >>> import tempfile
-        >>> from fnnet import grid, sweep
+        >>> from fnnet import grid, load_dataset, sweep
         >>> data = load_dataset("iris")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     space = grid(depth=[0, 1], width=8, learning_rate=0.3)
         ...     results = sweep(mlp_recipe(data), space, data, num_steps=100, store=folder, save_params=True)
-        ...     model = trained_model(results, 1, "iris")
+        ...     model = trained_model(results, 1)
         >>> model.arguments["widths"], model.class_names
         ([8], ('setosa', 'versicolor', 'virginica'))
         >>> predict(model, np.array([[5.1, 3.5, 1.4, 0.2]], np.float32)).argmax(axis=1).tolist()
         [0]
     """
-    data, unscaled = load_dataset(dataset), load_dataset(dataset, standardize=False)
     plan = None if results.store is None else read_plan(results.store)
-    if plan is not None and plan["fingerprint"]["data"] != content_hash(data):
-        raise InputError(f"the sweep was made from other data than {dataset}")
+    if plan is None:
+        raise InputError(
+            "the sweep has no store, which knows its data; sweep with store=... and save_params=True"
+        )
+    name = plan.get("recipe", {}).get("name")
+    if name != _MLP_RECIPE:
+        raise InputError(
+            f"the sweep was made with the recipe {name}; only sweeps with fnnet's mlp_recipe, such as those of "
+            "fnnet sweep, can be exported"
+        )
     if results.columns["diverged"][run]:
         step = results.columns["diverged_at"][run]
         raise InputError(f"run {run} diverged at step {step}, so there is nothing to use")
-    config = _recipe_arguments(results.space[run], data)
-    is_standardized = data.hash != unscaled.hash
+    data = abstract_data(plan["data"])
+    config = _recipe_arguments(results.space[run], mlp_recipe(data))
     model = Model(
         arguments={
             "num_inputs": data.num_features,
@@ -167,36 +274,32 @@ def trained_model(results: Results, run: int, dataset: str) -> Model:
         },
         params=results.member(run),
         loss=config["loss"],
-        feature_names=data.feature_names,
+        preprocessing=data.preprocessing,
         class_names=data.class_names,
-        input_scaling=fit_scaling("feature", unscaled.train.inputs) if is_standardized else None,
-        target_scaling=fit_scaling("target", unscaled.train.targets)
-        if is_standardized and not data.is_classification
-        else None,
     )
-    _check_loss(model, data, float(results.columns["test_loss"][run]))
+    stack(unstack(model.params), model.network)  # refuses parameters of another network
     return model
 
 
-def _recipe_arguments(config: dict[str, Any], data: Dataset) -> dict[str, Any]:
-    """Give the static values of a run, with the recipe's defaults."""
-    signature = inspect.signature(mlp_recipe(data))
+_MLP_RECIPE = "fnnet.recipes:mlp_recipe.<locals>.recipe"
+"""How a store names the recipe of `fnnet sweep`."""
+
+
+def _recipe_arguments(config: dict[str, Any], recipe: Any) -> dict[str, Any]:
+    """Return the static values of a run, with the recipe's defaults."""
+    signature = inspect.signature(recipe)
     given = {name: value for name, value in config.items() if name in signature.parameters}
     bound = signature.bind(**given)
     bound.apply_defaults()
     return bound.arguments
 
 
-def _check_loss(model: Model, data: Dataset, recorded: float) -> None:
-    """Refuse a network that is not the one the sweep trained, which its parameters alone need not show."""
-    stack(unstack(model.params), model.network)
-    outputs = _outputs(model, data.test.inputs)
-    loss = float(mean_loss(LOSSES[model.loss], outputs, jnp.asarray(data.test.targets)))
-    if not math.isclose(loss, recorded, rel_tol=1e-3, abs_tol=1e-5):
-        raise InputError(
-            f"the run's network as mlp_recipe makes it has the test_loss {loss:.6g}, the sweep recorded {recorded:.6g}; "
-            "only sweeps with mlp_recipe and its defaults, such as those of fnnet sweep, can be exported"
-        )
+def _missing_columns(missing: Sequence[str], names: Sequence[str], columns: Sequence[str]) -> str:
+    listed = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    extra = [column for column in columns if column not in names]
+    near = nearest_names(missing[0], extra)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, columns[:5]))}"
+    return f"lacks the column{'s' * (len(missing) > 1)} {listed} of the training data; {hint}"
 
 
 def _outputs(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[Array, "n outputs"]:

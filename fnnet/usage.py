@@ -3,6 +3,7 @@
 A command is a function, as tyro takes it: parameters before `/` are positional, the others are options.
 """
 
+import dataclasses
 import inspect
 import re
 import shutil
@@ -40,8 +41,7 @@ def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str
         raise unknown_name("command", name, commands)
     if "--help" in words or "-h" in words:
         return
-    parameters = inspect.signature(commands[name]).parameters.values()
-    kinds = typing.get_type_hints(commands[name])
+    parameters, kinds = _parameters(commands[name])
     options = {f"--{p.name.replace('_', '-')}": p for p in parameters if p.kind is not p.POSITIONAL_ONLY}
     given: set[str] = set()
     positional: list[str] = []
@@ -126,9 +126,13 @@ def in_options(message: str) -> str:
     Example:
         >>> in_options("made with num_steps=30; give save_params=True")
         'made with --steps 30; give --save-params'
+        >>> in_options("column 'city' has 312 different values; drop it")
+        "column 'city' has 312 different values; leave it out with --drop"
     """
     names = "num_steps|eval_every|state_every|save_params|accept_fingerprint"
-    return re.sub(rf"(?<![\w-])({names})\b(=True|=)?", _option, " ".join(message.split()))
+    names += "|test_fraction|validation_fraction|split_seed"
+    text = re.sub(r"\bdrop (it|the column)\b", "leave it out with --drop", " ".join(message.split()))
+    return re.sub(rf"(?<![\w-])({names})\b(=True|=)?", _option, text)
 
 
 def _option(found: re.Match[str]) -> str:
@@ -158,6 +162,20 @@ def tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
+def _parameters(command: Callable[..., None]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
+    """List the parameters of a command and their types, with the fields of a dataclass in its place."""
+    kinds = typing.get_type_hints(command)
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if dataclasses.is_dataclass(kinds[parameter.name]):
+            fields, field_kinds = _parameters(kinds[parameter.name])
+            parameters += fields
+            kinds |= field_kinds
+        else:
+            parameters.append(parameter)
+    return parameters, kinds
+
+
 def _is_option(word: str) -> bool:
     return bool(re.match(r"--?[A-Za-z]", word))
 
@@ -177,10 +195,10 @@ def _check_value(flag: str, kind: Any, value: str | None) -> None:
         raise InputError(f"{flag} needs a value")
     if not value:
         raise InputError(f"{flag} needs a value, got an empty one")
-    kinds = typing.get_args(kind) or (kind,)
-    if typing.get_origin(kind) is typing.Literal:
-        if value not in kinds:
-            raise unknown_name(f"value of {flag}", value, map(str, kinds))
+    kinds = (kind,) if typing.get_origin(kind) is typing.Literal else typing.get_args(kind) or (kind,)
+    for literal in (kind for kind in kinds if typing.get_origin(kind) is typing.Literal):
+        if value not in typing.get_args(literal):
+            raise unknown_name(f"value of {flag}", value, map(str, typing.get_args(literal)))
         return
     for number, expected in ((int, "an integer"), (float, "a number")):
         if number in kinds and not (value == "None" and type(None) in kinds):

@@ -150,7 +150,7 @@ def sweeps(tmp_path_factory):
 def test_an_exported_network_predicts_what_the_sweep_measured(sweeps, tmp_path, capsys):
     model, table = str(tmp_path / "model.safetensors"), tmp_path / "flowers.csv"
     run_values = ["depth=2", "learning_rate=0.3", "seed=1"]
-    main(["export", str(sweeps / "iris"), *run_values, "--dataset", "iris", "--to", model])
+    main(["export", str(sweeps / "iris"), *run_values, "--to", model])
     assert f"wrote {model}: depth=2" in capsys.readouterr().out
     # Rows as they are measured, in another order of columns, with the truth beside them.
     bunch = sklearn.datasets.load_iris()
@@ -160,7 +160,10 @@ def test_an_exported_network_predicts_what_the_sweep_measured(sweeps, tmp_path, 
     capsys.readouterr()
     main(["predict", model, str(table)])
     printed = pl.read_csv(io.StringIO(capsys.readouterr().out))
-    assert printed.columns == ["class", "probability"] and printed["probability"].is_between(1 / 3, 1).all()
+    assert printed.columns == ["class", "probability", *(f"p({name})" for name in bunch.target_names)]
+    probabilities = printed.select(printed.columns[2:]).to_numpy()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(probabilities.max(axis=1), printed["probability"])
     accuracy = np.mean(printed["class"].to_numpy() == bunch.target_names[raw.targets])
     row = pl.read_parquet(sweeps / "iris" / "table.parquet").filter(depth=2, learning_rate=0.3, seed=1)
     assert accuracy == pytest.approx(row["test_accuracy"].item(), abs=1e-6)
@@ -168,12 +171,14 @@ def test_an_exported_network_predicts_what_the_sweep_measured(sweeps, tmp_path, 
     main(["predict", model, str(table), "--to", str(written)])
     assert pl.read_csv(written).equals(printed)
     code, error = run(["predict", model, str(table), "--to", str(written)], capsys)
-    assert code == 2 and "File exists" in error
+    assert code == 2 and "out.csv exists" in error
+    code, error = run(["predict", model, str(table), "--to", str(tmp_path / "out.txt")], capsys)
+    assert code == 2 and "--to names a .csv file" in error
 
 
 def test_a_regression_predicts_in_the_unit_of_the_data(sweeps, tmp_path, capsys):
     model, table = str(tmp_path / "model.safetensors"), tmp_path / "patients.csv"
-    main(["export", str(sweeps / "diabetes"), "--best", "test_r2", "--dataset", "diabetes", "--to", model])
+    main(["export", str(sweeps / "diabetes"), "--best", "test_r2", "--to", model])
     raw = fn.load_dataset("diabetes", standardize=False)
     pl.DataFrame(dict(zip(raw.feature_names, raw.test.inputs.T, strict=True))).write_csv(table)
     capsys.readouterr()
@@ -186,13 +191,13 @@ def test_a_regression_predicts_in_the_unit_of_the_data(sweeps, tmp_path, capsys)
 @pytest.mark.parametrize(
     ("sweep", "arguments", "message"),
     [
-        ("iris", ["--dataset", "iris"], "8 runs have these values; give those of depth, learning_rate, seed"),
-        ("iris", ["depth=3", "--dataset", "iris"], "depth"),
-        ("iris", ["--dataset", "wine", "--best", "test_loss"], "made from other data than wine"),
-        ("iris", ["--dataset", "iris", "--best", "test_acuracy"], "did you mean 'test_accuracy'"),
-        ("diabetes", ["learning_rate=1e9", "--dataset", "diabetes"], "diverged at step"),
-        ("bare", ["--dataset", "iris"], "no parameters are kept"),
-        ("none", ["--dataset", "iris"], "holds no sweep"),
+        ("iris", [], "8 runs have these values; give those of depth, learning_rate, seed"),
+        ("iris", ["depth=3"], "depth"),
+        ("iris", ["--best", "test_acuracy"], "did you mean 'test_accuracy'"),
+        ("iris", ["--dataset", "iris"], "unknown option --dataset"),
+        ("diabetes", ["learning_rate=1e9"], "diverged at step"),
+        ("bare", [], "no parameters are kept"),
+        ("none", [], "holds no sweep"),
     ],
 )
 def test_what_cannot_be_exported_is_refused(sweep, arguments, message, sweeps, tmp_path, capsys):
@@ -202,8 +207,15 @@ def test_what_cannot_be_exported_is_refused(sweep, arguments, message, sweeps, t
     assert not target.exists()
 
 
-def test_a_network_that_is_not_what_the_sweep_trained_is_not_exported(tmp_path, capsys):
-    """Same shapes, same data, other activation: only the recorded loss tells."""
+def test_an_export_to_another_suffix_is_refused(sweeps, tmp_path, capsys):
+    arguments = ["export", str(sweeps / "iris"), "--best", "test_loss", "--to", str(tmp_path / "b.txt")]
+    code, error = run(arguments, capsys)
+    assert code == 2 and "a model file ends in .safetensors" in error and error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_with_another_recipe_is_not_exported(tmp_path, capsys):
+    """Same shapes, same data, other activation: only the name of the recipe tells."""
     data = fn.load_dataset("iris")
 
     def recipe(depth):
@@ -211,29 +223,31 @@ def test_a_network_that_is_not_what_the_sweep_trained_is_not_exported(tmp_path, 
         return fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(0.3), batch_size=16)
 
     fn.sweep(recipe, fn.grid(depth=1), data, num_steps=20, store=tmp_path / "s", save_params=True)
-    code, error = run(
-        ["export", str(tmp_path / "s"), "--dataset", "iris", "--to", str(tmp_path / "m.safetensors")], capsys
-    )
-    assert code == 2 and "the sweep recorded" in error
+    code, error = run(["export", str(tmp_path / "s"), "--to", str(tmp_path / "m.safetensors")], capsys)
+    assert code == 2 and "only sweeps with fnnet's mlp_recipe" in error
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (None, "no such file"),
-        ("a,b,c\n1,2,3\n", "has 3 columns of features, expected 4"),
-        ("a,b,c,d\n1,2,3,4\n", "has no column 'sepal length (cm)'"),
+        (
+            "a,b,c\n1,2,3\n",
+            "lacks the columns 'sepal length (cm)', 'sepal width (cm)', 'petal length (cm)', 'petal width (cm)'",
+        ),
+        ("sepal length,b\n1,2\n", "did you mean 'sepal length'"),
         ("HEADER\n1,2,x,4\n", "is not numeric: 'x' in row 0"),
         ("HEADER\n1,2,,4\n", "has no value in row 0"),
-        ("HEADER\n1,2,nan,4\n", "must be finite"),
+        ("HEADER\n1,2,nan,4\n", "has no value in row 0"),
+        ("HEADER\n1,2,inf,4\n", "must be finite"),
         ("HEADER\n1,2,3\n", "has 3 fields, the header has 4"),
         ("HEADER\n", "has no rows"),
-        ("", "not a readable .csv"),
+        ("", "its first line, which names the columns, is empty"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(text, message, sweeps, tmp_path, capsys):
     model, table = tmp_path / "model.safetensors", tmp_path / "flowers.csv"
-    main(["export", str(sweeps / "iris"), "--best", "test_loss", "--dataset", "iris", "--to", str(model)])
+    main(["export", str(sweeps / "iris"), "--best", "test_loss", "--to", str(model)])
     if text is not None:
         table.write_text(text.replace("HEADER", ",".join(sklearn.datasets.load_iris().feature_names)))
     capsys.readouterr()

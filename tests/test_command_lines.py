@@ -95,7 +95,7 @@ FOLDERS = [
 ]
 
 DATA = [
-    (f"sweep --dataset MNIST {RATE}", "unknown data set 'MNIST'; did you mean 'mnist'?"),
+    (f"sweep --dataset MNITS {RATE}", "unknown data set 'MNITS'; did you mean 'mnist'?"),
     (f"sweep --dataset irs {RATE}", "did you mean 'iris'"),
     (f"sweep --dataset breast-cancer {RATE}", "did you mean 'breast_cancer'?"),
     (f"sweep --dataset cifar10 {RATE}", "unknown data set 'cifar10'"),
@@ -104,7 +104,7 @@ DATA = [
     (f"sweep --dataset empty.csv {RATE}", "empty.csv"),
     (f"sweep --dataset header.csv {RATE}", "header.csv"),
     (f"sweep --dataset afile {RATE}", "afile: a data file ends in"),
-    (f"sweep --dataset adir {RATE}", "adir: a data file ends in"),
+    (f"sweep --dataset adir {RATE}", "adir: is a folder and not a file; a data file ends in"),
 ]
 
 FORMS = [

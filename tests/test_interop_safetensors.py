@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import struct
 import tracemalloc
 
@@ -11,11 +12,18 @@ import pytest
 
 import fnnet as fn
 import fnnet.interop.safetensors as interop
+from fnnet.data.preprocessing import Column, Preprocessing
 from fnnet.data.scaling import Scaling
 from fnnet.interop.safetensors import load, save
 from fnnet.model import Model, predict
 
-FEATURES = ("height", "width", "depth")
+PREPROCESSING = Preprocessing(
+    columns=(Column("height", 1.5), Column("color", None, ("red", None))),
+    targets=("kind",),
+    ignored=("row",),
+    id="name",
+    input_scaling=Scaling((1.0, -2.0, 0.1), (0.5, 3.0, 0.0)),
+)
 
 
 def make_model(depth=1, use_bias=True, dtype=np.float32, **options):
@@ -29,8 +37,7 @@ def make_model(depth=1, use_bias=True, dtype=np.float32, **options):
     }
     params = fn.mlp(**arguments | {"initializer": "pytorch"}).init(jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.array(leaf, dtype), params)
-    scaling = Scaling((1.0, -2.0, 0.1), (0.5, 3.0, 0.0))
-    return Model(arguments, params, "cross_entropy", FEATURES, ("no", "yes"), scaling)
+    return Model(arguments, params, "cross_entropy", PREPROCESSING, ("no", "yes"))
 
 
 @pytest.fixture
@@ -44,6 +51,37 @@ def assert_same_bits(one, other):
         assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
 
 
+def test_another_suffix_is_refused(path):
+    with pytest.raises(fn.InputError, match=r"a model file ends in .safetensors, got .*b\.txt"):
+        save(path.with_name("b.txt"), make_model())
+    assert list(path.parent.iterdir()) == []
+
+
+def test_an_export_that_is_cut_short_leaves_no_torn_file_and_does_not_block_the_same_command(path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(fn.InputError, match="cannot write"):
+            save(path, make_model())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(path.parent.iterdir()) == []
+    save(path, make_model())
+    load(path)
+
+
+def test_a_file_system_without_links_is_written_too(path, monkeypatch):
+    def refused(*arguments):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refused)
+    save(path, make_model())
+    load(path)
+    assert list(path.parent.iterdir()) == [path]
+    with pytest.raises(fn.InputError, match="exists"):
+        save(path, make_model())
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("depth", [0, 1, 13])  # of 13 equal layers, 12 are a stack
@@ -55,7 +93,7 @@ def test_a_model_comes_back_bit_for_bit(depth, use_bias, dtype, path):
     loaded = load(path)
     assert_same_bits(loaded.params, model.params)
     assert loaded._replace(params=0) == model._replace(params=0)
-    assert loaded.target_scaling is None
+    assert loaded.feature_names == ("height", "color=red", "color is missing")
 
 
 def test_the_documented_lines_read_a_file_with_numpy_alone(path, tmp_path, monkeypatch):
@@ -74,11 +112,13 @@ def test_the_documented_lines_read_a_file_with_numpy_alone(path, tmp_path, monke
 def test_predictions_are_scaled_as_the_data_were(path):
     """A regression, against the formula in float64."""
     model = make_model(2, activation="tanh")._replace(
-        loss="mse", class_names=(), target_scaling=Scaling((3.0, -1.0), (0.5, 0.0))
+        loss="mse",
+        class_names=(),
+        preprocessing=PREPROCESSING._replace(target_scaling=Scaling((3.0, -1.0), (0.5, 0.0))),
     )
     save(path, model)
     x = np.random.default_rng(0).normal(size=(5, 3))
-    h = (x - np.array(model.input_scaling.mean)) * np.array(model.input_scaling.inverse_std)
+    h = (x - np.array(PREPROCESSING.input_scaling.mean)) * np.array(PREPROCESSING.input_scaling.inverse_std)
     for index, layer in enumerate(model.params):
         h = h @ layer["w"].astype(np.float64) + layer["b"]
         h = np.tanh(h) if index < 2 else h
@@ -91,6 +131,7 @@ def test_nothing_is_overwritten(path):
     with pytest.raises(fn.InputError, match="exists; name a new file"):
         save(path, make_model())
     assert path.read_text() == "precious"
+    assert list(path.parent.iterdir()) == [path], "and no temporary file is left"
     with pytest.raises(fn.InputError, match=r"cannot write .*No such file or directory"):
         save(path.parent / "no" / "model.safetensors", make_model())
 
@@ -101,7 +142,7 @@ def test_nothing_is_overwritten(path):
         ({"arguments": {"activation": np.tanh}}, "'activation' cannot be a ufunc in a file"),
         ({"arguments": {"widths": [8]}}, r"'layers.0.w' must have the shape \[3, 8\], got \[3, 7\]"),
         ({"arguments": {"wdths": [7]}}, "did you mean 'widths'"),
-        ({"feature_names": ("a",)}, "takes 3 inputs, got 1 feature_names"),
+        ({"preprocessing": Preprocessing((Column("a"),))}, "takes 3 inputs, got the names of 1 features"),
         ({"class_names": ("a", "b", "c")}, "has 2 outputs, got 3 class_names"),
         ({"loss": "crossentropy"}, "did you mean 'cross_entropy'"),
     ],
@@ -135,7 +176,7 @@ def mutate(content, rng):
     names = [name for name in header if name != "__metadata__"]
     name, other = rng.choice(names, 2, replace=False)
     huge = [2**31, 2**40, 2**63 - 1, 2**64 - 1, 2**64, -1][rng.integers(6)]
-    match rng.integers(12):
+    match rng.integers(13):
         case 0:  # flipped bits, anywhere or in the header
             damaged = bytearray(content)
             for place in rng.integers(0, rng.choice([16, len(content) - len(arrays), len(content)]), 8):
@@ -186,6 +227,23 @@ def mutate(content, rng):
             ]
             description["network"][field] = values[rng.integers(len(values))]
             header["__metadata__"]["fnnet"] = json.dumps(description)
+        case 12:
+            description = json.loads(header["__metadata__"]["fnnet"])
+            preprocessing = description["preprocessing"]
+            columns = [[], [{}], [{"name": 3}], [{"name": "a"}] * 9, "abc", [{"name": "a", "fill": 10**400}]]
+            columns += [[{"name": "a", "categories": [huge]}], [{"name": "a", "categories": "abc"}]]
+            columns += [
+                [{"name": "a", "fill": float("nan")}, *[{"name": "b"}] * 2],
+                [{"name": "a", "x": 1}] * 3,
+            ]
+            changes = [
+                {"columns": columns[rng.integers(len(columns))]},
+                {"id": huge},
+                {"targets": [huge]},
+                {"x": 1},
+            ]
+            preprocessing |= changes[rng.integers(len(changes))]
+            header["__metadata__"]["fnnet"] = json.dumps(description)
         case 11:
             texts = [
                 "",
@@ -193,7 +251,7 @@ def mutate(content, rng):
                 "{}",
                 "null",
                 "\ud800",
-                '{"format": 1}',
+                '{"format": 2}',
                 "9" * 5000,
                 3,
                 None,
@@ -248,7 +306,7 @@ def test_memory_is_the_file_s_size(path):
     """Of an honest file of 8 MB; the arrays that are returned are all there is."""
     arguments = {"num_inputs": 3, "widths": [1400, 1400], "num_outputs": 2}
     params = jax.tree.map(np.asarray, fn.mlp(**arguments).init(jax.random.key(0)))
-    save(path, Model(arguments, params, "mse", FEATURES))
+    save(path, Model(arguments, params, "mse", PREPROCESSING._replace(input_scaling=None)))
     tracemalloc.start()
     load(path)
     _, peak = tracemalloc.get_traced_memory()
@@ -265,7 +323,8 @@ def test_memory_is_the_file_s_size(path):
             joined({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
             "lacks the metadata 'fnnet'",
         ),
-        (joined({"__metadata__": {"fnnet": '{"format": 2}'}}, b""), "has format 2, this fnnet reads 1"),
+        (joined({"__metadata__": {"fnnet": '{"format": 3}'}}, b""), "has format 3, this fnnet reads 2"),
+        (joined({"__metadata__": {"fnnet": '{"format": 1}'}}, b""), "an older fnnet, so export it again"),
     ],
 )
 def test_what_is_no_model_is_refused(content, message, path):

@@ -28,6 +28,7 @@ ORDER = [
     "network",
     "deep_linear",
     "ensembles",
+    "sweep.memory",
     "data",
     "features",
     "baselines",
@@ -44,7 +45,6 @@ ORDER = [
     "sweep.values",
     "sweep.space",
     "sweep.designs",
-    "sweep.memory",
     "sweep.plan",
     "sweep.layout",
     "sweep.program",
@@ -76,6 +76,7 @@ ORDER = [
     "interop",
     "axes",
     "usage",
+    "data_options",
     "cli",
 ]
 

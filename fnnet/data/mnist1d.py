@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from fnnet.data.arrays import Arrays
-from fnnet.data.dataset import Dataset, from_arrays
+from fnnet.data.assemble import from_arrays
+from fnnet.data.dataset import Dataset
 from fnnet.data.split import check_fraction, check_integer
 from fnnet.errors import InputError
 

@@ -55,12 +55,19 @@ class Preprocessing(NamedTuple):
         """Return the same as plain dicts, lists, strings and numbers."""
         scalings = {name: getattr(self, name) for name in ("input_scaling", "target_scaling")}
         return {
-            **self._asdict(),
             "columns": [
-                {name: value for name, value in column._asdict().items() if value is not None}
+                {name: _listed(value) for name, value in column._asdict().items() if value is not None}
                 for column in self.columns
             ],
-            **{name: scaling and scaling._asdict() for name, scaling in scalings.items()},
+            "targets": list(self.targets),
+            "ignored": list(self.ignored),
+            "id": self.id,
+            **{
+                name: None
+                if scaling is None
+                else {part: list(values) for part, values in scaling._asdict().items()}
+                for name, scaling in scalings.items()
+            },
         }
 
     @classmethod
@@ -105,6 +112,15 @@ class Encoded(NamedTuple):
     num_filled: int
     unknown: dict[str, str]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was filled and what is unknown, for people."""
+        filled = f"{self.num_filled:,} missing value{'s' * (self.num_filled != 1)} filled"
+        unknown = [
+            f"{value!r} of {name} is not in the training split" for name, value in self.unknown.items()
+        ]
+        return (*([filled] if self.num_filled else []), *unknown)
+
 
 def fit_columns(train: "pl.DataFrame") -> tuple[Column, ...]:
     """Find the categories and medians of the training split.
@@ -126,7 +142,7 @@ def fit_columns(train: "pl.DataFrame") -> tuple[Column, ...]:
     return tuple(map(_fit_column, train.get_columns()))
 
 
-def encode(columns: Sequence[Column], table: "pl.DataFrame") -> Encoded:
+def encode_table(columns: Sequence[Column], table: "pl.DataFrame") -> Encoded:
     """Turn a table into numbers: one-hot categories, filled gaps.
 
     Args:
@@ -142,29 +158,31 @@ def encode(columns: Sequence[Column], table: "pl.DataFrame") -> Encoded:
     Example:
         >>> import polars as pl
         >>> columns = (Column("size", 2.0), Column("color", None, ("blue", "red")))
-        >>> encode(columns, pl.DataFrame({"size": [1.0, None], "color": ["red", "green"]}))
+        >>> encode_table(columns, pl.DataFrame({"size": [1.0, None], "color": ["red", "green"]}))
         Encoded(inputs=array([[1., 0., 1.],
                [2., 0., 0.]]), num_filled=1, unknown={'color': 'green'})
     """
-    features: list[np.ndarray] = []
-    num_filled, unknown = 0, {}
-    for column in columns:
-        values = table[column.name]
-        missing = values.null_count()
-        if column.categories is not None:
-            strings = to_strings(values)
-            known = strings.is_in([name for name in column.categories if name is not None]).fill_null(True)
-            if not known.all():
-                unknown[column.name] = str(strings.filter(~known)[0])
-            features += [strings.eq_missing(category).to_numpy() for category in column.categories]
-        else:
+    inputs = np.empty((table.height, len(name_features(columns))))
+    num_filled, unknown, start = 0, {}, 0
+    for column, values in zip(columns, table.select(column.name for column in columns), strict=True):
+        stop = start + (1 if column.categories is None else len(column.categories))
+        if column.categories is None:
             numbers = to_numbers(values)
-            missing = numbers.null_count()
-            if missing and column.fill is None:
-                raise InputError(f"column {column.name!r} has no value {place(numbers.is_null())}")
-            features.append(numbers.fill_null(column.fill).to_numpy())
-        num_filled += missing
-    return Encoded(np.stack(features, axis=1).astype(np.float64), num_filled, unknown)
+            missing = np.isnan(numbers)
+            if missing.any() and column.fill is None:
+                raise InputError(f"column {column.name!r} has no value {place(missing)}")
+            inputs[:, start] = np.where(missing, column.fill or 0.0, numbers)
+            num_filled += int(missing.sum())
+        else:
+            strings = to_strings(values)
+            for feature, category in enumerate(column.categories, start):
+                inputs[:, feature] = [string == category for string in strings]
+            known = [string is None or string in column.categories for string in strings]
+            if not all(known):
+                unknown[column.name] = str(strings[known.index(False)])
+            num_filled += values.null_count()
+        start = stop
+    return Encoded(inputs, num_filled, unknown)
 
 
 def fill_missing(values: Float[np.ndarray, "n features"], columns: Sequence[Column]) -> np.ndarray:
@@ -198,58 +216,81 @@ def is_one_hot(columns: Sequence[Column]) -> np.ndarray:
     return np.repeat([column.categories is not None for column in columns], counts)
 
 
-def to_numbers(column: "pl.Series") -> "pl.Series":
-    """Read a column as float64, with NaN as a missing value.
+def is_formula(text: str) -> bool:
+    """Tell whether a spreadsheet would take text for a formula; a number with a sign is none.
+
+    Example:
+        >>> is_formula("=1+2"), is_formula("-3"), is_formula("-a")
+        (True, False, True)
+    """
+    if text[:1] not in ("=", "+", "-", "@", "\t", "\r"):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False
+
+
+def to_numbers(column: "pl.Series") -> Float[np.ndarray, " n"]:
+    """Read a column as float64, with NaN for a missing value.
 
     Raises:
         InputError: when it holds something else, or an infinite number.
 
     Example:
         >>> import polars as pl
-        >>> to_numbers(pl.Series([1, None])).to_list()
-        [1.0, None]
+        >>> to_numbers(pl.Series([1, None]))
+        array([ 1., nan])
     """
     import polars as pl
 
     if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Null)):
         raise InputError(f"column {column.name!r} is not numeric but {column.dtype}; drop it")
-    numbers = column.cast(pl.Float64, strict=False)
-    wrong = numbers.is_null() & column.is_not_null()
-    if wrong.any():
+    if column.dtype.is_float() or column.dtype.is_integer():
+        numbers = column.to_numpy().astype(np.float64)
+    else:
+        numbers = column.cast(pl.Float64, strict=False).to_numpy()
+    wrong = np.isnan(numbers) & column.is_not_null().to_numpy() if column.dtype == pl.String else []
+    if np.any(wrong):
         raise InputError(
-            f"column {column.name!r} is not numeric: {column.filter(wrong)[0]!r} {place(wrong)}; "
+            f"column {column.name!r} is not numeric: {column[int(np.argmax(wrong))]!r} {place(wrong)}; "
             "mend it, or drop the column"
         )
-    if (infinite := numbers.is_infinite().fill_null(False)).any():
+    if (infinite := np.isinf(numbers)).any():
         raise InputError(
-            f"column {column.name!r} must be finite, got {numbers.filter(infinite)[0]} {place(infinite)}"
+            f"column {column.name!r} must be finite, got {numbers[np.argmax(infinite)]} {place(infinite)}"
         )
-    return numbers.fill_nan(None)
+    return numbers
 
 
-def to_strings(column: "pl.Series") -> "pl.Series":
+def to_strings(column: "pl.Series") -> list[str | None]:
     """Read a column as strings; true and false become "true" and "false"."""
     import polars as pl
 
-    return column.cast(pl.String)
+    return column.cast(pl.String).to_list()
 
 
-def place(rows: "pl.Series") -> str:
+def place(rows: Sequence[bool] | np.ndarray) -> str:
     """Say where the first true row is."""
-    return f"in row {rows.arg_max()} (the first after the header is 0)"
+    return f"in row {int(np.argmax(rows))} (the first after the header is 0)"
 
 
 def _fit_column(column: "pl.Series") -> Column:
     import polars as pl
 
     if column.dtype not in (pl.String, pl.Boolean, pl.Categorical, pl.Enum):
-        median = to_numbers(column).median()
-        return Column(column.name, fill=0.0 if median is None else float(median))  # type: ignore[arg-type]
+        numbers = to_numbers(column)
+        return Column(column.name, fill=0.0 if np.isnan(numbers).all() else float(np.nanmedian(numbers)))
     strings = to_strings(column)
-    categories: list[str | None] = sorted(strings.drop_nulls().unique().to_list())
+    categories = sorted({string for string in strings if string is not None})
     if len(categories) > MOST_CATEGORIES:
         raise InputError(
             f"column {column.name!r} has {len(categories)} different values, more than the {MOST_CATEGORIES} that "
             "are one-hot encoded; drop it, or group its values"
         )
-    return Column(column.name, categories=(*categories, *([None] if strings.null_count() else [])))
+    return Column(column.name, categories=(*categories, *([None] if None in strings else [])))
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from fnnet.data.dataset import Dataset, Examples
+from fnnet.data.files import SUFFIXES
 from fnnet.data.preprocessing import Preprocessing
-from fnnet.data.sources import SOURCES, SUFFIXES, load_dataset
+from fnnet.data.sources import SOURCES, load_dataset
 from fnnet.errors import InputError
 
 Record = dict[str, Any]

@@ -10,22 +10,25 @@
         arrays[name] = np.frombuffer(content[start:stop], kind).reshape(header[name]["shape"])
 
 is all it takes to read one with numpy. `layers.0.w` `[fan_in, fan_out]` and `layers.0.b` are the first layer's, and
-`inputs.mean` and `inputs.inverse_std` standardise the inputs. A network of two layers with relu then computes
+`inputs.mean` and `inputs.inverse_std` standardize the inputs. A network of two layers with relu then computes
 
     h = (x - arrays["inputs.mean"]) * arrays["inputs.inverse_std"]
     h = np.maximum(h @ arrays["layers.0.w"] + arrays["layers.0.b"], 0)
     y = h @ arrays["layers.1.w"] + arrays["layers.1.b"]
 
-The header's metadata has one entry, "fnnet", JSON with the arguments of `mlp`, the loss, and the names of features
-and classes. A file is trusted in nothing: names are looked up in fnnet's tables, shapes must be those that the
+The header's metadata has one entry, "fnnet", JSON with the arguments of `mlp`, the loss, the names of classes, and
+the preprocessing: for each column of a table its name, what fills a missing number, and the categories that are
+one-hot encoded (in the order of the features, null for a missing value). A file is trusted in nothing: names are looked up in fnnet's tables, shapes must be those that the
 description gives, and no array is read before all of that is right.
 """
 
 import inspect
 import itertools
 import json
+import math
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from fnnet.data.preprocessing import Preprocessing
 from fnnet.data.scaling import Scaling
 from fnnet.errors import InputError, unknown_name
 from fnnet.losses import LOSSES
@@ -41,7 +45,8 @@ from fnnet.model import Model
 from fnnet.names import lookup
 from fnnet.network import Network, mlp, stack, unstack
 
-FORMAT = 1
+FORMAT = 2
+SUFFIX = ".safetensors"
 
 _DEEPEST = 10  # of a description, of which there are 3
 # Strings, closed or not, and what is neither string nor bracket; possessive, so that no text takes long.
@@ -52,40 +57,83 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
     """Write a model to a new file.
 
     Args:
-        path: of the file, which must not exist.
+        path: of the file, which must not exist; it ends in .safetensors.
         model: its arguments are plain values and names, its parameters float32 or float64.
 
     Raises:
-        InputError: when there is such a file, the folder is missing, or the model is not as above.
+        InputError: when there is such a file, the folder is missing, or the model is not as above. Whatever happens,
+            there is a whole file of this name or none.
 
     Example:
         >>> import jax, tempfile
+        >>> from fnnet.data.preprocessing import Column
         >>> arguments = {"num_inputs": 3, "widths": [7], "num_outputs": 2, "activation": "tanh"}
         >>> params = mlp(**arguments).init(jax.random.key(0))
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save(f"{folder}/model.safetensors", Model(arguments, params, "mse", ("a", "b", "c")))
+        ...     preprocessing = Preprocessing(tuple(map(Column, "abc")))
+        ...     save(f"{folder}/model.safetensors", Model(arguments, params, "mse", preprocessing))
         ...     model = load(f"{folder}/model.safetensors")
         >>> model.arguments == arguments, bool((model.params[0]["w"] == params[0]["w"]).all())
         (True, True)
     """
+    if Path(path).suffix.lower() != SUFFIX:
+        raise InputError(f"a model file ends in {SUFFIX}, got {path}")
     arrays = _arrays(model)
+    preprocessing = model.preprocessing.to_json()
     description = {
         "format": FORMAT,
         "network": model.arguments,
         "loss": model.loss,
-        "feature_names": list(model.feature_names),
         "class_names": list(model.class_names),
+        "preprocessing": {name: preprocessing[name] for name in _PREPROCESSING},
     }
     checked = _checked_description(description)
     _check_arrays(checked, {name: (_FORMS[array.dtype.name], array.shape) for name, array in arrays.items()})
     content = safetensors.numpy.save(arrays, {"fnnet": json.dumps(description)})
+    write_new(path, content)
+
+
+def write_new(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file that must not exist, whole or not at all.
+
+    Raises:
+        InputError: when there is such a file, or it cannot be written.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_new(f"{folder}/new.txt", b"text")
+        ...     Path(f"{folder}/new.txt").read_text()
+        'text'
+    """
+    path = Path(path)
+    exists = InputError(f"{path} exists; name a new file, or remove that one first")
+    if os.path.lexists(path):
+        raise exists
     try:
-        with Path(path).open("xb") as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp") as file:
             file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(file.name).chmod(0o666 & ~mask)
+            _link(Path(file.name), path)
     except FileExistsError:
-        raise InputError(f"{path} exists; name a new file, or remove that one first") from None
+        raise exists from None
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Give a file its name, unless another file has it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        path.touch(exist_ok=False)
+        temporary.replace(path)
+        temporary.touch()  # which the caller removes
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -143,7 +191,9 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
         for index, layer in enumerate(unstack(model.params))
         for name, leaf in layer.items()
     }
-    for part, scaling in {"inputs": model.input_scaling, "targets": model.target_scaling}.items():
+    preprocessing = model.preprocessing
+    scalings = {"inputs": preprocessing.input_scaling, "targets": preprocessing.target_scaling}
+    for part, scaling in scalings.items():
         if scaling is not None:
             named |= {f"{part}.{name}": np.array(values) for name, values in scaling._asdict().items()}
     arrays = {name: np.ascontiguousarray(leaf) for name, leaf in named.items()}
@@ -177,20 +227,21 @@ def _checked_description(description: Any) -> dict[str, Any]:
     """Refuse a description that is not of the right form, before any of it is used."""
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         found = description.get("format") if isinstance(description, dict) else None
-        raise InputError(f"its description has format {found!r}, this fnnet reads {FORMAT}")
-    wanted = {"format": int, "network": dict, "loss": str, "feature_names": list, "class_names": list}
+        older = "; it was written by an older fnnet, so export it again" if found == 1 else ""
+        raise InputError(f"its description has format {found!r:.80}, this fnnet reads {FORMAT}{older}")
+    wanted = {"format": int, "network": dict, "loss": str, "class_names": list, "preprocessing": dict}
     _check_kinds("entry of the description", description, wanted, required=wanted)
     network = description["network"]
     _check_kinds("argument of mlp", network, _KINDS, required=_REQUIRED)
     _check_items("widths", network["widths"], int)
-    for name in ("feature_names", "class_names"):
-        _check_items(name, description[name], str)
+    _check_items("class_names", description["class_names"], str)
     if not isinstance(network.get("initializer", ""), str):
         _check_items("initializer", network["initializer"], str)
     lookup("loss", description["loss"], LOSSES)
-    if len(description["feature_names"]) != network["num_inputs"]:
+    num_features = _count_features(description["preprocessing"])
+    if num_features != network["num_inputs"]:
         raise InputError(
-            f"the network takes {network['num_inputs']} inputs, got {len(description['feature_names'])} feature_names"
+            f"the network takes {network['num_inputs']} inputs, got the names of {num_features} features"
         )
     if description["class_names"] and len(description["class_names"]) != network["num_outputs"]:
         raise InputError(
@@ -198,6 +249,29 @@ def _checked_description(description: Any) -> dict[str, Any]:
         )
     return description
 
+
+_PREPROCESSING = {"columns": list, "targets": list, "ignored": list, "id": (str, type(None))}
+"""What each entry of the preprocessing is in a file, where scalings are arrays."""
+
+
+def _count_features(preprocessing: Mapping[str, Any]) -> int:
+    """Refuse a preprocessing that is not of the right form; return how many features it makes."""
+    _check_kinds("entry of the preprocessing", preprocessing, _PREPROCESSING, required=_PREPROCESSING)
+    for name in ("targets", "ignored"):
+        _check_items(name, preprocessing[name], str)
+    _check_items("columns", preprocessing["columns"], dict)
+    num_features = 0
+    for column in preprocessing["columns"]:
+        _check_kinds("entry of a column", column, _COLUMN, required=["name"])
+        if not math.isfinite(column.get("fill", 0.0)):
+            raise InputError(f"fill must be finite, got {column['fill']}")
+        categories = column.get("categories", [""])
+        _check_items("categories", [name for name in categories if name is not None], str)
+        num_features += len(categories)
+    return num_features
+
+
+_COLUMN = {"name": str, "fill": float, "categories": list}
 
 _REQUIRED = [
     name
@@ -264,10 +338,10 @@ def _model(description: Mapping[str, Any], network: Network, arrays: Mapping[str
         arguments=description["network"],
         params=stack(layers, network),
         loss=description["loss"],
-        feature_names=tuple(description["feature_names"]),
         class_names=tuple(description["class_names"]),
-        input_scaling=_scaling("inputs", arrays),
-        target_scaling=_scaling("targets", arrays),
+        preprocessing=Preprocessing.from_json(
+            description["preprocessing"] | {"input_scaling": None, "target_scaling": None}
+        )._replace(input_scaling=_scaling("inputs", arrays), target_scaling=_scaling("targets", arrays)),
     )
 
 

@@ -1,0 +1,162 @@
+"""What each column of a table is for: target, feature, name of the row, or nothing."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from fnnet.data.preprocessing import place
+from fnnet.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Roles(NamedTuple):
+    """The columns of a table by what they are for.
+
+    targets: what the network is to give.
+    features: what it is given.
+    ignored: what was left out.
+    id: what names the rows, if anything.
+    notes: what was guessed and what was left out unasked, for people.
+    """
+
+    targets: tuple[str, ...]
+    features: tuple[str, ...]
+    ignored: tuple[str, ...]
+    id: str | None
+    notes: tuple[str, ...]
+
+
+def assign_roles(
+    frame: "pl.DataFrame",
+    *,
+    target: str | Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    id: str | None = None,
+) -> Roles:
+    """Decide what each column is for.
+
+    The target is the column `target`, or are the columns `target_...`, or else is the last column. Columns that only
+    number or name the rows are left out: those without a name, those of integers that count up by one, and those of
+    text with a different value in every row; and columns without any value.
+
+    Args:
+        frame: the table.
+        target: the name of the target column, or of several.
+        drop: columns to leave out.
+        keep: columns to take as features though they look as if they only named the rows.
+        id: the column that names the rows.
+
+    Returns:
+        The roles.
+
+    Raises:
+        InputError: when there is no such column, with the nearest ones; when a column is asked to be two things; when
+            no feature is left; when a column of numbers holds words.
+
+    Example:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"row": [0, 1, 2], "size": [1.5, 0.5, 3.0], "kind": ["a", "b", "a"]})
+        >>> roles = assign_roles(frame)
+        >>> roles.features, roles.targets
+        (('size',), ('kind',))
+        >>> roles.notes
+        ('target: the last column', 'left out: row (counts up by one)')
+    """
+    chosen = () if target is None else (target,) if isinstance(target, str) else tuple(target)
+    _check_names(frame.columns, chosen, drop, keep, id)
+    candidates = [name for name in frame.columns if name not in drop and name != id]
+    reasons = {
+        name: reason
+        for name in candidates
+        if name not in (*keep, *chosen, "target") and (reason := _reason_to_leave_out(frame[name]))
+    }
+    guessed: tuple[str, ...] = ()
+    if not chosen:
+        chosen, guessed = _find_targets(candidates, reasons)
+    features = [name for name in candidates if name not in chosen and name not in reasons]
+    if not features:  # a number of seconds that counts up is better than nothing
+        features = [name for name in candidates if name not in chosen and reasons.get(name) == _COUNTS]
+    if not features:
+        raise InputError(f"has no columns besides {', '.join([*chosen, *reasons])}")
+    left_out = {name: reason for name, reason in reasons.items() if name not in (*features, *chosen)}
+    for name in features:
+        _check_words(frame[name])
+    said = ", ".join(f"{name} ({reason})" for name, reason in left_out.items())
+    return Roles(
+        targets=chosen,
+        features=tuple(features),
+        ignored=(*drop, *left_out),
+        id=id,
+        notes=(*guessed, *([f"left out: {said}"] if said else [])),
+    )
+
+
+_COUNTS = "counts up by one"
+
+
+def _check_names(
+    columns: Sequence[str], targets: Sequence[str], drop: Sequence[str], keep: Sequence[str], id: str | None
+) -> None:
+    roles: dict[str, str] = {}
+    named = [("target", targets), ("drop", drop), ("keep", keep), ("id", [] if id is None else [id])]
+    for role, names in named:
+        for name in names:
+            if name not in columns:
+                raise unknown_name("column", name, columns)
+            if roles.setdefault(name, role) != role:
+                raise InputError(f"column {name!r} cannot be both {roles[name]} and {role}")
+
+
+def _find_targets(
+    candidates: Sequence[str], reasons: dict[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    outputs = tuple(name for name in candidates if name.startswith("target_"))
+    if "target" in candidates and outputs:
+        raise InputError(f"has the column 'target' and also {', '.join(outputs)}; name the target")
+    if "target" in candidates:
+        return ("target",), ()
+    if outputs:
+        return outputs, ()
+    usable = [name for name in candidates if name not in reasons] or candidates
+    if not usable:
+        raise InputError("has no column that could be the target")
+    return (usable[-1],), ("target: the last column",)
+
+
+def _reason_to_leave_out(column: "pl.Series") -> str | None:
+    import polars as pl
+
+    if column.name.startswith("unnamed_") or not column.name.strip():
+        return "has no name"
+    if column.null_count() == len(column):
+        return "has no values"
+    if len(column) < 3 or column.null_count():
+        return None
+    if column.dtype.is_integer() and (np.diff(column.to_numpy()) == 1).all():
+        return _COUNTS
+    if column.dtype == pl.String and column.n_unique() == len(column) and not _is_mostly_numbers(column):
+        return "has another value in every row"
+    return None
+
+
+def _check_words(column: "pl.Series") -> None:
+    """Refuse a column of numbers in which a few words stand, which one-hot encoding would hide."""
+    import polars as pl
+
+    if column.dtype == pl.String and _is_mostly_numbers(column):
+        numbers = column.cast(pl.Float64, strict=False)
+        wrong = (numbers.is_null() & column.is_not_null()).to_numpy()
+        raise InputError(
+            f"column {column.name!r} is not numeric: {column[int(np.argmax(wrong))]!r} {place(wrong)}; "
+            "mend it, or drop the column"
+        )
+
+
+def _is_mostly_numbers(column: "pl.Series") -> bool:
+    import polars as pl
+
+    return column.cast(pl.Float64, strict=False).count() > 0.5 * column.count()

@@ -1,0 +1,117 @@
+"""Arrays in `.npz` files. Nothing in a file is ever executed, and nothing is read that does not fit memory."""
+
+import math
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fnnet.data.arrays import Arrays
+from fnnet.errors import InputError, unknown_name
+
+NAMES = {
+    "inputs": ("inputs", "x", "x_train", "data"),
+    "targets": ("targets", "y", "y_train", "target", "labels"),
+    "test_inputs": ("test_inputs", "x_test"),
+    "test_targets": ("test_targets", "y_test"),
+}
+"""What the arrays of a file may be called, in any case."""
+
+# A header is Python text that numpy parses without running it, and reading a wrong one can fail in many ways.
+_DAMAGES: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, NotImplementedError, OverflowError),
+    *(MemoryError, RecursionError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+
+
+def read_npz(path: Path) -> Arrays:
+    """Read inputs and targets from a file that `numpy.savez` wrote.
+
+    Args:
+        path: of the file. Its arrays have one of the names in `NAMES`; those of a test split may be missing.
+
+    Returns:
+        The arrays.
+
+    Raises:
+        InputError: when the file is damaged, holds Python objects or other arrays, lacks inputs or targets, or is
+            larger than what memory is free.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(6) == b"\x93NUMPY":
+                raise InputError("holds one array without a name, not inputs and targets")
+            with zipfile.ZipFile(file) as archive:
+                roles = _roles([member.removesuffix(".npy") for member in archive.namelist()])
+                _check_size(archive)
+            file.seek(0)
+            arrays = np.load(file, allow_pickle=False)
+            read = {role: arrays[name] for role, name in roles.items()}
+    except InputError:
+        raise
+    except _DAMAGES as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"not a readable .npz file ({reason:.200})") from error
+    test = (read["test_inputs"], read["test_targets"]) if "test_inputs" in read else None
+    return Arrays(read["inputs"], read["targets"], test)
+
+
+def _roles(names: list[str]) -> dict[str, str]:
+    """Find out which array is which."""
+    known = {alias: role for role, aliases in NAMES.items() for alias in aliases}
+    roles: dict[str, str] = {}
+    for name in names:
+        role = known.get(name.lower())
+        if role is None:
+            raise unknown_name("array", name, [*known, "X", "X_train", "X_test"])
+        if role in roles:
+            raise InputError(f"holds {roles[role]!r} and {name!r}; which are the {role}?")
+        roles[role] = name
+    for role in ("inputs", "targets"):
+        if role not in roles:
+            raise InputError(f"has no array {role!r}, only {', '.join(names) or 'none at all'}")
+    if ("test_inputs" in roles) != ("test_targets" in roles):
+        raise InputError("test_inputs and test_targets must come together")
+    return roles
+
+
+def _check_size(archive: zipfile.ZipFile) -> None:
+    """Refuse what does not fit memory, from the headers of the arrays alone."""
+    from fnnet.sweep.memory import usable_host_bytes
+
+    needed = 0
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            shape, dtype = _read_header(file)
+        if dtype.hasobject:
+            raise InputError(
+                "holds an array of Python objects, which could run code when it is read; save plain numbers: "
+                "numpy.savez(path, inputs=numpy.asarray(x, float), targets=numpy.asarray(y))"
+            )
+        size = math.prod(shape) * dtype.itemsize
+        if size > member.file_size:
+            raise InputError(
+                f"array {member.filename.removesuffix('.npy')!r} is damaged: its header speaks of {size:,} bytes, "
+                f"the file holds {member.file_size:,}"
+            )
+        needed += size
+    usable = usable_host_bytes()
+    if needed > usable:
+        raise InputError(
+            f"holds {needed:,} bytes of arrays, and {int(usable):,} may be used; save fewer examples"
+        )
+
+
+def _read_header(file: Any) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise InputError(f"not a readable .npz file (an array has the version {version})")
+    shape, _, dtype = read(file)
+    return shape, dtype

@@ -1,0 +1,200 @@
+"""Data sets from a user's own files: what each column is for, how it becomes numbers, and what was done."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fnnet.data.arrays import exact_dtype, own_dtype, to_array, to_feature_names, to_inputs
+from fnnet.data.assemble import assemble
+from fnnet.data.columns import assign_roles
+from fnnet.data.dataset import Dataset, Examples
+from fnnet.data.files import ARRAYS, check_file, read_table
+from fnnet.data.npz import read_npz
+from fnnet.data.preprocessing import Column, Preprocessing, encode_table, fill_missing, fit_columns
+from fnnet.data.split import Rows, split_rows
+from fnnet.data.targets import understand_targets
+from fnnet.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Reading(NamedTuple):
+    """How a file is to be understood; see `load_dataset`.
+
+    target: the name of the target column, or of several.
+    drop: columns to leave out.
+    keep: columns to take as features though they look as if they only named the rows.
+    id: the column that names the rows.
+    task: "classification" or "regression".
+    encode: whether categories may be encoded and gaps filled.
+    """
+
+    target: str | Sequence[str] | None = None
+    drop: Sequence[str] = ()
+    keep: Sequence[str] = ()
+    id: str | None = None
+    task: str | None = None
+    encode: bool = True
+
+
+def load_file(path: Path, reading: Reading, *, standardize: bool, **split: Any) -> Dataset:
+    """Build a data set from a file.
+
+    Args:
+        path: of the file.
+        reading: how to understand it.
+        standardize: whether to scale features, and targets of a regression.
+        split: the arguments of `split_rows`.
+
+    Returns:
+        The data set, called like the file. Encoding, filling and scaling are fitted on the training split.
+
+    Raises:
+        InputError: when the file cannot be used.
+    """
+    if check_file(path) not in ARRAYS:
+        return _load_table(path, reading, standardize=standardize, **split)
+    given = [name for name in ("target", "drop", "keep", "id") if getattr(reading, name)]
+    if given:
+        raise InputError(f"{given[0]} names a column, and arrays have none")
+    return _load_arrays(path, reading, standardize=standardize, **split)
+
+
+def _load_table(path: Path, reading: Reading, *, standardize: bool, **split: Any) -> Dataset:
+    frame, notes = read_table(path)
+    roles = assign_roles(frame, target=reading.target, drop=reading.drop, keep=reading.keep, id=reading.id)
+    num_rows = frame.height
+    frame = frame.drop_nulls(list(roles.targets))
+    if frame.height == 0:
+        raise InputError(f"has no row with a value of {', '.join(roles.targets)}")
+    targets = understand_targets(
+        {" and ".join(roles.targets): _target_array(frame, roles.targets)}, reading.task
+    )
+    rows = split_rows(frame.height, **split)
+    features = frame.select(roles.features)
+    if not reading.encode:
+        _check_needs_no_encoding(features)
+    columns = fit_columns(features[rows.train])
+    encoded = encode_table(columns, features)
+    lost = num_rows - frame.height
+    return assemble(
+        Examples(encoded.inputs, targets.arrays[0]),
+        rows,
+        Preprocessing(columns, roles.targets, roles.ignored, roles.id),
+        test=None,
+        dtype=np.dtype(np.float32),
+        standardize=standardize,
+        name=path.name,
+        class_names=targets.class_names,
+        notes=(
+            *encoded.notes,
+            *([f"{lost:,} {_rows(lost)} without a target left out"] if lost else []),
+            *roles.notes,
+            *targets.notes,
+            *notes,
+        ),
+    )
+
+
+def _load_arrays(path: Path, reading: Reading, *, standardize: bool, **split: Any) -> Dataset:
+    inputs, targets, test, *_ = read_npz(path)
+    given = {"": (inputs, targets)} if test is None else {"": (inputs, targets), "test_": test}
+    named = {f"{prefix}inputs": to_array(f"{prefix}inputs", pair[0]) for prefix, pair in given.items()}
+    shape = named["inputs"].shape[1:]
+    flat = [_flattened(name, array) for name, array in named.items()]
+    dtype = own_dtype(flat[0])
+    if len({x.shape[1] for x in flat}) > 1:
+        raise InputError(f"inputs has {flat[0].shape[1]} features, test_inputs has {flat[1].shape[1]}")
+    understood = understand_targets(
+        {f"{prefix}targets": to_array(f"{prefix}targets", pair[1]) for prefix, pair in given.items()},
+        reading.task,
+    )
+    pairs = [Examples(*pair) for pair in zip(flat, understood.arrays, strict=True)]
+    for prefix, pair in zip(given, pairs, strict=True):
+        if len(pair.inputs) != len(pair.targets):
+            raise InputError(
+                f"{prefix}inputs has {len(pair.inputs)} examples, {prefix}targets has {len(pair.targets)}"
+            )
+    rows = split_rows(len(flat[0]), **(split | ({} if test is None else {"test_fraction": 0.0})))
+    pairs, columns, num_filled = _fill_arrays(pairs, rows, reading.encode)
+    return assemble(
+        pairs[0],
+        rows,
+        Preprocessing(columns),
+        test=None if test is None else pairs[1],
+        dtype=dtype,
+        standardize=standardize,
+        name=path.name,
+        class_names=understood.class_names,
+        notes=(
+            *([f"{num_filled:,} missing values filled"] if num_filled else []),
+            *([f"inputs of {' x '.join(map(str, shape))} flattened"] if len(shape) > 1 else []),
+            *understood.notes,
+        ),
+    )
+
+
+def _target_array(frame: "pl.DataFrame", names: Sequence[str]) -> np.ndarray:
+    """Return one column as it is, and several as a matrix of numbers."""
+    import polars as pl
+
+    if len(names) == 1:
+        column = frame[names[0]]
+        if column.dtype in (pl.Categorical, pl.Enum):
+            column = column.cast(pl.String)
+        if column.dtype == pl.String:
+            return np.array(column.to_list())
+        if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+            raise InputError(f"the target {names[0]!r} is neither text nor numbers but {column.dtype}")
+        return column.cast(pl.Float64).to_numpy() if column.dtype.is_decimal() else column.to_numpy()
+    for name in names:
+        if not frame[name].dtype.is_numeric():
+            raise InputError(f"the target {name!r} is not numeric, as each of several targets must be")
+    return frame.select(pl.col(name).cast(pl.Float64) for name in names).to_numpy()
+
+
+def _flattened(name: str, array: np.ndarray) -> np.ndarray:
+    if array.ndim > 2 and array.size:
+        array = array.reshape(len(array), -1)
+    return to_inputs(name, array, exact_dtype(array), gaps=True)
+
+
+def _fill_arrays(
+    pairs: Sequence[Examples], rows: Rows, encode: bool
+) -> tuple[list[Examples], tuple[Column, ...], int]:
+    """Replace NaN by the median of its feature in the training split, where there is any."""
+    names = to_feature_names(None, pairs[0].inputs.shape[1])
+    gaps = [np.isnan(pair.inputs) for pair in pairs]
+    num_filled = sum(int(gap.sum()) for gap in gaps)
+    if not num_filled:
+        return list(pairs), tuple(map(Column, names)), 0
+    if not encode:
+        row, column = np.argwhere(next(gap for gap in gaps if gap.any()))[0].tolist()
+        raise InputError(f"inputs must be finite, got nan in row {row}, column {column} (the first is 0)")
+    train = pairs[0].inputs[rows.train].astype(np.float64)
+    empty = np.isnan(train).all(axis=0)
+    medians = np.nanmedian(np.where(empty, 0.0, train), axis=0)
+    columns = tuple(Column(name, fill=fill) for name, fill in zip(names, medians.tolist(), strict=True))
+    filled = [Examples(fill_missing(pair.inputs, columns), pair.targets) for pair in pairs]
+    return filled, columns, num_filled
+
+
+def _check_needs_no_encoding(features: "pl.DataFrame") -> None:
+    import polars as pl
+
+    for column in features.get_columns():
+        if column.dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum):
+            raise InputError(
+                f"column {column.name!r} holds {column.dtype} and not numbers; drop it, or encode it"
+            )
+        if (missing := column.is_null()).any():
+            raise InputError(
+                f"column {column.name!r} has no value in row {missing.arg_max()}; drop the column, or have it filled"
+            )
+
+
+def _rows(number: int) -> str:
+    return "row" if number == 1 else "rows"

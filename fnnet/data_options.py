@@ -1,0 +1,86 @@
+"""The options of the command line that say which data a sweep is made with, and how they are read.
+
+Nothing heavy is imported before `load`, so that `--help` answers at once.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from fnnet.errors import InputError
+
+if TYPE_CHECKING:
+    from fnnet.data import Dataset
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which data, and how they are read.
+
+    Args:
+        dataset: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, mnist1d, or the path of
+            a .csv, .parquet or .npz file.
+        target: the column of a table to predict; by default the column target, or else the last one.
+        drop: columns to leave out, as A,B.
+        keep: columns to take as features though they look as if they only numbered or named the rows, as A,B.
+        id: the column that names the rows, which predict keeps.
+        task: what a target of whole numbers is; guessed by default.
+        standardize: bring features, and targets of a regression, to mean 0 and standard deviation 1; the
+            default for files.
+        no_standardize: take them as they are.
+        no_encode: refuse a table with strings, booleans or missing values, which are encoded and filled by default.
+        test_fraction: part of the examples to test with.
+        validation_fraction: part of the remaining examples to choose with, which gives validation_accuracy.
+        split_seed: of the shuffling before the split.
+    """
+
+    dataset: str = "digits"
+    target: str | None = None
+    drop: str | None = None
+    keep: str | None = None
+    id: str | None = None
+    task: Literal["classification", "regression"] | None = None
+    standardize: tyro.conf.FlagCreatePairsOff[bool] = False
+    no_standardize: tyro.conf.FlagCreatePairsOff[bool] = False
+    no_encode: tyro.conf.FlagCreatePairsOff[bool] = False
+    test_fraction: float = 0.2
+    validation_fraction: float = 0.0
+    split_seed: int = 0
+
+    def load(self) -> "Dataset":
+        """Load the data.
+
+        Raises:
+            InputError: for whatever `load_dataset` refuses, and when options contradict each other.
+
+        Example:
+            >>> DataOptions("iris", validation_fraction=0.25).load().validation.num_examples
+            30
+        """
+        from fnnet.data import load_dataset
+        from fnnet.data.sources import SOURCES
+
+        if self.standardize and self.no_standardize:
+            raise InputError("--standardize and --no-standardize contradict each other")
+        for option in ("target", "drop", "keep", "id", "task", "no_encode"):
+            if getattr(self, option) and self.dataset.lower() in SOURCES:
+                flag = "--" + option.replace("_", "-")
+                raise InputError(f"{flag} is for files, such as --dataset table.csv; {self.dataset} is none")
+        return load_dataset(
+            self.dataset,
+            target=self.target,
+            drop=_names(self.drop),
+            keep=_names(self.keep),
+            id=self.id,
+            task=self.task,
+            encode=not self.no_encode,
+            standardize=True if self.standardize else False if self.no_standardize else None,
+            test_fraction=self.test_fraction,
+            validation_fraction=self.validation_fraction,
+            split_seed=self.split_seed,
+        )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
