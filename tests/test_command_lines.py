@@ -95,7 +95,7 @@ FOLDERS = [
 ]
 
 DATA = [
-    (f"sweep --dataset MNITS {RATE}", "unknown data set 'MNITS'; did you mean 'mnist'?"),
+    (f"sweep --dataset MNITS {RATE}", "unknown data set 'MNITS'; did you mean 'mnist'"),
     (f"sweep --dataset irs {RATE}", "did you mean 'iris'"),
     (f"sweep --dataset breast-cancer {RATE}", "did you mean 'breast_cancer'?"),
     (f"sweep --dataset cifar10 {RATE}", "unknown data set 'cifar10'"),
