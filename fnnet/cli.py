@@ -4,9 +4,11 @@ Nothing heavy is imported before the arguments are read, so that `--help` answer
 """
 
 import contextlib
+import errno
 import io
 import math
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from fnnet import usage
 from fnnet.axes import parse_axes, parse_space
 from fnnet.data_options import DataOptions
 from fnnet.errors import InputError
+from fnnet.sweep.interrupt import ignore_signals, raised_signals
 
 if TYPE_CHECKING:
     from fnnet.sweep.execute import Prepared
@@ -33,6 +36,7 @@ AXES = (
 """The axes of the ready-made recipe, which is not imported to find what is wrong with a command."""
 
 Data = Annotated[DataOptions, tyro.conf.arg(name="")]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]]
 
 
@@ -47,7 +51,8 @@ def sweep(
     out: Path | None = None,
     lanes: int | None = None,
     state_every: float = 60.0,
-    save_params: bool = False,
+    save_params: Flag = False,
+    no_save_params: Flag = False,
     accept_fingerprint: bool = False,
 ) -> None:
     """Train fully connected networks on every combination of the axes and tabulate the results.
@@ -75,12 +80,14 @@ def sweep(
             results/DATASET-AXES.
         lanes: runs that train together on one device; by default chosen for each group.
         state_every: seconds after which also unfinished runs are kept.
-        save_params: keep the trained parameters.
-        accept_fingerprint: go on with a sweep that was begun with other versions, device, recipe or data.
+        save_params: keep the trained parameters, and train runs that lack theirs again; by default they are kept
+            while they are under 1 GB in all.
+        no_save_params: do not keep them.
+        accept_fingerprint: go on with a sweep that was begun with other versions, device or recipe.
     """
     from fnnet.report import tables
     from fnnet.report.advice import advice
-    from fnnet.sweep.execute import execute
+    from fnnet.sweep.execute import execute, going_on
 
     prepared = _prepared(
         axes,
@@ -91,20 +98,16 @@ def sweep(
         eval_every=eval_every,
         lanes=lanes,
         state_every=state_every,
-        save_params=save_params,
+        save_params=save_params or (False if no_save_params else None),
         accept_fingerprint=accept_fingerprint,
     )
     assert prepared.store is not None
     folder = prepared.store.folder
     console = _console()
     console.print(tables.estimates(prepared.estimates, steps))
-    try:
-        results = execute(prepared, show_progress=True)
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            f"\nstopped; all that is finished is in {folder}, and the same command goes on from there\n"
-        )
-        sys.exit(130)
+    if line := going_on(prepared):
+        console.print(line, highlight=False, soft_wrap=True)
+    results = execute(prepared, show_progress=True)
     metric = metric or ("test_accuracy" if prepared.data.is_classification else "test_r2")
     console.print(tables.best_rates(results, metric))
     if (line := advice(results, prepared.data.train.inputs)) is not None:
@@ -144,21 +147,33 @@ def plan(
 
 
 @app.command
-def verify(store: tyro.conf.Positional[Path], /, dataset: str = "digits", runs: int = 4) -> None:
-    """Train some runs of a finished sweep again, alone, and show the largest differences.
+def verify(store: tyro.conf.Positional[Path], /, runs: int = 4) -> None:
+    """Train some runs of a finished sweep again, alone, and say whether the same came out.
+
+    The store knows its data and recipe. Exit code 1 says that something else came out.
 
     Args:
         store: the folder of the sweep.
-        dataset: the data it was made with, as for sweep.
         runs: how many runs to draw.
     """
-    from fnnet.data import load_dataset
-    from fnnet.recipes import mlp_recipe
+    from fnnet.sweep.results import open_results
+    from fnnet.sweep.verify import judge
     from fnnet.sweep.verify import verify as verify_store
 
-    data = load_dataset(dataset)
-    for name, difference in verify_store(mlp_recipe(data), data, store, num_runs=runs).items():
-        print(f"{name}: at most {difference:.3g} apart")
+    if runs < 1:
+        raise InputError(f"--runs must be a positive integer, got {runs}")
+    results = open_results(store)
+    differences = verify_store(store, num_runs=runs)
+    num_runs = len(results.space)
+    drawn = f"all {num_runs:,} runs" if runs >= num_runs else f"{runs:,} of {num_runs:,} runs"
+    print(f"trained {drawn} again, one by one, and compared with {store}")
+    verdicts = []
+    for name, difference in differences.items():
+        verdict, scale = judge(difference, results.columns[name])
+        verdicts.append(verdict)
+        print(f"  {name}: at most {difference:.3g} apart, of values up to {scale:.3g}: {verdict}")
+    if "different" in verdicts:
+        sys.exit(1)
 
 
 @app.command
@@ -251,15 +266,32 @@ COMMANDS = {command.__name__: command for command in (sweep, plan, verify, expor
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exits with 2 and one line on stderr when the input cannot be used."""
+    """Run the command line.
+
+    Whatever ends it early is one line on stderr. The exit code is 2 where the input cannot be used, 1 where the system
+    fails, and 128 and its number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _run(words)
+        with raised_signals():
+            _run(words)
     except InputError as error:
         sys.exit(_fail(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("\nfnnet: stopped\n")
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        if arguments is None:  # the process ends, and has to do so without a word
+            ignore_signals()
+        sys.stderr.write(f"\nfnnet: stopped{_kept(words)}\n")
+        sys.exit(128 + getattr(stop, "signum", signal.SIGINT))
+    except OSError as error:
+        verb = "write" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else "use"
+        where = error.filename or "a file"
+        sys.stderr.write(f"fnnet: cannot {verb} {where}: {error.strerror or error}{_kept(words)}\n")
+        sys.exit(1)
+
+
+def _kept(words: Sequence[str]) -> str:
+    is_sweep = list(words[:1]) == ["sweep"]
+    return "; all that is finished is kept, and the same command goes on from there" if is_sweep else ""
 
 
 def _run(words: list[str]) -> None:

@@ -273,7 +273,8 @@ def _stack_of_group(
 
     num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
     num_parts = math.ceil(len(runs) / max(1, LOADED_BYTES // num_bytes))
-    kept = {name: results.columns[name] for name in ("id", "chunk", "fingerprint") if name in results.columns}
+    wanted = ("id", "chunk", "fingerprint")
+    kept = {name: column for name, column in results.columns.items() if name in wanted}
     # Runs whose parameters are kept in one file are read together.
     order = np.argsort(kept["chunk"][runs], kind="stable") if "chunk" in kept else np.arange(len(runs))
 

@@ -95,6 +95,8 @@ def check_folder(folder: Path) -> None:
     """
     nearest = folder
     try:
+        if (folder / "plan.json").exists():
+            return  # a finished sweep can be shown from where nothing can be written
         nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         Path(tempfile.mkdtemp(dir=nearest)).rmdir()
     except OSError as error:

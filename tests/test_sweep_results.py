@@ -313,7 +313,7 @@ def test_params_of_several_shapes_are_refused_with_the_reason(trained):
 def test_params_that_are_missing_are_refused(trained, tmp_path):
     data, results = trained
     space = fn.grid(depth=0, learning_rate=0.1, seed=range(3))
-    unsaved = fn.sweep(fn.mlp_recipe(data), space, data, store=tmp_path, num_steps=2)
+    unsaved = fn.sweep(fn.mlp_recipe(data), space, data, store=tmp_path, num_steps=2, save_params=False)
     for lacking in (unsaved, fn.Results(results.space, results.columns, {}), measured(GRID, [1])):
         for load in (lacking.params, lambda lacking=lacking: lacking.member(0)):
             with pytest.raises(fn.InputError, match="no parameters are kept of run 0"):

@@ -48,7 +48,7 @@ def sweep(folder, space=SPACE, data=DATA, make=recipe, **options):
 
 
 def table(results):
-    return results.table().drop("seconds")
+    return results.table(records=True).drop("seconds")
 
 
 def weights(results):
@@ -348,3 +348,41 @@ def test_a_state_of_any_other_form_starts_its_chunk_over(reference, tmp_path, mo
         assert isinstance(stores.load_state(Store(tmp_path), path.stem), Sealed)
         assert table(sweep(tmp_path)).equals(table(reference[1]))
         shutil.rmtree(tmp_path / "chunks")
+
+
+def test_a_plan_says_what_made_the_sweep(store):
+    plan = stores.read_plan(store)
+    assert plan["recipe"]["name"].endswith("test_sweep_resume:recipe.<locals>.of")
+    assert plan["recipe"]["file"] == __file__ and "def of(width=2)" in plan["recipe"]["source"]
+    assert plan["data"]["kind"] == "arrays" and plan["options"]["lanes"] == 1
+    assert plan["versions"]["jax"] == jax.__version__ and plan["versions"].keys() >= {
+        "numpy",
+        "optax",
+        "flax",
+    }
+    created = plan["created"]
+    sweep(store.folder)
+    assert stores.read_plan(store)["created"] == created
+    with pytest.raises(fn.InputError, match="cannot be loaded again"):
+        fn.verify(store.folder)
+    with pytest.raises(fn.InputError, match="which only your own code knows"):
+        fn.verify(store.folder, data=DATA)
+    assert fn.verify(store.folder, recipe(), DATA, num_runs=99)["train_loss"] < 1e-6
+
+
+def test_a_store_of_a_named_data_set_and_the_ready_made_recipe_is_verified_alone(tmp_path, capsys):
+    from fnnet import cli
+
+    data = fn.load_dataset("iris", split_seed=3)
+    space = fn.grid(depth=0, learning_rate=0.1, seed=range(2))
+    fn.sweep(fn.mlp_recipe(data), space, data, num_steps=3, store=tmp_path)
+    cli.main(["verify", str(tmp_path), "--runs", "9"])
+    said = capsys.readouterr().out
+    assert "trained all 2 runs again" in said and said.count("the same up to rounding") == 4
+    store = Store(tmp_path)
+    rewrite(store, lambda plan: plan["data"]["options"].update(split_seed=4))
+    with pytest.raises(fn.InputError, match=r"the data changed since \(train\.?.?inputs differ"):
+        fn.verify(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["verify", str(tmp_path), "--runs", "0"])
+    assert "--runs must be a positive integer, got 0" in capsys.readouterr().err

@@ -394,6 +394,21 @@ def find_waiting(prepared: Prepared) -> list[Waiting]:
     return sorted(found, key=lambda waiting: -waiting.step)
 
 
+def going_on(prepared: Prepared) -> str | None:
+    """Say what a store already holds of a sweep; None where it holds nothing."""
+    num_runs = len(prepared.plan.space)
+    num_done = num_runs - sum(estimate.num_missing for estimate in prepared.estimates)
+    steps = [waiting.step for waiting in find_waiting(prepared)] if num_done < num_runs else []
+    if not num_done and not steps and not prepared.num_without_params:
+        return None
+    text = f"going on: {num_done:,} of {num_runs:,} runs are done"
+    if steps:
+        text += f", {len(steps)} chunk{'s' if len(steps) > 1 else ''} under way from step {max(steps):,}"
+    if prepared.num_without_params:
+        text += f"; {prepared.num_without_params:,} are trained again, because their parameters are not there"
+    return text
+
+
 def _execute(prepared: Prepared, done: Done, show_progress: bool) -> Results:
     plan, folder = prepared.plan, prepared.store
     is_missing = _is_missing(plan, done)

@@ -116,7 +116,7 @@ def check(store: Store, described: Description, stored: Description | None, *, a
         if old.get(name) != new.get(name):
             raise InputError(
                 f"{store.folder} was made with {name}={old.get(name)}, got {new.get(name)}; "
-                f"name another folder for another sweep, such as {store.folder}-{name}-{new.get(name)}"
+                f"name another folder for another sweep, such as {store.folder}-{new.get(name)}"
             )
     if stored["fingerprint"].get("data") != described["fingerprint"]["data"]:
         raise InputError(

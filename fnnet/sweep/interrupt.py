@@ -70,6 +70,12 @@ def raised_signals() -> Iterator[None]:
         yield
 
 
+def ignore_signals() -> None:
+    """Ignore the signals from now on, as a process that is about to end."""
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def _handling(handle: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
     """Handle the signals for a while.

@@ -2,15 +2,20 @@
 
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from fnnet.data.content import content_hash
+from fnnet.data.content import leaf_hashes
+from fnnet.data.record import reload_data
+from fnnet.data.split import check_integer
 from fnnet.errors import InputError
+from fnnet.sweep.fingerprint import changed_leaves
 from fnnet.sweep.plan import Recipe, make_plan
+from fnnet.sweep.provenance import OWN_RECIPES
 from fnnet.sweep.results import open_results
 from fnnet.sweep.store import Store, read_plan
 from fnnet.task import Task
@@ -18,7 +23,12 @@ from fnnet.train import train
 
 
 def verify(
-    recipe: Recipe, data: Any, store: str | os.PathLike[str], *, num_runs: int = 4, seed: int = 0
+    store: str | os.PathLike[str],
+    recipe: Recipe | None = None,
+    data: Any = None,
+    *,
+    num_runs: int = 4,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Train some runs of a store again, one at a time, and compare.
 
@@ -26,9 +36,9 @@ def verify(
     training amplifies at rates near the edge of stability.
 
     Args:
-        recipe: the one the sweep was made with.
-        data: the data it was made with.
         store: the folder.
+        recipe: the one the sweep was made with; None for one of fnnet's own, which the store names.
+        data: the data it was made with; None for a named data set or a file, which the store names.
         num_runs: how many runs to draw; all, if there are fewer.
         seed: of the draw.
 
@@ -37,15 +47,20 @@ def verify(
         values that are not finite count as equal.
 
     Raises:
-        InputError: when the folder holds no sweep or no finished run, or was made from other data.
+        InputError: when the folder holds no sweep or no finished run, the data changed since, or a recipe or data are
+            needed.
     """
+    check_integer("num_runs", num_runs, minimum=1)
     results = open_results(store)
     stored = read_plan(Store(Path(store)))
     if stored is None or not len(results.space):
         raise InputError(f"{store} holds no finished run yet")
-    if stored["fingerprint"]["data"] != content_hash(data):
-        raise InputError(f"{store} was made from other data than those given")
-    plan = make_plan(recipe, results.space, data)
+    if data is None:
+        data = reload_data(stored.get("data") or {})
+    leaves = leaf_hashes(data)
+    if leaves != stored["leaves"]:
+        raise InputError(f"{store}: the data changed since ({changed_leaves(stored['leaves'], leaves)})")
+    plan = make_plan(recipe or own_recipe(store, stored, data), results.space, data)
     drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]
     differences: dict[str, float] = {}
     # A search stops runs early; the last measurement says where.
@@ -62,6 +77,43 @@ def verify(
                 difference = _distance(float(value), float(results.columns[name][run]))
                 differences[name] = max(difference, differences.get(name, 0.0))
     return differences
+
+
+def judge(difference: float, stored: np.ndarray) -> tuple[str, float]:
+    """Say in words what a difference means.
+
+    Args:
+        difference: the largest, of one metric.
+        stored: the metric of all runs.
+
+    Returns:
+        "the same up to rounding", "close, as training amplifies rounding", or "different"; and the largest finite
+        absolute value, which is the scale.
+
+    Example:
+        >>> judge(1e-6, np.array([0.5, -2.0, np.inf])), judge(0.5, np.array([0.5, -2.0]))
+        (('the same up to rounding', 2.0), ('different', 2.0))
+    """
+    finite = np.abs(stored[np.isfinite(stored)])
+    scale = float(finite.max()) if len(finite) else 0.0
+    if difference <= 1e-4 * scale or difference == 0:
+        return "the same up to rounding", scale
+    return ("close, as training amplifies rounding" if difference <= 0.02 * scale else "different"), scale
+
+
+def own_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: Any) -> Recipe:
+    """Make the recipe of fnnet's own that a plan names; the name is looked up, and nothing is imported.
+
+    Raises:
+        InputError: when it is not one of these.
+    """
+    recorded = stored.get("recipe")
+    name = recorded.get("name") if isinstance(recorded, dict) else None
+    if name not in OWN_RECIPES:
+        raise InputError(
+            f"{store} was made with the recipe {name}, which only your own code knows: fn.verify(store, recipe, data)"
+        )
+    return OWN_RECIPES[name](data)
 
 
 def _distance(one: float, other: float) -> float:
