@@ -60,7 +60,7 @@ class Hparams(Mapping[str, Any]):
         return len(self._values)
 
 
-def check_number(field: str, value: int | float) -> None:
+def check_number(field: str, value: int | float | np.number) -> None:
     """Refuse a number that does not survive the cast to the dtype in which JAX computes.
 
     An integer must fit 32 bits, and a float must not become 0 or infinite in float32; with x64 enabled the
@@ -68,7 +68,7 @@ def check_number(field: str, value: int | float) -> None:
 
     Args:
         field: what the number is, for the message.
-        value: a Python number.
+        value: a number of Python or numpy.
 
     Raises:
         InputError: naming the field, the number and the limits.
@@ -78,6 +78,8 @@ def check_number(field: str, value: int | float) -> None:
         Traceback (most recent call last):
         fnnet.errors.InputError: seed is 4294967296, which does not fit int32 (-2147483648 to 2147483647)
     """
+    if isinstance(value, np.number):
+        value = value.item()
     if isinstance(value, float):
         dtype = jax.dtypes.canonicalize_dtype(np.float64)
         least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from fnnet import losses
@@ -158,7 +159,8 @@ def check_with(optimizer: Callable[[Hparams], Optimizer]) -> Callable[[Hparams],
     def check(hparams: Hparams) -> None:
         for name in ("seed", "data_seed"):
             seed = hparams.get(name, 0)
-            if isinstance(seed, bool | float) or (isinstance(seed, int) and not 0 <= seed < 2**31):
+            is_integer = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+            if isinstance(seed, int | float | np.number) and not (is_integer and 0 <= seed < 2**31):
                 raise InputError(f"{name} must be an integer from 0 to {2**31 - 1}, got {seed!r}")
         optimizer(hparams)
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from fnnet.batches import Integer
@@ -161,7 +162,7 @@ def train(
     """
     check_steps(num_steps, eval_every)
     for name, value in hparams.items():
-        if isinstance(value, int | float):
+        if isinstance(value, int | float | np.number):
             check_number(name, value)
     hparams, data = Hparams(hparams), jax.tree.map(jnp.asarray, data)
     task.check(hparams)

@@ -228,6 +228,8 @@ def test_mnist_to_97_and_a_half_percent(mnist):
         ({"seed": 2**32}, "seed is 4294967296, which does not fit int32"),
         ({"seed": -1}, "seed must be an integer from 0 to 2147483647, got -1"),
         ({"seed": 0.5}, "seed must be an integer from 0 to 2147483647, got 0.5"),
+        ({"seed": np.int64(2**32)}, "seed is 4294967296, which does not fit int32"),
+        ({"seed": np.float32(3)}, "seed must be an integer from 0 to 2147483647, got "),
         ({"learning_rate": 1e-60}, "learning_rate is 1e-60, which is 0 in float32"),
         ({"learning_rate": -0.1}, "learning_rate must be a positive finite number, got -0.1"),
     ],
