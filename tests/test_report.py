@@ -215,6 +215,24 @@ def test_a_notebook_is_given_the_picture_itself(results):
     np.testing.assert_allclose(size, figure.get_size_inches() * figure.dpi, atol=1)
 
 
+def test_curves_of_several_seeds_are_a_mean_in_its_interval():
+    values = np.array([[1.0, 0.5], [3.0, 0.6], [2.0, 0.1], [5.0, 0.1], [6.0, 0.1], [7.0, 0.1]])
+    history = {"step": np.tile([10, 20], (6, 1)), "test_loss": values}
+    results = fn.Results(fn.grid(depth=[1, 2], seed=range(3)), {}, history)
+    axes = Figure().subplots()
+    plots.curves(axes, results, "test_loss", by="depth")
+    assert [line.get_label() for line in axes.lines] == ["1", "2"]
+    for line, band, runs in zip(axes.lines, axes.collections, (values[:3], values[3:]), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), runs.mean(axis=0))
+        low, high = stats.t.interval(0.95, 2, runs.mean(axis=0)[0], stats.sem(runs[:, 0]))
+        edge = band.get_paths()[0].vertices
+        at_ten = edge[edge[:, 0] == 10, 1]
+        np.testing.assert_allclose([at_ten.min(), at_ten.max()], [low, high])
+    each = Figure().subplots()
+    plots.curves(each, results, "test_loss", by="depth", over=None)
+    assert len(each.lines) == 6 and not each.collections
+
+
 @pytest.mark.parametrize(
     ("diverged", "scale", "line"),
     [

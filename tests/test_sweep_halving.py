@@ -303,6 +303,7 @@ def test_parameters_without_a_store_are_refused(data):
         ({"factor": 1}, "factor must be a number above 1, got 1"),
         ({"metric": "test_los"}, "did you mean 'loss'|unknown metric"),
         ({"metric": "test_r2"}, "unknown metric 'test_r2'"),
+        ({"over": "sede"}, "unknown axis 'sede'; did you mean 'seed'"),
     ],
 )
 def test_impossible_searches_are_refused(data, options, message):

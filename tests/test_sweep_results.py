@@ -106,6 +106,15 @@ def test_unknown_names_are_refused(results):
         results.over("seeds")
     with pytest.raises(fn.InputError, match=r"metric to rank by 'seconds'"):
         rank(np.zeros(2), "seconds")
+    for over in ("seeds", ["depth", "learning_rat"]):
+        with pytest.raises(fn.InputError, match=r"unknown axis '.*'; did you mean '(seed|learning_rate)'"):
+            results.best("test_accuracy", over=over)
+    alone = results.where(seed=0)
+    assert alone.best("test_accuracy").config == {"depth": 1, "learning_rate": 0.3}
+    no_seeds = fn.Results(
+        fn.grid(depth=[1, 2]), {"loss": np.array([2.0, 1.0]), "diverged": np.zeros(2, bool)}, {}
+    )
+    assert no_seeds.best("loss").config == {"depth": 2}, "a sweep need not have seeds"
 
 
 def measured(space, steps):

@@ -8,6 +8,7 @@ import numpy as np
 from fnnet.errors import unknown_name
 from fnnet.report.heatmap import heatmap
 from fnnet.sweep.results import Results
+from fnnet.sweep.statistics import averaged_axes, group_runs, mean_interval
 from fnnet.trainability import Picture
 
 if TYPE_CHECKING:
@@ -18,17 +19,22 @@ __all__ = ["critical_constants", "curves", "heatmap", "trainability"]
 _CONSTANTS = {"c_max": ("D", "C3"), "c_sharp": ("^", "C1"), "c_loss": ("s", "C0")}  # marker and color
 
 
-def curves(axes: "Axes", results: Results, metric: str, *, by: str = "learning_rate") -> None:
-    """Draw what runs measured while they trained, a line for each, in the colour of its value of an axis.
+def curves(
+    axes: "Axes", results: Results, metric: str, *, by: str = "learning_rate", over: str | None = "seed"
+) -> None:
+    """Draw the learning curves of a sweep, in one color for each value of an axis.
+
+    Runs that differ in nothing but `over` are one line, their mean, in a band that is its 95 % interval.
 
     Args:
         axes: of matplotlib, to draw on.
         results: of a sweep with `eval_every`.
         metric: a name in its history.
-        by: the axis that colours and legend tell apart.
+        by: the axis that colors and legend tell apart.
+        over: the axis to average over; None to draw every run.
 
     Raises:
-        InputError: when the axis or the metric is missing.
+        InputError: when an axis or the metric is missing.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -40,15 +46,27 @@ def curves(axes: "Axes", results: Results, metric: str, *, by: str = "learning_r
         >>> [(line.get_label(), line.get_ydata().tolist()) for line in axes.lines]
         [('0.1', [0.8, 0.5]), ('0.2', [0.7, 0.3])]
     """
-    for name, known in (("axis", results.space.axes), ("metric", results.history)):
-        wanted = by if name == "axis" else metric
-        if wanted not in known:
-            raise unknown_name(name, wanted, known)
-    for number, value in enumerate(results.space.axes[by]):
-        history = results.where(**{by: value}).history
-        for run, (steps, values) in enumerate(zip(history["step"], history[metric], strict=True)):
-            label = None if run else f"{value}"
-            axes.plot(steps, values, color=f"C{number}", linewidth=1, label=label)
+    if by not in results.space.axes:
+        raise unknown_name("axis", by, results.space.axes)
+    if metric not in results.history:
+        raise unknown_name("metric", metric, results.history)
+    averaged = averaged_axes(results.space, over) if over is not None else ()
+    others = tuple(name for name in results.space.axes if name not in averaged)
+    labeled = set()
+    grouped = group_runs(results.space, {}, others)
+    for group, config in enumerate(grouped.configs):
+        runs = np.flatnonzero(grouped.group_of_run == group)
+        curve = results._take(runs).curves(metric)
+        steps, values = np.array(curve.coordinates["step"]), curve.values.reshape(len(runs), -1)
+        value = config.get(by)
+        color = f"C{results.space.axes[by].index(value)}" if by in config else "0.5"
+        means = [mean_interval(points) for points in values.T]
+        label = None if value in labeled else f"{value}"
+        labeled.add(value)
+        axes.plot(steps, [point.mean for point in means], color=color, linewidth=1, label=label)
+        if len(runs) > 1:
+            low, high = [point.low for point in means], [point.high for point in means]
+            axes.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
     axes.set(xlabel="step", ylabel=metric.replace("_", " "), xlim=(0, None))
     axes.legend(title=by.replace("_", " "))
 

@@ -33,7 +33,7 @@ from fnnet.sweep.program import lanes_sharding, use_all_cores
 from fnnet.sweep.progress import Progress, shown
 from fnnet.sweep.results import Results, collect
 from fnnet.sweep.space import Space
-from fnnet.sweep.statistics import group_runs, rank
+from fnnet.sweep.statistics import averaged_axes, group_runs, rank
 
 FEWEST_LANES = 8  # on a device; with fewer the first rung, where the most runs are, is slow
 WORTH_COMPILING = 2e11  # operations of idle lanes, about 2 seconds of a small CPU, as long as compiling takes
@@ -98,7 +98,7 @@ def successive_halving(
         rungs: the steps at which configurations are compared, rising; the last is the length of a whole run.
         metric: what they are compared by, such as "validation_accuracy".
         factor: of how many configurations one goes on.
-        over: the axis or axes to average over; one that the space lacks is passed over.
+        over: the axis or axes to average over; a space need not have the axis "seed".
         maximize: whether more is better; None to tell from the metric's name.
         show_progress: as for `sweep`.
         **options: `eval_every`, `store`, `lanes`, `state_every`, `save_params` and `accept_fingerprint`, as for
@@ -147,10 +147,9 @@ def make_bracket(
         raise InputError(f"rungs must be positive integers that rise, such as [100, 400, 1600]; got {rungs}")
     if not 1 < factor < math.inf:
         raise InputError(f"factor must be a number above 1, got {factor}")
-    names = (over,) if isinstance(over, str) else tuple(over)
     rank(np.zeros(1), metric, maximize)  # refuses a name that does not say which end is better
-    over = tuple(name for name in names if name in space.axes)
-    return Bracket(np.arange(len(space)), tuple(steps), factor, metric, over, maximize)
+    axes = averaged_axes(space, over)
+    return Bracket(np.arange(len(space)), tuple(steps), factor, metric, axes, maximize)
 
 
 def climb_all(

@@ -14,7 +14,7 @@ from fnnet.errors import InputError, unknown_name
 from fnnet.sweep.curves import NamedArray, last_finite, lay_out, rectangle
 from fnnet.sweep.members import load_member, load_members
 from fnnet.sweep.space import Space
-from fnnet.sweep.statistics import Best, Grouped, find_best, group_runs, rank
+from fnnet.sweep.statistics import Best, Grouped, averaged_axes, find_best, group_runs, rank
 from fnnet.sweep.store import Store, read_chunks, read_plan
 from fnnet.sweep.values import find_codes
 
@@ -253,15 +253,15 @@ class Results:
 
         Args:
             metric: a column.
-            over: the axis or axes to average over; one that the space lacks is passed over.
+            over: the axis or axes to average over; a sweep need not have the axis "seed".
             maximize: whether more is better; None to tell from the metric's name.
 
         Returns:
             The best configuration.
 
         Raises:
-            InputError: when the metric is unknown, its name does not say which end is better and `maximize`
-                is not given, or all means are NaN.
+            InputError: when the metric or an axis is unknown, the metric's name does not say which end is better
+                and `maximize` is not given, or all means are NaN.
 
         Example:
             >>> from fnnet import grid
@@ -270,8 +270,7 @@ class Results:
             >>> results.best("sharpness", maximize=False).config
             {'depth': 2}
         """
-        names = [over] if isinstance(over, str) else over
-        grouped = self._finished().over(*(name for name in names if name in self.space.axes))
+        grouped = self._finished().over(*averaged_axes(self.space, over))
         return find_best(grouped, metric, maximize)
 
     def top(self, num_runs: int, metric: str, maximize: bool | None = None) -> "Results":

@@ -186,6 +186,28 @@ def group_runs(space: Space, columns: Mapping[str, np.ndarray], axes: tuple[str,
     return Grouped(axes, configs, rank_of[inverse.ravel()], columns)
 
 
+def averaged_axes(space: Space, over: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the axes to average over that a space has.
+
+    Args:
+        space: the runs.
+        over: one name or several. Only "seed", the default of most functions, may be missing from the space.
+
+    Raises:
+        InputError: when there is no such axis.
+
+    Example:
+        >>> from fnnet import grid
+        >>> averaged_axes(grid(depth=[1, 2]), "seed"), averaged_axes(grid(depth=[1, 2]), ["depth"])
+        ((), ('depth',))
+    """
+    names = (over,) if isinstance(over, str) else tuple(over)
+    for name in names:
+        if name not in space.axes and name != "seed":
+            raise unknown_name("axis", name, space.axes)
+    return tuple(name for name in names if name in space.axes)
+
+
 def find_best(grouped: Grouped, metric: str, maximize: bool | None = None) -> Best:
     """Find the group with the best mean, and compare it with the runner-up.
 
