@@ -6,6 +6,7 @@ written. No line ends in a traceback, and none trains on nonsense.
 
 import importlib
 import shlex
+import shutil
 
 import polars as pl
 import pytest
@@ -105,6 +106,32 @@ DATA = [
     (f"sweep --dataset header.csv {RATE}", "header.csv"),
     (f"sweep --dataset afile {RATE}", "afile: a data file ends in"),
     (f"sweep --dataset adir {RATE}", "adir: is a folder and not a file; a data file ends in"),
+    (f"sweep --dataset ./iris {RATE}", "a data file ends in"),
+    (f"sweep --dataset text.txt {RATE}", "text.txt: a data file ends in"),
+    (f"sweep --dataset same.csv {RATE}", "target must have two classes or more, got only 'x'"),
+    (f"sweep --dataset two.csv --target nope {RATE}", "two.csv: unknown column 'nope' (one of: a, b, kind)"),
+    (f"sweep --dataset two.csv --target Kind {RATE}", "unknown column 'Kind'; did you mean 'kind'?"),
+    (f"sweep --dataset two.csv --taget kind {RATE}", "unknown option --taget; did you mean --target"),
+    (f"sweep --dataset two.csv --label kind {RATE}", "unknown option --label; did you mean --target?"),
+    (f"sweep --dataset two.csv --drop nope {RATE}", "unknown column 'nope'"),
+    (f"sweep --dataset two.csv --drop a,b {RATE}", "two.csv: has no columns besides kind"),
+    (f"sweep --dataset two.csv --keep nope {RATE}", "unknown column 'nope'"),
+    (f"sweep --dataset two.csv --id nope {RATE}", "unknown column 'nope'"),
+    (f"sweep --dataset two.csv --task classify {RATE}", "did you mean 'classification'?"),
+    (f"sweep --dataset two.csv --task regression {RATE}", "kind must be numbers for a regression, got 'x'"),
+    (
+        f"sweep --dataset two.csv --test-fraction 2 {RATE}",
+        "--test-fraction must be a number in (0, 1), got 2",
+    ),
+    (f"sweep --dataset two.csv --test-fraction -0.1 {RATE}", "--test-fraction must be a number in (0, 1)"),
+    (f"sweep --dataset two.csv --test-fraction half {RATE}", "--test-fraction takes a number, got 'half'"),
+    (f"sweep --dataset two.csv --validation-fraction 1.5 {RATE}", "--validation-fraction must be a number"),
+    (f"sweep --dataset two.csv --split-seed 0.5 {RATE}", "--split-seed takes an integer, got '0.5'"),
+    (f"sweep --dataset two.csv --split-seed -1 {RATE}", "--split-seed must be an integer of at least 0"),
+    (f"sweep --dataset two.csv --standardize --no-standardize {RATE}", "contradict each other"),
+    (f"sweep --dataset gap.csv --no-encode {RATE}", "column 'a' has no value in row 0"),
+    (f"sweep --dataset iris --no-encode {RATE}", "--no-encode is for files, such as --dataset table.csv"),
+    (f"sweep --dataset iris --target x {RATE}", "--target is for files, such as --dataset table.csv"),
 ]
 
 FORMS = [
@@ -253,6 +280,38 @@ NUMBERS = [
     (f"plan width=1000000000 {RATE}", "use a smaller network"),
 ]
 
+STORE = [
+    ("verify store --runs 0", "--runs must be a positive integer, got 0"),
+    ("verify store --runs -1", "--runs must be a positive integer, got -1"),
+    ("verify store --runs two", "--runs takes an integer, got 'two'"),
+    ("verify store --dataset iris", "unknown option --dataset"),
+    ("verify store/plan.json", "store/plan.json"),
+    ("export store --to m.safetensors", "2 runs have these values; give those of seed too, or --best"),
+    ("export store --best test_loss --to m.txt", "a model file ends in .safetensors, got m.txt"),
+    (
+        "export store --best test_lss --to m.safetensors",
+        "unknown metric 'test_lss'; did you mean 'test_loss'",
+    ),
+    ("export store seed=5 --to m.safetensors", "no run has seed=5; the nearest is 1"),
+    ("export store seed=0,1 --to m.safetensors", "2 runs have these values; give those of seed too"),
+    ("export store sed=0 --to m.safetensors", "unknown axis 'sed'; did you mean 'seed'?"),
+    ("export store lr=0 --to m.safetensors", "unknown axis 'lr'; did you mean 'learning_rate'?"),
+    ("export store seed= --to m.safetensors", "axis 'seed' is empty"),
+    ("export store seed --to m.safetensors", "an axis is NAME=VALUES"),
+    ("export store seed=0 --to nodir/m.safetensors", "cannot write nodir/m.safetensors"),
+    ("export store seed=0 --to store", "a model file ends in .safetensors, got store"),
+    (f"sweep --steps 4 --out store depth=0 seed=0,1 {RATE}", "store was made with --steps 3, got 4"),
+    (f"plan --steps 4 --out store depth=0 seed=0,1 {RATE}", "store was made with --steps 3, got 4"),
+    (f"sweep --steps 3 --eval-every 2 --out store depth=0 seed=0,1 {RATE}", "--eval-every"),
+    (f"sweep --dataset wine --steps 3 --out store depth=0 seed=0,1 {RATE}", "store: the data changed since"),
+    (
+        f"sweep --dataset wine --accept-fingerprint --steps 3 --out store depth=0 seed=0,1 {RATE}",
+        "store: the data changed since",
+    ),
+    ("predict store two.csv", "store: no such file"),
+    ("predict store/plan.json two.csv", "store/plan.json is not a readable safetensors file"),
+]
+
 MISTAKES = [*COMMAND, *OPTIONS, *FOLDERS, *DATA, *FORMS, *NAMES, *NUMBERS]
 
 
@@ -264,7 +323,12 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "adir" / "thesis.txt").write_text("precious")
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "header.csv").write_text("a,b,target\n")
-    (tmp_path / "one.csv").write_text("a,b,target\n" + "1,2,x\n3,5,x\n" * 20)
+    (tmp_path / "one.csv").write_text("a,b,target\n1,2,x\n")
+    (tmp_path / "same.csv").write_text("a,b,target\n" + "1,2,x\n3,5,x\n" * 20)
+    rows = "".join(f"{i * 7 % 11},{i * 5 % 13},{'xy'[i % 2]}\n" for i in range(40))
+    (tmp_path / "two.csv").write_text(f"a,b,kind\n{rows}")
+    (tmp_path / "gap.csv").write_text(f"a,b,kind\n,1,x\n{rows}")
+    (tmp_path / "text.txt").write_text("a b c")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -283,6 +347,24 @@ def run(line, capsys):
 
 @pytest.mark.parametrize(("line", "phrase"), MISTAKES, ids=lambda part: None)
 def test_a_mistake_is_answered_in_one_line_and_nothing_is_written(line, phrase, place, capsys):
+    check_answer(line, phrase, place, capsys)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a finished sweep of two runs."""
+    folder = tmp_path_factory.mktemp("trained") / "store"
+    main(shlex.split(f"sweep --dataset iris --steps 3 --out {folder} depth=0 seed=0,1 {RATE}"))
+    return folder
+
+
+@pytest.mark.parametrize(("line", "phrase"), STORE, ids=lambda part: None)
+def test_a_mistake_about_a_sweep_is_answered_too(line, phrase, trained, place, capsys):
+    shutil.copytree(trained, place / "store")
+    check_answer(line, phrase, place, capsys)
+
+
+def check_answer(line, phrase, place, capsys):
     before = sorted(place.rglob("*"))
     code, printed, error = run(line, capsys)
     assert code == 2 and phrase in error, f"{code}: {error}"
@@ -353,7 +435,7 @@ def test_a_plan_that_takes_long_says_so_at_once(line, phrase, place, capsys, mon
 
     monkeypatch.setattr(importlib.import_module("fnnet.sweep.execute"), "prepare", stop)
     code, _, error = run(line, capsys)
-    assert code == 130 and error.endswith("\nfnnet: stopped\n")
+    assert code == 130 and "\nfnnet: stopped" in error
     assert phrase in error and (phrase or "planning" not in error)
 
 
@@ -363,7 +445,8 @@ def test_the_table_is_long_and_the_names_are_those_of_the_recipe():
     import fnnet as fn
     from fnnet.sweep.plan import make_plan
 
-    assert len({line for line, _ in MISTAKES}) == len(MISTAKES) >= 158
+    lines = [line for line, _ in [*MISTAKES, *STORE]]
+    assert len(set(lines)) == len(lines) >= 158
     assert set(COMMANDS) == {"sweep", "plan", "verify", "export", "predict", "report"}
     data = fn.load_dataset("iris")
     static = set(inspect.signature(fn.mlp_recipe(data)).parameters)
