@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
-from fnnet.schedules import Number, Schedule, check_learning_rate, check_number, constant
+from fnnet.schedules import Number, Schedule, check_learning_rate, check_range, constant
 from fnnet.types import OptState, Params, Updates
 
 
@@ -86,11 +86,11 @@ def sgd(
     if nesterov and momentum is None:
         raise InputError("nesterov needs a momentum, such as momentum=0.9")
     check_learning_rate(learning_rate)
-    check_number("momentum", momentum, "a number from 0 to below 1", lambda mu: 0 <= mu < 1)
-    check_number(
+    check_range("momentum", momentum, "a number from 0 to below 1", lambda mu: 0 <= mu < 1)
+    check_range(
         "weight_decay", weight_decay, "a finite number of at least 0", lambda decay: 0 <= decay < math.inf
     )
-    check_number("max_norm", max_norm, "a positive number", lambda norm: norm > 0)
+    check_range("max_norm", max_norm, "a positive number", lambda norm: norm > 0)
     is_scheduled = callable(learning_rate)
     rate: Schedule = learning_rate if callable(learning_rate) else constant(learning_rate)
 

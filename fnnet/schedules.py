@@ -115,7 +115,7 @@ def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule
     return lambda step: _float(learning_rate) * _float(factor) ** (step // every)
 
 
-def check_number(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
+def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
     """Refuse a number that is out of range; None, schedules and traced numbers, not known yet, pass.
 
     Raises:
@@ -133,11 +133,11 @@ def check_learning_rate(value: Any) -> None:
     Raises:
         InputError: naming the value that came.
     """
-    check_number("learning_rate", value, "a positive finite number", lambda rate: 0 < rate < math.inf)
+    check_range("learning_rate", value, "a positive finite number", lambda rate: 0 < rate < math.inf)
 
 
 def _check_from(field: str, value: Any, least: int) -> None:
-    check_number(field, value, f"at least {least}", lambda number: least <= number < math.inf)
+    check_range(field, value, f"at least {least}", lambda number: least <= number < math.inf)
 
 
 def _float(number: Number) -> Float[Array, ""]:

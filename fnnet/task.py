@@ -39,8 +39,9 @@ class Task(NamedTuple):
     """What one run does. Anything that fits these four functions can be trained and swept.
 
     init: maps `(hparams, data)` to the first state, any pytree. All randomness comes from `hparams`.
-    step: maps `(hparams, state, data, batch)` to `(state, metrics)`: one update. `metrics` holds "loss";
-        a run whose loss is not finite at some step has diverged.
+    step: maps `(hparams, state, data, batch)` to `(state, metrics)`: one update. `metrics` holds "loss", and
+        any other numbers by name; the curve "batch_NAME" of each is its mean over the steps since the last
+        evaluation. A run whose loss is not finite at some step has diverged.
     measure: maps `(hparams, state, data)` to the metrics that tables and curves show.
     batches: maps `(data_seed, data, first_step, num_steps)` to a pytree with a leading axis of `num_steps`,
         whose items are what `step` gets as `batch`. Unless given, `batch` is the number of the step.

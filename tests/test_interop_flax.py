@@ -292,3 +292,22 @@ class Summed(linen.Module):
 def test_a_module_with_more_than_parameters_is_refused(build, message):
     with pytest.raises(fn.InputError, match=message):
         build()
+
+
+def test_a_module_that_is_built_already_is_refused():
+    module = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    with pytest.raises(
+        fn.InputError, match="function from nnx.Rngs to a module, got a Linear that is built already"
+    ):
+        nnx_network(module, (3,))
+
+
+def test_a_module_that_computes_in_bfloat16_trains_to_curves_of_float32():
+    module = linen.Dense(3, dtype=jnp.bfloat16)
+    data = fn.load_dataset("iris")
+    task = fn.supervised(
+        linen_network(module, (4,)), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["rate"]), batch_size=16
+    )
+    results = fn.sweep(lambda: task, fn.grid(rate=[0.1, 0.3]), data, num_steps=20)
+    assert results.columns["test_loss"].dtype == results.history["batch_loss"].dtype == np.float32
+    assert (results.columns["test_accuracy"] > 0.5).all()

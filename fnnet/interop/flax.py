@@ -104,6 +104,11 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
         >>> params["kernel"].shape, network.apply(params, jnp.ones(3)).shape
         ((3, 2), (2,))
     """
+    if isinstance(build, nnx.Module):
+        raise InputError(
+            f"build must be a function from nnx.Rngs to a module, got a {type(build).__name__} that is built already; "
+            "write lambda rngs: nnx.Linear(3, 2, rngs=rngs)"
+        )
     batch = _batch_of_one(input_shape)
     module = nnx.eval_shape(lambda: build(nnx.Rngs(jax.random.key(0))))
     if not isinstance(module, nnx.Module):
