@@ -49,7 +49,9 @@ def run_sweep(folder: str) -> None:
 
 
 def table_hash(folder: Path) -> str:
-    """Hash the table and the curves, without the times it took."""
+    """Hash the table, the curves and the parameters, without the times it took."""
+    import jax
+
     import fnnet as fn
 
     results = fn.open_results(folder)
@@ -57,6 +59,9 @@ def table_hash(folder: Path) -> str:
     digest = hashlib.sha256(results.table(records=True).drop("seconds").write_csv().encode())
     for name in sorted(results.history):
         digest.update(results.history[name].tobytes())
+    for depth in (0, 1, 2, 3):
+        for leaf in jax.tree.leaves(results.where(depth=depth).params()):
+            digest.update(leaf.tobytes())
     return digest.hexdigest()
 
 
