@@ -78,18 +78,19 @@ def check_number(field: str, value: int | float | np.number) -> None:
         Traceback (most recent call last):
         fnnet.errors.InputError: seed is 4294967296, which does not fit int32 (-2147483648 to 2147483647)
     """
-    if isinstance(value, np.number):
-        value = value.item()
-    if isinstance(value, float):
+    number: Any = value.item() if isinstance(value, np.number) else value
+    if isinstance(number, float):
         dtype = jax.dtypes.canonicalize_dtype(np.float64)
         least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
-        if np.isfinite(value) and value != 0 and not least <= abs(value) <= most:
-            becomes = "0" if abs(value) < least else "infinite"
+        if np.isfinite(number) and number != 0 and not least <= abs(number) <= most:
+            becomes = "0" if abs(number) < least else "infinite"
             raise InputError(
-                f"{field} is {value!r}, which is {becomes} in {dtype} (from {least:.2g} to {most:.2g})"
+                f"{field} is {number!r}, which is {becomes} in {dtype} (from {least:.2g} to {most:.2g})"
             )
     else:
         dtype = jax.dtypes.canonicalize_dtype(np.int64)
         limits = np.iinfo(dtype)
-        if not limits.min <= value <= limits.max:
-            raise InputError(f"{field} is {value}, which does not fit {dtype} ({limits.min} to {limits.max})")
+        if not limits.min <= number <= limits.max:
+            raise InputError(
+                f"{field} is {number}, which does not fit {dtype} ({limits.min} to {limits.max})"
+            )

@@ -158,10 +158,11 @@ def tidy(text: str) -> str:
     """Leave out of tyro's help what says nothing, and break the lines that are wider than the terminal."""
     width = shutil.get_terminal_size().columns
     text = re.sub(r"\{None\}\|(\S+)", r"\1       ", text)
-    text = re.sub(r" *\(default: (None)?\)", "", text)
+    text = text.replace("{None,", "{")
+    text = re.sub(r"\s*\(default:\s+(None|False)?\)", "", text)
     lines = [line.rstrip() for line in text.splitlines()]
     text = "\n".join(textwrap.fill(line, width) if len(line) > width else line for line in lines)
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    return re.sub(r"\n{2,}(?=\n|  -)", "\n", text).strip()
 
 
 def _parameters(command: Callable[..., None]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
