@@ -424,7 +424,7 @@ def test_curves_are_told_apart_by_an_axis():
     history = {"step": np.tile([5, 10], (4, 1)), "loss": np.arange(8.0).reshape(4, 2)}
     results = fn.Results(space, {}, history)
     axes = Figure().subplots()
-    plots.curves(axes, results, "loss")
+    plots.curves(axes, results, "loss", over=None)
     drawn = [(line.get_color(), line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes.lines]
     first, second = [([5, 10], [0, 1]), ([5, 10], [2, 3])], [([5, 10], [4, 5]), ([5, 10], [6, 7])]
     assert drawn == [("C0", *line) for line in first] + [("C1", *line) for line in second]

@@ -187,9 +187,9 @@ def _label(axis: Any, name: str, values: Sequence[Any], inches: float) -> None:
     """Name an axis and some of its values; `inches` is the room that each has."""
     places = range(0, len(values), max(1, math.ceil(len(values) / MAX_LABELS)))
     labels = [_written(values[place]) for place in places]
-    longest = max(map(len, labels), default=0) / CHARACTERS_PER_INCH
-    is_turned = longest > inches * max(1, math.ceil(len(values) / MAX_LABELS))
-    axis.set_ticks(list(places), labels, rotation=60 if is_turned else 0)
+    longest = (max(map(len, labels), default=0) + 1) / CHARACTERS_PER_INCH * 8 / 10
+    is_turned = longest > inches * places.step
+    axis.set_ticks(list(places), labels, rotation=60 if is_turned else 0, fontsize=8)
     axis.set_label_text(name.replace("_", " "))
 
 
