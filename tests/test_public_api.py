@@ -58,6 +58,7 @@ ORDER = [
     "sweep.provenance",
     "sweep.curves",
     "sweep.members",
+    "sweep.resume",
     "sweep.statistics",
     "sweep.results",
     "sweep.progress",

@@ -20,7 +20,6 @@ from fnnet.sweep import fingerprint as fingerprints
 from fnnet.sweep import store as stores
 from fnnet.sweep.chunk import Chunk, Settings, Trainer, narrow, params_of
 from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
-from fnnet.sweep.members import holds_params
 from fnnet.sweep.memory import is_out_of_memory
 from fnnet.sweep.plan import Plan, Recipe, make_plan
 from fnnet.sweep.prepare import (
@@ -35,8 +34,17 @@ from fnnet.sweep.program import keep_compiled_programs, make_mesh, shared_shardi
 from fnnet.sweep.progress import Progress, choose_metric, compiling, shown
 from fnnet.sweep.provenance import describe_origin
 from fnnet.sweep.results import Results, check_names, collect
+from fnnet.sweep.resume import (
+    Done,
+    Waiting,
+    drop_stale,
+    find_missing,
+    find_waiting,
+    read_done,
+    stored_plan,
+)
 from fnnet.sweep.space import Space
-from fnnet.sweep.store import DamagedPlan, Store
+from fnnet.sweep.store import Store
 from fnnet.train import check_steps
 
 MAX_PARAMS_BYTES = 1e9  # of a whole sweep that are kept without being asked for
@@ -199,7 +207,7 @@ def prepare(
     stored = None
     if folder is not None:
         stores.check_folder(folder)
-        stored = _stored_plan(folder)
+        stored = stored_plan(folder)
         fingerprints.check(folder, described, stored, accept=accept_fingerprint)
     if save_params is None:
         save_params = folder is not None and _keeps_params(plan, data, stored)
@@ -207,8 +215,8 @@ def prepare(
     described |= describe_origin(recipe, data, settings._asdict())
     done = Done({}, {})
     if folder is not None:
-        done = _read_done(folder, plan, described, stored, settings, accept=accept_fingerprint)
-    is_missing = _is_missing(plan, done)
+        done = read_done(folder, plan, described, stored, settings.save_params, accept=accept_fingerprint)
+    is_missing = find_missing(plan, done)
     mesh = make_mesh()
     data = jax.device_put(data, shared_sharding(mesh))
     jobs, estimates = [], []
@@ -233,7 +241,7 @@ def prepare(
             jobs.append(job)
             estimates.append(estimate)
             show_compiled(sum(estimate.num_missing > 0 for estimate in estimates))
-    num_finished = len(space) - int(_is_missing(plan, Done({**done.chunks, **done.stale}, {})).sum())
+    num_finished = len(space) - int(find_missing(plan, Done({**done.chunks, **done.stale}, {})).sum())
     num_without_params = int(is_missing.sum()) - (len(space) - num_finished)
     return Prepared(
         plan,
@@ -247,17 +255,6 @@ def prepare(
         folder,
         metric or choose_metric(plan.metrics),
     )
-
-
-class Done(NamedTuple):
-    """What a store holds of a sweep, rows by chunk id.
-
-    chunks: finished.
-    stale: finished, but without the parameters that are to be kept, so these runs are trained again.
-    """
-
-    chunks: dict[str, pl.DataFrame]
-    stale: dict[str, pl.DataFrame]
 
 
 def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
@@ -293,46 +290,14 @@ def take_over(prepared: Prepared) -> Iterator[tuple[Prepared, Done]]:
         return
     plan, folder, accept = prepared.plan, prepared.store, prepared.accept_fingerprint
     with stores.writing(folder):
-        stored = _stored_plan(folder, mend=True)
+        stored = stored_plan(folder, mend=True)
         fingerprints.check(folder, prepared.described, stored, accept=accept)
         described = fingerprints.merge(prepared.described, stored)
-        done = _read_done(folder, plan, described, stored, prepared.settings, accept=accept, mend=True)
+        done = read_done(
+            folder, plan, described, stored, prepared.settings.save_params, accept=accept, mend=True
+        )
         yield prepared._replace(described=described), done
         stores.drop_states(folder)
-
-
-def _stored_plan(folder: Store, *, mend: bool = False) -> fingerprints.Description | None:
-    try:
-        return stores.read_plan(folder)
-    except DamagedPlan:  # this sweep says again what it is, and the rows tell whose they are
-        if mend:
-            stores.set_aside(folder, folder.plan_path)
-        return None
-
-
-def _read_done(
-    folder: Store,
-    plan: Plan,
-    described: fingerprints.Description,
-    stored: fingerprints.Description | None,
-    settings: Settings,
-    *,
-    accept: bool,
-    mend: bool = False,
-) -> Done:
-    """Read the chunks that this sweep may take for its own."""
-    chunks = stores.read_chunks(folder, mend=mend)
-    for chunk_id in fingerprints.foreign_chunks(folder, plan, described, stored, chunks, accept=accept):
-        del chunks[chunk_id]
-        if mend:
-            stores.set_aside(folder, folder.chunk_path(chunk_id))
-    stale = {}
-    if settings.save_params:
-        for chunk_id, rows in list(chunks.items()):
-            params = stores.load_params(folder, chunk_id)
-            if not holds_params(params, rows["id"].to_list(), rows["fingerprint"][0]):
-                stale[chunk_id] = chunks.pop(chunk_id)
-    return Done(chunks, stale)
 
 
 def _keeps_params(plan: Plan, data: Any, stored: fingerprints.Description | None) -> bool:
@@ -353,52 +318,17 @@ def _keeps_params(plan: Plan, data: Any, stored: fingerprints.Description | None
     return num_bytes <= MAX_PARAMS_BYTES
 
 
-def _is_missing(plan: Plan, done: Done) -> np.ndarray:
-    if not done.chunks:
-        return np.ones(len(plan.space), bool)
-    finished = set().union(*(rows["id"].to_list() for rows in done.chunks.values()))
-    return np.array([run_id not in finished for run_id in plan.space.ids().tolist()], bool)
-
-
-class Waiting(NamedTuple):
-    """A chunk whose state was saved when its sweep was stopped.
-
-    id: of the chunk.
-    fingerprint: what its bits depend on, but for the number of devices.
-    run_ids: its runs.
-    step: updates made.
-    """
-
-    id: str
-    fingerprint: str
-    run_ids: list[str]
-    step: int
-
-
-def find_waiting(prepared: Prepared) -> list[Waiting]:
-    """List the saved states of a sweep that it can go on from, the longest trained first."""
+def _find_waiting(prepared: Prepared) -> list[Waiting]:
     if prepared.store is None:
         return []
-    fingerprints_now = {_state_fingerprint(prepared, job) for job in prepared.jobs}
-    found = []
-    for chunk_id in stores.state_ids(prepared.store):
-        state = stores.load_state(prepared.store, chunk_id)
-        about = {} if state is None else state.about
-        run_ids, step = about.get("runs"), about.get("step")
-        if (
-            about.get("fingerprint") in fingerprints_now
-            and isinstance(run_ids, list)
-            and isinstance(step, int)
-        ):
-            found.append(Waiting(chunk_id, about["fingerprint"], run_ids, step))
-    return sorted(found, key=lambda waiting: -waiting.step)
+    return find_waiting(prepared.store, {_state_fingerprint(prepared, job) for job in prepared.jobs})
 
 
 def going_on(prepared: Prepared) -> str | None:
     """Say what a store already holds of a sweep; None where it holds nothing."""
     num_runs = len(prepared.plan.space)
     num_done = num_runs - sum(estimate.num_missing for estimate in prepared.estimates)
-    steps = [waiting.step for waiting in find_waiting(prepared)] if num_done < num_runs else []
+    steps = [waiting.step for waiting in _find_waiting(prepared)] if num_done < num_runs else []
     if not num_done and not steps and not prepared.num_without_params:
         return None
     text = f"going on: {num_done:,} of {num_runs:,} runs are done"
@@ -411,11 +341,11 @@ def going_on(prepared: Prepared) -> str | None:
 
 def _execute(prepared: Prepared, done: Done, show_progress: bool) -> Results:
     plan, folder = prepared.plan, prepared.store
-    is_missing = _is_missing(plan, done)
+    is_missing = find_missing(plan, done)
     parts = list(done.chunks.values())
     jobs = list(prepared.jobs)
     write_plan(prepared, jobs)
-    waiting = find_waiting(prepared)
+    waiting = _find_waiting(prepared)
     with (
         shown(show_progress and bool(is_missing.any())) as show,
         deferred_interrupt() as interrupted,
@@ -449,16 +379,8 @@ def _execute(prepared: Prepared, done: Done, show_progress: bool) -> Results:
         progress.begin_stage("")
         progress.show(is_urgent=True)
         if folder is not None and done.stale:
-            _drop_stale(folder, done, parts)
+            drop_stale(folder, done, parts)
     return collect(plan.space, parts, folder)
-
-
-def _drop_stale(folder: Store, done: Done, parts: Sequence[pl.DataFrame]) -> None:
-    """Forget chunks without parameters whose runs are all in other chunks by now, with theirs."""
-    finished = set().union(*(rows["id"].to_list() for rows in parts))
-    for chunk_id, rows in done.stale.items():
-        if finished.issuperset(rows["id"].to_list()):
-            stores.drop_chunk(folder, chunk_id)
 
 
 def _train_chunks(

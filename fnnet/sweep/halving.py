@@ -16,7 +16,6 @@ from fnnet.errors import InputError, unknown_name
 from fnnet.sweep import store as stores
 from fnnet.sweep.chunk import Chunk, Trainer, Underway, lane_hparams, rows
 from fnnet.sweep.execute import (
-    Done,
     Prepared,
     keep_rows,
     prepare,
@@ -32,6 +31,7 @@ from fnnet.sweep.prepare import Job, cut_chunks, step_flops
 from fnnet.sweep.program import lanes_sharding, use_all_cores
 from fnnet.sweep.progress import Progress, shown
 from fnnet.sweep.results import Results, collect
+from fnnet.sweep.resume import Done
 from fnnet.sweep.space import Space
 from fnnet.sweep.statistics import averaged_axes, group_runs, rank
 
