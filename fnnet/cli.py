@@ -223,20 +223,24 @@ def predict(
 
     Args:
         model: a file that export wrote.
-        data: a .csv or .parquet file.
+        data: a .csv or .parquet file; or, for a model of arrays, an .npz file with the array X, x or inputs.
         id: a column of the table to keep, which names the rows; by default that of the training data.
         to: a .csv file to write instead, which must not exist.
     """
-    from fnnet.data.files import read_table
+    from fnnet.data.files import ARRAYS, check_file, read_table
+    from fnnet.data.npz import read_npz_inputs
     from fnnet.interop import safetensors
     from fnnet.model import predict as predict_outputs
-    from fnnet.model import prepare_table, tabulate, to_csv
+    from fnnet.model import prepare_array, prepare_table, tabulate, to_csv
 
     if to is not None and to.suffix.lower() != ".csv":
         raise InputError(f"--to names a .csv file, got {to}")
     loaded = safetensors.load(model)
     try:
-        table = prepare_table(loaded, read_table(data).frame, id)
+        if check_file(data) in ARRAYS:
+            table = prepare_array(loaded, read_npz_inputs(data))
+        else:
+            table = prepare_table(loaded, read_table(data).frame, id)
         outputs = predict_outputs(loaded, table.inputs)
     except InputError as error:
         raise InputError(f"{data}: {error}") from error

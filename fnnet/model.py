@@ -8,7 +8,15 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from fnnet.data.preprocessing import Preprocessing, encode_table, is_formula, name_features
+from fnnet.data.arrays import flatten, to_inputs
+from fnnet.data.preprocessing import (
+    Encoded,
+    Preprocessing,
+    encode_table,
+    fill_missing,
+    is_formula,
+    name_features,
+)
 from fnnet.data.record import abstract_data
 from fnnet.data.scaling import apply_scaling
 from fnnet.errors import InputError, nearest_names
@@ -110,6 +118,40 @@ def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) ->
             *([f"ignored: {', '.join(unknown)}, which the training data did not have"] if unknown else []),
         ),
     )
+
+
+def prepare_array(model: Model, inputs: np.ndarray) -> TableInputs:
+    """Turn an array into the inputs of a model: one row per example, NaN for a missing value.
+
+    Args:
+        model: the model, which was trained on an array too.
+        inputs: `[n, features]`, or `[n, ...]` as images are.
+
+    Returns:
+        The inputs, and what was done to get them.
+
+    Raises:
+        InputError: when the shape or type is wrong, or a value is missing where none was in training.
+
+    Example:
+        >>> from fnnet.data.preprocessing import Column
+        >>> model = Model({}, [], "mse", Preprocessing((Column("a", 2.0), Column("b", 5.0))))
+        >>> prepare_array(model, np.array([[1.0, np.nan]])).inputs.tolist()
+        [[1.0, 5.0]]
+    """
+    columns = model.preprocessing.columns
+    inputs = to_inputs("inputs", flatten(inputs), np.dtype(np.float64), gaps=True)
+    if inputs.shape[1] != len(columns) or any(column.categories for column in columns):
+        raise InputError(
+            f"inputs has {inputs.shape[1]} features, the model was trained on the columns "
+            f"{', '.join(column.name for column in columns[:5])}{' ...' * (len(columns) > 5)}"
+        )
+    filled = fill_missing(inputs, columns)
+    if np.isnan(filled).any():
+        row, column = np.argwhere(np.isnan(filled))[0].tolist()
+        raise InputError(f"inputs has no value in row {row}, column {column} (the first is 0)")
+    num_filled = int(np.isnan(inputs).sum())
+    return TableInputs(filled, None, Encoded(filled, num_filled, {}).notes)
 
 
 def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n outputs"]:

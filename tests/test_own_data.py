@@ -264,6 +264,34 @@ def test_columns_that_training_knew_are_ignored_in_silence():
     assert prepare_table(model, frame, id="row").ids.to_list() == [7]
 
 
+def test_arrays_are_predicted_from_arrays(tmp_path, capsys):
+    images = np.random.default_rng(0).normal(size=(7, 2, 2))
+    data = fn.from_arrays(images.reshape(7, 4), [0, 1, 1, 0, 1, 0, 1], standardize=True)
+    arguments = {"num_inputs": 4, "widths": [], "num_outputs": 2}
+    params = [{"w": np.ones((4, 2), np.float32) * [1, -1], "b": np.zeros(2, np.float32)}]
+    params = [{name: leaf.astype(np.float32) for name, leaf in params[0].items()}]
+    model = Model(arguments, params, "cross_entropy", data.preprocessing, ("no", "yes"))
+    safetensors.save(tmp_path / "m.safetensors", model)
+    np.savez(tmp_path / "new.npz", X=images)
+    code, printed, _ = run(["predict", tmp_path / "m.safetensors", tmp_path / "new.npz"], capsys)
+    mean, inverse_std = map(np.array, data.preprocessing.input_scaling)
+    z = ((images.reshape(7, 4) - mean) * inverse_std).sum(axis=1)
+    assert code == 0
+    np.testing.assert_allclose(
+        pl.read_csv(io.StringIO(printed))["p(no)"], 1 / (1 + np.exp(-2 * z)), rtol=1e-4
+    )
+    np.savez(tmp_path / "new.npz", X=images[:, 0])
+    code, _, error = run(["predict", tmp_path / "m.safetensors", tmp_path / "new.npz"], capsys)
+    assert (
+        code == 2
+        and "inputs has 2 features, the model was trained on the columns feature_0, feature_1" in error
+    )
+    images[3, 0, 1] = np.nan
+    np.savez(tmp_path / "new.npz", X=images)
+    code, _, error = run(["predict", tmp_path / "m.safetensors", tmp_path / "new.npz"], capsys)
+    assert code == 2 and "inputs has no value in row 3, column 1" in error
+
+
 def test_timestamps_are_told_apart_in_prediction_too():
     """Scaling in float64 comes before the cast to the dtype of the network."""
     seconds = 1_700_000_000 + np.arange(50).reshape(-1, 1)

@@ -53,6 +53,16 @@ def to_inputs(
     return _to_floats(name, array, own_dtype(array) if dtype is None else dtype, gaps)
 
 
+def flatten(array: np.ndarray) -> np.ndarray:
+    """Make one row of each example, of an array of images for instance.
+
+    Example:
+        >>> flatten(np.zeros((5, 3, 4))).shape
+        (5, 12)
+    """
+    return array.reshape(len(array), -1) if array.ndim > 2 and array.size else array
+
+
 def own_dtype(array: np.ndarray) -> np.dtype:
     """Return the dtype that inputs are trained in: float64 if they are, else float32."""
     return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)

@@ -4,6 +4,7 @@ import math
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,26 +41,48 @@ def read_npz(path: Path) -> Arrays:
         InputError: when the file is damaged, holds Python objects or other arrays, lacks inputs or targets, or is
             larger than what memory is free.
     """
+    read = _read(path, required=("inputs", "targets"))
+    if ("test_inputs" in read) != ("test_targets" in read):
+        raise InputError("test_inputs and test_targets must come together")
+    test = (read["test_inputs"], read["test_targets"]) if "test_inputs" in read else None
+    return Arrays(read["inputs"], read["targets"], test)
+
+
+def read_npz_inputs(path: Path) -> np.ndarray:
+    """Read inputs alone, for predictions.
+
+    Args:
+        path: of a file as for `read_npz`; targets and a test split may be missing, and are ignored.
+
+    Returns:
+        The array of the inputs.
+
+    Raises:
+        InputError: as `read_npz`.
+    """
+    return _read(path, required=("inputs",))["inputs"]
+
+
+def _read(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read the arrays of a file by what they are."""
     try:
         with path.open("rb") as file:
             if file.read(6) == b"\x93NUMPY":
                 raise InputError("holds one array without a name, not inputs and targets")
             with zipfile.ZipFile(file) as archive:
-                roles = _roles([member.removesuffix(".npy") for member in archive.namelist()])
+                roles = _roles([member.removesuffix(".npy") for member in archive.namelist()], required)
                 _check_size(archive)
             file.seek(0)
             arrays = np.load(file, allow_pickle=False)
-            read = {role: arrays[name] for role, name in roles.items()}
+            return {role: arrays[name] for role, name in roles.items()}
     except InputError:
         raise
     except _DAMAGES as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(f"not a readable .npz file ({reason:.200})") from error
-    test = (read["test_inputs"], read["test_targets"]) if "test_inputs" in read else None
-    return Arrays(read["inputs"], read["targets"], test)
 
 
-def _roles(names: list[str]) -> dict[str, str]:
+def _roles(names: Sequence[str], required: Sequence[str]) -> dict[str, str]:
     """Find out which array is which."""
     known = {alias: role for role, aliases in NAMES.items() for alias in aliases}
     roles: dict[str, str] = {}
@@ -70,11 +93,9 @@ def _roles(names: list[str]) -> dict[str, str]:
         if role in roles:
             raise InputError(f"holds {roles[role]!r} and {name!r}; which are the {role}?")
         roles[role] = name
-    for role in ("inputs", "targets"):
+    for role in required:
         if role not in roles:
             raise InputError(f"has no array {role!r}, only {', '.join(names) or 'none at all'}")
-    if ("test_inputs" in roles) != ("test_targets" in roles):
-        raise InputError("test_inputs and test_targets must come together")
     return roles
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fnnet.data.arrays import exact_dtype, own_dtype, to_array, to_feature_names, to_inputs
+from fnnet.data.arrays import exact_dtype, flatten, own_dtype, to_array, to_feature_names, to_inputs
 from fnnet.data.assemble import assemble
 from fnnet.data.columns import assign_roles
 from fnnet.data.dataset import Dataset, Examples
@@ -157,9 +157,7 @@ def _target_array(frame: "pl.DataFrame", names: Sequence[str]) -> np.ndarray:
 
 
 def _flattened(name: str, array: np.ndarray) -> np.ndarray:
-    if array.ndim > 2 and array.size:
-        array = array.reshape(len(array), -1)
-    return to_inputs(name, array, exact_dtype(array), gaps=True)
+    return to_inputs(name, flatten(array), exact_dtype(array), gaps=True)
 
 
 def _fill_arrays(
