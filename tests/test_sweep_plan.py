@@ -164,3 +164,14 @@ def test_numbers_of_64_bits_survive_where_x64_is_on(x64):
     results = fn.sweep(recipe, fn.grid(n=[1, 2**32 + 7], rate=[1e-60, 1e39]), None, num_steps=2)
     assert results.columns["seen"].tolist() == [1, 1, 2**32 + 7, 2**32 + 7]
     assert results.columns["rate_seen"].tolist() == [1e-60, 1e39] * 2
+
+
+def test_a_recipe_s_other_annotations_are_left_to_the_recipe(data):
+    def recipe(widths: tuple[int, int], rate: float = 0.1, name: "str" = "relu", scale: int | None = None):
+        optimizer = lambda hp: fn.sgd(rate)  # noqa: E731
+        return fn.supervised(fn.mlp(4, widths, 3, name), "cross_entropy", optimizer=optimizer, batch_size=5)
+
+    space = fn.grid(widths=[(7, 5), (3, 2)], rate=[1, 0.5], name="tanh", scale=[2], seed=0)
+    assert len(make_plan(recipe, space, data).groups) == 4
+    with pytest.raises(fn.InputError, match=r"axis .scale. takes an integer or None, got 2\.5"):
+        make_plan(recipe, fn.grid(widths=[(7, 5)], scale=2.5), data)

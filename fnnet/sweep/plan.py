@@ -8,8 +8,10 @@ import difflib
 import hashlib
 import inspect
 import reprlib
+import types
+import typing
 from collections.abc import Callable
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, get_origin
 
 import jax
 import numpy as np
@@ -240,7 +242,8 @@ _KINDS = {
 
 def _check_kinds(name: str, values: tuple[Any, ...], annotation: Any) -> None:
     """Refuse static values of another kind than the recipe's argument is annotated with, if it is simply."""
-    kinds = get_args(annotation) or (annotation,)
+    is_union = get_origin(annotation) in (types.UnionType, typing.Union)
+    kinds = get_args(annotation) if is_union else (annotation,)
     if not all(isinstance(kind, type) and kind in _KINDS for kind in kinds):
         return
     accepted = {*kinds, int} if float in kinds else set(kinds)
