@@ -297,7 +297,7 @@ def test_a_module_with_more_than_parameters_is_refused(build, message):
 def test_a_module_that_is_built_already_is_refused():
     module = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
     with pytest.raises(
-        fn.InputError, match="function from nnx.Rngs to a module, got a Linear that is built already"
+        fn.InputError, match=r"function from nnx\.Rngs to a module, got a Linear that is built already"
     ):
         nnx_network(module, (3,))
 
