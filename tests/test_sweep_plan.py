@@ -146,8 +146,11 @@ def test_what_is_no_recipe_is_refused_in_one_line(data):
 @pytest.mark.parametrize("use", [lambda x: x if x < 0.2 else 0.2, float, lambda x: np.asarray(x) + 1])
 def test_python_code_that_needs_the_value_of_a_traced_axis_gets_advice(data, use):
     def recipe():
-        optimizer = lambda hp: fn.sgd(use(hp["rate"]))  # noqa: E731
-        return fn.supervised(fn.mlp(4, [7], 3), "cross_entropy", optimizer=optimizer, batch_size=5)
+        return fn.Task(
+            init=lambda hp, data: use(hp["rate"]),
+            step=lambda hp, state, data, batch: (state, {"loss": hp["rate"]}),
+            measure=lambda hp, state, data: {"seen": hp["rate"]},
+        )
 
     with pytest.raises(fn.InputError, match=r"traced axes: rate\); use jnp.where and fn.schedules, or make"):
         make_plan(recipe, fn.grid(rate=[0.1, 0.3]), data)
