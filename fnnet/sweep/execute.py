@@ -203,7 +203,8 @@ def prepare(
         raise unknown_name("metric", metric, plan.metrics)
     folder = None if store is None else Store(Path(store))
     fixed = {"num_steps": num_steps, "eval_every": eval_every, **(fixed or {})}
-    described = fingerprints.describe(plan, data, fixed, lanes)
+    # Without a store nothing is compared, so the data need not be hashed.
+    described = fingerprints.describe(plan, None if folder is None else data, fixed, lanes)
     stored = None
     if folder is not None:
         stores.check_folder(folder)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from fnnet.data.content import content_hash, leaf_hashes
+from fnnet.data.content import combine, content_hash, leaf_hashes
 from fnnet.errors import InputError
 from fnnet.sweep.plan import Group, Plan
 from fnnet.sweep.store import MAX_LANES, Store
@@ -42,11 +42,12 @@ def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | No
     Returns:
         What can be written as JSON. The lanes of each group are not chosen yet.
     """
+    leaves = leaf_hashes(data)
     return {
         "settings": dict(settings),
-        "fingerprint": fingerprint_of(data) | {"lanes": str(lanes or "chosen")},
+        "fingerprint": fingerprint_of(leaves) | {"lanes": str(lanes or "chosen")},
         "earlier": [],
-        "leaves": leaf_hashes(data),
+        "leaves": leaves,
         "groups": [_described(group, plan) for group in plan.groups],
         "space": plan.space.to_json(),
     }
@@ -72,7 +73,7 @@ def merge(described: Description, stored: Description | None) -> Description:
     }
 
 
-def fingerprint_of(data: Any) -> dict[str, str]:
+def fingerprint_of(leaves: Mapping[str, str]) -> dict[str, str]:
     """Return what the bits of a result depend on besides its plan: versions, device, flags and data."""
     device = jax.local_devices()[0]
     arithmetic = f" arithmetic {_probe()}" if device.platform == "cpu" else ""
@@ -80,7 +81,7 @@ def fingerprint_of(data: Any) -> dict[str, str]:
         "versions": " ".join(f"{name} {version(name)}" for name in PACKAGES),
         "device": f"{device.platform} {device.device_kind} {platform.machine()}{arithmetic}",
         "flags": f"{os.environ.get('XLA_FLAGS', '')} x64={jax.dtypes.canonicalize_dtype(float) == np.float64}",
-        "data": content_hash(data),
+        "data": combine(leaves),
     }
 
 
