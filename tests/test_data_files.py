@@ -68,6 +68,7 @@ def test_a_table_of_numbers_is_what_its_arrays_are(tmp_path, suffix):
     several = load({**features, "target_b": numbers, "target_a": list(range(10))})
     check(several, np.column_stack([numbers, np.arange(10.0)]))
     assert (several.num_outputs, several.is_classification) == (2, False)
+    assert "2 features, regression of 2 outputs (target: target_b, target_a)" in several.summary
 
 
 def messy(num: int, seed: int) -> pl.DataFrame:

@@ -114,9 +114,9 @@ def test_the_summary_comes_first(swept):
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        (["--task", "regression", "--no-standardize"], ["1 output (target: target)", "not standardized"]),
+        (["--task", "regression", "--no-standardize"], ["regression (target: target)", "not standardized"]),
         (["--keep", "n"], ["2 features, 9 classes", "task: classification, 9 different whole numbers"]),
-        (["--target", "a", "--drop", "n"], ["1 feature, 1 output (target: a)"]),
+        (["--target", "a", "--drop", "n"], ["1 feature, regression (target: a)"]),
         (["--test-fraction", "0.5", "--validation-fraction", "0.25"], ["15 train / 5 validation / 20 test"]),
         (["--dataset", "digits", "--standardize"], ["10 classes", ", standardized"]),
         (["--dataset", "digits"], ["10 classes", "not standardized"]),

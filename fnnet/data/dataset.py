@@ -114,7 +114,9 @@ class Dataset:
             number = sum(len(column.categories or ()) for column in one_hot)
             features += f" ({number} one-hot from {_listed([column.name for column in one_hot])})"
         outputs = (
-            f"{self.num_outputs} classes" if self.is_classification else _count(self.num_outputs, "output")
+            f"{self.num_outputs} classes"
+            if self.is_classification
+            else "regression" + f" of {self.num_outputs} outputs" * (self.num_outputs > 1)
         )
         if self.preprocessing.targets:
             outputs += f" (target: {_listed(self.preprocessing.targets)})"
