@@ -2,8 +2,8 @@
 
 Networks are lanes, as in training: a few of them see the same block of examples together, so that their first layers
 are one large product. All outputs of these few are kept until their metrics are computed, so that a metric need not
-be a mean over examples to be exact; those of all networks never exist together unless they are asked for. Where each
-core is a device, how many networks go together changes no bit of any output.
+be a mean over examples to be exact; those of all networks never exist together unless they are asked for. How many
+networks go together may change the last digit of an output, since a CPU's library chooses another product.
 """
 
 import math
