@@ -184,7 +184,7 @@ def test_less_memory_means_fewer_networks_together(monkeypatch):
     found = fn.evaluate(network, params, examples, NAMES)
     assert len(widths) > 1 and widths[1] == widths[0] // 2
     for name in NAMES:
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
     monkeypatch.setattr(evaluation, "usable_bytes", lambda: 10.0)
     with pytest.raises(InputError, match=r"needs [\d,]+ bytes with its data, and 10 may be used"):
         fn.evaluate(network, params, examples, NAMES)
