@@ -1,29 +1,49 @@
 """The lock of a store: one process writes, and says so to all others that would."""
 
 import contextlib
-import fcntl
-import os
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
 from fnnet.errors import InputError
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
+"""What file systems answer that have no locks, as some network file systems."""
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Acquire the write lock of a folder; the system drops it when its holder ends, however it ends.
+    """Acquire the write lock of a folder.
+
+    The system drops the lock when its holder ends, however it ends. Where the file system has no locks, a file tells
+    who writes; what a holder that was killed left is removed if it ran on this machine.
 
     Raises:
         InputError: when another process holds it, or its file is a link.
     """
-    if (folder / "lock").is_symlink():
-        raise InputError(f"{folder / 'lock'} is a link; remove it")
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    lock = FileLock(folder / "lock", fallback_to_soft=False)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another process is writing to {folder}; wait for it or stop it") from None
+        _acquire(lock, folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{folder / 'lock'} is a link; remove it") from error
+        if error.errno not in _NO_LOCKS:
+            raise
+        lock = SoftFileLock(folder / "lock.held")
+        _acquire(lock, folder)
+    try:
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
+
+
+def _acquire(lock: BaseFileLock, folder: Path) -> None:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        message = f"another process is writing to {folder}; wait for it or stop it"
+        if isinstance(lock, SoftFileLock):
+            message += f"; if there is none on any machine, remove {lock.lock_file}"
+        raise InputError(message) from None
