@@ -123,7 +123,9 @@ def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], An
     """
     if value is None or callable(value) or isinstance(value, jax.core.Tracer):
         return
-    if isinstance(value, str | bool | Mapping) or not holds(value):
+    if isinstance(value, jax.Array):  # JAX would trace a comparison, although the number is known
+        value = np.asarray(value)
+    if isinstance(value, str | bool | Mapping) or np.ndim(value) or not holds(value):
         raise InputError(f"{field} must be {expected}, got {value}")
 
 
