@@ -1,4 +1,4 @@
-"""Models: a trained `mlp` together with what it takes to use it on data that come as they are measured."""
+"""Models: a trained `mlp` together with the preprocessing that makes it usable on raw data."""
 
 import inspect
 from collections.abc import Sequence
@@ -10,12 +10,11 @@ from jaxtyping import Array, Float
 
 from fnnet.data.arrays import flatten, to_inputs
 from fnnet.data.preprocessing import (
-    Encoded,
     Preprocessing,
     encode_table,
     fill_missing,
-    is_formula,
     name_features,
+    note_filled,
 )
 from fnnet.data.record import abstract_data
 from fnnet.data.scaling import apply_scaling
@@ -36,13 +35,13 @@ _BLOCK = 1000  # examples that go through the network at once
 
 
 class Model(NamedTuple):
-    """A trained network and what it takes to use it.
+    """A trained network and its preprocessing.
 
-    arguments: those of `mlp` by name, with names for functions, so that they can be written down.
+    arguments: the arguments of `mlp`, with functions given by name, so that they can be saved.
     params: the trained parameters.
-    loss: the name of what it was trained to make small, which says what its outputs mean.
-    preprocessing: how a table becomes its inputs, and its outputs become values.
-    class_names: one for each output; empty for regression.
+    loss: the name of the training loss, which determines what the outputs mean.
+    preprocessing: how a table becomes inputs, and outputs become values.
+    class_names: one per output; empty for regression.
     """
 
     arguments: dict[str, Any]
@@ -63,11 +62,11 @@ class Model(NamedTuple):
 
 
 class TableInputs(NamedTuple):
-    """A table as a model takes it.
+    """A table as a model's inputs.
 
     inputs: encoded and filled, in float64, not scaled.
     ids: the column that names the rows, if there is one.
-    notes: what was filled or ignored, for people.
+    notes: readable notes on what was filled or ignored.
     """
 
     inputs: Float[np.ndarray, "n features"]
@@ -76,19 +75,19 @@ class TableInputs(NamedTuple):
 
 
 def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) -> TableInputs:
-    """Turn a table into the inputs of a model, as the training data were.
+    """Encode a table as the inputs of a model, exactly as the training data were.
 
     Args:
         model: the model.
-        table: its columns are those of the training data, in any order. Targets, and columns that training left out,
-            are ignored; so are others, which the notes say.
+        table: has the columns of the training data, in any order. All other columns are ignored; the notes name those
+            that the training data did not have.
         id: the column that names the rows; by default that of the training data, if the table has it.
 
     Returns:
-        The inputs, and what was done to get them. Missing values are filled by the training split's medians.
+        The inputs, with notes. Missing numbers are replaced by the medians of the training split.
 
     Raises:
-        InputError: when a column is missing, or holds something else than in training.
+        InputError: when a column is missing, or has another type than in training.
 
     Example:
         >>> import polars as pl
@@ -121,14 +120,14 @@ def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) ->
 
 
 def prepare_array(model: Model, inputs: np.ndarray) -> TableInputs:
-    """Turn an array into the inputs of a model: one row per example, NaN for a missing value.
+    """Check an array as the inputs of a model: one row per example, NaN for a missing value.
 
     Args:
-        model: the model, which was trained on an array too.
+        model: a model that was trained on arrays.
         inputs: `[n, features]`, or `[n, ...]` as images are.
 
     Returns:
-        The inputs, and what was done to get them.
+        The inputs, with notes.
 
     Raises:
         InputError: when the shape or type is wrong, or a value is missing where none was in training.
@@ -151,23 +150,23 @@ def prepare_array(model: Model, inputs: np.ndarray) -> TableInputs:
         row, column = np.argwhere(np.isnan(filled))[0].tolist()
         raise InputError(f"inputs has no value in row {row}, column {column} (the first is 0)")
     num_filled = int(np.isnan(inputs).sum())
-    return TableInputs(filled, None, Encoded(filled, num_filled, {}).notes)
+    return TableInputs(filled, None, note_filled(num_filled))
 
 
 def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n outputs"]:
-    """Compute what a model says of some examples.
+    """Compute the predictions of a model.
 
     Args:
         model: the model.
-        inputs: in the units of the data it was trained on, before standardization; categories one-hot.
+        inputs: in the original units, before standardization; categories one-hot.
 
     Returns:
-        For classes, their probabilities: the softmax of the outputs after training by cross-entropy, the sigmoid
-        of each after `binary_cross_entropy`. For regression, values in the unit of the data. The outputs
-        of a network that was trained to hit one-hot classes by a squared loss come as they are.
+        For classification, probabilities: the softmax of the outputs for the loss `cross_entropy`, the sigmoid of each
+        for `binary_cross_entropy`; for any other loss the outputs themselves. For regression, values in the original
+        units.
 
     Raises:
-        InputError: when the inputs have another number of features, or an output is not finite.
+        InputError: when the number of features is wrong, or an output is not finite.
 
     Example:
         >>> from fnnet.data.preprocessing import Column
@@ -199,16 +198,17 @@ def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.n
 def tabulate(
     model: Model, outputs: Float[np.ndarray, "n outputs"], ids: "pl.Series | None" = None
 ) -> "pl.DataFrame":
-    """Write what `predict` gave as a table with one row per example.
+    """Build a table of predictions, one row per example.
 
     Args:
         model: the model.
-        outputs: of `predict`.
-        ids: a column that names the rows, to come first.
+        outputs: as `predict` returns them.
+        ids: a column that names the rows; it comes first.
 
     Returns:
-        For classes the columns "class", of the largest output, "probability" (or "output" where it is none), and
-        "p(NAME)" for each class; for regression "value", or one column per target.
+        For classification the columns "class" (of the largest output), "probability" and one "p(NAME)" per class, or
+        "output" and "output(NAME)" where outputs are not probabilities; for regression "value", or one column per
+        target.
 
     Example:
         >>> model = Model({}, [], "cross_entropy", Preprocessing(), ("no", "yes"))
@@ -238,9 +238,9 @@ def tabulate(
 
 
 def to_csv(table: "pl.DataFrame") -> str:
-    """Write a table as CSV that no spreadsheet takes for formulas.
+    """Return a table as CSV in which no spreadsheet finds a formula.
 
-    Text that begins like a formula, such as a class called `=1+2`, gets an apostrophe in front.
+    Text that begins like a formula, such as a class called `=1+2`, is prefixed with an apostrophe.
 
     Example:
         >>> import polars as pl
@@ -256,27 +256,43 @@ def to_csv(table: "pl.DataFrame") -> str:
     words = [name for name, dtype in table.schema.items() if dtype == pl.String]
     return table.with_columns(
         pl.Series(
-            name, ["'" + text if text and is_formula(text) else text for text in table[name]], pl.String
+            name, ["'" + text if text and _is_formula(text) else text for text in table[name]], pl.String
         )
         for name in words
     ).write_csv()
 
 
+def _is_formula(text: str) -> bool:
+    """Return whether a spreadsheet would take text for a formula; a number with a sign is not one.
+
+    Example:
+        >>> _is_formula("=1+2"), _is_formula("-3"), _is_formula("-a")
+        (True, False, True)
+    """
+    if text[:1] not in ("=", "+", "-", "@", "\t", "\r"):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False
+
+
 def trained_model(results: Results, run: int) -> Model:
     """Build the model of one run of a sweep with `mlp_recipe`, such as `fnnet sweep` makes.
 
-    The store says what data the sweep was made with and how they were encoded and scaled; they are not loaded.
+    The store records how the data were encoded and scaled; the data themselves are not loaded.
 
     Args:
-        results: of a store that kept the parameters.
-        run: its place in the space.
+        results: results of a store that kept the parameters.
+        run: the run's index in the space.
 
     Returns:
         The model.
 
     Raises:
-        InputError: when the run diverged, its parameters were not kept, or the sweep was made with another recipe or
-            with no `Dataset`.
+        InputError: when the run diverged, its parameters were not kept, or the sweep used another recipe or data that
+            are not a `Dataset`.
 
     Example:
         >>> import tempfile
@@ -324,7 +340,7 @@ def trained_model(results: Results, run: int) -> Model:
 
 
 _MLP_RECIPE = "fnnet.recipes:mlp_recipe.<locals>.recipe"
-"""How a store names the recipe of `fnnet sweep`."""
+"""The name of the recipe of `fnnet sweep` in a store."""
 
 
 def _recipe_arguments(config: dict[str, Any], recipe: Any) -> dict[str, Any]:

@@ -197,6 +197,12 @@ def test_gaps_of_a_parquet_file_may_be_nan(tmp_path):
     assert "8 missing values filled" in data.notes and np.isfinite(data.train.inputs).all()
 
 
+def test_numbers_that_parquet_holds_as_strings_are_categories(tmp_path):
+    frame = {"code": ["07", "12", "07", "30"] * 5, "target": [0, 1] * 10}
+    data = load_dataset(write(tmp_path / "t.parquet", frame))
+    assert data.feature_names == ("code=07", "code=12", "code=30")
+
+
 def test_parquet_classes_may_be_categorical(tmp_path):
     for dtype in (pl.Categorical, pl.Enum(["y", "x"])):
         frame = {"a": range(10), "target": pl.Series(["x", "y"] * 5, dtype=dtype)}
@@ -459,6 +465,10 @@ def test_float64_stays_and_gaps_are_filled_with_the_median_of_the_training_split
     assert f"{np.isnan(x).sum()} missing values filled" in data.notes
     with pytest.raises(InputError, match="inputs must be finite, got nan in row"):
         load_dataset(tmp_path / "g.npz", encode=False)
+    x[np.isnan(x)] = 0
+    x[4, 1] = np.nan
+    np.savez(tmp_path / "g.npz", X=x, y=np.arange(30) % 2)
+    assert "1 missing value filled" in load_dataset(tmp_path / "g.npz").notes
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""What each column of a table is for: target, feature, name of the row, or nothing."""
+"""The role of each column of a table: target, feature, name of the row, or none."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fnnet.data.preprocessing import place
+from fnnet.data.preprocessing import to_numbers
 from fnnet.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Roles(NamedTuple):
-    """The columns of a table by what they are for.
+    """The columns of a table by role.
 
-    targets: what the network is to give.
-    features: what it is given.
-    ignored: what was left out.
-    id: what names the rows, if anything.
-    notes: what was guessed and what was left out unasked, for people.
+    targets: the columns to predict.
+    features: the inputs.
+    ignored: the columns left out.
+    id: the column that names the rows, if there is one.
+    notes: readable notes on what was guessed, and what was left out without being asked to.
     """
 
     targets: tuple[str, ...]
@@ -37,7 +37,7 @@ def assign_roles(
     keep: Sequence[str] = (),
     id: str | None = None,
 ) -> Roles:
-    """Decide what each column is for.
+    """Assign a role to each column.
 
     The target is the column `target`, or are the columns `target_...`, or else is the last column. Columns that only
     number or name the rows are left out: those without a name, those of integers that count up by one, and those of
@@ -47,15 +47,15 @@ def assign_roles(
         frame: the table.
         target: the name of the target column, or of several.
         drop: columns to leave out.
-        keep: columns to take as features though they look as if they only named the rows.
+        keep: columns to keep as features although they seem only to name the rows.
         id: the column that names the rows.
 
     Returns:
         The roles.
 
     Raises:
-        InputError: when there is no such column, with the nearest ones; when a column is asked to be two things; when
-            no feature is left; when a column of numbers holds words.
+        InputError: when there is no such column, with the nearest ones; when a column is given two roles; when no
+            feature is left; when a column of numbers holds words.
 
     Example:
         >>> import polars as pl
@@ -144,16 +144,11 @@ def _reason_to_leave_out(column: "pl.Series") -> str | None:
 
 
 def _check_words(column: "pl.Series") -> None:
-    """Refuse a column of numbers in which a few words stand, which one-hot encoding would hide."""
+    """Refuse a column of numbers with a few words among them, which one-hot encoding would hide."""
     import polars as pl
 
     if column.dtype == pl.String and _is_mostly_numbers(column):
-        numbers = column.cast(pl.Float64, strict=False)
-        wrong = (numbers.is_null() & column.is_not_null()).to_numpy()
-        raise InputError(
-            f"column {column.name!r} is not numeric: {column[int(np.argmax(wrong))]!r} {place(wrong)}; "
-            "mend it, or drop the column"
-        )
+        to_numbers(column)
 
 
 def _is_mostly_numbers(column: "pl.Series") -> bool:

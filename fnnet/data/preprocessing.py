@@ -1,4 +1,4 @@
-"""How columns of a table become the inputs of a network: categories one-hot, gaps filled, features scaled.
+"""Preprocessing of the columns of a table: one-hot categories, filled gaps, scaled features.
 
 Everything here is fitted on the training split alone. A `Preprocessing` is made of tuples, strings and floats, so
 it is hashable, goes into JSON, and travels with a trained model, which applies it to new tables.
@@ -39,9 +39,9 @@ class Preprocessing(NamedTuple):
     columns: those that became features, in the order of the features.
     targets: the names of the target columns.
     ignored: the columns that were left out.
-    id: the column that names the rows, if there is one; it is no feature.
-    input_scaling: how features were standardized; None if they are as they came.
-    target_scaling: how the targets of a regression were.
+    id: the column that names the rows, if there is one; it is not a feature.
+    input_scaling: how features were standardized; None if they were not.
+    target_scaling: how the targets of a regression were standardized; None if they were not.
     """
 
     columns: tuple[Column, ...] = ()
@@ -72,7 +72,7 @@ class Preprocessing(NamedTuple):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """Build it from what `to_json` returned, or from JSON that was made of that.
+        """Build it from what `to_json` returned.
 
         Example:
             >>> preprocessing = Preprocessing((Column("size", 1.5), Column("color", None, ("red", None))), ("kind",))
@@ -104,8 +104,7 @@ class Encoded(NamedTuple):
 
     inputs: filled, not scaled.
     num_filled: missing values, of numbers and categories.
-    unknown: for each column that holds categories which the training split lacks, one of them; all features of
-        that column are 0 where it stands.
+    unknown: for each column with categories that the training split lacks, one of them; it is encoded as zeros.
     """
 
     inputs: Float[np.ndarray, "n features"]
@@ -114,12 +113,21 @@ class Encoded(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was filled and what is unknown, for people."""
-        filled = f"{self.num_filled:,} missing value{'s' * (self.num_filled != 1)} filled"
+        """Readable notes on what was filled and what is unknown."""
         unknown = [
             f"{value!r} of {name} is not in the training split" for name, value in self.unknown.items()
         ]
-        return (*([filled] if self.num_filled else []), *unknown)
+        return (*note_filled(self.num_filled), *unknown)
+
+
+def note_filled(number: int) -> tuple[str, ...]:
+    """Return a note on how many missing values were filled; none for 0.
+
+    Example:
+        >>> note_filled(1), note_filled(0)
+        (('1 missing value filled',), ())
+    """
+    return (f"{number:,} missing value{'s' * (number != 1)} filled",) if number else ()
 
 
 def fit_columns(train: "pl.DataFrame") -> tuple[Column, ...]:
@@ -150,10 +158,10 @@ def encode_table(columns: Sequence[Column], table: "pl.DataFrame") -> Encoded:
         table: any split, or a new table; its columns may come in any order.
 
     Returns:
-        The inputs in float64, and what was done to get them.
+        The inputs in float64, with notes.
 
     Raises:
-        InputError: when a column is missing, or holds something else than its numbers.
+        InputError: when a column is missing, or a column of numbers holds anything else.
 
     Example:
         >>> import polars as pl
@@ -211,25 +219,9 @@ def name_features(columns: Sequence[Column]) -> tuple[str, ...]:
 
 
 def is_one_hot(columns: Sequence[Column]) -> np.ndarray:
-    """Tell for each feature whether it is one of a category, which is 0 or 1 and stays so."""
+    """Return for each feature whether it is one-hot, and so is not scaled."""
     counts = [1 if column.categories is None else len(column.categories) for column in columns]
     return np.repeat([column.categories is not None for column in columns], counts)
-
-
-def is_formula(text: str) -> bool:
-    """Tell whether a spreadsheet would take text for a formula; a number with a sign is none.
-
-    Example:
-        >>> is_formula("=1+2"), is_formula("-3"), is_formula("-a")
-        (True, False, True)
-    """
-    if text[:1] not in ("=", "+", "-", "@", "\t", "\r"):
-        return False
-    try:
-        float(text)
-    except ValueError:
-        return True
-    return False
 
 
 def to_numbers(column: "pl.Series") -> Float[np.ndarray, " n"]:
@@ -272,7 +264,7 @@ def to_strings(column: "pl.Series") -> list[str | None]:
 
 
 def place(rows: Sequence[bool] | np.ndarray) -> str:
-    """Say where the first true row is."""
+    """Describe where the first true row is."""
     return f"in row {int(np.argmax(rows))} (the first after the header is 0)"
 
 

@@ -1,4 +1,4 @@
-"""Data sets from a user's own files: what each column is for, how it becomes numbers, and what was done."""
+"""Data sets from a user's own files: roles of columns, encoding, and notes on what was done."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,14 @@ from fnnet.data.columns import assign_roles
 from fnnet.data.dataset import Dataset, Examples
 from fnnet.data.files import ARRAYS, check_file, read_table
 from fnnet.data.npz import read_npz
-from fnnet.data.preprocessing import Column, Preprocessing, encode_table, fill_missing, fit_columns
+from fnnet.data.preprocessing import (
+    Column,
+    Preprocessing,
+    encode_table,
+    fill_missing,
+    fit_columns,
+    note_filled,
+)
 from fnnet.data.split import Rows, split_rows
 from fnnet.data.targets import understand_targets
 from fnnet.errors import InputError
@@ -22,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class Reading(NamedTuple):
-    """How a file is to be understood; see `load_dataset`.
+    """How to read a file; see `load_dataset`.
 
     target: the name of the target column, or of several.
     drop: columns to leave out.
-    keep: columns to take as features though they look as if they only named the rows.
+    keep: columns to keep as features although they seem only to name the rows.
     id: the column that names the rows.
     task: "classification" or "regression".
     encode: whether categories may be encoded and gaps filled.
@@ -45,12 +52,12 @@ def load_file(path: Path, reading: Reading, *, standardize: bool, **split: Any) 
 
     Args:
         path: of the file.
-        reading: how to understand it.
+        reading: how to read it.
         standardize: whether to scale features, and targets of a regression.
         split: the arguments of `split_rows`.
 
     Returns:
-        The data set, called like the file. Encoding, filling and scaling are fitted on the training split.
+        The data set, named after the file. Encoding, filling and scaling are fitted on the training split.
 
     Raises:
         InputError: when the file cannot be used.
@@ -130,7 +137,7 @@ def _load_arrays(path: Path, reading: Reading, *, standardize: bool, **split: An
         name=path.name,
         class_names=understood.class_names,
         notes=(
-            *([f"{num_filled:,} missing values filled"] if num_filled else []),
+            *note_filled(num_filled),
             *([f"inputs of {' x '.join(map(str, shape))} flattened"] if len(shape) > 1 else []),
             *understood.notes,
         ),
