@@ -35,7 +35,7 @@ def parse_space(arguments: Sequence[str]) -> "Space":
 
 
 def parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """Read the values of some axes by their names.
+    """Read axes as a dict of values by name.
 
     Raises:
         InputError: as `parse_space` does.
@@ -62,7 +62,7 @@ def parse_values(name: str, text: str) -> Sequence[Any]:
 
     Args:
         name: the axis, for errors.
-        text: what stands right of the equals sign.
+        text: the text after the equals sign.
 
     Returns:
         The values.
@@ -109,7 +109,7 @@ def _spaced(name: str, form: str, low: Any, high: Any, num: Any) -> Sequence[flo
 
 
 def _check_list(name: str, text: str) -> None:
-    """Refuse what looks like a list in another notation, and say how it is written here."""
+    """Refuse a list in another notation, and suggest the right one."""
     meant = None
     if bracketed := re.fullmatch(r"\s*[\[({](.*)[\])}]\s*", text):
         meant = bracketed[1].replace(" ", "")

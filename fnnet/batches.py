@@ -37,7 +37,7 @@ def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
     Args:
         batch_size: examples in a batch; None for all of them at every step, whatever the order.
         order: "shuffled" goes through a new permutation in every epoch and leaves out what does not fill
-            a last batch; "sequential" goes through the examples as they stand, round and round;
+            a last batch; "sequential" goes through the examples in order, cyclically;
             "with_replacement" draws each example of each batch anew.
 
     Returns:

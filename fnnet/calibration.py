@@ -1,6 +1,6 @@
 """Calibration: the temperature at which a network's probabilities are as large as they should be.
 
-Calibration is measured by `ece` and `nll`. A temperature changes how sure a network is, and none of its guesses.
+Calibration is measured by `ece` and `nll`. A temperature changes the confidence of a network, not its predictions.
 """
 
 import jax
@@ -19,12 +19,12 @@ _NUM_HALVINGS = 60  # of that interval's logarithm, 13.8, to below the last digi
 def fit_temperature(
     outputs: Float[Array | np.ndarray, "n classes"], targets: Int[Array | np.ndarray, " n"]
 ) -> Float[Array, ""]:
-    """Find the temperature T that minimises the NLL of `softmax(outputs / T)`.
+    """Find the temperature T that minimizes the NLL of `softmax(outputs / T)`.
 
     The NLL is convex in 1/T. Its derivative there, the mean of `sum_k p_k outputs_k - outputs_target` with
     `p = softmax(outputs / T)`, is followed to its zero by bisection, of the logarithm of T between those of 0.001
     and 1000. Where every guess is right, the NLL falls all the way to the lower end; where outputs tell less than
-    nothing, to the upper one. An ensemble of networks that are too sure is best calibrated twice: each member, and
+    nothing, to the upper one. An ensemble of overconfident networks is best calibrated twice: each member, and
     then their average.
 
     Args:
@@ -32,8 +32,8 @@ def fit_temperature(
         targets: its classes.
 
     Returns:
-        The temperature, above 1 for a network that is surer than it should be; NaN when an output is not finite, or
-        there is none for a class.
+        The temperature, above 1 for an overconfident network; NaN when an output is not finite, or a class has no
+        output.
 
     Raises:
         InputError: when the shapes do not fit.

@@ -63,27 +63,27 @@ def sweep(
       weight_decay=lin:0:0.1:3       3 numbers from 0 to 0.1 at equal distances
       seed=range:4                   0, 1, 2, 3; also range:START:STOP[:STEP]
 
-    Axes that are numbers of one program, a lane for each value: learning_rate, seed, data_seed, momentum,
-    weight_decay, max_norm. Axes that are compiled once for each value: depth, width, activation,
-    initializer, parameterization, use_bias, loss, batch_size, order, nesterov.
+    Traced axes, whose values share one compiled program: learning_rate, seed, data_seed, momentum,
+    weight_decay, max_norm. Static axes, compiled once per value: depth, width, activation, initializer,
+    parameterization, use_bias, loss, batch_size, order, nesterov.
 
-    Every finished run is kept. The same command again goes on where it was stopped; with more values it
-    trains only what is new.
+    Every finished run is kept. Rerunning the command resumes an interrupted sweep; with more values it trains
+    only the new runs.
 
     Args:
         axes: what to sweep, as NAME=VALUES; the last axis changes fastest.
-        data: which data, and how they are read.
-        steps: updates in each run.
-        eval_every: measure after so many updates each, for curves; by default only after the last one.
-        metric: what the summary shows; by default test_accuracy for classes and test_r2 for numbers.
-        out: folder that keeps the sweep and gets table.parquet, table.csv and heatmap.png; by default
+        data: which data to load, and how.
+        steps: number of updates of each run.
+        eval_every: evaluate every this many steps and at the end, for curves; by default only at the end.
+        metric: metric of the summary; by default test_accuracy for classification and test_r2 for regression.
+        out: folder that keeps the sweep and receives table.parquet, table.csv and heatmap.png; by default
             results/DATASET-AXES.
-        lanes: runs that train together on one device; by default chosen for each group.
-        state_every: seconds after which also unfinished runs are kept.
-        save_params: keep the trained parameters, and train runs that lack theirs again; by default they are kept
-            while they are under 1 GB in all.
-        no_save_params: do not keep them.
-        accept_fingerprint: go on with a sweep that was begun with other versions, device or recipe.
+        lanes: number of runs that train together on one device; by default chosen for each group.
+        state_every: seconds between two saves of the state of unfinished runs.
+        save_params: keep the trained parameters, and train finished runs without them again; by default they are
+            kept if all of them together are under 1 GB.
+        no_save_params: do not keep the trained parameters.
+        accept_fingerprint: continue a sweep that was started with other versions, another device or another recipe.
     """
     from fnnet.report import tables
     from fnnet.report.advice import advice
@@ -126,16 +126,16 @@ def plan(
     out: Path | None = None,
     lanes: int | None = None,
 ) -> None:
-    """Show what a sweep would take: programs, lanes, chunks, memory, operations and time. Trains nothing.
+    """Estimate the cost of a sweep: programs, lanes, chunks, memory, operations and time. Nothing is trained.
 
-    Programs are compiled and a few steps of each are timed; both are kept, so that the sweep need not do it.
+    Each program is compiled and a few of its steps are timed; the sweep reuses both.
 
     Args:
         axes: as for sweep.
         data: as for sweep.
         steps: as for sweep.
         eval_every: as for sweep.
-        out: as for sweep; runs that this folder holds are not counted.
+        out: as for sweep; runs that are finished in this folder are not counted.
         lanes: as for sweep.
     """
     from fnnet.report import tables
@@ -148,13 +148,13 @@ def plan(
 
 @app.command
 def verify(store: tyro.conf.Positional[Path], /, runs: int = 4) -> None:
-    """Train some runs of a finished sweep again, alone, and say whether the same came out.
+    """Train some runs of a finished sweep again, one by one, and compare them with the stored results.
 
-    The store knows its data and recipe. Exit code 1 says that something else came out.
+    The folder records the data and the recipe. The exit code is 1 when a result differs.
 
     Args:
         store: the folder of the sweep.
-        runs: how many runs to draw.
+        runs: number of runs to draw at random.
     """
     from fnnet.sweep.results import open_results
     from fnnet.sweep.verify import judge
@@ -185,16 +185,16 @@ def export(
     to: Path,
     best: str | None = None,
 ) -> None:
-    """Write one trained network of a sweep, with what it takes to use it, as a safetensors file.
+    """Write one trained network of a sweep, with its preprocessing, as a safetensors file.
 
-    The sweep must have been made with --save-params. The run is named by its values, such as depth=2 seed=0; the
-    table of the sweep lists them.
+    The sweep must have kept its parameters (see --save-params). Name the run by its values, such as depth=2 seed=0;
+    the table of the sweep lists them.
 
     Args:
         store: the folder of the sweep.
-        values: those of the run; axes that have one value need none.
-        to: the file to write, which must not exist, such as model.safetensors.
-        best: a metric such as test_accuracy, to take the best of several runs.
+        values: the values of the run; axes with a single value can be left out.
+        to: the file to write, such as model.safetensors; it must not exist.
+        best: a metric such as test_accuracy; exports the best of the runs with these values.
     """
     axes = parse_axes(values)
     from fnnet.interop import safetensors
@@ -216,16 +216,16 @@ def predict(
     id: str | None = None,
     to: Path | None = None,
 ) -> None:
-    """Print what an exported network says of each row of a table: the class and all probabilities, or values.
+    """Print the predictions of an exported network for each row of a table: class and probabilities, or values.
 
-    The table has the columns that the network was trained on, in their units and in any order; they are encoded,
-    filled and standardized as those were. Targets and columns that training left out are ignored.
+    The table needs the columns that the network was trained on, in their original units and in any order; they are
+    encoded, filled and standardized as in training. Targets and columns that training left out are ignored.
 
     Args:
         model: a file that export wrote.
-        data: a .csv or .parquet file; or, for a model of arrays, an .npz file with the array X, x or inputs.
-        id: a column of the table to keep, which names the rows; by default that of the training data.
-        to: a .csv file to write instead, which must not exist.
+        data: a .csv or .parquet file; or, for a model trained on arrays, an .npz file with the array X, x or inputs.
+        id: the column that names the rows, copied to the output; by default that of the training data.
+        to: a .csv file to write to instead; it must not exist.
     """
     from fnnet.data.files import ARRAYS, check_file, read_table
     from fnnet.data.npz import read_npz_inputs
@@ -256,7 +256,7 @@ def predict(
 
 @app.command
 def report(folder: tyro.conf.Positional[Path] = Path("experiments/results"), /) -> None:
-    """Gather what experiments wrote into one page, index.html: claim, published, measured, verdict, picture.
+    """Collect the reports of the experiments on one page, index.html: claim, published, measured, verdict, picture.
 
     Args:
         folder: where the experiments wrote their results.
@@ -272,8 +272,8 @@ COMMANDS = {command.__name__: command for command in (sweep, plan, verify, expor
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
 
-    Whatever ends it early is one line on stderr. The exit code is 2 where the input cannot be used, 1 where the system
-    fails, and 128 and its number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
+    Every early end is reported in one line on stderr. The exit code is 2 for input that cannot be used, 1 for a failure
+    of the system, and 128 plus the signal's number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -282,7 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except InputError as error:
         sys.exit(_fail(error))
     except KeyboardInterrupt as stop:
-        if arguments is None:  # the process ends, and has to do so without a word
+        if arguments is None:  # the process ends now; a second Ctrl-C must not print a traceback
             ignore_signals()
         sys.stderr.write(f"\nfnnet: stopped{_kept(words)}\n")
         sys.exit(128 + getattr(stop, "signum", signal.SIGINT))
@@ -321,7 +321,7 @@ def _run(words: list[str]) -> None:
 def _prepared(
     axes: Sequence[str], data_options: DataOptions, out: Path | None, metric: str | None, **options: Any
 ) -> "Prepared":
-    """Find every mistake in the arguments, and make the sweep ready."""
+    """Check the arguments, load the data and prepare the sweep."""
     space = parse_space(axes)
     usage.check_numbers(**options)
     from fnnet.hparams import MissingHparam
@@ -348,7 +348,7 @@ def _prepared(
 
 
 def _choose_run(results: "Results", best: str | None) -> int:
-    """Find the one run that is left, or the best of several."""
+    """Return the place of the only run, or of the best of several."""
     if best is None:
         if len(results.space) != 1:
             varied = [name for name, values in results.space.axes.items() if len(values) > 1]
@@ -361,7 +361,7 @@ def _choose_run(results: "Results", best: str | None) -> int:
 
 
 def _file_name(name: str) -> str:
-    """Make a name safe as a part of a file's name."""
+    """Replace the characters that are not safe in a file's name."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 

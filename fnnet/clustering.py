@@ -23,7 +23,7 @@ from fnnet.types import KeyArray, Params
 
 
 def cluster_network(encoder: Network, num_clusters: int, code_size: int) -> Network:
-    """Make a network that tells how near to each of some centers an example's code lies.
+    """Build a network that tells how near to each of some centers an example's code lies.
 
     With code z and centers mu_j, the output j is `-log(1 + |z - mu_j|^2)`, so that the softmax of the outputs is
     Student's t kernel with one degree of freedom, `q_j = (1 + |z - mu_j|^2)^-1 / sum_k (1 + |z - mu_k|^2)^-1`.
@@ -99,7 +99,7 @@ def deep_clustering(
     order: str = "shuffled",
     max_measured: int = 10_000,
 ) -> Task:
-    """Make the task of sharpening clusters: encoder and centers lower `sharpening_loss`. No target is looked at.
+    """Build the task of sharpening clusters: encoder and centers lower `sharpening_loss`. No target is looked at.
 
     Args:
         network: a `cluster_network`.

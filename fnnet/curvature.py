@@ -47,7 +47,7 @@ class NoiseScale(NamedTuple):
 
 
 def make_objective(network: Network, loss: str | Loss) -> Callable[[Params, Examples], Float[Array, ""]]:
-    """Make the function of parameters and examples that training lowers: the mean loss.
+    """Build the function of parameters and examples that training lowers: the mean loss.
 
     Args:
         network: what is trained.
@@ -258,7 +258,7 @@ def gradient_noise_scale(
 
 
 def _flat_hessian(objective: Objective, params: Params) -> tuple[Array, Callable[[Array], Array]]:
-    """Give the parameters as a vector, and the Hessian as a linear function of such vectors."""
+    """Return the parameters as a vector, and the Hessian as a linear function of such vectors."""
     flat, restore = ravel_pytree(params)
     # jvp(grad) cut in two: what does not depend on the vector, the gradient itself, is computed once for all products.
     return flat, jax.linearize(jax.grad(lambda flat: objective(restore(flat))), flat)[1]

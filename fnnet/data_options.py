@@ -1,4 +1,4 @@
-"""The options of the command line that say which data a sweep is made with, and how they are read.
+"""The options of the command line that choose the data of a sweep.
 
 Nothing heavy is imported before `load`, so that `--help` answers at once.
 """
@@ -16,23 +16,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Which data, and how they are read.
+    """Which data to load, and how.
 
     Args:
         dataset: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, mnist1d, or the path of
             a .csv, .parquet or .npz file.
         target: the column of a table to predict; by default the column target, or else the last one.
         drop: columns to leave out, as A,B.
-        keep: columns to take as features though they look as if they only numbered or named the rows, as A,B.
-        id: the column that names the rows, which predict keeps.
-        task: what a target of whole numbers is; guessed by default.
-        standardize: bring features, and targets of a regression, to mean 0 and standard deviation 1; the
-            default for files.
-        no_standardize: take them as they are.
+        keep: columns to keep as features although they seem only to number or name the rows, as A,B.
+        id: the column that names the rows; it is not a feature, and predict copies it.
+        task: how to treat a target of whole numbers; guessed by default.
+        standardize: scale features, and targets of a regression, to mean 0 and standard deviation 1; the
+            default for files and for iris, wine, breast_cancer and diabetes.
+        no_standardize: leave them as they are.
         no_encode: refuse a table with strings, booleans or missing values, which are encoded and filled by default.
-        test_fraction: part of the examples to test with.
-        validation_fraction: part of the remaining examples to choose with, which gives validation_accuracy.
-        split_seed: of the shuffling before the split.
+        test_fraction: fraction of the examples in the test split, where there is no official one.
+        validation_fraction: fraction of the remaining examples in the validation split, which adds
+            validation_accuracy.
+        split_seed: seed of the shuffle before the split.
     """
 
     dataset: str = "digits"
@@ -49,7 +50,7 @@ class DataOptions:
     split_seed: int = 0
 
     def load(self) -> "Dataset":
-        """Load the data.
+        """Load the data set.
 
         Raises:
             InputError: for whatever `load_dataset` refuses, and when options contradict each other.

@@ -187,7 +187,7 @@ def _recipe(
     num_measured: int | None,
     num_iterations: int,
 ) -> Callable[..., Task]:
-    """Make the recipe of networks that measure the loss and, if there are iterations to do so, the sharpness."""
+    """Build the recipe of networks that measure the loss and, if there are iterations to do so, the sharpness."""
 
     @functools.wraps(build, assigned=())
     def recipe(**static: Any) -> Task:

@@ -79,7 +79,7 @@ def vote(outputs: MemberOutputs) -> Float[Array, "*examples classes"]:
 
 
 def ensemble(network: Network, num_members: int, combine: Combine = average) -> Network:
-    """Make one network of several of the same shape.
+    """Build one network from several of the same shape.
 
     Args:
         network: what each member is.
@@ -278,7 +278,7 @@ def _guesses(outputs: Array) -> Array:
 
 
 def _shares(weights: Weights | None, outputs: Array) -> Array:
-    """Make weights that sum to 1."""
+    """Return weights that sum to 1."""
     num_members = len(outputs)
     given = jnp.ones(num_members) if weights is None else jnp.asarray(weights)
     if given.shape != (num_members,):
@@ -288,7 +288,7 @@ def _shares(weights: Weights | None, outputs: Array) -> Array:
 
 
 def _against(shares: Array, values: Array) -> Array:
-    """Give one number a member the axes of values `[members, ...]`."""
+    """Broadcast one number per member to values `[members, ...]`."""
     return jnp.broadcast_to(jnp.expand_dims(shares, range(1, values.ndim)), values.shape)
 
 

@@ -1,8 +1,8 @@
-"""What fnnet says when input cannot be used.
+"""Errors for input that cannot be used.
 
 Every message names the field, what came and what was expected, and is raised before any work starts.
-The command line turns an `InputError` into one line and exit code 2; any other exception is a fault of
-fnnet's own and keeps its traceback.
+The command line turns an `InputError` into one line and exit code 2; any other exception is a bug in fnnet
+and keeps its traceback.
 """
 
 import difflib
@@ -14,12 +14,12 @@ class InputError(ValueError):
 
 
 def unknown_name(field: str, value: object, choices: Iterable[str]) -> InputError:
-    """Build the error for a name that is none of `choices`, with the nearest right ones first.
+    """Build the error for a name that is none of `choices`, with the nearest valid names first.
 
     Args:
         field: what the name stands for, such as "activation".
-        value: the name that came.
-        choices: the names that would have been right.
+        value: the unknown name.
+        choices: the valid names.
 
     Returns:
         The error, for the caller to raise.
@@ -120,7 +120,7 @@ OTHER_WORDS = {
     "train": ("sweep",),
     "fit": ("sweep",),
 }
-"""The field's other words for what fnnet knows by one name."""
+"""Synonyms, as used elsewhere in the field, of the names that fnnet uses."""
 
 _OWN_RECIPE = "mlp_recipe has none; write a recipe in Python that returns a Task of your network"
 _MUP = (
@@ -145,4 +145,4 @@ ELSEWHERE = {
     },
     "parameterization": {"mu": _MUP, "mup": _MUP},
 }
-"""What a ready-made recipe does not have, and where it is found."""
+"""Hints for what `mlp_recipe` and the command line do not offer."""

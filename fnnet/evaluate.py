@@ -71,8 +71,9 @@ def evaluate(
         By metric, a numpy array `[networks, ...]`.
 
     Raises:
-        InputError: when a metric is unknown or does not fit the targets, the network has no output for a
-            class among them, the parameters are not those of the network, or what is asked for does not fit in memory, with the number of bytes.
+        InputError: when a metric is unknown or does not fit the targets, the network has no output for a class among
+            them, the parameters are not those of the network, or the result does not fit in memory, with the number
+            of bytes.
 
     Example:
         >>> from fnnet import load_dataset, mlp
@@ -226,7 +227,7 @@ def _next_lanes(speeds: dict[int, float], most: int, num_left: int) -> int:
 
 @lru_cache(maxsize=32)
 def _program(apply: Apply, metrics: tuple[tuple[str, Metric], ...], mesh: Mesh) -> jax.stages.Wrapped:
-    """Make the function that measures a few networks on each device; it compiles when first called."""
+    """Build the function that measures a few networks on each device; it compiles when first called."""
 
     def measure(networks: Any, examples: Examples) -> dict[str, Any]:
         one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), networks)

@@ -8,8 +8,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from fnnet.errors import InputError
 
-_BLOCK = 2  # cells along a side of what is normalised together
-_LARGEST = 0.2  # of a normalised feature, before the last normalisation
+_BLOCK = 2  # cells along a side of what is normalized together
+_LARGEST = 0.2  # of a normalized feature, before the last normalization
 
 
 def hog(
@@ -18,7 +18,7 @@ def hog(
     """Compute histograms of oriented gradients.
 
     Each pixel votes with the size of its gradient for the two orientations next to its own, in proportion to how near
-    they are; votes are summed over square cells, and four neighbouring cells at a time are brought to a Euclidean norm
+    they are; votes are summed over square cells, and four neighboring cells at a time are brought to a Euclidean norm
     of 1, cut at 0.2 and brought to it again. Opposite directions are one orientation. The gradient is half the
     difference of the pixels on either side, and 0 on the image's border.
 

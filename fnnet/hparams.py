@@ -61,14 +61,14 @@ class Hparams(Mapping[str, Any]):
 
 
 def check_number(field: str, value: int | float | np.number) -> None:
-    """Refuse a number that does not survive the cast to the dtype in which JAX computes.
+    """Refuse a number that is lost in the cast to JAX's default dtype.
 
     An integer must fit 32 bits, and a float must not become 0 or infinite in float32; with x64 enabled the
     limits are those of 64 bits. Otherwise two runs with different numbers would silently be the same run.
 
     Args:
-        field: what the number is, for the message.
-        value: a number of Python or numpy.
+        field: the name of the number, for the message.
+        value: a Python or numpy number.
 
     Raises:
         InputError: naming the field, the number and the limits.

@@ -2,7 +2,7 @@
 
 An `Initializer` does not draw. It receives noise that is uniform on (-1, 1) and maps it to weights, so
 that a network draws once for all of its layers and cuts the draw: with one draw a layer, compiling the
-initialisation of a deep network costs more than running it. `fan_in` and `fan_out` are the sizes of the
+initialization of a deep network costs more than running it. `fan_in` and `fan_out` are the sizes of the
 noise; a scale may be a traced number, and so an axis of a sweep.
 """
 

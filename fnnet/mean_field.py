@@ -80,7 +80,7 @@ def variance_map(
         InputError: when the name of the activation is unknown.
 
     Example:
-        He's initialisation keeps the variance of a relu network, and half of its weight variance halves it.
+        He's initialization keeps the variance of a relu network, and half of its weight variance halves it.
 
         >>> [round(float(variance_map("relu", 0.75, sigma)), 6) for sigma in (2.0, 1.0)]
         [0.75, 0.375]
@@ -146,7 +146,7 @@ def correlation_slope(
         InputError: when the name of the activation is unknown.
 
     Example:
-        He's initialisation keeps the size of gradients, too.
+        He's initialization keeps the size of gradients, too.
 
         >>> float(correlation_slope("relu", 1.0, 0.75, 2.0).round(6))
         1.0
@@ -295,7 +295,7 @@ def _expected_product(function: Activation, correlation: Scale, variance: Scale)
 
 
 def _quadrature() -> tuple[Float[Array, " nodes"], Float[Array, " nodes"]]:
-    """Give nodes and weights for which `weights @ f(nodes)` is E[f(u)] of a standard normal u."""
+    """Return nodes and weights for which `weights @ f(nodes)` is E[f(u)] of a standard normal u."""
     nodes, weights = _hermite(_NUM_NODES)
     return jnp.asarray(nodes, float), jnp.asarray(weights, float)
 

@@ -164,7 +164,7 @@ def r2(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) 
 
     Args:
         outputs: predictions.
-        targets: what should have come; each column needs a variance.
+        targets: the true values; each column needs a variance.
 
     Returns:
         `mean_k 1 - residual sum of squares / total sum of squares`; 1 is perfect, 0 is the mean's.
@@ -184,7 +184,7 @@ def rmse(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]
 
     Args:
         outputs: predictions.
-        targets: what should have come.
+        targets: the true values.
 
     Returns:
         The root mean squared error.
@@ -200,14 +200,14 @@ def rmse(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]
 def confusion_matrix(
     outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]
 ) -> Int[Array, "classes classes"]:
-    """Count the examples of each class by what they are taken for.
+    """Count the examples of each class by predicted class.
 
     Args:
-        outputs: logits or probabilities; a row that is not finite is taken for nothing and counted nowhere.
-        targets: classes; one that there is no output for is counted nowhere.
+        outputs: logits or probabilities; a row that is not finite is not counted.
+        targets: classes; an example of a class without an output is not counted.
 
     Returns:
-        In row i and column j, the number of examples of class i whose largest output is j.
+        In row i and column j, the number of examples of true class i and predicted class j.
 
     Example:
         >>> outputs = jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0], [jnp.nan, 0.0]])
@@ -223,14 +223,14 @@ def confusion_matrix(
 
 
 def precision(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
-    """Compute for each class which part of what is taken for it belongs to it.
+    """Compute the precision of each class: TP / (TP + FP).
 
     Args:
         outputs: logits or probabilities.
         targets: classes.
 
     Returns:
-        The parts, in [0, 1]; NaN where nothing is taken for the class.
+        The precisions, in [0, 1]; NaN for a class that is never predicted.
 
     Example:
         >>> precision(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 1, 1])).tolist()
@@ -241,7 +241,7 @@ def precision(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"])
 
 
 def recall(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
-    """Compute for each class which part of its examples is taken for it: the accuracy on that class.
+    """Compute the recall of each class: TP / (TP + FN), the accuracy on that class.
 
     Args:
         outputs: logits or probabilities.
@@ -278,7 +278,7 @@ def f1(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Flo
 
 
 def outputs(outputs: Float[Array, "n ..."], targets: Any) -> Float[Array, "n ..."]:
-    """Give the outputs as they are, so that `evaluate` can return them beside what it computes of them.
+    """Return the outputs unchanged, so that `evaluate` can return them next to other metrics.
 
     Args:
         outputs: of all examples.
@@ -354,7 +354,7 @@ def _is_right(outputs: Array, targets: Array) -> Array:
 
 
 def _class_counts(outputs: Array, targets: Array) -> tuple[Array, Array, Array]:
-    """Count for each class what is taken for it rightly, what is taken for it, and what belongs to it."""
+    """Count the true positives, the predictions and the examples of each class."""
     outputs, targets = _check_classes(outputs, targets)
     confusion = confusion_matrix(outputs, targets)
     is_class = _is_class(targets, outputs.shape[-1]).astype(jnp.int32)
@@ -365,7 +365,7 @@ def _class_counts(outputs: Array, targets: Array) -> tuple[Array, Array, Array]:
 
 
 def _check_classes(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Refuse what is no set of classes; give both back with 32 bits at least."""
+    """Refuse what is not a batch of logits and classes; return both in 32 bits at least."""
     if targets.shape != outputs.shape[:1] or not jnp.issubdtype(targets.dtype, jnp.integer):
         raise InputError(
             f"a metric of classes takes integer targets of shape {outputs.shape[:1]}, "
@@ -375,7 +375,7 @@ def _check_classes(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 
 def _check_numbers(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Refuse what is no set of numbers; give both back with 32 bits at least, of one dtype."""
+    """Refuse what is not a batch of numbers; return both in one dtype of 32 bits at least."""
     if targets.shape != outputs.shape:
         raise InputError(
             f"a metric of numbers takes targets of the outputs' shape {outputs.shape}, got {targets.shape}"

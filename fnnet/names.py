@@ -37,5 +37,5 @@ def lookup(field: str, choice: str | Value, table: Mapping[str, Value]) -> Value
 
 
 def named(*functions: Callable) -> dict[str, Callable]:
-    """Make the table `{function.__name__: function}`."""
+    """Build the table `{function.__name__: function}`."""
     return {function.__name__: function for function in functions}

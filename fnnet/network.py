@@ -62,7 +62,7 @@ class Network(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    """What is known of a layer before its parameters; equal neighbours can share one stacked array."""
+    """What is known of a layer before its parameters; equal neighbors can share one stacked array."""
 
     shape: LayerShape
     scales: Scales

@@ -49,7 +49,7 @@ def sgd(
     weight_decay: Number | None = None,
     max_norm: Number | None = None,
 ) -> Optimizer:
-    """Make gradient descent; on batches, stochastic gradient descent.
+    """Build gradient descent; on batches, stochastic gradient descent.
 
     With gradient `g`, learning rate `eta`, momentum `mu` and weight decay `lambda`:
 
@@ -121,10 +121,10 @@ def sgd(
 
 
 def scale_updates(optimizer: Optimizer, scales: PyTree[float]) -> Optimizer:
-    """Give each parameter a learning rate of its own: multiply the updates of an optimizer, but not its weight decay.
+    """Scale the learning rate of each parameter: multiply the updates of an optimizer, but not its weight decay.
 
-    What an optimizer takes off a parameter is its rate times its weight decay. Where the rate is multiplied by m,
-    the decay is divided by m, so that their product stays as it is, as in the package of Yang et al. (2022).
+    Weight decay shrinks a parameter by the learning rate times the decay. Where the rate is multiplied by m, the decay
+    is divided by m, so that their product is unchanged, as in the package of Yang et al. (2022).
 
     Args:
         optimizer: any, whose weight decay, if it has one, is linear in the parameters.
@@ -151,7 +151,7 @@ def scale_updates(optimizer: Optimizer, scales: PyTree[float]) -> Optimizer:
 
 
 def from_hparams(optimizer: Any) -> Callable[[Hparams], Optimizer]:
-    """Build the function from hyper-parameters to an optimizer, which says in one line what cannot be used.
+    """Return a function from hyper-parameters to an optimizer whose errors are one line.
 
     Args:
         optimizer: an optimizer, which reads no hyper-parameter, or the function.
@@ -160,8 +160,8 @@ def from_hparams(optimizer: Any) -> Callable[[Hparams], Optimizer]:
         The function.
 
     Raises:
-        InputError: when it is neither; and from the function, when it returns something else, decides by a traced
-            number, or makes an optimizer that needs more than gradients and parameters.
+        InputError: when it is neither; and from the function, when it returns something else, branches on a traced
+            number, or returns an optimizer that needs more than gradients and parameters.
 
     Example:
         >>> build = from_hparams(lambda hp: sgd(hp["learning_rate"]))
@@ -179,7 +179,7 @@ def from_hparams(optimizer: Any) -> Callable[[Hparams], Optimizer]:
             built = optimizer(hparams)
         except _UNKNOWN_WHILE_TRACING as error:
             raise InputError(
-                "the optimizer decides by a hyper-parameter that is traced, so not known yet; use fn.schedules, "
+                "the optimizer branches on a traced hyper-parameter, whose value is not known yet; use fn.schedules, "
                 "jnp.where, or an argument of the recipe, which is a static axis"
             ) from error
         if not _is_optimizer(built):
@@ -203,7 +203,7 @@ def _is_optimizer(value: Any) -> bool:
 
 
 def _explained(optimizer: Any) -> Optimizer:
-    """Say why where an update needs more than training gives it: gradients, its state and the parameters."""
+    """Wrap an optimizer so that an update that needs more than gradients, state and parameters raises `InputError`."""
 
     def update(grads: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         try:
@@ -253,5 +253,5 @@ def apply_updates(params: Params, updates: Updates) -> Params:
 
 
 def _like(number: Number, array: Array) -> Array:
-    """Give a hyper-parameter the array's dtype, so that float32 rates can drive float64 weights."""
+    """Cast a hyper-parameter to the array's dtype, so that float32 rates can drive float64 weights."""
     return jnp.asarray(number).astype(array.dtype)

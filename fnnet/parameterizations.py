@@ -45,7 +45,7 @@ def standard(shape: LayerShape) -> Scales:
 def ntk(shape: LayerShape) -> Scales:
     """Hold weights of order 1 and divide the forward pass by sqrt(fan_in) (Jacot et al. 2018).
 
-    The function at initialisation is that of `standard`; what changes is that a learning rate acts on
+    The function at initialization is that of `standard`; what changes is that a learning rate acts on
     every layer's function alike whatever the width.
 
     Example:
@@ -62,7 +62,7 @@ def mup(
     input_multiplier: float = 1.0,
     output_multiplier: float = 1.0,
 ) -> Parameterization:
-    """Make the maximal-update parameterization, in which good learning rates do not depend on width.
+    """Build the maximal-update parameterization, in which good learning rates do not depend on width.
 
     With `m = width / base_width`, the rules of Yang et al. 2022 (arXiv 2203.03466), Table 8, as the
     authors' package applies them:

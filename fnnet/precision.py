@@ -1,4 +1,4 @@
-"""Precision: what is measured has 32 bits at least, whatever a network computes in.
+"""Precision: metrics are computed in at least 32 bits, whatever the precision of the network.
 
 bfloat16 keeps 8 bits of a number, float16 overflows at 65,504, and 8-bit classes cannot count 300 outputs.
 """
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 
 def widen(tree: Any) -> Any:
-    """Cast floats below 32 bits to float32 and integers to int32; everything else stays as it is.
+    """Cast floats below 32 bits to float32 and integers to int32; leave everything else unchanged.
 
     Args:
         tree: a pytree of arrays.

@@ -10,18 +10,18 @@ from fnnet.network import mlp
 from fnnet.optimizers import sgd
 from fnnet.task import Task, supervised
 
-MAX_DEPTH = 10_000  # the deepest networks that were ever trained (Xiao et al. 2018)
+MAX_DEPTH = 10_000  # of the deepest networks trained so far (Xiao et al. 2018)
 
 
 def mlp_recipe(data: Dataset) -> Callable[..., Task]:
-    """Make the recipe of a fully connected network for a data set.
+    """Build the recipe of a fully connected network for a data set.
 
-    Its static axes are the arguments of the recipe: depth, width, activation, initializer,
-    parameterization, use_bias, loss, batch_size ("full" for all examples), order and nesterov. Its traced axes are learning_rate, seed,
-    data_seed, momentum, weight_decay and max_norm.
+    Its static axes are the arguments of the recipe: depth, width, activation, initializer, parameterization,
+    use_bias, loss, batch_size ("full" for all examples), order and nesterov. Its traced axes are learning_rate,
+    seed, data_seed, momentum, weight_decay and max_norm.
 
     Args:
-        data: gives the sizes, and whether the loss is cross-entropy (classes) or the mean squared error.
+        data: determines the sizes, and whether the loss is cross-entropy (classes) or the mean squared error.
 
     Returns:
         The recipe.
@@ -83,5 +83,5 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
 
 
 def _are_probabilities(targets: np.ndarray) -> bool:
-    """Tell whether each row of targets is a distribution over classes."""
+    """Return whether each row of targets is a distribution over classes."""
     return bool(np.all(targets >= 0) and np.allclose(targets.sum(axis=-1), 1, atol=1e-3))

@@ -69,7 +69,7 @@ def fit_probe(
 ) -> dict[str, Array]:
     """Fit a linear map from a representation to targets, by ridge regression.
 
-    With X and Y centred, classes as one-hot rows, and the penalty lambda:
+    With X and Y centered, classes as one-hot rows, and the penalty lambda:
 
         w = (X^T X + lambda I)^-1 X^T Y            b = mean of the targets - mean of the features @ w
 
@@ -105,9 +105,9 @@ def fit_probe(
         numbers = one_hot(numbers, num_classes, features.dtype)
     numbers = numbers.astype(features.dtype)
     mean_features, mean_numbers = jnp.mean(features, axis=0), jnp.mean(numbers, axis=0)
-    centred = features - mean_features[None]
-    gram = centred.T @ centred + penalty * jnp.eye(features.shape[1], dtype=features.dtype)
-    w = linalg.solve_positive(gram, centred.T @ (numbers - mean_numbers[None]))
+    centered = features - mean_features[None]
+    gram = centered.T @ centered + penalty * jnp.eye(features.shape[1], dtype=features.dtype)
+    w = linalg.solve_positive(gram, centered.T @ (numbers - mean_numbers[None]))
     return {"w": w, "b": mean_numbers - mean_features @ w}
 
 
@@ -148,9 +148,9 @@ def probe_layers(
 
 
 def linear_cka(x: Float[AnyArray, "n features"], y: Float[AnyArray, "n others"]) -> Float[Array, ""]:
-    """Compare two representations of the same examples by linear centred kernel alignment.
+    """Compare two representations of the same examples by linear centered kernel alignment.
 
-    With the columns of X and Y centred:
+    With the columns of X and Y centered:
 
         |Y^T X|^2 / (|X^T X| |Y^T Y|)            |.| the Frobenius norm
 
@@ -171,7 +171,7 @@ def linear_cka(x: Float[AnyArray, "n features"], y: Float[AnyArray, "n others"])
 
     Source: Kornblith et al. (2019), eq. 5 and section 3.
     """
-    x, y = _centred(x), _centred(y)
+    x, y = _centered(x), _centered(y)
     return _hsic(x, y) / (jnp.sqrt(_hsic(x, x)) * jnp.sqrt(_hsic(y, y)))
 
 
@@ -236,11 +236,11 @@ def explained_variance(features: Float[AnyArray, "n features"]) -> Float[Array, 
 
     Source: Pearson (1901).
     """
-    variances = jnp.square(linalg.singular_values(_centred(features)))
+    variances = jnp.square(linalg.singular_values(_centered(features)))
     return jnp.cumsum(variances) / jnp.sum(variances)
 
 
-def _centred(features: AnyArray) -> Array:
+def _centered(features: AnyArray) -> Array:
     """Subtract the mean over examples and scale to a largest entry of 1, so that fourth powers stay in range."""
     features = _scaled(widen(features))
     # Less the first example: what is the same for all examples is then exactly 0, and stays 0.

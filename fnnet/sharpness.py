@@ -68,7 +68,7 @@ class _Watched(NamedTuple):
 
 
 def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
-    """Make the task of training by full batches while watching the sharpness.
+    """Build the task of training by full batches while watching the sharpness.
 
     Its hyper-parameters are `learning_rate` and `seed`. It measures what `supervised` does, and
 

@@ -81,7 +81,7 @@ def supervised(
     max_measured: int = 10_000,
     target: Target = lambda examples: examples.targets,
 ) -> Task:
-    """Make the task of fitting a network to targets.
+    """Build the task of fitting a network to targets.
 
     Its hyper-parameters are `seed` (default 0), from which the initial parameters are drawn, and whatever
     `optimizer` and `network` read.
@@ -96,7 +96,7 @@ def supervised(
         order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
         metrics: names in `METRICS`, or functions of the outputs `[n, outputs]` and the targets of ALL examples that
             give one number, or a dict of such by other names; by default accuracy for classes and R2 for numbers.
-        max_measured: metrics on the training split use its first so many examples.
+        max_measured: evaluate the training split on its first `max_measured` examples.
         target: what the network should give, from the examples.
 
     Returns:
@@ -176,7 +176,7 @@ def autoencoder(
     metrics: MetricChoice = ("rmse",),
     **options: Any,
 ) -> Task:
-    """Make the task of giving the input back through a network with a narrow layer.
+    """Build the task of reconstructing the input through a network with a narrow layer.
 
     Args:
         network: from `[features]` to `[features]`, or a function from hyper-parameters to one.
@@ -211,7 +211,7 @@ def descend(
     optimizer: Callable[[Hparams], Optimizer],
     batches: Batches,
 ) -> Callable[[Hparams, TrainState, Dataset, Any], tuple[TrainState, Metrics]]:
-    """Make the `step` of a task that lowers an objective of the outputs for a batch of training examples."""
+    """Build the `step` of a task that lowers an objective of the outputs for a batch of training examples."""
 
     def step(hparams: Hparams, state: TrainState, data: Dataset, batch: Any) -> tuple[TrainState, Metrics]:
         network = network_of(hparams)
@@ -232,7 +232,7 @@ def descend(
 
 @cache  # so that equal orders are the same function, which is compiled once for all groups of a sweep
 def order_of_batches(batch_size: int | None, order: str) -> tuple[Batches, Callable[..., Any]]:
-    """Choose an order, and give what draws batches of the training split from it."""
+    """Return the batches of an order, and the function that draws them from the training split."""
     batches = make_batches(batch_size, order)
 
     def draw(data_seed: Integer, data: Dataset, first_step: Integer, num_steps: int) -> Any:

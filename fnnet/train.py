@@ -50,10 +50,10 @@ class Run(NamedTuple):
 
 
 def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
-    """Make a run's first state; nothing but the task's own is computed.
+    """Build the first state of a run, by the task's own `init` alone.
 
     Raises:
-        InputError: when a step would give no loss, or something else than numbers.
+        InputError: when a step returns no loss, or metrics that are not numbers.
     """
     state = task.init(hparams, data)
 
@@ -74,7 +74,7 @@ def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
 def advance(
     task: Task, hparams: Hparams, progress: Progress, data: Any, step: Integer, batch: Any
 ) -> Progress:
-    """Make one update and note whether it diverged."""
+    """Do one update and note whether it diverged."""
     state, metrics = task.step(hparams, progress.state, data, batch)
     is_first = (progress.diverged_at < 0) & ~jnp.isfinite(metrics["loss"])
     diverged_at = jnp.where(is_first, step, progress.diverged_at)
@@ -94,7 +94,7 @@ def measure(task: Task, hparams: Hparams, progress: Progress, data: Any) -> Metr
     measured = widen(dict(task.measure(hparams, progress.state, data)))
     for name in ["step", *(f"batch_{name}" for name in progress.totals)]:
         if name in measured:
-            raise InputError(f"{name!r} is a curve of the step's own; let measure call its metric otherwise")
+            raise InputError(f"{name!r} is a curve of the step's own; rename the metric that measure returns")
     return measured
 
 
@@ -105,7 +105,7 @@ def repeat_steps(
     batches: Any,
     num_steps: Integer,
 ) -> Progress:
-    """Make some steps of one run, or of many at once when `step` is vmapped.
+    """Run some steps of one run, or of many at once when `step` is vmapped.
 
     Args:
         step: maps `(progress, step, batch)` to the next progress.
@@ -138,8 +138,7 @@ def train(
         hparams: its hyper-parameters by name; `data_seed` (default 0) fixes the order of batches.
         data: whatever the task takes, usually a `Dataset`.
         num_steps: number of updates.
-        eval_every: measure after so many updates each, and after the last one; None for only after the
-            last one.
+        eval_every: evaluate every this many steps and at the end; None: only at the end.
 
     Returns:
         The trained state with metrics and curves.

@@ -63,7 +63,7 @@ class _State(NamedTuple):
 
 
 def make_problem(width: int, num_seeds: int) -> tuple[Network, Examples]:
-    """Make the published problem: a tanh network and as many random examples as it has parameters.
+    """Build the published problem: a tanh network and as many random examples as it has parameters.
 
     Args:
         width: of the hidden layer and of the inputs.
@@ -91,7 +91,7 @@ def make_problem(width: int, num_seeds: int) -> tuple[Network, Examples]:
 
 
 def make_recipe(network: Network, horizons: Sequence[int]) -> Callable[..., Task]:
-    """Make the recipe of pixels: gradient descent on the mean squared error of all examples.
+    """Build the recipe of pixels: gradient descent on the mean squared error of all examples.
 
     Its static axes are `linear`, for the network linearised at its initial weights, and `reapplied`, with which the
     offset is added at every step, not once. Traced are `input_rate`, `output_rate`, `offset` (of the input weights,

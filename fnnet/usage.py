@@ -20,7 +20,7 @@ Commands = Mapping[str, Callable[..., None]]
 
 
 def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str]) -> None:
-    """Find what is wrong with the command, its options and their types, before anything is imported or read.
+    """Check the command, its options and their types, before anything is imported or read.
 
     Args:
         arguments: of the command line, without the program's name.
@@ -71,7 +71,7 @@ def check_numbers(
     state_every: float = 0.0,
     **others: Any,
 ) -> None:
-    """Refuse numbers that no sweep can have.
+    """Refuse numbers that are out of range for every sweep.
 
     Raises:
         InputError: naming the option.
@@ -88,10 +88,10 @@ def check_numbers(
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made or written, before any work. It is left as it is.
+    """Refuse a folder that cannot be created or written to; nothing in it is changed.
 
     Raises:
-        InputError: saying what stands in the way.
+        InputError: naming the path and the reason.
     """
     nearest = folder
     try:
@@ -104,7 +104,7 @@ def check_folder(folder: Path) -> None:
 
 
 def what_takes_long(num_runs: int, num_programs: int) -> str:
-    """Say how large a plan is, before it is made; nothing if it is made soon.
+    """Return a line that warns of a long planning phase; empty where planning takes less than a minute.
 
     Example:
         >>> what_takes_long(10_000, 4)
@@ -123,7 +123,7 @@ _SECONDS_PER_PROGRAM, _SECONDS_PER_RUN = 3.0, 3e-6  # of planning, on two cores
 
 
 def in_options(message: str) -> str:
-    """Write an error in one line, with the options of the command line for the arguments of Python.
+    """Return an error as one line in which Python arguments are replaced by command-line options.
 
     Example:
         >>> in_options("made with num_steps=30; give save_params=True")
@@ -143,7 +143,7 @@ def _option(found: re.Match[str]) -> str:
 
 
 def overview(commands: Commands, version: str) -> str:
-    """List the commands, each with the first line of its docstring, in lines of the terminal's width."""
+    """List the commands with the first line of their docstrings, wrapped to the terminal."""
     width = min(100, shutil.get_terminal_size().columns)
     lines = [f"fnnet {version}: whole sweeps of feed-forward networks as one XLA program", ""]
     lines += ["fnnet sweep --dataset digits depth=1,2 learning_rate=log:1e-3:1:8 seed=range:4", ""]
@@ -155,7 +155,7 @@ def overview(commands: Commands, version: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """Leave out of tyro's help what says nothing, and break the lines that are wider than the terminal."""
+    """Remove noise such as `(default: None)` from tyro's help, and wrap it to the terminal."""
     width = shutil.get_terminal_size().columns
     text = re.sub(r"\{None\}\|(\S+)", r"\1       ", text)
     text = text.replace("{None,", "{")
@@ -166,7 +166,7 @@ def tidy(text: str) -> str:
 
 
 def _parameters(command: Callable[..., None]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
-    """List the parameters of a command and their types, with the fields of a dataclass in its place."""
+    """List the parameters of a command and their types; a dataclass is replaced by its fields."""
     kinds = typing.get_type_hints(command)
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
@@ -193,7 +193,7 @@ def _unknown_option(command: str, flag: str, options: Mapping[str, Any], axes: S
 
 
 def _check_value(flag: str, kind: Any, value: str | None) -> None:
-    """Refuse a value that is missing, or no number where one is needed."""
+    """Refuse a value that is missing or of the wrong type."""
     if value is None or _is_option(value):
         raise InputError(f"{flag} needs a value")
     if not value:
@@ -224,7 +224,7 @@ def _as_integer(text: str) -> str:
 def _check_complete(
     command: str, parameters: Any, kinds: Mapping[str, Any], given: set[str], positional: Sequence[str]
 ) -> None:
-    """Refuse a command that lacks something, or got more than it takes."""
+    """Refuse a command with missing or superfluous arguments."""
     places = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
     takes_many = any(typing.get_origin(kinds[p.name]) is tuple for p in places)
     if len(positional) > len(places) and not takes_many:

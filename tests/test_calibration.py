@@ -51,7 +51,7 @@ def test_the_temperature_is_the_minimum_of_the_nll(seed, scale):
     st.floats(1e-3, 1e3),
 )
 def test_no_temperature_changes_a_guess(logits, sign, steps, temperature):
-    """Also where the two largest outputs are neighbouring floats, which a plain division may make equal."""
+    """Also where the two largest outputs are neighboring floats, which a plain division may make equal."""
     logits = sign * np.array([logits])
     first = logits[0].argmax()
     logits[0, first - 1] = logits[0, first]

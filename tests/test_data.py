@@ -197,11 +197,11 @@ def test_an_official_test_split_is_kept_and_training_is_shuffled():
     assert splits["train"] != sorted(splits["train"])
 
 
-# --- standardisation ----------------------------------------------------------------------------------
+# --- standardization ----------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 2**32), st.booleans())
-def test_standardisation_agrees_with_scikit_learn_fitted_on_the_training_split(seed, regression):
+def test_standardization_agrees_with_scikit_learn_fitted_on_the_training_split(seed, regression):
     rng = np.random.default_rng(seed)
     x = rng.normal(3, [1e-3, 1, 50], (31, 3))
     y = rng.normal(-2, 7, (31, 2)) if regression else np.arange(31) % 4
@@ -217,7 +217,7 @@ def test_standardisation_agrees_with_scikit_learn_fitted_on_the_training_split(s
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0.1, 1e3))
-def test_standardisation_learns_nothing_from_the_test_split(shift, scale):
+def test_standardization_learns_nothing_from_the_test_split(shift, scale):
     x, y = np.random.default_rng(3).normal(size=(17, 4)), np.arange(17) % 2
     test = x[:5] * scale + shift, y[:5]
     with_it = from_arrays(x, y, test=test, standardize=True)
@@ -225,7 +225,7 @@ def test_standardisation_learns_nothing_from_the_test_split(shift, scale):
     np.testing.assert_array_equal(with_it.train.inputs, without.train.inputs)
 
 
-def test_each_example_can_be_standardised_by_itself():
+def test_each_example_can_be_standardized_by_itself():
     x = np.random.default_rng(5).normal(3, 7, (13, 4))
     np.testing.assert_allclose(standardize_examples(x), StandardScaler().fit_transform(x.T).T, rtol=1e-12)
     assert standardize_examples(x.astype(np.float32)).dtype == np.float32
@@ -280,7 +280,7 @@ def test_constant_features_become_zero():
         ([[0.0], [1e-5], [0.0]], [[1e308]], "column 0 has values too far"),
     ],
 )
-def test_standardisation_refuses_to_overflow(x, test, message):
+def test_standardization_refuses_to_overflow(x, test, message):
     with pytest.raises(InputError, match=message):
         from_arrays(np.array(x), [0, 1, 0], test=(np.array(test), [0]), standardize=True)
 
@@ -387,7 +387,7 @@ def test_strings_become_sorted_classes_over_both_splits():
 
 # --- named sources ------------------------------------------------------------------------------------
 
-NAMED = [  # name, features, outputs, examples, standardised
+NAMED = [  # name, features, outputs, examples, standardized
     ("digits", 64, 10, 1797, False),
     ("iris", 4, 3, 150, True),
     ("wine", 13, 3, 178, True),
@@ -419,7 +419,7 @@ def test_named_hold_what_scikit_learn_holds(name):
     np.testing.assert_array_equal(got[np.lexsort(got.T)], expected[np.lexsort(expected.T)])
 
 
-def test_digits_is_the_default_and_regression_targets_are_standardised():
+def test_digits_is_the_default_and_regression_targets_are_standardized():
     assert load_dataset().hash == load_dataset("digits").hash
     assert load_dataset().train.inputs.max() == 1
     targets = load_dataset("diabetes").train.targets

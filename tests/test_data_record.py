@@ -33,7 +33,7 @@ def test_a_file_comes_back_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     assert reload_data(record).hash == data.hash
     (tmp_path / "own.npz").unlink()
-    with pytest.raises(fn.InputError, match=r"own\.npz, which is there no more"):
+    with pytest.raises(fn.InputError, match=r"own\.npz, which no longer exists"):
         reload_data(record)
 
 

@@ -31,9 +31,9 @@ def draw(initializer, fan_in=FAN_IN, fan_out=FAN_OUT, seed=0):
 @pytest.mark.parametrize("family", VARIANCES)
 def test_named_initializers_draw_from_their_distribution(family, distribution):
     weights = draw(INITIALIZERS[f"{family}_{distribution}"]).ravel()
-    standardised = weights / np.sqrt(VARIANCES[family])
-    assert abs(standardised.var() - 1) < 0.02  # three standard errors of 60,000 draws
-    assert stats.kstest(standardised, DISTRIBUTIONS[distribution].cdf).pvalue > 1e-3
+    standardized = weights / np.sqrt(VARIANCES[family])
+    assert abs(standardized.var() - 1) < 0.02  # three standard errors of 60,000 draws
+    assert stats.kstest(standardized, DISTRIBUTIONS[distribution].cdf).pvalue > 1e-3
 
 
 def test_noise_never_gives_an_infinite_normal(x64):

@@ -155,7 +155,7 @@ def test_a_variance_that_settles_slowly_is_the_closed_form_s(precise):
         np.testing.assert_allclose(point.variance, 1000, rtol=1e-10 if precise else 1e-4)
         point = mean_field.fixed_point("relu", 1.99, 1e-3)
         np.testing.assert_allclose(point.variance, 0.2, rtol=1e-10 if precise else 1e-4)
-        # He's initialisation keeps whatever variance there is.
+        # He's initialization keeps whatever variance there is.
         np.testing.assert_allclose(mean_field.fixed_point("relu", 2.0).variance, 1, rtol=1e-3)
 
 

@@ -181,7 +181,7 @@ def fit(optimizer, **hparams):
         (lambda hp: hp["rate"], "optimizer must be .*, got a function that returns"),
         (
             lambda hp: optax.sgd(optax.warmup_cosine_decay_schedule(0.0, hp["rate"], 10, 40)),
-            "decides by a hyper-parameter that is traced, .* use fn.schedules",
+            "branches on a traced hyper-parameter, .* use fn.schedules",
         ),
     ],
 )

@@ -61,7 +61,7 @@ def test_mup_scales_are_the_table_s(optimizer, weight_updates, bias_updates):
     np.testing.assert_allclose([layer["b"] for layer in network.update_scales], bias_updates)
 
 
-def test_mup_readout_is_initialised_and_multiplied_by_the_width():
+def test_mup_readout_is_initialized_and_multiplied_by_the_width():
     standard = fn.mlp(5, [12, 8], 3)
     network = fn.mlp(5, [12, 8], 3, parameterization=fn.mup(4, input_multiplier=0.25, output_multiplier=7.0))
     key, x = jax.random.key(0), jnp.arange(5.0)

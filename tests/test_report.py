@@ -53,7 +53,7 @@ def test_the_heat_map_shows_every_cell_and_the_diverged_ones(results):
     assert rings == [(2, 0), (0, 1)]
 
 
-def test_slow_pixels_are_dark_in_the_colour_of_their_fate():
+def test_slow_pixels_are_dark_in_the_color_of_their_fate():
     value = np.array([[-3.0, -20.0], [1.0, 5.0]])  # below, a quick and a slow one that converged
     axes = Figure().subplots()
     plots.trainability(axes, fn.trainability.Picture((0, 2, 1, 4), value[None] < 0, value), "fates", 1)

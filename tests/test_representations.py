@@ -86,7 +86,7 @@ def test_impossible_probes_are_refused():
 
 
 def kernel_alignment(x, y):
-    """The definition: HSIC of n x n kernels, centred by H = I - 1/n."""
+    """The definition: HSIC of n x n kernels, centered by H = I - 1/n."""
     n = len(x)
     centring = np.eye(n) - 1 / n
 
@@ -113,7 +113,7 @@ cka = jax.jit(rep.linear_cka)
 
 @settings(max_examples=50, deadline=None)
 @given(pairs())
-def test_alignment_is_that_of_centred_kernels_and_blind_to_rotation_scale_and_shift(pair):
+def test_alignment_is_that_of_centered_kernels_and_blind_to_rotation_scale_and_shift(pair):
     x, y = pair
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(x.shape[1], x.shape[1])))[0]
     with jax.enable_x64(True):

@@ -1,4 +1,4 @@
-"""What a user calls inputs and targets, checked and brought to the two or three types fnnet works with."""
+"""Inputs and targets of any array type, checked and converted to the few dtypes that fnnet uses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ ArrayLike = Any
 
 
 class Arrays(NamedTuple):
-    """What a source of data knows: the arguments of `from_arrays` that are not the user's choice."""
+    """The arrays of a data source: the arguments of `from_arrays` that are not the user's choice."""
 
     inputs: ArrayLike
     targets: ArrayLike
@@ -54,7 +54,7 @@ def to_inputs(
 
 
 def flatten(array: np.ndarray) -> np.ndarray:
-    """Make one row of each example, of an array of images for instance.
+    """Flatten each example to one row, an image for instance.
 
     Example:
         >>> flatten(np.zeros((5, 3, 4))).shape
@@ -84,8 +84,8 @@ def check_distinct(name: str, values: Float[np.ndarray, "n columns"], dtype: np.
 
     Args:
         name: what the columns are; it appears in errors.
-        values: in the dtype that they came in.
-        dtype: that they are to be cast to.
+        values: the numbers in their original dtype.
+        dtype: the dtype of the cast.
 
     Raises:
         InputError: when rounding is more than 1 % of a column's standard deviation.
@@ -112,10 +112,10 @@ def check_distinct(name: str, values: Float[np.ndarray, "n columns"], dtype: np.
 def to_targets(
     named_values: Mapping[str, ArrayLike], class_names: Sequence[str] | None, dtype: np.dtype
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Check the targets of all splits that came, together, since they share their classes.
+    """Check the targets of all splits together, since they share their classes.
 
     Args:
-        named_values: the targets by what they are called.
+        named_values: the targets by argument name.
         class_names: of the classes in the order of their numbers, or None to take them from the targets.
         dtype: of the targets of a regression.
 

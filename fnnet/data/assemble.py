@@ -1,4 +1,4 @@
-"""Data sets from arrays: checked, split, scaled and closed."""
+"""Data sets from arrays: checked, split, scaled and read-only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,8 +38,8 @@ def from_arrays(
 ) -> Dataset:
     """Build a data set from arrays: check, shuffle, split, and standardize if asked to.
 
-    A tuple `((x, y), (x_test, y_test))` becomes one by `from_arrays(x, y, test=(x_test, y_test))`; a dict of
-    arrays by `from_arrays(d["x"], d["y"])`, or with the names that `from_arrays` gives them by `from_arrays(**d)`.
+    For a tuple `((x, y), (x_test, y_test))`, call `from_arrays(x, y, test=(x_test, y_test))`; for a dict of arrays,
+    `from_arrays(d["x"], d["y"])`, or `from_arrays(**d)` if its keys are the argument names.
 
     The training split is shuffled, also where `test` is given, so that its first examples are a
     fair sample of it. The test split depends on `split_seed` and `test_fraction` alone, and a smaller
@@ -49,10 +49,10 @@ def from_arrays(
         inputs: `[n, features]` finite numbers. float64 is kept, other types become float32.
         targets: `[n]` classes, integers 0 to k-1 or strings; or `[n]` or `[n, outputs]` finite floats for
             regression, which take the dtype of the inputs.
-        name: for people, tables and plots.
+        name: a label for tables and plots.
         test_fraction: part of all examples that becomes the test split, in (0, 1); unused with `test`.
         validation_fraction: part of the remaining examples that becomes the validation split, in [0, 1).
-        num_train: keep only so many examples of the training split.
+        num_train: keep only this many examples of the training split.
         split_seed: seed of the shuffling; None leaves all in the order given, the test split first where none is
             official, then that for validation.
         standardize: bring each feature, and each target of a regression, to mean 0 and standard deviation
@@ -131,19 +131,19 @@ def assemble(
     origin: Origin | None = None,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Split and scale examples that were checked, and close them.
+    """Split and scale checked examples, and make them read-only.
 
     Args:
-        examples: what is split, in a dtype that holds them exactly.
-        rows: of each split.
-        preprocessing: what the features are, without scaling.
+        examples: the examples to split, in a dtype that holds them exactly.
+        rows: the rows of each split.
+        preprocessing: of the features, without scaling.
         test: an official test split, or None.
-        dtype: to train in; the cast to it comes last.
+        dtype: the dtype to train in; the cast to it comes last.
         standardize: whether to fit a scaling on the training split.
         name: as in `Dataset`, as are the rest.
-        class_names: none for regression.
+        class_names: empty for regression.
         origin: where the data came from.
-        notes: what to tell people.
+        notes: readable notes on what was done.
 
     Returns:
         The data set.
@@ -201,7 +201,7 @@ def _take(examples: Examples, rows: np.ndarray) -> Examples:
 
 
 def _freeze(splits: dict[str, Examples], **static: Any) -> Dataset:
-    """Close the arrays to changes."""
+    """Make the arrays read-only."""
     frozen = {name: Examples(*map(np.ascontiguousarray, examples)) for name, examples in splits.items()}
     for examples in frozen.values():
         for array in examples:

@@ -1,4 +1,4 @@
-"""Content: what data are known by, whatever holds them."""
+"""Content hashes, which identify data wherever they are stored."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from fnnet.errors import InputError
 
 
 def content_hash(tree: Any) -> str:
-    """Hash the content of any pytree of arrays: where each leaf is, its dtype, shape and bytes.
+    """Hash the content of any pytree of arrays: the path, dtype, shape and bytes of each leaf.
 
     Args:
         tree: numpy or JAX arrays, numbers and strings in any containers that JAX knows.
@@ -20,7 +20,7 @@ def content_hash(tree: Any) -> str:
         SHA-256 in hexadecimal. It is the same for the same leaves in numpy and on a device.
 
     Raises:
-        InputError: when a leaf is no array, number or string.
+        InputError: when a leaf is not an array, number or string.
 
     Example:
         >>> x = np.arange(6, dtype=np.int32).reshape(2, 3)
@@ -39,7 +39,7 @@ def combine(leaves: Mapping[str, str]) -> str:
 
 
 def leaf_hashes(tree: Any) -> dict[str, str]:
-    """Hash each leaf of a pytree by itself, which shows where two of them differ.
+    """Hash each leaf of a pytree by itself, which shows where two pytrees differ.
 
     Args:
         tree: as for `content_hash`.

@@ -1,4 +1,4 @@
-"""The data of an experiment: checked, split, and known by the hash of its content.
+"""The data of an experiment: checked, split, and identified by the hash of its content.
 
 A `Dataset` is a pytree whose leaves are its arrays, so it is passed to compiled functions as an argument
 (a constant of the program would be compiled into it, which takes longer than the training). Names, classes
@@ -16,7 +16,7 @@ from fnnet.data.preprocessing import Preprocessing
 
 
 class Examples(NamedTuple):
-    """Inputs and what a network should give for them: numpy arrays, or traced ones in a compiled function.
+    """Inputs and targets: numpy arrays, or traced ones in a compiled function.
 
     inputs: `[n, features]`, float32 or float64.
     targets: classes `[n]` int32, or numbers `[n, outputs]` of the dtype of the inputs.
@@ -53,13 +53,13 @@ class Dataset:
 
     train: the examples that gradients see.
     test: the examples that only measurements see.
-    validation: cut out of the training split for choices such as the best learning rate; None if not asked for.
-    name: for people; two data sets may share it.
+    validation: split off the training examples for choices such as the best learning rate; None if not asked for.
+    name: a label; two data sets may share it.
     feature_names: one for each column of the inputs.
     class_names: one for each class, in the order of their numbers; empty for regression.
     preprocessing: what was done to the columns of a table or an array: encoding, filling, scaling.
     origin: where it was loaded from; None for arrays.
-    notes: what was left out, filled or guessed, for people.
+    notes: readable notes on what was left out, filled or guessed.
     """
 
     train: Examples
@@ -77,7 +77,7 @@ class Dataset:
         """SHA-256 of the content, in hexadecimal.
 
         All arrays, with split, shape and dtype, and the names of features and classes, but not `name`: a renamed
-        file is still the same data. It is computed when it is asked for.
+        file is still the same data. It is computed on each access.
         """
         return content_hash((self, self.feature_names, self.class_names))
 
@@ -98,7 +98,7 @@ class Dataset:
 
     @property
     def summary(self) -> str:
-        """What the data set holds, and what was left out, filled or guessed to make it, in one line.
+        """One line on the contents, and on what was left out, filled or guessed.
 
         Example:
             >>> from fnnet import load_dataset

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 TABLES = (".csv", ".parquet")
 ARRAYS = (".npz",)
 SUFFIXES = (*TABLES, *ARRAYS)
-"""Of the files that hold data, in any case."""
+"""The suffixes of data files, in lower case."""
 
 MISSING = ("NA", "N/A", "NaN", "nan", "null", "NULL", "?")
-"""What stands for a missing value in a CSV file, besides nothing at all."""
+"""The words for a missing value in a CSV file, besides an empty field."""
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _DECIMAL_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d*)(,\d+)?([eE][+-]?\d+)?$"
 
 
 class Table(NamedTuple):
-    """What a file holds.
+    """The contents of a file.
 
     frame: its columns; missing values are null.
-    notes: what was unusual about the file.
+    notes: readable notes on what was unusual about the file.
     """
 
     frame: "pl.DataFrame"
@@ -64,8 +64,8 @@ def read_table(path: Path) -> Table:
     """Read a table.
 
     In a CSV file the delimiter (comma, semicolon, tab or bar), the decimal comma and the encoding (UTF-8, UTF-16 or
-    Latin-1, with or without a byte order mark) are recognized. Its first line names the columns. Nothing, NA, N/A,
-    NaN, null and ? are missing values.
+    Latin-1, with or without a byte order mark) are recognized. Its first line names the columns. Empty fields, NA,
+    N/A, NaN, null and ? are missing values.
 
     Args:
         path: of a `.csv` or `.parquet` file.
@@ -132,7 +132,7 @@ def _read_csv(path: Path) -> Table:
 
 
 def _decode(content: bytes) -> tuple[str, tuple[str, ...]]:
-    """Decode text whose encoding nobody wrote down."""
+    """Decode text of unknown encoding."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     elif b"\0" in content[:1000]:
@@ -155,7 +155,7 @@ def _decode(content: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def _sniff_delimiter(text: str) -> str:
-    """Find the delimiter with which most of the first rows are as long as the header, and long."""
+    """Find the delimiter that splits most of the first rows into as many fields as the header, and into most fields."""
 
     def score(delimiter: str) -> tuple[float, int]:
         try:
@@ -194,7 +194,7 @@ def _is_fraction(name: str) -> bool:
 
 
 def _tidy(column: "pl.Series", delimiter: str) -> "pl.Series":
-    """Make numbers of a column of strings that are all numbers, with decimal commas where the delimiter is another."""
+    """Convert a column of strings that are all numbers; decimal commas count unless the comma is the delimiter."""
     import polars as pl
 
     if column.dtype != pl.String:

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: 70,000 images of 28 x 28 grey values each, in four IDX files.
+"""MNIST and Fashion-MNIST: 70,000 images of 28 x 28 gray values each, in four IDX files.
 
 Sources: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits" (1998); H. Xiao,
 K. Rasul and R. Vollgraf, "Fashion-MNIST", arXiv:1708.07747.
@@ -43,7 +43,7 @@ class ImageSource(NamedTuple):
 
 
 class ImageArrays(NamedTuple):
-    """Images with grey values in [0, 1], row by row, and their labels."""
+    """Images with gray values in [0, 1], row by row, and their labels."""
 
     train_inputs: Float[np.ndarray, "train pixels"]
     train_targets: UInt8[np.ndarray, " train"]
@@ -129,7 +129,7 @@ def load_images(source: ImageSource, *, allow_http: bool = False) -> ImageArrays
         parse_idx(_obtain(source, file, data_folder(), cache, allow_http), file.name) for file in source.files
     ]
     train_images, train_labels, test_images, test_labels = arrays
-    return ImageArrays(_to_grey(train_images), train_labels, _to_grey(test_images), test_labels)
+    return ImageArrays(_to_gray(train_images), train_labels, _to_gray(test_images), test_labels)
 
 
 def data_folder() -> Path | None:
@@ -184,5 +184,5 @@ def _matches(path: Path, file: PinnedFile) -> bool:
     return True
 
 
-def _to_grey(images: UInt8[np.ndarray, "n rows columns"]) -> Float[np.ndarray, "n pixels"]:
+def _to_gray(images: UInt8[np.ndarray, "n rows columns"]) -> Float[np.ndarray, "n pixels"]:
     return images.reshape(len(images), -1) / np.float32(255)

@@ -50,7 +50,7 @@ def make_mnist1d(
     num_train: int | None = None,
     split_seed: int | None = 0,
 ) -> Dataset:
-    """Make an MNIST-1D data set of any size.
+    """Build an MNIST-1D data set of any size.
 
     Args:
         num_samples: examples to generate, a multiple of 10: as many of each class.
@@ -83,7 +83,7 @@ def make_mnist1d(
 
 
 def mnist1d_arrays(num_samples: int = 5000, train_fraction: float = 0.8, seed: int = 42) -> Arrays:
-    """Make the arrays of an MNIST-1D data set, in the published order.
+    """Build the arrays of an MNIST-1D data set, in the published order.
 
     Args:
         num_samples: as in `make_mnist1d`.

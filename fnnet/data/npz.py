@@ -19,7 +19,7 @@ NAMES = {
     "test_inputs": ("test_inputs", "x_test"),
     "test_targets": ("test_targets", "y_test"),
 }
-"""What the arrays of a file may be called, in any case."""
+"""The names of arrays by role, in lower case; files may use any case."""
 
 # A header is Python text that numpy parses without running it, and reading a wrong one can fail in many ways.
 _DAMAGES: tuple[type[Exception], ...] = (
@@ -38,8 +38,8 @@ def read_npz(path: Path) -> Arrays:
         The arrays.
 
     Raises:
-        InputError: when the file is damaged, holds Python objects or other arrays, lacks inputs or targets, or is
-            larger than what memory is free.
+        InputError: when the file is damaged, holds Python objects or other arrays, lacks inputs or targets, or
+            is larger than the free memory.
     """
     read = _read(path, required=("inputs", "targets"))
     if ("test_inputs" in read) != ("test_targets" in read):
@@ -64,7 +64,7 @@ def read_npz_inputs(path: Path) -> np.ndarray:
 
 
 def _read(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read the arrays of a file by what they are."""
+    """Read the arrays of a file by role."""
     try:
         with path.open("rb") as file:
             if file.read(6) == b"\x93NUMPY":
@@ -83,7 +83,7 @@ def _read(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _roles(names: Sequence[str], required: Sequence[str]) -> dict[str, str]:
-    """Find out which array is which."""
+    """Assign a role to each array."""
     known = {alias: role for role, aliases in NAMES.items() for alias in aliases}
     roles: dict[str, str] = {}
     for name in names:

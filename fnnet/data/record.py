@@ -1,4 +1,4 @@
-"""What a store writes down about the data of a sweep, so that later commands need only the store."""
+"""The record of a sweep's data in its store, so that later commands need only the store."""
 
 import inspect
 from collections.abc import Mapping
@@ -64,17 +64,17 @@ def describe_data(data: Any) -> Record:
 
 
 def reload_data(record: Record) -> Dataset:
-    """Load the data set that a record describes once more.
+    """Load again the data set that a record describes.
 
     Args:
         record: of `describe_data`.
 
     Returns:
-        The data set. Whether it still has the same content is for the caller to compare.
+        The data set. The caller compares its content with what was recorded.
 
     Raises:
-        InputError: when it was made of arrays, so that nothing says where they are; when the file is gone, or is no
-            longer one that `load_dataset` reads with these options.
+        InputError: when it was built from arrays in memory; when the file is gone, or `load_dataset` no longer reads
+            it with these options.
 
     Example:
         >>> data = load_dataset("iris", split_seed=3)
@@ -99,14 +99,14 @@ def reload_data(record: Record) -> Dataset:
         return load_dataset(source, **options)
     path = Path(source)
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
-        raise InputError(f"the sweep was made from {path}, which is there no more; put the file back")
+        raise InputError(f"the sweep was made from {path}, which no longer exists; put the file back")
     return load_dataset(path, **options)
 
 
 def abstract_data(record: Record) -> Dataset:
-    """Build a data set without content: its arrays are `jax.ShapeDtypeStruct`.
+    """Build a data set without content, whose arrays are `jax.ShapeDtypeStruct`.
 
-    This is enough for a recipe, which looks at sizes and names alone.
+    This is enough for a recipe, which uses only sizes and names.
 
     Args:
         record: of `describe_data`, for a `Dataset`.
@@ -115,7 +115,7 @@ def abstract_data(record: Record) -> Dataset:
         The data set.
 
     Raises:
-        InputError: when the record is not of a `Dataset`, or damaged.
+        InputError: when the record is not of a `Dataset`, or is damaged.
 
     Example:
         >>> abstract_data(describe_data(load_dataset("iris"))).train.inputs

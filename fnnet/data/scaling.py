@@ -1,4 +1,4 @@
-"""Standardization: of each column, by the mean and spread of one split for all; and of each example by its own."""
+"""Standardization: of each column, fitted on one split; and of each example, over its own features."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from fnnet.errors import InputError
 class Scaling(NamedTuple):
     """`(x - mean) * inverse_std` for each column; `inverse_std` is 0 for a constant column.
 
-    Tuples of floats, so that a scaling is hashable and can be written down.
+    Tuples of floats, so that a scaling is hashable and can be saved.
     """
 
     mean: tuple[float, ...]
@@ -22,9 +22,9 @@ def fit_scaling(kind: str, values: Float[np.ndarray, "n columns"], keep: np.ndar
     """Measure the mean and the (population) standard deviation of each column, in float64.
 
     Args:
-        kind: what a column is, "feature" or "target"; it appears in errors.
+        kind: "feature" or "target", for error messages.
         values: the training split.
-        keep: for each column whether it is left as it is, as 0 and 1 of a category are; none by default.
+        keep: for each column whether to leave it unscaled, as one-hot features are; by default all are scaled.
 
     Returns:
         The scaling.

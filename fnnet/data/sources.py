@@ -1,4 +1,4 @@
-"""The data sets that have a name, and the one function that loads those and files alike."""
+"""The named data sets, and the one function that loads them and files alike."""
 
 import inspect
 import os
@@ -46,7 +46,7 @@ def load_dataset(
     The first five and mnist1d need no network. The files of mnist and fashion_mnist are looked for in
     `$FNNET_DATA`, then in the cache (`$FNNET_CACHE`, or the platform's), and else downloaded.
 
-    A file is one of these, and `data.summary` says in one line how it was understood:
+    A file is one of these; `data.summary` describes in one line how it was read:
 
     - `.csv` or `.parquet`: a table with a header. One column is the target, all others are features. Strings and
       booleans are one-hot encoded, missing numbers replaced by the median, missing strings are a category of their
@@ -66,19 +66,19 @@ def load_dataset(
         target: the name of the target column, or of several for a regression of several outputs; by default `target`,
             or all of `target_...`, or the last column.
         drop: the names of columns to leave out.
-        keep: the names of columns that are features although they look as if they only named the rows.
-        id: the name of the column that names the rows; it is no feature, and predictions keep it.
+        keep: the names of columns to keep as features although they seem only to name the rows.
+        id: the name of the column that names the rows; it is not a feature, and predictions keep it.
         task: "classification" or "regression", where the rule above guesses wrong.
         encode: False refuses columns of strings and booleans and missing values.
         standardize: bring features, and the targets of a regression, to mean 0 and standard deviation 1 over
             the training split; one-hot features stay 0 and 1. None does so for files and for the four named above.
         test_fraction: part of the examples for the test split, in (0, 1), where there is no official one.
         validation_fraction: part of the remaining examples for the validation split, in [0, 1).
-        num_train: keep only so many examples of the shuffled training split.
+        num_train: keep only this many examples of the shuffled training split.
         split_seed: seed of the shuffling; None leaves examples in the order of the source.
 
     Returns:
-        The data set. One from a file is called like the file. Features of tables are float32.
+        The data set. One from a file is named after the file. Features of tables are float32.
 
     Raises:
         InputError: when the name is unknown, with the nearest ones; when there is no such file or column, or what
@@ -113,7 +113,7 @@ def load_dataset(
         raise unknown_name("data set", name_or_path, SOURCES)
     for option, value in reading._asdict().items():
         if value != Reading._field_defaults[option]:
-            raise InputError(f"{option} is for files, and {name} is a data set that has a name")
+            raise InputError(f"{option} is for files, and {name} is a named data set")
     source = SOURCES[name]
     if standardize is None:
         standardize = source.standardize
@@ -133,10 +133,10 @@ def _not_default(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 class Source(NamedTuple):
-    """A data set that has a name.
+    """A named data set.
 
-    read: gives its arrays.
-    standardize: whether to standardise it unless told otherwise.
+    read: returns its arrays.
+    standardize: whether it is standardized by default.
     """
 
     read: Callable[[], Arrays]

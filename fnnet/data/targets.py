@@ -1,4 +1,4 @@
-"""Classes or numbers: what the targets of a file are, and the classes that they name."""
+"""Targets of a file: classes or numbers, and the names of the classes."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -32,7 +32,7 @@ def understand_targets(splits: Mapping[str, np.ndarray], task: str | None = None
     """Decide whether targets are classes or numbers.
 
     Strings and booleans are classes. Numbers with fractions are a regression. Whole numbers, such as 1, 2, 7 or 0.0,
-    1.0, are classes if there are at most 20 different ones, or if there are at least 100 examples of each; otherwise a
+    1.0, are classes if there are at most 20 different ones, or at least 100 examples of each; otherwise they are a
     regression. A matrix is a regression of several outputs, unless it is one-hot.
 
     Args:
@@ -43,8 +43,8 @@ def understand_targets(splits: Mapping[str, np.ndarray], task: str | None = None
         The targets. Classes are numbered in the order of their sorted names or numbers.
 
     Raises:
-        InputError: when there is one class only, or as many as examples; when numbers are asked for and strings
-            came; when a number is infinite.
+        InputError: when there is only one class, or about as many as examples; when a regression has targets that
+            are strings; when a number is infinite.
 
     Example:
         >>> understand_targets({"targets": np.array([7, 1, 2, 1])})

@@ -33,7 +33,7 @@ from fnnet.types import KeyArray, Params
 
 
 def linen_network(module: linen.Module, input_shape: Sequence[int]) -> Network:
-    """Make a network of a `flax.linen` module.
+    """Build a network from a `flax.linen` module.
 
     Args:
         module: takes a batch `[n, *input_shape]` and gives a batch of outputs, here with n = 1.
@@ -83,7 +83,7 @@ def linen_network(module: linen.Module, input_shape: Sequence[int]) -> Network:
 
 
 def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[int]) -> Network:
-    """Make a network of a `flax.nnx` module.
+    """Build a network from a `flax.nnx` module.
 
     Args:
         build: makes the module, with its initial parameters drawn from the `nnx.Rngs`. The module takes a batch
@@ -241,7 +241,7 @@ def _batch_of_one(input_shape: Sequence[int]) -> jax.ShapeDtypeStruct:
 
 
 def _shaped(x: ArrayLike, input_shape: Sequence[int]) -> Array:
-    """Give one example the shape that a module takes."""
+    """Reshape one example to the shape that a module takes."""
     x = jnp.asarray(x)
     if x.size != math.prod(input_shape):
         raise InputError(
@@ -252,7 +252,7 @@ def _shaped(x: ArrayLike, input_shape: Sequence[int]) -> Array:
 
 
 def _check_outputs(run: Callable[..., Any], params: Any, batch: jax.ShapeDtypeStruct) -> None:
-    """Refuse a module that does not give one array with an output for each example of a batch."""
+    """Refuse a module that does not return one array with an output for each example of a batch."""
     outputs = jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(run, params, batch))
     if not (isinstance(outputs, tuple) and outputs and outputs[0] == 1):
         raise InputError(

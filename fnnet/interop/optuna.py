@@ -89,7 +89,7 @@ def optimize(
             `show_progress`, as for `sweep`.
 
     Returns:
-        The results, a row for each run in the order of the trials; a configuration that was proposed again
+        The results, one row per run in the order of the trials; a configuration that was proposed again
         has its rows once. With a store they cover the whole study, and a run of an earlier trial that the store
         lacks is trained; without one they cover this call.
 
@@ -129,7 +129,7 @@ def optimize(
     parts: list[pl.DataFrame] = []
 
     def train(configs: Sequence[Config]) -> Results:
-        """Train the runs of some configurations that were not trained before; gives the results of all."""
+        """Train the runs of some configurations that were not trained before; return the results of all."""
         space = _space(configs) * seeds
         if store is not None:  # which knows what it has
             return sweep(recipe, space, data, num_steps=num_steps, store=store, **options)
@@ -211,7 +211,7 @@ def _space(configs: Sequence[Config]) -> Space:
 def _means(
     results: Results, metric: str, configs: Sequence[Config], proposed: Sequence[Config]
 ) -> list[float]:
-    """Give the mean over seeds of each proposed configuration."""
+    """Return the mean over seeds of each proposed configuration."""
     # Seeds change fastest, so that configurations appear in the results in the order of their own space.
     means = results.over("seed").mean_ci(metric).mean.tolist()
     mean_of = dict(zip(_space(configs).ids().tolist(), means, strict=True))
@@ -219,9 +219,9 @@ def _means(
 
 
 def _worst(study: optuna.Study) -> float:
-    """Give what a diverged trial is told.
+    """Return the value that a diverged trial is told.
 
-    A trial told as failed would teach nothing: samplers pass over those, and propose the same region again.
+    A trial told as failed would teach nothing: samplers ignore those, and propose the same region again.
     TPE and CMA-ES only rank values, and the Gaussian process clips an infinite one to the worst that is finite
     (with a warning). Unlike some large number, it can be told from what was measured.
     """
@@ -332,7 +332,7 @@ def _check_trials(study: optuna.Study, translated: Mapping[str, BaseDistribution
 
 
 def _probe(distributions: Mapping[str, Distribution]) -> Space:
-    """Make a space with every bound and every choice, one axis at a time, to find what a recipe refuses."""
+    """Build a space with every bound and every choice, one axis at a time, to find what a recipe refuses."""
     ends = {
         name: list(
             axis_values(name, distribution.values if isinstance(distribution, Choice) else distribution[:])

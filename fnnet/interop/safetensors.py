@@ -1,4 +1,4 @@
-"""Models as safetensors files: weights as they are, and a description from which the network is built again.
+"""Models as safetensors files: the weights, and a description from which the network is rebuilt.
 
     with open("model.safetensors", "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
@@ -18,8 +18,10 @@ is all it takes to read one with numpy. `layers.0.w` `[fan_in, fan_out]` and `la
 
 The header's metadata has one entry, "fnnet", JSON with the arguments of `mlp`, the loss, the names of classes, and
 the preprocessing: for each column of a table its name, what fills a missing number, and the categories that are
-one-hot encoded (in the order of the features, null for a missing value). A file is trusted in nothing: names are looked up in fnnet's tables, shapes must be those that the
-description gives, and no array is read before all of that is right.
+one-hot encoded (in the order of the features, null for a missing value).
+
+A file is not trusted: names are looked up in fnnet's tables, shapes must match the description, and no array is read
+before all of that has been checked.
 """
 
 import inspect
@@ -58,11 +60,11 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
 
     Args:
         path: of the file, which must not exist; it ends in .safetensors.
-        model: its arguments are plain values and names, its parameters float32 or float64.
+        model: with plain values and names for arguments, and parameters in float32 or float64.
 
     Raises:
-        InputError: when there is such a file, the folder is missing, or the model is not as above. Whatever happens,
-            there is a whole file of this name or none.
+        InputError: when the file exists, the folder is missing, or the model is not as above. The file is written
+            completely or not at all.
 
     Example:
         >>> import jax, tempfile
@@ -94,10 +96,10 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
 
 
 def write_new(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file that must not exist, whole or not at all.
+    """Write a new file, completely or not at all.
 
     Raises:
-        InputError: when there is such a file, or it cannot be written.
+        InputError: when the file exists, or cannot be written.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +127,7 @@ def write_new(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def _link(temporary: Path, path: Path) -> None:
-    """Give a file its name, unless another file has it."""
+    """Rename a temporary file, unless the name is taken."""
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -140,14 +142,14 @@ def load(path: str | os.PathLike[str]) -> Model:
     """Read a model.
 
     Args:
-        path: of a file that `save` wrote, or claims to be one.
+        path: of a file that `save` wrote; it is not trusted.
 
     Returns:
-        The model. Its parameters are arrays of numpy with the bits that were saved.
+        The model. Its parameters are numpy arrays, bit for bit as saved.
 
     Raises:
-        InputError: when there is no such file, or it is anything else than a model. No more memory is taken than
-            the file's size, but for what its header needs to be read.
+        InputError: when there is no such file, or it is not a model. Apart from reading the header, no more memory is
+            used than the size of the file.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
@@ -181,7 +183,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "residual": bool,
     "stack_from": int,
 }
-"""What each argument of `mlp` is in a file: what names can say."""
+"""The types of the arguments of `mlp` in a file, where functions are given by name."""
 
 
 def _arrays(model: Model) -> dict[str, np.ndarray]:
@@ -218,7 +220,7 @@ def _read_description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
 
 
 def _depth(text: str) -> int:
-    """Tell how deep JSON is nested, without building any of it."""
+    """Return how deep JSON is nested, without building any of it."""
     brackets = _NO_BRACKETS.sub("", text)
     return max(itertools.accumulate((each in "[{") - (each in "]}") for each in brackets), default=0)
 
@@ -251,7 +253,7 @@ def _checked_description(description: Any) -> dict[str, Any]:
 
 
 _PREPROCESSING = {"columns": list, "targets": list, "ignored": list, "id": (str, type(None))}
-"""What each entry of the preprocessing is in a file, where scalings are arrays."""
+"""The types of the entries of the preprocessing in a file, where scalings are arrays."""
 
 
 def _count_features(preprocessing: Mapping[str, Any]) -> int:
@@ -299,7 +301,7 @@ def _check_items(name: str, values: Sequence[Any], kind: type) -> None:
 
 
 def _is_kind(value: Any, kind: Any) -> bool:
-    """Tell whether a value is of a type; True is no integer."""
+    """Return whether a value is of a type; True is no integer."""
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
@@ -329,7 +331,7 @@ def _check_arrays(description: Mapping[str, Any], forms: Mapping[str, tuple[str,
 
 
 def _model(description: Mapping[str, Any], network: Network, arrays: Mapping[str, np.ndarray]) -> Model:
-    """Put a model together from what was checked."""
+    """Build a model from its checked description and arrays."""
     layers = [
         {name: arrays[key] for name in ("w", "b") if (key := f"layers.{index}.{name}") in arrays}
         for index in range(len(description["network"]["widths"]) + 1)

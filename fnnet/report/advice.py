@@ -11,7 +11,7 @@ ENOUGH = 1000  # examples that tell a feature's scale
 
 
 def advice(results: Results, inputs: Any) -> str | None:
-    """Say in one line why many runs may have diverged or trained badly, and what to try.
+    """Return one line that says why many runs may have diverged or trained badly, and what to try.
 
     Args:
         results: of a sweep from the command line.
@@ -43,7 +43,7 @@ def advice(results: Results, inputs: Any) -> str | None:
 
 
 def _sound_rates(results: Results, diverged: np.ndarray) -> str:
-    """Say up to which learning rate no run diverged, or that all rates were too large."""
+    """Describe up to which learning rate no run diverged, or that all rates were too large."""
     if "learning_rate" not in results.space.axes:
         return ""
     rates = results.space.column("learning_rate")

@@ -38,10 +38,10 @@ def heatmap(
     y: str | None = None,
     maximize: bool | None = None,
 ) -> "Figure":
-    """Draw the mean of a metric over seeds, a cell for each pair of values of two axes.
+    """Draw the mean of a metric over seeds, one cell per pair of values of two axes.
 
     A ring marks the best cell of each row. Hatched cells hold a run that diverged, gray ones have no finite mean.
-    Other axes make a panel for each of their combinations.
+    There is one panel per combination of the other axes.
 
     Args:
         results: of a sweep.
@@ -95,7 +95,7 @@ def heatmap(
 
 
 def _choose_axes(results: Results, x: str, y: str | None) -> tuple[str | None, list[str]]:
-    """Choose the axis from bottom to top and those that make panels."""
+    """Choose the axis from bottom to top and those of the panels."""
     known = [name for name in results.space.axes if name != "seed"]
     varied = [name for name in known if len(results.space.axes[name]) > 1 and name != x]
     if x not in known:
@@ -113,7 +113,7 @@ def _choose_axes(results: Results, x: str, y: str | None) -> tuple[str | None, l
 
 
 def _cut_panels(results: Results, metric: str, x: str, y: str | None, panel_axes: list[str]) -> list[_Panel]:
-    """Lay the means of all configurations out in cells, a panel for each combination of the other axes."""
+    """Arrange the means of all configurations in cells, one panel per combination of the other axes."""
     grouped = results.over(*({"seed"} & set(results.space.axes)))
     means = grouped.mean_ci(metric)
     x_values, y_values = _ordered(results.space.axes[x]), results.space.axes[y] if y else ("",)

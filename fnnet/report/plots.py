@@ -83,7 +83,7 @@ def critical_constants(
         axes: of a matplotlib figure.
         widths: of the networks.
         constants: by name, "c_loss", "c_sharp" and "c_max" `[widths, seeds]`; what is None or under another name is
-            passed over.
+            ignored.
         published: by name and width, constants to draw as open marks.
 
     Example:

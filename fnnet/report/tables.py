@@ -65,7 +65,7 @@ def best_rates(results: Results, metric: str, maximize: bool | None = None) -> T
 
 
 def claims(claims: Sequence[Claim]) -> Table:
-    """Tabulate what an experiment claimed and measured, a row for each claim.
+    """Tabulate what an experiment claimed and measured, one row per claim.
 
     Example:
         >>> claims([Claim("one and one is two", 2, 1 + 1, True)]).row_count
@@ -81,7 +81,7 @@ def claims(claims: Sequence[Claim]) -> Table:
 
 
 def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
-    """Tabulate what a sweep is going to do and to take, a row for each group.
+    """Tabulate the estimated cost of a sweep, one row per group.
 
     Args:
         groups: of a prepared sweep.
