@@ -43,7 +43,7 @@ def test_python_blocks_run_in_sequence(empty_folder, capsys):
 @pytest.mark.slow
 def test_commands_on_a_table_run_in_sequence(empty_folder, capsys):
     inputs, classes = make_classification(
-        300, 4, n_informative=3, n_redundant=0, n_classes=3, n_clusters_per_class=1
+        300, 4, n_informative=3, n_redundant=0, n_classes=3, n_clusters_per_class=1, random_state=0
     )
     rows = pl.DataFrame(dict(zip("abcd", inputs.T, strict=True)))
     rows = rows.with_columns(color=pl.Series(np.array(["red", "green"])[(inputs[:, 0] > 0).astype(int)]))
