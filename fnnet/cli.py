@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import math
+import os
 import re
 import signal
 import sys
@@ -279,6 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with raised_signals():
             _run(words)
+            sys.stdout.flush()
     except InputError as error:
         sys.exit(_fail(error))
     except KeyboardInterrupt as stop:
@@ -286,6 +288,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ignore_signals()
         sys.stderr.write(f"\nfnnet: stopped{_kept(words)}\n")
         sys.exit(128 + getattr(stop, "signum", signal.SIGINT))
+    except BrokenPipeError:  # a reader such as `head` has closed stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again when it exits
+        if kept := _kept(words):
+            sys.stderr.write(f"fnnet: stopped, stdout is closed{kept}\n")
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         verb = "write" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else "use"
         where = error.filename or "a file"
@@ -293,8 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _kept(words: Sequence[str]) -> str:
-    is_sweep = list(words[:1]) == ["sweep"]
+def _kept(words: list[str]) -> str:
+    is_sweep = words[:1] == ["sweep"] and not {"-h", "--help"} & set(words)
     return "; all that is finished is kept, and the same command goes on from there" if is_sweep else ""
 
 

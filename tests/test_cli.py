@@ -1,4 +1,6 @@
 import io
+import os
+import signal
 import subprocess
 import sys
 
@@ -274,3 +276,17 @@ def test_the_best_run_to_export_is_a_fully_trained_one():
     assert cli._choose_run(results, "test_loss") == 2
     with pytest.raises(fn.InputError, match="did you mean 'test_loss'"):
         cli._choose_run(results, "tst_loss")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["--help"], ["sweep", "--help"]])
+def test_a_reader_that_closes_the_output_ends_a_command_silently(words, unbuffered):
+    read, write = os.pipe()
+    os.close(read)
+    code = "from fnnet.cli import main; main()"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *words], stdout=write, stderr=subprocess.PIPE, env=environment
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
