@@ -55,10 +55,10 @@ from .sweep.designs import Uniform as Uniform
 from .sweep.designs import random as random
 from .sweep.designs import sobol as sobol
 from .sweep.execute import execute as execute
-from .sweep.execute import prepare as prepare
 from .sweep.execute import sweep as sweep
 from .sweep.halving import successive_halving as successive_halving
 from .sweep.hyperband import hyperband as hyperband
+from .sweep.prepare import prepare as prepare
 from .sweep.results import Results as Results
 from .sweep.results import open_results as open_results
 from .sweep.space import Space as Space

@@ -25,7 +25,7 @@ from fnnet.errors import InputError
 from fnnet.sweep.interrupt import ignore_signals, raised_signals
 
 if TYPE_CHECKING:
-    from fnnet.sweep.execute import Prepared
+    from fnnet.sweep.prepare import Prepared
     from fnnet.sweep.results import Results
 
 app = tyro.extras.SubcommandApp()
@@ -333,8 +333,8 @@ def _prepared(
     usage.check_numbers(**options)
     from fnnet.hparams import MissingHparam
     from fnnet.recipes import mlp_recipe
-    from fnnet.sweep.execute import prepare
     from fnnet.sweep.plan import split_axes
+    from fnnet.sweep.prepare import prepare
 
     data = data_options.load()
     folder = out or Path("results", "-".join([_file_name(data.name), *space.axes]))

@@ -433,7 +433,7 @@ def test_a_plan_that_takes_long_says_so_at_once(line, phrase, place, capsys, mon
     def stop(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importlib.import_module("fnnet.sweep.execute"), "prepare", stop)
+    monkeypatch.setattr(importlib.import_module("fnnet.sweep.prepare"), "prepare", stop)
     code, _, error = run(line, capsys)
     assert code == 130 and "\nfnnet: stopped" in error
     assert phrase in error and (phrase or "planning" not in error)

@@ -64,6 +64,7 @@ ORDER = [
     "sweep.progress",
     "sweep.interrupt",
     "sweep.chunk",
+    "sweep.job",
     "sweep.prepare",
     "sweep.execute",
     "sweep.halving",

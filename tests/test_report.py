@@ -15,7 +15,7 @@ import fnnet as fn
 from fnnet.report import plots, tables
 from fnnet.report.advice import advice
 from fnnet.report.page import write_page
-from fnnet.sweep.prepare import Estimate
+from fnnet.sweep.job import Estimate
 
 
 @pytest.fixture

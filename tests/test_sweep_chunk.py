@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fnnet as fn
-from fnnet.sweep import prepare
+from fnnet.sweep import job
 from fnnet.sweep.chunk import Trainer, evaluations
 
 
@@ -52,7 +52,7 @@ def test_where_segments_are_cut_changes_no_bit(monkeypatch):
     assert len(np.unique(whole.columns["train_loss"])) == 15
     for forced, cuts in {1: [1] * 20, 3: [3, 3, 1, 3, 3, 1, 3, 3]}.items():
         with monkeypatch.context() as patch:
-            patch.setattr(prepare, "segment_steps", lambda cost, program, forced=forced: forced)
+            patch.setattr(job, "segment_steps", lambda cost, program, forced=forced: forced)
             cut = sweep()
         assert lengths == cuts
         assert cut.history.keys() == whole.history.keys() and "batch_loss" in cut.history

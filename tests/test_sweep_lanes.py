@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import fnnet as fn
-from fnnet.sweep import execute, prepare
+from fnnet.sweep import job
 from fnnet.sweep.cost import Cost
 from fnnet.sweep.lanes import CACHE_BYTES, MIN_LANES, WORTH_PROBING, choose_lanes, first_guess, most_lanes
 from fnnet.sweep.store import Store, read_plan
@@ -106,7 +106,7 @@ def toy(first=1.0):
 
 def test_three_runs_make_two_lanes_on_two_devices():
     space = fn.grid(decay=[0.5], seed=range(3))
-    (estimate,) = execute.prepare(toy, space, None, num_steps=5).estimates
+    (estimate,) = fn.prepare(toy, space, None, num_steps=5).estimates
     assert (estimate.lanes, estimate.num_chunks) == (2, 1)
 
 
@@ -120,7 +120,7 @@ def test_a_group_keeps_its_lanes_until_it_grows(tmp_path, monkeypatch):
         return fn.sweep(toy, space, None, num_steps=5, store=tmp_path, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepare, "first_guess", lambda bytes_per_run, num_runs: 1)
+        patch.setattr(job, "first_guess", lambda bytes_per_run, num_runs: 1)
         before = sweep([1.0], 4)
     assert lanes_in(tmp_path) == [1]
     sorted((tmp_path / "chunks").iterdir())[0].unlink()

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fnnet as fn
-from fnnet.sweep import execute, prepare
+from fnnet.sweep import job
 from fnnet.sweep.chunk import Settings
 from fnnet.sweep.cost import Cost
-from fnnet.sweep.prepare import chunk_seconds, segment_steps
+from fnnet.sweep.job import chunk_seconds, segment_steps
 from fnnet.sweep.program import Program, make_mesh
 
 
@@ -39,7 +39,7 @@ def recipe_of(data, activation="relu"):
 def test_an_estimate_says_what_the_sweep_takes(data):
     space = fn.grid(depth=[0, 1], learning_rate=[0.1, 0.2], seed=range(7))
     options = {"num_steps": 20, "eval_every": 6, "lanes": 2}
-    prepared = execute.prepare(recipe_of(data), space, data, **options)
+    prepared = fn.prepare(recipe_of(data), space, data, **options)
     assert [estimate.static for estimate in prepared.estimates] == [{"depth": 0}, {"depth": 1}]
     for estimate in prepared.estimates:
         assert (estimate.num_runs, estimate.num_missing, estimate.lanes) == (14, 14, 2)
@@ -49,7 +49,7 @@ def test_an_estimate_says_what_the_sweep_takes(data):
     assert [estimate.flops for estimate in prepared.estimates] == [
         14 * 20 * 2 * batch(data) * products for products in (affine, hidden)
     ]
-    results = execute.execute(prepared)
+    results = fn.execute(prepared)
     arrays = results.history.values()
     assert {array.shape for array in arrays} == {(28, 4)}
     said = sum(estimate.curve_bytes for estimate in prepared.estimates)
@@ -58,9 +58,9 @@ def test_an_estimate_says_what_the_sweep_takes(data):
 
 def test_every_order_of_batches_has_chunks_of_its_own(data):
     space = fn.grid(data_seed=range(3), learning_rate=[0.1, 0.2], seed=range(7))
-    (estimate,) = execute.prepare(recipe_of(data), space, data, num_steps=5, lanes=2).estimates
+    (estimate,) = fn.prepare(recipe_of(data), space, data, num_steps=5, lanes=2).estimates
     assert (estimate.num_runs, estimate.num_chunks) == (42, 3 * 4)
-    (estimate,) = execute.prepare(recipe_of(data), space, data, num_steps=5).estimates
+    (estimate,) = fn.prepare(recipe_of(data), space, data, num_steps=5).estimates
     assert (estimate.lanes, estimate.num_chunks) == (8, 3), "more lanes than 14 runs need would be padding"
 
 
@@ -70,11 +70,11 @@ def test_an_estimate_is_about_what_is_missing(data, tmp_path):
 
     options = {"num_steps": 5, "lanes": 2, "store": tmp_path}
     fn.sweep(recipe_of(data), space(3).take(range(6)), data, **options)
-    done, new = execute.prepare(recipe_of(data), space(3), data, **options).estimates
+    done, new = fn.prepare(recipe_of(data), space(3), data, **options).estimates
     assert (done.num_runs, done.num_missing, done.num_chunks, done.seconds) == (6, 0, 0, 0)
     assert (done.num_bytes, done.curve_bytes, done.flops) == (0, 0, 0)
     assert (new.num_runs, new.num_missing, new.num_chunks) == (6, 6, 2)
-    grown, _ = execute.prepare(recipe_of(data), space(5), data, **options).estimates
+    grown, _ = fn.prepare(recipe_of(data), space(5), data, **options).estimates
     assert (grown.num_runs, grown.num_missing, grown.num_chunks) == (10, 4, 1)
     assert grown.flops == 4 * 5 * 2 * batch(data) * 4 * 3 * 2
     assert not list((tmp_path / "states").iterdir()) and len(list((tmp_path / "chunks").iterdir())) == 2
@@ -90,7 +90,7 @@ def measured(monkeypatch, tmp_path):
         asked.append(lanes)
         return Cost(lanes, 1000 * lanes, begin=2.0, segment=0.125, step=0.5, measure=0.25)
 
-    monkeypatch.setattr(prepare, "measure_cost", measure)
+    monkeypatch.setattr(job, "measure_cost", measure)
     monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "cache"))
     return asked
 
@@ -100,7 +100,7 @@ SPACE = fn.grid(learning_rate=[0.1, 0.2], seed=range(7))
 
 def test_the_time_is_that_of_all_chunks(data, measured):
     options = {"num_steps": 9, "eval_every": 5, "lanes": 3}
-    (estimate,) = execute.prepare(recipe_of(data), SPACE, data, **options).estimates
+    (estimate,) = fn.prepare(recipe_of(data), SPACE, data, **options).estimates
     # Segments of 4 steps, two and one of them; 14 runs are three chunks of 6 lanes at most.
     assert estimate.seconds == pytest.approx(3 * (2 + 3 * 0.125 + 9 * 0.5 + 2 * 0.25 + 0.01))
     assert estimate.num_bytes == 3000
@@ -110,7 +110,7 @@ def test_what_was_measured_is_not_measured_again(data, measured):
     def estimates(activation="relu", **options):
         measured.clear()
         recipe = recipe_of(data, activation)
-        return execute.prepare(recipe, SPACE, data, **{"num_steps": 9, **options}).estimates
+        return fn.prepare(recipe, SPACE, data, **{"num_steps": 9, **options}).estimates
 
     first = estimates()
     assert measured == [8]
@@ -125,10 +125,10 @@ def test_what_was_measured_is_not_measured_again(data, measured):
 
 
 def test_what_was_measured_is_not_believed_when_less_memory_is_left(data, measured, monkeypatch):
-    execute.prepare(recipe_of(data), SPACE, data, num_steps=9)
-    monkeypatch.setattr(prepare, "usable_bytes", lambda: 7999.0)
+    fn.prepare(recipe_of(data), SPACE, data, num_steps=9)
+    monkeypatch.setattr(job, "usable_bytes", lambda: 7999.0)
     measured.clear()
-    execute.prepare(recipe_of(data), SPACE, data, num_steps=9)
+    fn.prepare(recipe_of(data), SPACE, data, num_steps=9)
     assert measured == [8]
 
 
@@ -203,7 +203,7 @@ def test_runs_of_a_changed_recipe_are_marked(tmp_path):
 
 def test_rows_tell_the_number_of_lanes_that_was_chosen(tmp_path, monkeypatch):
     def names(lanes):
-        monkeypatch.setattr(prepare, "first_guess", lambda bytes_per_run, num_runs: lanes)
+        monkeypatch.setattr(job, "first_guess", lambda bytes_per_run, num_runs: lanes)
         space = fn.grid(decay=[0.25, 0.5], seed=range(5))
         store = tmp_path / str(lanes)
         results = fn.sweep(shrinking(), space, None, num_steps=2, store=store)
@@ -223,9 +223,9 @@ def test_a_sweep_needs_no_traced_axis(tmp_path):
         )
 
     space = fn.grid(first=[1.0, 3.0], decay=[0.25, 0.5])
-    prepared = execute.prepare(recipe, space, None, num_steps=5, eval_every=2, store=tmp_path)
+    prepared = fn.prepare(recipe, space, None, num_steps=5, eval_every=2, store=tmp_path)
     assert [(estimate.num_runs, estimate.lanes) for estimate in prepared.estimates] == [(1, 1)] * 4
-    results = execute.execute(prepared)
+    results = fn.execute(prepared)
     expected = [[config["first"] * config["decay"] ** n for n in (2, 4, 5)] for config in space]
     np.testing.assert_allclose(results.history["left"], expected, rtol=1e-6)
     assert fn.open_results(tmp_path).table().equals(results.table())

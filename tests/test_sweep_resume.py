@@ -12,7 +12,7 @@ import pytest
 
 import fnnet as fn
 from fnnet.sweep import chunk as chunks
-from fnnet.sweep import execute as executes
+from fnnet.sweep import prepare as prepares
 from fnnet.sweep import store as stores
 from fnnet.sweep.sealed import Sealed, seal
 from fnnet.sweep.store import Store
@@ -165,7 +165,7 @@ def test_a_sweep_goes_on_with_another_number_of_devices(tmp_path, monkeypatch, b
 
     def devices(patch, number):
         mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()[:number]), ("runs",))
-        patch.setattr(executes, "make_mesh", lambda: mesh)
+        patch.setattr(prepares, "make_mesh", lambda: mesh)
 
     whole = sweep(tmp_path / "whole", space, **options)
     with monkeypatch.context() as patch:
@@ -185,7 +185,7 @@ def test_a_sweep_goes_on_with_another_number_of_devices(tmp_path, monkeypatch, b
 
 def test_parameters_are_kept_unless_they_are_many(reference, tmp_path, monkeypatch):
     assert len(weights(reference[1])) == 6
-    monkeypatch.setattr(executes, "MAX_PARAMS_BYTES", 6 * 3 * 2 * 4 - 1)
+    monkeypatch.setattr(prepares, "MAX_PARAMS_BYTES", 6 * 3 * 2 * 4 - 1)
     results = sweep(tmp_path)
     with pytest.raises(
         fn.InputError, match="to train it again and keep them: the same sweep again with save_params=True"

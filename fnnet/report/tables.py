@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from fnnet.report.claims import Claim, in_words, plain
-from fnnet.sweep.prepare import Estimate
+from fnnet.sweep.job import Estimate
 from fnnet.sweep.progress import seconds_in_words
 from fnnet.sweep.results import Results
 from fnnet.sweep.statistics import rank

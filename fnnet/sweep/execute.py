@@ -6,34 +6,22 @@ committed to the store, if there is one, and is never done again.
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import jax
 import numpy as np
 import polars as pl
 
-from fnnet.errors import InputError, unknown_name
-from fnnet.hparams import Hparams
 from fnnet.sweep import fingerprint as fingerprints
 from fnnet.sweep import store as stores
-from fnnet.sweep.chunk import Chunk, Settings, Trainer, narrow, params_of
+from fnnet.sweep.chunk import Chunk, Trainer
 from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
+from fnnet.sweep.job import Job, cut_chunks, with_half_the_lanes
 from fnnet.sweep.memory import is_out_of_memory
-from fnnet.sweep.plan import Plan, Recipe, make_plan
-from fnnet.sweep.prepare import (
-    Estimate,
-    Job,
-    cut_chunks,
-    most_steps,
-    prepare_group,
-    with_half_the_lanes,
-)
-from fnnet.sweep.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
-from fnnet.sweep.progress import Progress, choose_metric, compiling, shown
-from fnnet.sweep.provenance import describe_origin
-from fnnet.sweep.results import Results, check_names, collect
+from fnnet.sweep.plan import Recipe
+from fnnet.sweep.prepare import Prepared, prepare
+from fnnet.sweep.progress import Progress, shown
+from fnnet.sweep.results import Results, collect
 from fnnet.sweep.resume import (
     Done,
     Waiting,
@@ -44,10 +32,6 @@ from fnnet.sweep.resume import (
     stored_plan,
 )
 from fnnet.sweep.space import Space
-from fnnet.sweep.store import Store
-from fnnet.train import check_steps
-
-MAX_PARAMS_BYTES = 1e9  # of a whole sweep that are kept without being asked for
 
 
 def sweep(
@@ -116,148 +100,6 @@ def sweep(
     return execute(prepared, show_progress=show_progress)
 
 
-class Prepared(NamedTuple):
-    """A sweep that is ready to be executed.
-
-    plan: its groups.
-    settings: what all runs share.
-    data: on the devices.
-    jobs: the groups with their compiled programs and lanes.
-    estimates: what each group is going to take.
-    described: what the store's plan says of it.
-    num_without_params: finished runs that are trained again because their parameters are missing.
-    accept_fingerprint: whether another fingerprint may.
-    store: the folder, if there is one.
-    metric: by which progress tells the best run so far, if there is one.
-    """
-
-    plan: Plan
-    settings: Settings
-    data: Any
-    jobs: list[Job]
-    estimates: list[Estimate]
-    described: fingerprints.Description
-    num_without_params: int
-    accept_fingerprint: bool
-    store: Store | None
-    metric: str | None = None
-
-    def __repr__(self) -> str:
-        """Say what is going to be trained, and for how long."""
-        num_missing = sum(estimate.num_missing for estimate in self.estimates)
-        seconds = sum(estimate.seconds for estimate in self.estimates)
-        return (
-            f"Prepared: {self.plan.space.summary}, {num_missing} to train for {self.settings.num_steps} steps "
-            f"in {len(self.jobs)} program{'s' * (len(self.jobs) != 1)}, about {seconds:.3g} s"
-        )
-
-
-def prepare(
-    recipe: Recipe,
-    space: Space,
-    data: Any,
-    *,
-    num_steps: int,
-    eval_every: int | None = None,
-    store: str | os.PathLike[str] | None = None,
-    lanes: int | None = None,
-    state_every: float = 60.0,
-    save_params: bool | None = None,
-    accept_fingerprint: bool = False,
-    metric: str | None = None,
-    fixed: Mapping[str, Any] | None = None,
-    most_runs: int | None = None,
-    show_progress: bool = False,
-) -> Prepared:
-    """Find every mistake, choose lanes, compile and measure; trains and writes nothing.
-
-    The arguments are those of `sweep`, and `metric`, which the tasks must measure, `fixed`, what else may not
-    change in a store, and `most_runs`, that train together if lanes are chosen.
-
-    Returns:
-        The sweep; its `estimates` tell what it would take, and `execute` trains it.
-
-    Raises:
-        InputError: for whatever is wrong with the arguments, or does not fit the store or the memory.
-
-    Example:
-        >>> from fnnet import grid, load_dataset, mlp_recipe
-        >>> data = load_dataset("iris")
-        >>> space = grid(depth=[0, 1], learning_rate=[0.1, 0.3], seed=range(5))
-        >>> prepared = prepare(mlp_recipe(data), space, data, num_steps=50)
-        >>> [(estimate.static, estimate.num_missing) for estimate in prepared.estimates]
-        [({'depth': 0}, 10), ({'depth': 1}, 10)]
-        >>> execute(prepared).table().height
-        20
-    """
-    check_steps(num_steps, eval_every)
-    if lanes is not None and lanes < 1:
-        raise InputError(f"lanes must be a positive integer, got {lanes}")
-    if save_params and store is None:
-        raise InputError("save_params=True keeps parameters in a store: give store=..., the folder of one")
-    use_all_cores()
-    keep_compiled_programs()
-    plan = make_plan(recipe, space, data, most_steps(num_steps, eval_every))
-    check_names(space.axes, plan.metrics)
-    if metric is not None and metric not in plan.metrics:
-        raise unknown_name("metric", metric, plan.metrics)
-    folder = None if store is None else Store(Path(store))
-    fixed = {"num_steps": num_steps, "eval_every": eval_every, **(fixed or {})}
-    # Without a store nothing is compared, so the data need not be hashed.
-    described = fingerprints.describe(plan, None if folder is None else data, fixed, lanes)
-    stored = None
-    if folder is not None:
-        stores.check_folder(folder)
-        stored = stored_plan(folder)
-        fingerprints.check(folder, described, stored, accept=accept_fingerprint)
-    if save_params is None:
-        save_params = folder is not None and _keeps_params(plan, data, stored)
-    settings = Settings(num_steps, eval_every, lanes, state_every, save_params)
-    described |= describe_origin(recipe, data, settings._asdict())
-    done = Done({}, {})
-    if folder is not None:
-        done = read_done(folder, plan, described, stored, settings.save_params, accept=accept_fingerprint)
-    is_missing = find_missing(plan, done)
-    mesh = make_mesh()
-    data = jax.device_put(data, shared_sharding(mesh))
-    jobs, estimates = [], []
-    before = fingerprints.lanes_before(described, stored)
-    num_programs = sum(bool(is_missing[group.runs].any()) for group in plan.groups)
-    with compiling(num_programs, show_progress) as show_compiled:
-        for group, described_group, lanes_before in zip(
-            plan.groups, described["groups"], before, strict=True
-        ):
-            missing = group.runs[is_missing[group.runs]]
-            job, estimate = prepare_group(
-                plan,
-                group,
-                missing,
-                mesh,
-                settings,
-                data,
-                lanes or lanes_before,
-                described_group["program"],
-                most_runs,
-            )
-            jobs.append(job)
-            estimates.append(estimate)
-            show_compiled(sum(estimate.num_missing > 0 for estimate in estimates))
-    num_finished = len(space) - int(find_missing(plan, Done({**done.chunks, **done.stale}, {})).sum())
-    num_without_params = int(is_missing.sum()) - (len(space) - num_finished)
-    return Prepared(
-        plan,
-        settings,
-        data,
-        jobs,
-        estimates,
-        described,
-        num_without_params,
-        accept_fingerprint,
-        folder,
-        metric or choose_metric(plan.metrics),
-    )
-
-
 def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
     """Train every run of a prepared sweep that its store does not hold already.
 
@@ -301,24 +143,6 @@ def take_over(prepared: Prepared) -> Iterator[tuple[Prepared, Done]]:
         stores.drop_states(folder)
 
 
-def _keeps_params(plan: Plan, data: Any, stored: fingerprints.Description | None) -> bool:
-    """Decide whether parameters are kept without being asked for: as before, and while they are not too many."""
-    options = (stored or {}).get("options")
-    if isinstance(options, dict) and options.get("save_params") is False:
-        return False
-    num_bytes = 0
-    for group in plan.groups:
-        columns = plan.hparams(group.runs[:1])
-        hparams = {name: narrow(column)[0] for name, column in columns.items()}
-
-        def params(hparams: Any, data: Any, task: Any = group.task) -> Any:
-            return params_of(task.init(Hparams(hparams), data))
-
-        leaves = jax.tree.leaves(jax.eval_shape(params, hparams, data))
-        num_bytes += len(group.runs) * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
-    return num_bytes <= MAX_PARAMS_BYTES
-
-
 def _find_waiting(prepared: Prepared) -> list[Waiting]:
     if prepared.store is None:
         return []
@@ -358,7 +182,7 @@ def _execute(prepared: Prepared, done: Done, show_progress: bool) -> Results:
             num_done=len(is_missing) - num_missing,
             work=num_missing * num_steps,
             metric=prepared.metric,
-            axes=varied_axes(plan.space),
+            axes=plan.space.varied_axes,
         )
         progress.show(is_urgent=True)
         for number, job in enumerate(prepared.jobs):
@@ -461,8 +285,3 @@ def write_plan(prepared: Prepared, jobs: Sequence[Job]) -> None:
     now, others = prepared.described["groups"][: len(jobs)], prepared.described["groups"][len(jobs) :]
     groups = [described | {"lanes": job.lanes} for described, job in zip(now, jobs, strict=True)]
     stores.write_plan(prepared.store, {**prepared.described, "groups": groups + others})
-
-
-def varied_axes(space: Space) -> list[str]:
-    """List the axes that tell the runs of a space apart."""
-    return [name for name in space.axes if len(space.axes[name]) > 1 or not space.present(name).all()]

@@ -15,19 +15,12 @@ import polars as pl
 from fnnet.errors import InputError, unknown_name
 from fnnet.sweep import store as stores
 from fnnet.sweep.chunk import Chunk, Trainer, Underway, lane_hparams, rows
-from fnnet.sweep.execute import (
-    Prepared,
-    keep_rows,
-    prepare,
-    take_over,
-    trainer_of,
-    varied_axes,
-    write_plan,
-)
+from fnnet.sweep.execute import keep_rows, take_over, trainer_of, write_plan
 from fnnet.sweep.interrupt import Interrupt, deferred_interrupt
+from fnnet.sweep.job import Job, cut_chunks, step_flops
 from fnnet.sweep.lanes import most_lanes
 from fnnet.sweep.plan import Recipe
-from fnnet.sweep.prepare import Job, cut_chunks, step_flops
+from fnnet.sweep.prepare import Prepared, prepare
 from fnnet.sweep.program import lanes_sharding, use_all_cores
 from fnnet.sweep.progress import Progress, shown
 from fnnet.sweep.results import Results, collect
@@ -208,7 +201,7 @@ def climb_all(
             work=sum(_work(space, bracket) for bracket in brackets),
             metric=first.metric,
             maximize=first.maximize,
-            axes=varied_axes(space),
+            axes=space.varied_axes,
         )
         progress.show(is_urgent=True)
         for bracket in brackets:

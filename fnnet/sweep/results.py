@@ -437,9 +437,8 @@ def _find_run(space: Space, values: Mapping[str, Any]) -> int:
     """Find the one run that has some values."""
     rows = _find_runs(space, values)
     if len(rows) > 1:
-        found = space.take(rows)
-        others = [name for name in found.axes if len(found.axes[name]) > 1 or not found.present(name).all()]
-        raise InputError(f"{len(rows)} runs have {_written(values)}; they differ in {', '.join(others)}")
+        others = ", ".join(space.take(rows).varied_axes)
+        raise InputError(f"{len(rows)} runs have {_written(values)}; they differ in {others}")
     return int(rows[0])
 
 

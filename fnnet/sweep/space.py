@@ -80,6 +80,16 @@ class Space:
         axes = (" x " if is_grid else ", ").join(f"{name}: {number}" for name, number in lengths.items())
         return f"{len(self)} run{'s' * (len(self) != 1)}{f' ({axes})' if axes else ''}"
 
+    @property
+    def varied_axes(self) -> list[str]:
+        """The axes that distinguish runs: with several values, or absent from some runs.
+
+        Example:
+            >>> grid(depth=2, seed=range(3)).varied_axes
+            ['seed']
+        """
+        return [name for name in self.axes if len(self.axes[name]) > 1 or not self.present(name).all()]
+
     def __repr__(self) -> str:
         return f"Space: {self.summary}"
 
