@@ -297,9 +297,9 @@ def test_parameters_without_a_store_are_refused(data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rungs": []}, "rungs must be positive integers that rise"),
-        ({"rungs": [4, 4]}, "rungs must be positive integers that rise"),
-        ({"rungs": [0, 4]}, "rungs must be positive integers that rise"),
+        ({"rungs": []}, "rungs must be increasing positive integers"),
+        ({"rungs": [4, 4]}, "rungs must be increasing positive integers"),
+        ({"rungs": [0, 4]}, "rungs must be increasing positive integers"),
         ({"factor": 1}, "factor must be a number above 1, got 1"),
         ({"metric": "test_los"}, "did you mean 'loss'|unknown metric"),
         ({"metric": "test_r2"}, "unknown metric 'test_r2'"),
@@ -312,7 +312,7 @@ def test_impossible_searches_are_refused(data, options, message):
 
 
 def test_too_few_configurations_for_hyperband(data):
-    with pytest.raises(fn.InputError, match="3 brackets need as many configurations, the space has 2"):
+    with pytest.raises(fn.InputError, match="3 brackets need as many configurations, but the space has 2"):
         fn.hyperband(
             fn.mlp_recipe(data),
             fn.grid(learning_rate=[0.1, 0.2], seed=range(9)),

@@ -131,7 +131,7 @@ def test_what_is_no_recipe_is_refused_in_one_line(data):
     task = fn.supervised(fn.mlp(4, [7], 3), "mse", optimizer=lambda hp: fn.sgd(hp["rate"]))
     space = fn.grid(rate=[0.1])
     plain = inspect.unwrap(make_plan)
-    with pytest.raises(fn.InputError, match="the recipe is a Task; give a function that returns one"):
+    with pytest.raises(fn.InputError, match="the recipe is a Task; pass a function that returns one"):
         plain(task, space, data)
     with pytest.raises(
         fn.InputError, match="a recipe, a space and data, in this order; got Space and function"

@@ -113,7 +113,7 @@ def test_a_recipe_that_changes_while_other_static_values_are_swept_is_noticed(tm
 
     sweep(tmp_path, part(2))
     sweep(tmp_path, part(4), make=lambda: recipe(gain=2.0))  # nothing in common, so nothing to compare
-    with pytest.raises(fn.InputError, match="recipe: it computes something else than before for width=2"):
+    with pytest.raises(fn.InputError, match="recipe: it computes something other than before for width=2"):
         sweep(tmp_path, part(2, 4), make=lambda: recipe(gain=2.0))
     assert {tuple(group["static"].items()) for group in stores.read_plan(Store(tmp_path))["groups"]} == {
         (("width", 2),),
@@ -129,7 +129,7 @@ def test_batches_that_differ_after_the_first_step_are_another_program(tmp_path):
         return draw
 
     sweep(tmp_path, make=lambda: recipe(batches=drawing(1.0)))
-    with pytest.raises(fn.InputError, match="recipe: it computes something else"):
+    with pytest.raises(fn.InputError, match="recipe: it computes something other than before"):
         sweep(tmp_path, make=lambda: recipe(batches=drawing(2.0)))
 
 

@@ -1,7 +1,7 @@
 """Chunks: runs that train together, from their first step to a table of rows.
 
 A chunk trains in segments, stretches of steps between two returns to the host, where progress is shown,
-measurements are fetched and the state is saved. Where segments are cut changes no bit of any result.
+measurements are fetched and the state is saved. Results do not depend, bit for bit, on where segments are cut.
 """
 
 import time
@@ -27,9 +27,9 @@ class Settings(NamedTuple):
     """What all runs of a sweep share.
 
     num_steps: updates in each run.
-    eval_every: measure after so many updates each; None for only after the last one.
+    eval_every: evaluate every this many steps and at the end; None to evaluate only at the end.
     lanes: runs that train together on one device; None to choose for each group.
-    state_every: seconds after which a chunk under way is saved at the next border of segments.
+    state_every: seconds after which the state is saved at the end of a segment.
     save_params: whether to keep the trained parameters.
     """
 
@@ -43,11 +43,11 @@ class Settings(NamedTuple):
 class Chunk(NamedTuple):
     """Runs that train together.
 
-    id: names the chunk after its runs.
+    id: the chunk's name, a hash of its run ids.
     runs: their places in the space.
-    run_ids: what they are called in the store.
+    run_ids: their ids in the store.
     data_seed: their common order of batches.
-    state: the chunk whose saved state they go on from, if not their own; it has all these runs.
+    state: the chunk whose saved state they resume from, if not their own; it holds all these runs.
     """
 
     id: str
@@ -77,12 +77,13 @@ class Underway(NamedTuple):
 
 
 class Trainer(NamedTuple):
-    """All that training a group's chunks needs.
+    """Trains the chunks of a group.
 
     segment: steps between two returns to the host, at most.
     fingerprint: what the bits of the runs depend on besides their configurations.
-    state_fingerprint: the same, but for the number of devices: a state goes on with any.
-    advanced: is told after each segment how much of a chunk is done, in steps of runs.
+    state_fingerprint: the same but for the number of devices, since a state resumes on any number.
+    interrupted: whether a signal asks to stop.
+    advanced: called after each segment with the work done in this chunk, in steps summed over runs.
     """
 
     program: Program
@@ -97,7 +98,7 @@ class Trainer(NamedTuple):
     advanced: Callable[[float], None]
 
     def train(self, chunk: Chunk, lanes: int) -> pl.DataFrame:
-        """Train one chunk from its start, or from where its saved state ends; returns its rows."""
+        """Train one chunk from its start, or from its saved state; returns its rows."""
         hparams = lane_hparams(self.plan, chunk.runs, lanes, self.program.mesh)
         underway = self.resume(chunk, hparams) or self.begin(hparams)
         underway = self.advance(chunk, hparams, underway, self.settings.num_steps)
@@ -106,13 +107,13 @@ class Trainer(NamedTuple):
         return rows(self.plan, chunk, underway)
 
     def begin(self, hparams: Any) -> Underway:
-        """Make the first state of all lanes."""
+        """Initialize all lanes."""
         started = time.perf_counter()
         progress = jax.block_until_ready(self.program.begin(hparams, self.data))
         return Underway(progress, {}, 0, time.perf_counter() - started)
 
     def advance(self, chunk: Chunk, hparams: Any, underway: Underway, stop: int) -> Underway:
-        """Train to the step `stop` and measure there, and at every evaluation on the way."""
+        """Train to the step `stop`; evaluate there and at every evaluation before it."""
         saved, begun = time.perf_counter(), underway.step
         for point in evaluations(underway.step, stop, self.settings.eval_every):
             while underway.step < point:
@@ -156,9 +157,9 @@ class Trainer(NamedTuple):
         return Underway(progress._replace(totals=zeros), curves, step, seconds)
 
     def save(self, chunk: Chunk, underway: Underway) -> None:
-        """Keep the chunk's runs as they are now, in place of what was kept before.
+        """Save the state of the chunk's runs in place of an earlier one.
 
-        A state only saves time, so where the disk takes none the chunk goes on without.
+        A state only saves time, so training continues where it cannot be written.
         """
         assert self.folder is not None
         num_runs = len(chunk.run_ids)
@@ -177,14 +178,14 @@ class Trainer(NamedTuple):
             stores.save_state(self.folder, chunk.id, Sealed(about, arrays))
         except OSError as error:
             warnings.warn(
-                f"cannot save a chunk that is under way in {error.filename}: {error.strerror}; the sweep goes on",
+                f"cannot save a chunk that is training in {error.filename}: {error.strerror}; the sweep goes on",
                 stacklevel=2,
             )
 
     def resume(self, chunk: Chunk, hparams: Any) -> Underway | None:
-        """Load what was kept of the chunk, if anything was, under the same fingerprint.
+        """Load the saved state of the chunk; None where there is none under the same fingerprint.
 
-        Its runs are spread over the lanes that there are now.
+        Its runs are spread over the current number of lanes.
         """
         state = stores.load_state(self.folder, chunk.state or chunk.id) if self.folder is not None else None
         if state is None or state.about.get("fingerprint") != self.state_fingerprint:
@@ -205,12 +206,12 @@ class Trainer(NamedTuple):
             }
             step, seconds = int(state.about["step"]), float(state.about["seconds"])
         except (KeyError, IndexError, TypeError, ValueError):
-            return None  # what nobody here wrote, with a right hash
+            return None  # a valid hash, but not in the form that `save` writes
         progress = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
         return Underway(jax.device_put(progress, lanes_sharding(self.program.mesh)), curves, step, seconds)
 
     def save_params(self, chunk: Chunk, progress: Progress) -> None:
-        """Keep the trained parameters of the chunk's runs."""
+        """Save the trained parameters of the chunk's runs."""
         assert self.folder is not None
         params = pack(jax.device_get(params_of(progress.state)))
         arrays = {name: leaf[: len(chunk.run_ids)] for name, leaf in params.items()}
@@ -243,7 +244,7 @@ def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:
 
 
 def rows(plan: Plan, chunk: Chunk, underway: Underway) -> pl.DataFrame:
-    """Tabulate what a chunk measured, a row for each run."""
+    """Build the table of a finished chunk, one row per run."""
     num_runs = len(chunk.runs)
     space = plan.space.take(chunk.runs)
     axes = {name: space.table_column(name) for name in space.axes}
@@ -283,10 +284,10 @@ def _token(key: Any) -> str:
 
 
 def narrow(column: Any) -> Any:
-    """Give numbers the dtype that JAX computes with: float32 and int32, or 64 bits where these are on."""
+    """Cast numbers to the dtype that JAX computes with: float32 or int32, or 64 bits where x64 is on."""
     return column.astype(jax.dtypes.canonicalize_dtype(column.dtype))
 
 
 def _dtype(array: np.ndarray) -> Any:
-    """Name an array's dtype as polars does."""
+    """Return the polars dtype of an array."""
     return pl.Series(array.ravel()[:0]).dtype

@@ -1,4 +1,4 @@
-"""Durable files: written whole or not at all, and safe from a kill and a power cut once they have their name."""
+"""Durable files: written whole or not at all, and safe from a kill or a power cut once they have their final name."""
 
 import contextlib
 import errno
@@ -11,15 +11,15 @@ PREFIX, SUFFIX = ".fnnet-", ".tmp"
 
 
 def write_file(path: Path, content: bytes, publish: Callable[[str, Path], None]) -> None:
-    """Write content to the disk under a temporary name and then give it its own.
+    """Write a file to the disk under a temporary name, then publish it under its final one.
 
     Args:
-        path: where it belongs.
-        content: all of it.
-        publish: gives the temporary file its name; `os.replace` for one that may exist.
+        path: the final name.
+        content: of the file.
+        publish: moves or links the temporary file to `path`; `os.replace` if the path may exist.
 
     Raises:
-        OSError: naming the folder; then the file is as it was before.
+        OSError: naming the folder; then the file at `path` is unchanged.
     """
     with naming(path.parent):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=PREFIX, suffix=SUFFIX)
@@ -49,7 +49,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder with its parents, such that a power cut does not lose it."""
+    """Create a folder and its parents, safe from a power cut."""
     with naming(folder):
         missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,13 +58,13 @@ def make_folder(folder: Path) -> None:
 
 
 def drop_temporaries(folder: Path) -> None:
-    """Delete what a writer that was killed left in a folder."""
+    """Delete the temporary files that a killed writer left in a folder."""
     for leftover in folder.glob(f"{PREFIX}*{SUFFIX}"):
         leftover.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to the disk, where the file system can."""
+    """Force the entries of a folder to the disk, where the file system supports that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -77,7 +77,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Add a path to an OSError that names none, as those of open files do."""
+    """Add a path to an OSError that names none, such as one from an open file."""
     try:
         yield
     except OSError as error:
@@ -88,5 +88,5 @@ def naming(path: Path) -> Iterator[None]:
 
 def _write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
-    while view:  # a disk that is nearly full takes a part and says so only the next time
+    while view:  # a nearly full disk writes a part and fails only at the next call
         view = view[os.write(descriptor, view) :]

@@ -1,7 +1,7 @@
-"""Execution: where numbers and records meet.
+"""Execution: train a prepared sweep chunk by chunk.
 
 The runs of each group are cut into chunks, and a chunk trains as lanes of one program. A finished chunk is
-committed to the store, if there is one, and is never done again.
+committed to the store, if there is one, and is never trained again.
 """
 
 import contextlib
@@ -48,33 +48,33 @@ def sweep(
     accept_fingerprint: bool = False,
     show_progress: bool = False,
 ) -> Results:
-    """Train every run of a space that the store does not hold already.
+    """Train every run of a space that the store does not hold yet.
 
-    A store refuses a sweep that computes something else. What it compares is the program that JAX traces, so a Python
-    function that the program calls back (`jax.pure_callback`) may change unseen.
+    A store refuses a sweep that computes something else. It compares the programs that JAX traces, so changes inside a
+    Python callback (`jax.pure_callback`) go unnoticed.
 
     Args:
         recipe: a function whose arguments are the static axes and which returns a `Task`.
         space: the runs, as `grid` makes them.
         data: what the task takes, usually a `Dataset`.
         num_steps: updates in each run.
-        eval_every: measure after so many updates each; None for only after the last one.
-        store: a folder that keeps every finished chunk. Run again, a sweep that was stopped goes on, and one
-            whose space has grown trains only what is new. None keeps nothing.
+        eval_every: evaluate every this many steps and at the end; None to evaluate only at the end.
+        store: a folder that keeps every finished chunk. Rerunning resumes an interrupted sweep, and a sweep whose
+            space has grown trains only the new runs. None keeps nothing.
         lanes: runs that train together on one device; None to choose for each group.
-        state_every: seconds after which a chunk under way is saved too.
-        save_params: whether to keep the trained parameters, for `Results.member`. Runs of the store that lack
-            theirs are trained again. None keeps those of a sweep with a store while they are under 1 GB in all.
-        accept_fingerprint: go on with a store that was made with other versions, device or recipe; the new
-            rows carry another `fingerprint`. Other data are another sweep.
-        show_progress: whether to show on stderr how far the sweep is: a bar on a terminal, else a line now and then.
+        state_every: seconds between saves of the chunk that is training.
+        save_params: whether to keep the trained parameters, for `Results.member`. Stored runs without parameters
+            are trained again. None keeps them if there is a store and they take at most 1 GB in all.
+        accept_fingerprint: resume a store that was made with other versions, another device or another recipe; the
+            new rows carry another `fingerprint`. Other data always need another store.
+        show_progress: whether to report progress on stderr: a bar on a terminal, otherwise a line now and then.
 
     Returns:
-        The results, a row for each run in the order of the space.
+        The results, one row per run in the order of the space.
 
     Raises:
-        InputError: before any work, for whatever is wrong with the arguments or does not fit the store.
-        KeyboardInterrupt: after Ctrl-C, once what is finished is safe.
+        InputError: before any work, when an argument is invalid or the store holds another sweep.
+        KeyboardInterrupt: after Ctrl-C, once all finished work is saved.
 
     Example:
         >>> from fnnet import grid, load_dataset, logspace, mlp_recipe
@@ -101,18 +101,18 @@ def sweep(
 
 
 def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
-    """Train every run of a prepared sweep that its store does not hold already.
+    """Train every run of a prepared sweep that its store does not hold yet.
 
     Args:
         prepared: by `prepare`.
         show_progress: as for `sweep`.
 
     Returns:
-        The results, a row for each run in the order of the space.
+        The results, one row per run in the order of the space.
 
     Raises:
-        InputError: when another process writes to the store, or it has become another sweep's.
-        KeyboardInterrupt: after Ctrl-C, once what is finished is safe.
+        InputError: when another process is writing to the store, or the store has come to hold another sweep.
+        KeyboardInterrupt: after Ctrl-C, once all finished work is saved.
     """
     folder = prepared.store
     is_finished = not any(estimate.num_missing for estimate in prepared.estimates)
@@ -126,7 +126,7 @@ def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
 def take_over(prepared: Prepared) -> Iterator[tuple[Prepared, Done]]:
     """Acquire the write lock of a sweep's store, if it has one.
 
-    Yields the sweep, with what the store says of earlier parts of it, and the chunks that are there.
+    Yields the sweep, merged with the plan in its store, and the chunks that the store holds.
     """
     if prepared.store is None:
         yield prepared, Done({}, {})
@@ -150,17 +150,17 @@ def _find_waiting(prepared: Prepared) -> list[Waiting]:
 
 
 def going_on(prepared: Prepared) -> str | None:
-    """Say what a store already holds of a sweep; None where it holds nothing."""
+    """Describe what a store already holds of a sweep; None where it holds nothing."""
     num_runs = len(prepared.plan.space)
     num_done = num_runs - sum(estimate.num_missing for estimate in prepared.estimates)
     steps = [waiting.step for waiting in _find_waiting(prepared)] if num_done < num_runs else []
     if not num_done and not steps and not prepared.num_without_params:
         return None
-    text = f"going on: {num_done:,} of {num_runs:,} runs are done"
+    text = f"resuming: {num_done:,} of {num_runs:,} runs are done"
     if steps:
         text += f", {len(steps)} chunk{'s' if len(steps) > 1 else ''} under way from step {max(steps):,}"
     if prepared.num_without_params:
-        text += f"; {prepared.num_without_params:,} are trained again, because their parameters are not there"
+        text += f"; {prepared.num_without_params:,} are trained again because their parameters are missing"
     return text
 
 
@@ -228,7 +228,7 @@ def _train_chunks(
 
 
 def _cut(prepared: Prepared, job: Job, runs: np.ndarray, waiting: list[Waiting]) -> Iterator[Chunk]:
-    """Cut some runs of one group into chunks, first those that wait in the same state, however wide it was."""
+    """Cut some runs of one group into chunks; runs of one saved state come first and stay together."""
     plan, lanes, ids = prepared.plan, job.lanes * job.program.mesh.size, prepared.plan.space.ids()
     fingerprint = _state_fingerprint(prepared, job)
     for state in waiting:
@@ -242,7 +242,7 @@ def _cut(prepared: Prepared, job: Job, runs: np.ndarray, waiting: list[Waiting])
 
 
 def trainer_of(prepared: Prepared, job: Job, interrupted: Interrupt, progress: Progress) -> Trainer:
-    """Make what trains a group's chunks."""
+    """Build the trainer of a group's chunks."""
     return Trainer(
         job.program,
         job.segment,
@@ -258,7 +258,7 @@ def trainer_of(prepared: Prepared, job: Job, interrupted: Interrupt, progress: P
 
 
 def fingerprint_of(prepared: Prepared, job: Job) -> str:
-    """Name what the bits of a group's runs depend on besides their configurations."""
+    """Return the fingerprint of a group's runs: all that their bits depend on besides their configurations."""
     num_devices = job.program.mesh.size
     return fingerprints.name_of(prepared.described, job.program_hash, job.lanes, num_devices)
 
@@ -268,7 +268,7 @@ def _state_fingerprint(prepared: Prepared, job: Job) -> str:
 
 
 def keep_rows(prepared: Prepared, job: Job, chunk: Chunk, rows: pl.DataFrame, done: Done) -> pl.DataFrame:
-    """Commit the rows of a finished chunk to the store, if there is one; returns them with where they are kept."""
+    """Commit the rows of a finished chunk to the store, if there is one; returns them with their place in it."""
     if prepared.store is None:
         return rows
     rows = rows.with_columns(
@@ -279,7 +279,7 @@ def keep_rows(prepared: Prepared, job: Job, chunk: Chunk, rows: pl.DataFrame, do
 
 
 def write_plan(prepared: Prepared, jobs: Sequence[Job]) -> None:
-    """Write what a sweep is, with the lanes of each group, to its store, if it has one."""
+    """Write the plan of a sweep, with the lanes of each group, to its store, if it has one."""
     if prepared.store is None:
         return
     now, others = prepared.described["groups"][: len(jobs)], prepared.described["groups"][len(jobs) :]

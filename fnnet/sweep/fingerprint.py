@@ -1,8 +1,8 @@
-"""Fingerprints: what a store was made for, and whether a sweep may go on in it.
+"""Fingerprints: what a store was made for, and whether a sweep may resume from it.
 
 The same plan under the same fingerprint gives the same bits. Another plan or other data make another sweep; another
-fingerprint is refused unless it is accepted, and marks the rows that are made under it. Every row carries the name of
-all that its bits depend on, so rows can be told from those of another sweep even where the plan is lost.
+fingerprint is refused unless it is accepted, and marks the rows made under it. Every row carries a hash of all that
+its bits depend on, so rows of another sweep are recognized even if the plan is lost.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ from fnnet.sweep.plan import Group, Plan
 from fnnet.sweep.store import MAX_LANES, Store
 
 Description = dict[str, Any]
-"""What the plan of a store says: settings, fingerprint, groups and space."""
+"""The content of a store's plan: settings, fingerprint, groups and space."""
 
 PACKAGES = ("fnnet", "jax", "jaxlib", "numpy", "optax", "flax")
-"""What takes part in computing a run."""
+"""Packages that take part in computing a run."""
 
 
 def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | None) -> Description:
@@ -36,11 +36,11 @@ def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | No
     Args:
         plan: of the sweep.
         data: of the sweep.
-        settings: what may not change while a sweep grows.
-        lanes: what was asked for, if anything was.
+        settings: those that may not change when a sweep is resumed or extended.
+        lanes: the number of lanes that was requested; None if it is chosen.
 
     Returns:
-        What can be written as JSON. The lanes of each group are not chosen yet.
+        A JSON object. The lanes of each group are not chosen yet.
     """
     leaves = leaf_hashes(data)
     return {
@@ -54,7 +54,7 @@ def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | No
 
 
 def merge(described: Description, stored: Description | None) -> Description:
-    """Add what a store was made for before: earlier fingerprints and programs, and groups that are not trained now."""
+    """Add what a store holds from before: earlier fingerprints and programs, and groups that are not trained now."""
     if stored is None:
         return described
     groups, stored_groups, own_groups = [], _by_key(stored), _by_key(described)
@@ -86,14 +86,14 @@ def fingerprint_of(leaves: Mapping[str, str]) -> dict[str, str]:
 
 
 def name_of(described: Description, program_hash: str, lanes: int, num_devices: int | None = None) -> str:
-    """Name all that the bits of a group's runs depend on by 8 hexadecimal digits.
+    """Hash all that the bits of a group's runs depend on to 8 hexadecimal digits.
 
     Args:
         described: the sweep.
         program_hash: of the group.
         lanes: on each device.
-        num_devices: of the host. Training gives the same bits on any number of them, but a program for one device
-            measures losses that may differ in the last digit. None names a state, which goes on anywhere.
+        num_devices: of the host. Training gives the same bits on any number of them, but losses measured on a
+            single device may differ in the last digit. None for a state, which resumes on any number.
     """
     return _name(_prefix(described["settings"], described["fingerprint"]), program_hash, lanes, num_devices)
 
@@ -104,11 +104,11 @@ def check(store: Store, described: Description, stored: Description | None, *, a
     Args:
         store: the folder.
         described: the sweep.
-        stored: what `describe` gave for the sweep before, if there was one.
-        accept: whether another fingerprint may go on; other settings or data never may.
+        stored: the description in the store's plan, if there is one.
+        accept: whether another fingerprint is accepted; other settings or data never are.
 
     Raises:
-        InputError: naming what has changed.
+        InputError: naming what changed.
     """
     if stored is None:
         return
@@ -140,23 +140,23 @@ def foreign_chunks(
     *,
     accept: bool,
 ) -> list[str]:
-    """Find chunks of the sweep's runs that neither it nor, by the plan of the store, an earlier part of it wrote.
+    """Find chunks with runs of the sweep that, by their fingerprints, another sweep wrote.
 
-    They are there where the plan was lost, and another sweep takes the folder.
+    They occur where the plan of a store was lost and another sweep is given its folder.
 
     Args:
         store: the folder.
         plan: of the sweep.
         described: the sweep.
-        stored: what it was before, if that is known.
+        stored: the description in the store's plan, if there is one.
         done: the chunks of the store.
-        accept: whether there may be any.
+        accept: whether they are accepted, to be moved aside.
 
     Returns:
         Their ids.
 
     Raises:
-        InputError: when there are some and there may not be.
+        InputError: when there are some and they are not accepted.
     """
     merged = merge(described, stored)
     envs = [merged["fingerprint"], *merged["earlier"]]
@@ -185,14 +185,14 @@ def foreign_chunks(
     if foreign and not accept:
         raise InputError(
             f"{store.folder} holds {num_runs:,} of these runs from another sweep, with other steps, data or recipe, or "
-            "under another fingerprint, and its plan does not tell what that was; name another folder, or "
+            "under another fingerprint, and its plan does not say which; name another folder, or "
             "accept_fingerprint=True moves them aside and trains them again"
         )
     return sorted(set(foreign))
 
 
 def lanes_before(described: Description, stored: Description | None) -> list[int | None]:
-    """Look up the lanes of an earlier part of the sweep for each group; one that has grown chooses anew."""
+    """Look up the lanes that each group had before; None where it is new or has grown, so that lanes are chosen again."""
     stored_groups = _by_key(stored)
     found = ((group, stored_groups.get(_key(group))) for group in described["groups"])
     return [
@@ -202,7 +202,7 @@ def lanes_before(described: Description, stored: Description | None) -> list[int
 
 
 def changed_leaves(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """Say which leaves of some data have changed.
+    """Describe which leaves of the data changed.
 
     Example:
         >>> changed_leaves({"train.inputs": 64 * "a"}, {"train.inputs": 64 * "b"})
@@ -220,7 +220,7 @@ def changed_leaves(old: Mapping[str, str], new: Mapping[str, str]) -> str:
 
 
 def _found(done: Mapping[str, pl.DataFrame], places: pl.DataFrame) -> pl.DataFrame:
-    """List which chunks hold runs of which groups under which fingerprints."""
+    """List which chunks hold runs of which groups under which fingerprints, with their number."""
     parts = [
         rows.select("id", "fingerprint").with_columns(chunk=pl.lit(chunk_id))
         for chunk_id, rows in done.items()
@@ -241,7 +241,7 @@ def _name(prefix: str, program_hash: str, lanes: int, num_devices: int | None) -
 
 
 def _names(prefix: str, program_hash: str, asked: str) -> Iterator[str]:
-    """Name what rows may be made under: lanes are powers of two or halved from what was asked for."""
+    """Yield all fingerprints that rows may carry: lanes are powers of two, or the requested number halved repeatedly."""
     first = int(asked) if asked.isdecimal() else 1
     numbers = {1 << k for k in range(MAX_LANES.bit_length())} | {
         first >> k for k in range(first.bit_length())
@@ -269,7 +269,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _by_key(described: Description | None) -> dict[str, dict[str, Any]]:
-    """Find groups by what tells them apart: static values, and which traced axes they have."""
+    """Index groups by what distinguishes them: static values, and which traced axes they have."""
     return {_key(group): group for group in (described or {"groups": ()})["groups"]}
 
 
@@ -280,19 +280,19 @@ def _key(group: Mapping[str, Any]) -> str:
 def _changes(described: Description, stored: Description) -> list[str]:
     old, new = stored["fingerprint"], described["fingerprint"]
     changed = [f"{name}: {old.get(name)} -> {value}" for name, value in new.items() if old.get(name) != value]
-    if changed:  # of which another text of the same program may be a consequence
+    if changed:  # which may change the text of the same program, so programs are not compared
         return changed
     stored_groups = _by_key(stored)
     for described_group in described["groups"]:
         group = stored_groups.get(_key(described_group))
         if group is not None and group["program"] != described_group["program"]:
             static = ", ".join(f"{name}={value}" for name, value in described_group["static"].items())
-            return [f"recipe: it computes something else than before{' for ' if static else ''}{static}"]
+            return [f"recipe: it computes something other than before{' for ' if static else ''}{static}"]
     return []
 
 
 def _probe() -> str:
-    """Hash what this CPU makes of some sums, products and functions, whose last bits depend on its instructions."""
+    """Hash some sums, products and functions on this CPU: their last bits depend on its instruction set."""
     numbers = np.linspace(-3, 3, 33 * 65, dtype=np.float32).reshape(33, 65)
 
     @jax.jit

@@ -1,7 +1,7 @@
-"""Successive halving: most runs of a sweep are stopped early, and the better ones go on.
+"""Successive halving: stop most runs of a sweep early and promote the better ones.
 
-All runs train to the first rung. There configurations are ranked by their mean over seeds, the best go on from
-their state, gathered into fewer lanes, to the next rung, and so on. What was stopped stays in the table.
+All runs train to the first rung. There configurations are ranked by their mean over seeds, and the best resume from
+their state, gathered into fewer lanes, to the next rung, and so on. Stopped runs stay in the table.
 """
 
 import math
@@ -29,18 +29,18 @@ from fnnet.sweep.space import Space
 from fnnet.sweep.statistics import averaged_axes, group_runs, rank
 
 FEWEST_LANES = 8  # on a device; with fewer the first rung, where the most runs are, is slow
-WORTH_COMPILING = 2e11  # operations of idle lanes, about 2 seconds of a small CPU, as long as compiling takes
+WORTH_COMPILING = 2e11  # operations of idle lanes: about 2 seconds on a small CPU, as long as compiling takes
 
 
 class Bracket(NamedTuple):
     """One successive halving.
 
     runs: their places in the space.
-    rungs: the steps at which runs are compared, rising; the last is the length of a whole run.
-    factor: of the configurations that are compared at a rung, one in so many goes on.
-    metric: what they are compared by.
+    rungs: the steps at which runs are compared, increasing; the last is the length of a full run.
+    factor: at each rung, one in `factor` configurations is promoted.
+    metric: ranks them.
     over: the axes to average over.
-    maximize: whether more is better; None to tell from the metric's name.
+    maximize: whether more is better; None to infer that from the metric's name.
     number: the bracket's place among several, the column "bracket" of its runs; None for the only one.
     """
 
@@ -54,7 +54,7 @@ class Bracket(NamedTuple):
 
 
 class Resting(NamedTuple):
-    """A chunk that has reached a rung.
+    """A chunk paused at a rung.
 
     chunk: its runs.
     lanes: on all devices, with which they were trained.
@@ -81,29 +81,29 @@ def successive_halving(
 ) -> Results:
     """Train all runs for a few steps, the better ones for more, and the best to the end.
 
-    Of `n` configurations `floor(n / factor^k)`, and at least one, go on after the `k`-th rung. A configuration
-    is all runs that differ in the axes `over` only; they go on or stop together.
+    Of `n` configurations, `floor(n / factor^k)`, and at least one, are promoted from the `k`-th rung. A configuration
+    is the set of runs that differ only in the axes `over`; they are promoted or stopped together.
 
     Args:
         recipe: as for `sweep`.
         space: the runs.
         data: as for `sweep`.
-        rungs: the steps at which configurations are compared, rising; the last is the length of a whole run.
-        metric: what they are compared by, such as "validation_accuracy".
-        factor: of how many configurations one goes on.
+        rungs: the steps at which configurations are compared, increasing; the last is the length of a full run.
+        metric: ranks them, such as "validation_accuracy".
+        factor: at each rung, one in `factor` configurations is promoted.
         over: the axis or axes to average over; a space need not have the axis "seed".
-        maximize: whether more is better; None to tell from the metric's name.
+        maximize: whether more is better; None to infer that from the metric's name.
         show_progress: as for `sweep`.
         **options: `eval_every`, `store`, `lanes`, `state_every`, `save_params` and `accept_fingerprint`, as for
-            `sweep`. A store is for one space; a search that was stopped goes on from it.
+            `sweep`. A store is for one space; rerunning resumes an interrupted search.
 
     Returns:
         The results of all runs, each with its metrics at the rung that it reached: the column "rung" counts
         from 0, and "steps" says how far the run was trained. `best` compares those that reached the last rung.
 
     Raises:
-        InputError: before any work, for whatever is wrong with the arguments.
-        KeyboardInterrupt: after Ctrl-C, once what is finished is safe.
+        InputError: before any work, when an argument is invalid.
+        KeyboardInterrupt: after Ctrl-C, once all finished work is saved.
 
     Source: Jamieson and Talwalkar 2016, Non-stochastic best arm identification and hyperparameter optimization.
 
@@ -129,7 +129,7 @@ def make_bracket(
     over: str | Sequence[str],
     maximize: bool | None,
 ) -> Bracket:
-    """Check what a successive halving is asked for.
+    """Check the arguments of a successive halving.
 
     Raises:
         InputError: naming the argument, what came and what was expected.
@@ -137,10 +137,10 @@ def make_bracket(
     steps = list(rungs)
     are_steps = all(isinstance(rung, int) and not isinstance(rung, bool) and rung > 0 for rung in steps)
     if not steps or not are_steps or sorted(set(steps)) != steps:
-        raise InputError(f"rungs must be positive integers that rise, such as [100, 400, 1600]; got {rungs}")
+        raise InputError(f"rungs must be increasing positive integers, such as [100, 400, 1600]; got {rungs}")
     if not 1 < factor < math.inf:
         raise InputError(f"factor must be a number above 1, got {factor}")
-    rank(np.zeros(1), metric, maximize)  # refuses a name that does not say which end is better
+    rank(np.zeros(1), metric, maximize)  # refuses a name that does not say whether more is better
     axes = averaged_axes(space, over)
     return Bracket(np.arange(len(space)), tuple(steps), factor, metric, axes, maximize)
 
@@ -159,7 +159,7 @@ def climb_all(
         recipe: as for `sweep`.
         space: all runs.
         data: as for `sweep`.
-        brackets: each run is in one of them, and all end at the same step. The first one has all rungs.
+        brackets: each run is in exactly one, and all end at the same step. The first one has all rungs.
         options: of `prepare`.
         show_progress: whether to report progress.
 
@@ -217,7 +217,7 @@ def _climb(
     interrupted: Interrupt,
     progress: Progress,
 ) -> list[pl.DataFrame]:
-    """Climb the rungs of one bracket; returns the rows of all chunks of all rungs."""
+    """Train one bracket, rung by rung; returns the rows of all chunks of all rungs."""
     space, alive = prepared.plan.space, bracket.runs
     jobs = list(prepared.jobs)
     resting: list[list[Resting]] = [[] for _ in jobs]
@@ -251,7 +251,7 @@ def _climb_one(
     interrupted: Interrupt,
     progress: Progress,
 ) -> tuple[list[pl.DataFrame], list[Resting]]:
-    """Train some runs of one group to a rung, from where they rest on the rung below."""
+    """Train some runs of one group to a rung, from their state at the rung below."""
     plan, rungs = prepared.plan, bracket.rungs[: rung + 1]
     trainer = trainer_of(prepared, job, interrupted, progress)
     lanes = job.lanes * job.program.mesh.size
@@ -265,7 +265,7 @@ def _climb_one(
                 underway = _gathered(trainer, below, chunk, lanes, rungs) if below else trainer.begin(hparams)
             underway = trainer.advance(chunk, hparams, underway, rungs[-1])
             if prepared.store is not None and rungs[-1] < prepared.settings.num_steps:
-                trainer.save(chunk, underway)  # before the rows: what is committed can go on
+                trainer.save(chunk, underway)  # before the rows, so that committed runs can be promoted
             if prepared.settings.save_params:
                 trainer.save_params(chunk, underway.progress)
             table = rows(plan, chunk, underway).with_columns(rung=pl.lit(rung))
@@ -286,7 +286,7 @@ def _steps_to(bracket: Bracket, rung: int) -> int:
 
 
 def _work(space: Space, bracket: Bracket) -> float:
-    """Count the steps of all runs of a bracket, where all configurations have equally many runs."""
+    """Count the steps of all runs of a bracket, as if all configurations had equally many runs."""
     axes = tuple(name for name in space.axes if name not in bracket.over)
     num_configs = len(group_runs(space.take(bracket.runs), {}, axes).configs)
     runs_each = len(bracket.runs) / num_configs
@@ -303,22 +303,22 @@ def _num_runs_at_the_end(space: Space, bracket: Bracket) -> int:
 
 
 def _num_kept(num_configs: int, bracket: Bracket, rung: int) -> int:
-    """Count the configurations that go on from a rung; from -1, below the first, all do."""
+    """Count the configurations that are promoted from a rung; from -1, below the first, all are."""
     return max(1, math.floor(num_configs / bracket.factor ** (rung + 1) + 1e-9))
 
 
 def _fitted(job: Job, prepared: Prepared, num_runs: int, num_steps: int) -> Job:
-    """Give a group as many lanes as its runs fill, if that saves more than compiling another program takes."""
+    """Reduce a group's lanes to what its runs fill, if that saves more than compiling another program takes."""
     num_devices = job.program.mesh.size
     lanes = min(job.lanes, most_lanes(math.ceil(num_runs / num_devices)))
     flops = step_flops(job.group.task, prepared.plan, job.group.runs[0], prepared.data)
-    # Told by operations and not by time, so that a search that goes on decides as it did before.
+    # Decided by operations and not by time, so that a resumed search decides as it did before.
     is_worth_it = (job.lanes - lanes) * num_devices * num_steps * flops > WORTH_COMPILING
     return job._replace(lanes=lanes) if is_worth_it else job
 
 
 def _survivors(space: Space, reached: Results, bracket: Bracket, rung: int) -> np.ndarray:
-    """Choose the runs that go on, by their configurations' means."""
+    """Choose the runs to promote, by the means of their configurations."""
     if bracket.metric not in reached.columns:
         raise unknown_name("metric", bracket.metric, reached.columns)
     axes = tuple(name for name in reached.space.axes if name not in bracket.over)
@@ -332,7 +332,7 @@ def _survivors(space: Space, reached: Results, bracket: Bracket, rung: int) -> n
 
 
 def _fetched(underway: Underway, num_runs: int) -> Underway:
-    """Bring a chunk to the host, without the lanes that only filled it up."""
+    """Copy the state of a chunk to the host, without padding lanes."""
     progress = jax.tree.map(lambda leaf: leaf[:num_runs], jax.device_get(underway.progress))
     curves = {name: [point[:num_runs] for point in points] for name, points in underway.curves.items()}
     return underway._replace(progress=progress, curves=curves)
@@ -341,7 +341,7 @@ def _fetched(underway: Underway, num_runs: int) -> Underway:
 def _gathered(
     trainer: Trainer, below: list[Resting], chunk: Chunk, lanes: int, rungs: tuple[int, ...]
 ) -> Underway:
-    """Put runs that rest in several chunks side by side on the devices, filled up to `lanes`."""
+    """Gather runs that were paused in several chunks into one chunk on the devices, padded to `lanes`."""
     used = [each for each in below if np.isin(each.chunk.runs, chunk.runs).any()]
     states = [each.underway or _recalled(trainer, each, rungs[:-1]) for each in used]
     wanted = np.concatenate([chunk.runs, np.repeat(chunk.runs[:1], lanes - len(chunk.runs))])

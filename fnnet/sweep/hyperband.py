@@ -1,4 +1,4 @@
-"""Hyperband: several successive halvings that stop runs more and less early."""
+"""Hyperband: several successive halvings that differ in how early they stop runs."""
 
 import math
 from collections.abc import Sequence
@@ -29,31 +29,32 @@ def hyperband(
     show_progress: bool = False,
     **options: Any,
 ) -> Results:
-    """Run several successive halvings, from one that stops early and often to one that stops nothing.
+    """Run several successive halvings, from one that stops runs early and often to one that stops none.
 
-    Each configuration is in one of them. Those that stop early get more configurations, such that all take
-    about as many steps; so neither slow starters nor hopeless ones cost much.
+    Each configuration is in one of them, its bracket. Brackets that stop early get more configurations, such that all
+    brackets take about equally many steps. This hedges between stopping slow starters too early and spending steps on
+    hopeless configurations.
 
     Args:
         recipe: as for `sweep`.
         space: the runs, usually drawn: `random(...) * grid(seed=...)`.
         data: as for `sweep`.
-        max_steps: the length of a whole run.
-        min_steps: the least that a run gets.
-        metric: as for `successive_halving`, like `factor`, `over`, `maximize` and `options`.
-        factor: as above.
-        over: as above.
-        maximize: as above.
-        seed: deals the configurations to the brackets.
+        max_steps: the length of a full run.
+        min_steps: the least steps that a run trains for.
+        metric: as for `successive_halving`.
+        factor: as for `successive_halving`.
+        over: as for `successive_halving`.
+        maximize: as for `successive_halving`.
+        seed: of the random assignment of configurations to brackets.
         show_progress: as for `sweep`.
-        **options: as above; `store` is one folder for all brackets.
+        **options: as for `successive_halving`; `store` is one folder for all brackets.
 
     Returns:
         The results of all runs, with the columns "bracket", "rung" and "steps". `best` and `top` compare the runs
         of all brackets that were trained for `max_steps`.
 
     Raises:
-        InputError: before any work, for whatever is wrong with the arguments.
+        InputError: before any work, when an argument is invalid.
 
     Source: Li et al. 2018, Hyperband: a novel bandit-based approach to hyperparameter optimization,
     algorithm 1.
@@ -72,12 +73,12 @@ def hyperband(
         raise InputError(f"min_steps must be from 1 to max_steps={max_steps}, got {min_steps}")
     whole = make_bracket(space, [max_steps], metric, factor, over, maximize)
     num_rungs = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
-    # A small factor rounds several rungs to one step, where comparing again would tell nothing new.
+    # A small factor rounds several rungs to the same step, and one comparison there is enough.
     ladder = sorted({round(max_steps / factor**k) for k in range(num_rungs)})
     groups = group_runs(space, {}, tuple(name for name in space.axes if name not in whole.over))
     if len(groups.configs) < len(ladder):
         raise InputError(
-            f"{len(ladder)} brackets need as many configurations, the space has {len(groups.configs)}"
+            f"{len(ladder)} brackets need as many configurations, but the space has {len(groups.configs)}"
         )
     brackets = [
         whole._replace(
@@ -85,19 +86,19 @@ def hyperband(
             rungs=tuple(ladder[number:]),
             number=number,
         )
-        for number, configs in enumerate(deal(len(groups.configs), len(ladder), factor, seed))
+        for number, configs in enumerate(assign_brackets(len(groups.configs), len(ladder), factor, seed))
     ]
     return climb_all(recipe, space, data, brackets, options, show_progress)
 
 
-def deal(num_configs: int, num_brackets: int, factor: float, seed: int) -> list[np.ndarray]:
-    """Deal configurations to brackets, in proportion to the sizes that Hyperband gives them.
+def assign_brackets(num_configs: int, num_brackets: int, factor: float, seed: int) -> list[np.ndarray]:
+    """Assign configurations to brackets at random, in proportion to the bracket sizes of Hyperband.
 
     Returns:
-        For each bracket, from the one that halves most often, the places of its configurations.
+        For each bracket, the one that halves most often first, the indices of its configurations.
 
     Example:
-        >>> [len(configs) for configs in deal(20, 3, 4.0, seed=0)]
+        >>> [len(configs) for configs in assign_brackets(20, 3, 4.0, seed=0)]
         [13, 5, 2]
     """
     halvings = np.arange(num_brackets - 1, -1, -1)

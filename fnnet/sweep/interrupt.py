@@ -1,4 +1,4 @@
-"""Signals that stop a sweep, kept until the work can be stopped without losing any.
+"""Signals that stop a sweep, deferred until it can stop without losing work.
 
 Ctrl-C sends SIGINT; clusters, containers and `timeout` send SIGTERM; a terminal that closes sends SIGHUP.
 """
@@ -14,9 +14,9 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 
 class Stopped(KeyboardInterrupt):
-    """What a signal raises.
+    """Raised for a signal.
 
-    signum: the signal; a process that it ends has the exit code 128 + `signum`.
+    signum: the signal; a process that it ends exits with the code 128 + `signum`.
     """
 
     def __init__(self, signum: int):
@@ -25,21 +25,21 @@ class Stopped(KeyboardInterrupt):
 
 
 class Interrupt:
-    """Whether a signal came, and which."""
+    """The signal that was received, if any."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
 
     @property
     def is_set(self) -> bool:
-        """Whether a signal came."""
+        """Whether a signal was received."""
         return self.signum is not None
 
     def check(self) -> None:
-        """Raise the signal that was kept, if one was.
+        """Raise `Stopped` if a signal was received.
 
         Raises:
-            Stopped: which is a KeyboardInterrupt.
+            Stopped: a KeyboardInterrupt.
         """
         if self.signum is not None:
             raise Stopped(self.signum)
@@ -47,7 +47,7 @@ class Interrupt:
 
 @contextlib.contextmanager
 def deferred_interrupt() -> Iterator[Interrupt]:
-    """Keep the first signal for `check`; a second one interrupts at once."""
+    """Defer the first signal to `check`; a second one raises `Stopped` at once."""
     interrupt = Interrupt()
 
     def handle(signum: int, frame: FrameType | None) -> None:
@@ -61,7 +61,7 @@ def deferred_interrupt() -> Iterator[Interrupt]:
 
 @contextlib.contextmanager
 def raised_signals() -> Iterator[None]:
-    """Let every one of the signals raise `Stopped` at once."""
+    """Raise `Stopped` at once when a signal is received."""
 
     def handle(signum: int, frame: FrameType | None) -> None:
         raise Stopped(signum)
@@ -71,17 +71,17 @@ def raised_signals() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """Ignore the signals from now on, as a process that is about to end."""
+    """Ignore the signals from now on, for a process that is about to exit."""
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
 def _handling(handle: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
-    """Handle the signals for a while.
+    """Install a handler for the signals inside a `with` block.
 
-    One that is ignored, as SIGHUP is under `nohup`, stays so. Outside the main thread Python allows no handlers, and
-    all works as ever.
+    An ignored signal, such as SIGHUP under `nohup`, stays ignored. Outside the main thread Python allows no handlers,
+    so there this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -25,11 +25,11 @@ COMMIT_SECONDS = 0.01  # to make a table of a chunk and write it
 
 
 class Job(NamedTuple):
-    """A group that is ready to be trained.
+    """A group that is ready to train.
 
     group: its runs.
     program: compiled when it is first called, if it was not measured.
-    program_hash: names what it computes.
+    program_hash: identifies the program.
     lanes: runs that train together on one device.
     segment: steps between two returns to the host.
     """
@@ -42,15 +42,15 @@ class Job(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What training a group is going to take.
+    """The estimated cost of training a group.
 
     static: the values of its static axes.
     num_runs: its runs.
     num_missing: those that are not in the store yet; the rest is about these.
     lanes: runs that train together on one device.
-    num_chunks: the portions in which they are trained and kept.
+    num_chunks: how many chunks they are cut into.
     num_bytes: memory on all devices together at the peak, data included.
-    curve_bytes: size of what is measured on the way, in memory and in the store.
+    curve_bytes: size of the learning curves, in memory and in the store.
     flops: floating-point operations of all matrix products in training.
     seconds: of training, compilation not included.
     """
@@ -77,7 +77,7 @@ def prepare_group(
     program_hash: str,
     most_runs: int | None = None,
 ) -> tuple[Job, Estimate]:
-    """Choose a group's lanes and say what it is going to take.
+    """Choose a group's lanes and estimate the cost of training it.
 
     Args:
         plan: of the sweep.
@@ -86,12 +86,12 @@ def prepare_group(
         mesh: the devices.
         settings: of the sweep.
         data: on the devices.
-        lanes: a number that is fixed: asked for, or that of an earlier part of the sweep.
-        program_hash: names what the group computes, to find what was measured before.
-        most_runs: no more lanes are chosen than so many runs fill; None for all that are missing.
+        lanes: the number of lanes, if it is fixed by the user or by an earlier part of the sweep; None to choose.
+        program_hash: identifies the group's program, to look up earlier measurements.
+        most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
 
     Returns:
-        The group, ready, and the estimate.
+        The job, and its estimate.
 
     Raises:
         InputError: when not even one run fits in memory.
@@ -151,10 +151,10 @@ def most_steps(num_steps: int, eval_every: int | None) -> int:
 
 
 def with_half_the_lanes(job: Job, plan: Plan, data: Any) -> Job:
-    """Answer a device that is out of memory.
+    """Halve the lanes of a job that ran out of memory.
 
     Raises:
-        InputError: when there is one lane; it says what a run needs and what there is.
+        InputError: when there is only one lane, saying what a run needs and what there is.
     """
     if job.lanes > 1:
         return job._replace(lanes=job.lanes // 2)
@@ -180,7 +180,7 @@ def cut_chunks(
 
 
 def chunk_seconds(cost: Cost, settings: Settings, program: Program) -> float:
-    """Add up what one chunk takes."""
+    """Estimate the seconds that one chunk takes."""
     points = list(evaluations(0, settings.num_steps, settings.eval_every))
     segment = segment_steps(cost, program)
     num_segments = sum(math.ceil(length / segment) for length in np.diff([0, *points]))
@@ -210,7 +210,7 @@ def step_flops(task: Task, plan: Plan, run: Any, data: Any) -> int:
 
 
 def _state_bytes(plan: Plan, group: Group, program: Program, data: Any) -> int:
-    """Measure the state of one run without making it."""
+    """Count the bytes of one run's state, without computing it."""
     num_devices = program.mesh.size
     hparams = lane_hparams(plan, group.runs[:1], num_devices, program.mesh)
     state = jax.eval_shape(program.begin, hparams, data)

@@ -1,4 +1,4 @@
-"""The lock of a store: one process writes, and says so to all others that would."""
+"""The lock of a store: only one process writes at a time; others are refused."""
 
 import contextlib
 import errno
@@ -10,18 +10,18 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from fnnet.errors import InputError
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
-"""What file systems answer that have no locks, as some network file systems."""
+"""Errors from file systems without locks, such as some network file systems."""
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Acquire the write lock of a folder.
 
-    The system drops the lock when its holder ends, however it ends. Where the file system has no locks, a file tells
-    who writes; what a holder that was killed left is removed if it ran on this machine.
+    The system releases the lock when its holder ends, however it ends. Where the file system has no locks, a file names
+    the holder; the file of a killed holder is removed if that ran on this machine.
 
     Raises:
-        InputError: when another process holds it, or its file is a link.
+        InputError: when another process holds the lock, or its file is a link.
     """
     lock = FileLock(folder / "lock", fallback_to_soft=False)
     try:

@@ -1,7 +1,7 @@
 """Plans: which runs can share one compiled program.
 
 An axis that is an argument of the recipe is static: it changes shapes or code. Every other axis is traced: a
-number, one lane for each value. Runs with equal static values form a group, which is compiled once.
+number, with one value per lane. Runs with equal static values form a group, which is compiled once.
 """
 
 import difflib
@@ -30,9 +30,9 @@ class Group(NamedTuple):
     """The runs that share one program.
 
     static: the values of the static axes.
-    task: what the recipe made of them.
+    task: the task that the recipe builds from them.
     runs: the runs' places in the space.
-    traced: one run's life of one step, with its batches, as JAX traced it.
+    traced: one run of one step, from initialization to measurement, as JAX traced it.
     """
 
     static: Config
@@ -41,7 +41,7 @@ class Group(NamedTuple):
     traced: Any
 
     def program_hash(self) -> str:
-        """Name what one run computes: another recipe gives another name, the number of lanes does not."""
+        """Return a hash of what one run computes; it depends on the recipe but not on the number of lanes."""
         return hashlib.sha256(self.traced.lower().as_text().encode()).hexdigest()[:16]
 
 
@@ -62,30 +62,27 @@ class Plan(NamedTuple):
     metrics: tuple[str, ...]
 
     def hparams(self, runs: Int[np.ndarray, " lanes"]) -> dict[str, np.ndarray]:
-        """Give the traced hyper-parameters of some runs of one group, an array `[lanes]` for each axis they have.
-
-        There is at least one run.
-        """
+        """Return the traced hyper-parameters of one or more runs of a group: an array `[lanes]` for each axis they have."""
         codes = {name: self.space.codes[name][runs] for name in self.traced_axes}
         return {name: np.asarray(self.space.axes[name])[c] for name, c in codes.items() if c[0] >= 0}
 
 
 def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Plan:
-    """Group a space's runs and find every mistake that shows before any work is done.
+    """Group the runs of a space, and find all mistakes that tracing can find.
 
     Args:
         recipe: a function from static axes to a `Task`.
         space: the runs.
-        data: what the tasks will get.
-        max_steps: for how many steps batches are drawn at once, which is part of what a group computes.
+        data: of the tasks.
+        max_steps: how many steps' batches are drawn at once, which is part of the traced program.
 
     Returns:
         The plan.
 
     Raises:
-        InputError: when an axis is neither an argument of the recipe nor read by its task, when the recipe
-            or the task needs one that is missing, when a traced axis is not of numbers, or whatever building
-            and tracing a task finds wrong.
+        InputError: when an axis is neither an argument of the recipe nor read by its task, the recipe or the task
+            needs one that is missing, a traced axis holds something other than numbers, or building or tracing a
+            task fails.
     """
     _check_order(recipe, space)
     static_axes, traced_axes = split_axes(recipe, space)
@@ -109,7 +106,7 @@ def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Pl
 
 def _check_order(recipe: Any, space: Any) -> None:
     if isinstance(recipe, Task):
-        raise InputError("the recipe is a Task; give a function that returns one, such as lambda: task")
+        raise InputError("the recipe is a Task; pass a function that returns one, such as lambda: task")
     if not callable(recipe) or not isinstance(space, Space):
         raise InputError(
             "a sweep takes a recipe, a space and data, in this order; "
@@ -118,7 +115,7 @@ def _check_order(recipe: Any, space: Any) -> None:
 
 
 def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tell the axes that are arguments of a recipe, which are static, from all others, which are traced.
+    """Split the axes into static ones, which are arguments of the recipe, and traced ones, which are all others.
 
     Raises:
         InputError: when an argument has no value.
@@ -138,10 +135,10 @@ def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str
 def cut_groups(
     space: Space, static_axes: tuple[str, ...], traced_axes: tuple[str, ...]
 ) -> list[tuple[Config, np.ndarray]]:
-    """List the distinct static values, and the runs that have each; runs that lack a traced axis stand apart."""
+    """List the distinct static values and the runs of each; runs that lack a traced axis form a group of their own."""
     keys = [space.codes[name] for name in static_axes]
     keys += [space.present(name).astype(np.int32) for name in traced_axes]
-    key = np.zeros(len(space), np.int64)  # of one axis after the other, counted anew so that it stays small
+    key = np.zeros(len(space), np.int64)  # renumbered after each axis, so that it does not overflow
     for codes in keys:
         if len(codes) and codes.min() != codes.max():
             key = np.unique(key * (codes.max() + 2) + codes + 1, return_inverse=True)[1]
@@ -163,7 +160,7 @@ def _trace(
     data: Any,
     max_steps: int,
 ) -> Any:
-    """Trace a group's functions on one run, without computing, and compare its axes with the names read."""
+    """Trace a group's task on one run, without computing, and check that it reads every axis."""
     config = space[runs[0]]
     numbers = {name: config[name] for name in traced_axes if isinstance(config.get(name), int | float)}
     names_read: set[str] = set()
@@ -192,7 +189,7 @@ def _trace(
             "use jnp.where and fn.schedules, or make the axis static: an argument of the recipe"
         ) from error
     for name in (name for name in traced_axes if name in config):
-        # A misspelt axis is why a hyper-parameter is missing, so it is named first.
+        # A misspelled axis is often why a hyper-parameter is missing, so it is named first.
         if name not in names_read:
             _read_on(missing, one_step, numbers, data)  # which completes names_read
             raise unknown_name("axis", name, (arguments | names_read) - set(space.axes)) from missing
@@ -205,7 +202,7 @@ def _trace(
 
 
 def _read_on(missing: MissingHparam | None, one_step: Any, numbers: dict[str, Any], data: Any) -> None:
-    """Trace with some number for each hyper-parameter that is missing, so that all others are read too."""
+    """Trace with a placeholder for each missing hyper-parameter, so that all names are read."""
     while missing is not None:
         numbers = numbers | {missing.name: 0.5}
         try:
@@ -218,7 +215,7 @@ def _read_on(missing: MissingHparam | None, one_step: Any, numbers: dict[str, An
 
 
 def _check_memory(tree: Any, usable: float) -> None:
-    """Refuse arrays that alone take more than there is, before XLA sees them."""
+    """Refuse arrays that do not fit in memory by themselves, before XLA allocates them."""
     needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
     if needed > usable:
         raise too_large(needed, usable)
@@ -241,7 +238,7 @@ _KINDS = {
 
 
 def _check_kinds(name: str, values: tuple[Any, ...], annotation: Any) -> None:
-    """Refuse static values of another kind than the recipe's argument is annotated with, if it is simply."""
+    """Refuse static values of another type than a simple annotation of the recipe's argument."""
     is_union = get_origin(annotation) in (types.UnionType, typing.Union)
     kinds = get_args(annotation) if is_union else (annotation,)
     if not all(isinstance(kind, type) and kind in _KINDS for kind in kinds):
@@ -262,11 +259,11 @@ def _check_dtype(name: str, values: tuple[Any, ...]) -> None:
                 check_number(name, extreme[place].item())
 
 
-_MOST_CHECKED = 1000  # values of one axis; of more, the least and the largest
+_MOST_CHECKED = 1000  # values of one axis; of more, only the smallest and the largest
 
 
 def _check_numbers(task: Task, space: Space, runs: np.ndarray, traced_axes: tuple[str, ...]) -> None:
-    """Let a task check real runs: for each value of each traced axis, the first run of a group that has it."""
+    """Let a task check concrete runs: for each value of each traced axis, the first run of the group with it."""
     places: set[int] = set()
     for name in traced_axes:
         codes = space.codes[name][runs]
@@ -284,7 +281,7 @@ def _check_numbers(task: Task, space: Space, runs: np.ndarray, traced_axes: tupl
         try:
             task.check(Hparams(numbers))
         except MissingHparam:
-            return  # tracing says so, and why
+            return  # tracing reports it, with the reason
         except InputError as error:
             # The message names an argument, such as momentum; an axis of another name needs to be found.
             is_named = str(error).split()[0] in numbers
@@ -293,7 +290,7 @@ def _check_numbers(task: Task, space: Space, runs: np.ndarray, traced_axes: tupl
 
 
 def _extremes(values: list[Any]) -> list[int]:
-    """Find the places of the least and the largest value of each type."""
+    """Return the indices of the smallest and the largest value of each type."""
     places: dict[type, list[int]] = {}
     for place, value in enumerate(values):
         places.setdefault(type(value), []).append(place)

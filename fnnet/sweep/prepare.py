@@ -36,12 +36,12 @@ class Prepared(NamedTuple):
     settings: what all runs share.
     data: on the devices.
     jobs: the groups with their compiled programs and lanes.
-    estimates: what each group is going to take.
-    described: what the store's plan says of it.
+    estimates: the cost of each group.
+    described: its description in the plan of a store.
     num_without_params: finished runs that are trained again because their parameters are missing.
-    accept_fingerprint: whether another fingerprint may.
+    accept_fingerprint: whether to resume a store that was made under another fingerprint.
     store: the folder, if there is one.
-    metric: by which progress tells the best run so far, if there is one.
+    metric: ranks the runs when progress shows the best one; None if no metric can.
     """
 
     plan: Plan
@@ -56,7 +56,7 @@ class Prepared(NamedTuple):
     metric: str | None = None
 
     def __repr__(self) -> str:
-        """Say what is going to be trained, and for how long."""
+        """Summarize what is to be trained, and the estimated time."""
         num_missing = sum(estimate.num_missing for estimate in self.estimates)
         seconds = sum(estimate.seconds for estimate in self.estimates)
         return (
@@ -82,16 +82,16 @@ def prepare(
     most_runs: int | None = None,
     show_progress: bool = False,
 ) -> Prepared:
-    """Find every mistake, choose lanes, compile and measure; trains and writes nothing.
+    """Check the arguments, choose lanes, compile, and estimate the cost of a sweep, without training it.
 
-    The arguments are those of `sweep`, and `metric`, which the tasks must measure, `fixed`, what else may not
-    change in a store, and `most_runs`, that train together if lanes are chosen.
+    The arguments are those of `sweep`, and `metric`, which the tasks must measure; `fixed`, further settings that may
+    not change within a store; and `most_runs`, the most runs to train together where lanes are chosen.
 
     Returns:
-        The sweep; its `estimates` tell what it would take, and `execute` trains it.
+        The prepared sweep: its `estimates` are the cost of each group, and `execute` trains it.
 
     Raises:
-        InputError: for whatever is wrong with the arguments, or does not fit the store or the memory.
+        InputError: when an argument is invalid, the store holds another sweep, or a run does not fit in memory.
 
     Example:
         >>> from fnnet import execute, grid, load_dataset, mlp_recipe
@@ -107,7 +107,7 @@ def prepare(
     if lanes is not None and lanes < 1:
         raise InputError(f"lanes must be a positive integer, got {lanes}")
     if save_params and store is None:
-        raise InputError("save_params=True keeps parameters in a store: give store=..., the folder of one")
+        raise InputError("save_params=True keeps parameters in a store; pass its folder as store=...")
     use_all_cores()
     keep_compiled_programs()
     plan = make_plan(recipe, space, data, most_steps(num_steps, eval_every))
@@ -172,7 +172,7 @@ def prepare(
 
 
 def _keeps_params(plan: Plan, data: Any, stored: fingerprints.Description | None) -> bool:
-    """Decide whether parameters are kept without being asked for: as before, and while they are not too many."""
+    """Decide whether to keep parameters by default: not if the store keeps none, nor if they are too large."""
     options = (stored or {}).get("options")
     if isinstance(options, dict) and options.get("save_params") is False:
         return False

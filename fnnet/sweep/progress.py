@@ -1,7 +1,7 @@
-"""Progress: how far a sweep is, as a bar on a terminal and else as a line now and then.
+"""Progress: how far a sweep has got, as a bar on a terminal and otherwise as a line now and then.
 
-A bar moves whenever a chunk comes back from its device, not only when it is finished. In a file, such as the log of
-a cluster's job, there is a line at the start, one at the end, and one at least every 30 seconds.
+The bar moves after each segment, not only when a chunk is finished. A file, such as the log of a cluster job, gets a
+line at the start, one at the end, and at least one every 30 seconds.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from fnnet.sweep.statistics import is_higher_better, rank
 
 LINE_SECONDS = 25.0  # between two lines; a chunk comes back about every 2 seconds
 Show = Callable[[str, float, bool], None]
-"""Shows a text and the share that is done; what is urgent is shown at once."""
+"""Shows a text and the fraction done; an urgent one is shown at once."""
 
 
 class Progress:
-    """How far a sweep is, and the best of its runs so far.
+    """How far a sweep has got, and its best run so far.
 
-    Work is counted in steps of runs: a run of 100 steps is 100.
+    Work is counted in steps summed over runs: 3 runs of 100 steps are 300.
     """
 
     def __init__(
@@ -43,17 +43,17 @@ class Progress:
         axes: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ):
-        """Begin to count.
+        """Start the clock.
 
         Args:
-            show: where to.
+            show: shows the progress.
             num_runs: of the sweep.
-            num_done: those that are finished already.
-            work: still to be done, in steps of runs.
-            metric: by which the best run is told; None for no such thing.
-            maximize: whether more of it is better; None to tell from its name.
-            axes: that tell runs apart.
-            clock: in seconds.
+            num_done: runs that are finished already.
+            work: still to be done, in steps summed over runs.
+            metric: ranks the runs; None to show no best run.
+            maximize: whether more of it is better; None to infer that from its name.
+            axes: shown for the best run.
+            clock: returns seconds.
         """
         self._show, self._clock, self._started = show, clock, clock()
         self._num_runs, self._num_done, self._work = num_runs, num_done, work
@@ -62,26 +62,26 @@ class Progress:
         self._best_value = math.nan
 
     def begin_stage(self, name: str, num_runs: int | None = None) -> None:
-        """Name what is trained from now on; with `num_runs`, count the runs of this stage alone."""
+        """Begin a named stage; with `num_runs`, count the runs of this stage only."""
         self._stage = name
         if num_runs is not None:
             self._num_runs, self._num_done = num_runs, 0
         self.show()
 
     def advance(self, work: float) -> None:
-        """Say how much of the chunk under way is done."""
+        """Set how much of the current chunk is done."""
         self._underway = work
         self.show()
 
     def finish(self, rows: pl.DataFrame, work: float) -> None:
-        """Count the runs of a finished chunk, and all of its work."""
+        """Count a finished chunk: its runs and its work."""
         self._num_done += rows.height
         self._done, self._underway = self._done + work, 0.0
         self._find_best(rows)
         self.show()
 
     def show(self, is_urgent: bool = False) -> None:
-        """Show how far the sweep is."""
+        """Show how far the sweep has got."""
         done = self._done + self._underway
         share = min(done / self._work, 1.0) if self._work else 1.0
         parts = [f"{self._num_done} of {self._num_runs} runs", f"{math.floor(100 * share)} %"]
@@ -107,14 +107,14 @@ class Progress:
 
 @contextlib.contextmanager
 def shown(is_shown: bool, stream: Any = None) -> Iterator[Show]:
-    """Show progress for a while, on stderr.
+    """Open a display of progress on stderr.
 
     Args:
         is_shown: whether to show anything.
         stream: a file to write to instead of stderr.
 
     Yields:
-        What shows it: a bar on a terminal, else lines.
+        A function that updates it: a bar on a terminal, otherwise lines.
     """
     stream = stream or sys.stderr
     if not is_shown:
@@ -132,7 +132,7 @@ def shown(is_shown: bool, stream: Any = None) -> Iterator[Show]:
 
 
 def lines(stream: Any, clock: Callable[[], float] = time.monotonic) -> Show:
-    """Write progress as lines, not more often than every 25 seconds unless urgent."""
+    """Write progress as lines, at most one every `LINE_SECONDS` unless urgent."""
     last = -math.inf
 
     def show(text: str, share: float, is_urgent: bool) -> None:
@@ -147,7 +147,7 @@ def lines(stream: Any, clock: Callable[[], float] = time.monotonic) -> Show:
 
 @contextlib.contextmanager
 def compiling(num_programs: int, is_shown: bool) -> Iterator[Callable[[int], None]]:
-    """Say that programs are compiled; yields what is told how many of them are done."""
+    """Show that programs are compiling; yields a function that takes how many are done."""
     programs = f"{num_programs} program{'s' * (num_programs != 1)}"
     with shown(is_shown and num_programs > 0) as show:
         show(f"compiling {programs}", 0.0, True)
@@ -157,7 +157,7 @@ def compiling(num_programs: int, is_shown: bool) -> Iterator[Callable[[int], Non
 
 
 def choose_metric(metrics: Sequence[str]) -> str | None:
-    """Choose what tells the best run: of validation before test, an accuracy before a loss.
+    """Choose the metric that ranks runs: validation before test, accuracy before loss.
 
     Example:
         >>> choose_metric(["test_accuracy", "test_loss", "validation_loss", "validation_accuracy"])
@@ -176,7 +176,7 @@ def choose_metric(metrics: Sequence[str]) -> str | None:
 
 
 def seconds_in_words(number: float) -> str:
-    """Write a time for people.
+    """Format a duration.
 
     Example:
         >>> seconds_in_words(2.34), seconds_in_words(75), seconds_in_words(7300)

@@ -1,7 +1,7 @@
-"""Provenance: what made a sweep, written into its plan for people to read and for `verify` and `export` to use.
+"""Provenance: what made a sweep, recorded in its plan for readers, `verify` and `export`.
 
-The recipe is recorded by name and text. It is never imported by what a file says: a name is looked up in a table of
-fnnet's own recipes.
+The recipe is recorded by name and source. Nothing is ever imported because a file names it: the name is looked up in
+a table of fnnet's own recipes.
 """
 
 import functools
@@ -18,19 +18,19 @@ from fnnet.recipes import mlp_recipe
 from fnnet.sweep.fingerprint import PACKAGES
 
 OWN_RECIPES: dict[str, Callable[..., Any]] = {"fnnet.recipes:mlp_recipe.<locals>.recipe": mlp_recipe}
-"""Makers of recipes, from a data set, by the name of what they make."""
+"""Functions from a data set to a recipe, by the recorded name of that recipe."""
 
 
 def describe_origin(recipe: Any, data: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe what made a sweep, as it can be written in JSON.
+    """Describe what made a sweep, as a JSON object.
 
     Args:
         recipe: of the sweep.
         data: of the sweep.
-        options: how it was trained.
+        options: the settings it is trained with.
 
     Returns:
-        Its recipe, data, options, command, versions, and when.
+        The recipe, data, options, command, versions and times.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {
@@ -45,7 +45,7 @@ def describe_origin(recipe: Any, data: Any, options: Mapping[str, Any]) -> dict[
 
 
 def describe_recipe(recipe: Any) -> dict[str, Any]:
-    """Describe where a recipe is and how it reads.
+    """Return the name, place and source of a recipe.
 
     Example:
         >>> from fnnet import load_dataset

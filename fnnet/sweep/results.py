@@ -42,14 +42,14 @@ CURVES = ("step", "batch_loss")
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a sweep gave, a row for each run in the order of its space.
+    """The results of a sweep, one row per run in the order of its space.
 
     space: the runs' hyper-parameters.
     columns: by name, an array `[runs]`: the metrics, "diverged", "diverged_at" (a step, or -1), "seconds" (a
         run's share of the time of its chunk, compilation included), and where a store keeps the run.
     history: by name, an array `[runs, evaluations]`: "step" counts the updates made, "batch_loss" is the mean
         loss of the steps since the evaluation before (its last digit may depend on the number of lanes), and
-        the rest is what the task measured. NaN fills the rows of runs with fewer evaluations.
+        the rest are the task's metrics. NaN pads the rows of runs with fewer evaluations.
     store: where the runs are kept, if anywhere.
     """
 
@@ -59,7 +59,7 @@ class Results:
     store: Store | None = None
 
     def __repr__(self) -> str:
-        """Say how many runs of which axes there are, and what they measured.
+        """Summarize the runs, their axes and their metrics.
 
         Example:
             >>> from fnnet import grid
@@ -96,13 +96,13 @@ class Results:
         return pl.DataFrame(axes | metrics | {name: self.columns[name] for name in last})
 
     def curves(self, metric: str) -> NamedArray:
-        """Give what the runs measured while they trained, as an array whose axes have names.
+        """Return the learning curves of a metric, as an array with named axes.
 
         Runs that are a full grid have an axis for each axis of the space, in the space's order; any other runs
         have the one axis "run", in the table's order. The last axis is "step".
 
         Args:
-            metric: what was measured, such as "test_loss"; see `history`.
+            metric: its name, such as "test_loss"; see `history`.
 
         Returns:
             `values`, NaN where a run was not measured, and `coordinates`: by axis, its values. Those of "step"
@@ -124,10 +124,10 @@ class Results:
         return lay_out(self.space, self.history["step"], self.history[metric])
 
     def last_finite(self, metric: str) -> np.ndarray:
-        """Give each run's metric at its last evaluation before it diverged, or at its last one if it did not.
+        """Return each run's metric at its last evaluation before it diverged, or at its last one if it did not.
 
         Args:
-            metric: what was measured at evaluations; see `history`.
+            metric: its name; see `history`.
 
         Returns:
             An array `[runs]`, NaN where a run diverged before its first evaluation.
@@ -150,8 +150,7 @@ class Results:
         """Keep the runs that have some values.
 
         Args:
-            **values: by axis, the value that a kept run has, or a list of which it has one. A run that lacks
-                the axis is not kept.
+            **values: by axis, a value or a list of values to keep. A run that lacks the axis is not kept.
 
         Returns:
             The results of these runs, in the same order.
@@ -248,8 +247,8 @@ class Results:
     def best(self, metric: str, over: str | Sequence[str] = "seed", maximize: bool | None = None) -> Best:
         """Find the configuration with the best mean, and compare it with the runner-up.
 
-        The best of many means is chosen for its luck as well; report it from seeds it was not chosen on
-        where that matters. Where a search stopped runs early, only fully trained ones are compared.
+        The best of many means is partly luck; where that matters, report it on seeds that did not take part in the
+        choice. Where a search stopped runs early, only fully trained ones are compared.
 
         Args:
             metric: a column.
@@ -260,7 +259,7 @@ class Results:
             The best configuration.
 
         Raises:
-            InputError: when the metric or an axis is unknown, the metric's name does not say which end is better
+            InputError: when the metric or an axis is unknown, the metric's name does not say whether more is better
                 and `maximize` is not given, or all means are NaN.
 
         Example:
@@ -288,8 +287,8 @@ class Results:
             The results of these runs.
 
         Raises:
-            InputError: when there are not so many whose value is a number, the metric is unknown, or its name does
-                not say which end is better and `maximize` is not given.
+            InputError: when fewer runs have a number for the metric, the metric is unknown, or its name does not say
+                whether more is better and `maximize` is not given.
 
         Example:
             >>> from fnnet import grid
@@ -324,10 +323,10 @@ class Results:
 
 
 def open_results(folder: str | os.PathLike[str]) -> Results:
-    """Read a store: the runs that are committed, in the order of the space.
+    """Load the results of a store: the committed runs, in the order of the space.
 
     Args:
-        folder: of a sweep, finished or not, also while it is written.
+        folder: of a sweep, finished or not; reading while it trains is safe.
 
     Returns:
         The results.
@@ -354,7 +353,7 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
 
 
 def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None = None) -> Results:
-    """Put the rows of all chunks into the order of the space; runs that are in none are left out.
+    """Collect the rows of all chunks in the order of the space; unfinished runs are left out.
 
     Args:
         space: the runs.
@@ -377,7 +376,7 @@ def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None =
     if not parts:
         return Results(space.take(np.zeros(0, np.int64)), {}, {}, store)
     rows = pl.concat(parts, how="diagonal_relaxed")
-    if "rung" in rows.columns:  # of a run that reached several, the last one counts
+    if "rung" in rows.columns:  # only the last rung that a run reached counts
         rows = rows.sort("rung", descending=True, maintain_order=True)
     rows = rows.unique("id", keep="first", maintain_order=True)
     found = rows.select("id").with_row_index("row")  # no column of the runs: these may have any names
@@ -412,7 +411,7 @@ def check_names(axes: Iterable[str], metrics: Iterable[str]) -> None:
         for name in names:
             if name in taken:
                 raise InputError(
-                    f"{kind} {name!r} has the name of a column of the results; call it another name"
+                    f"{kind} {name!r} has the name of a column of the results; give it another name"
                 )
             if name.endswith("_curve"):
                 raise InputError(

@@ -14,10 +14,10 @@ from fnnet.sweep.store import DamagedPlan, Store
 
 
 class Done(NamedTuple):
-    """What a store holds of a sweep, rows by chunk id.
+    """The finished chunks that a store holds of a sweep, rows by chunk id.
 
-    chunks: finished.
-    stale: finished, but without the parameters that are to be kept, so these runs are trained again.
+    chunks: those that need not be trained again.
+    stale: those without the parameters that are to be kept, so their runs are trained again.
     """
 
     chunks: dict[str, pl.DataFrame]
@@ -25,9 +25,17 @@ class Done(NamedTuple):
 
 
 def stored_plan(folder: Store, *, mend: bool = False) -> fingerprints.Description | None:
+    """Read the plan of a store; None where it is missing or damaged.
+
+    Args:
+        folder: the store.
+        mend: whether to move a damaged plan aside; only for the holder of the write lock.
+    """
     try:
         return stores.read_plan(folder)
-    except DamagedPlan:  # this sweep says again what it is, and the rows tell whose they are
+    except (
+        DamagedPlan
+    ):  # the sweep writes its plan again, and rows carry the fingerprint they were made under
         if mend:
             stores.set_aside(folder, folder.plan_path)
         return None
@@ -43,7 +51,7 @@ def read_done(
     accept: bool,
     mend: bool = False,
 ) -> Done:
-    """Read the chunks that this sweep may take for its own."""
+    """Read the finished chunks of a sweep; chunks of another sweep are left out, or refused unless `accept`."""
     chunks = stores.read_chunks(folder, mend=mend)
     for chunk_id in fingerprints.foreign_chunks(folder, plan, described, stored, chunks, accept=accept):
         del chunks[chunk_id]
@@ -59,6 +67,7 @@ def read_done(
 
 
 def find_missing(plan: Plan, done: Done) -> np.ndarray:
+    """Return a mask `[runs]` of the runs that are in no finished chunk."""
     if not done.chunks:
         return np.ones(len(plan.space), bool)
     finished = set().union(*(rows["id"].to_list() for rows in done.chunks.values()))
@@ -66,7 +75,7 @@ def find_missing(plan: Plan, done: Done) -> np.ndarray:
 
 
 def drop_stale(folder: Store, done: Done, parts: Sequence[pl.DataFrame]) -> None:
-    """Forget chunks without parameters whose runs are all in other chunks by now, with theirs."""
+    """Delete chunks without parameters once all their runs are in other chunks, with parameters."""
     finished = set().union(*(rows["id"].to_list() for rows in parts))
     for chunk_id, rows in done.stale.items():
         if finished.issuperset(rows["id"].to_list()):
@@ -77,7 +86,7 @@ class Waiting(NamedTuple):
     """A chunk whose state was saved when its sweep was stopped.
 
     id: of the chunk.
-    fingerprint: what its bits depend on, but for the number of devices.
+    fingerprint: all that its bits depend on but the number of devices.
     run_ids: its runs.
     step: updates made.
     """
@@ -89,11 +98,11 @@ class Waiting(NamedTuple):
 
 
 def find_waiting(folder: Store, fingerprints_now: Set[str]) -> list[Waiting]:
-    """List the saved states that a sweep can go on from, the longest trained first.
+    """List the saved states that a sweep can resume from, the longest trained first.
 
     Args:
         folder: of the sweep.
-        fingerprints_now: those of its groups' states.
+        fingerprints_now: of the states of its groups.
     """
     found = []
     for chunk_id in stores.state_ids(folder):

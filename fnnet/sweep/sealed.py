@@ -1,7 +1,7 @@
-"""Sealed arrays: some arrays in one file, bound by its hash to what they belong to.
+"""Sealed arrays: named arrays in one file, bound by a hash to a description of what they belong to.
 
-The first line is the SHA-256 of all that follows, the second a JSON object: what the file is about, and the name,
-dtype and shape of each array, whose bytes follow in this order. Nothing in it is ever executed.
+The first line is the SHA-256 of all that follows, the second a JSON object: the description, and the name, dtype and
+shape of each array, whose bytes follow in this order. Nothing in it is ever executed.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ import numpy as np
 
 
 class Sealed(NamedTuple):
-    """What a file of arrays holds.
+    """The content of a file of arrays.
 
-    about: what they belong to, as it can be written in JSON.
+    about: what the arrays belong to, as a JSON object.
     arrays: by name.
     """
 
@@ -26,7 +26,7 @@ class Sealed(NamedTuple):
 
 
 def seal(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
-    """Encode arrays behind the hash of themselves and of what they are about."""
+    """Encode arrays and their description, preceded by the hash of both."""
     leaves = {name: np.asarray(leaf) for name, leaf in arrays.items()}
     listed = [[name, str(leaf.dtype), list(leaf.shape)] for name, leaf in leaves.items()]
     header = json.dumps({"about": dict(about), "arrays": listed}).encode() + b"\n"
@@ -39,10 +39,10 @@ def unseal(content: bytes, **expected: Any) -> Sealed | None:
 
     Args:
         content: of the file.
-        **expected: some of what the file has to be about.
+        **expected: entries that its description must have.
 
     Returns:
-        The arrays, or None where the content is damaged, malformed or about something else.
+        The arrays, or None where the content is damaged, malformed or belongs to something else.
 
     Example:
         >>> content = seal({"chunk": "c0"}, {"w": np.ones((2, 3), np.float32)})
@@ -69,9 +69,9 @@ def unseal(content: bytes, **expected: Any) -> Sealed | None:
 
 
 def _array(content: bytes, start: int, name: str, shape: list[int]) -> tuple[np.ndarray, int]:
-    """Read one array; returns it with where the next one starts."""
+    """Read one array; returns it and where the next one starts."""
     dtype = np.dtype(name)
     if dtype.hasobject or dtype.fields or any(type(size) is not int or size < 0 for size in shape):
-        raise ValueError(f"no array of numbers: {name} {shape}")
+        raise ValueError(f"not an array of numbers: {name} {shape}")
     count = math.prod(shape)
     return np.frombuffer(content, dtype, count, start).reshape(shape), start + count * dtype.itemsize

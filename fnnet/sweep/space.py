@@ -1,7 +1,7 @@
 """Spaces: which runs a sweep consists of.
 
 A `Space` is a table in columns. Each axis has its distinct values once, and a run holds a small integer for
-each axis, so that a million runs are a few arrays and no million objects.
+each axis, so that a million runs are a few arrays and not a million objects.
 
 Two configurations are equal when they have the same names with equal values. Every function here makes each
 configuration once.
@@ -28,7 +28,7 @@ from fnnet.sweep.values import (
     listed_values,
 )
 
-MAX_RUNS = 2**24  # of one space; its columns then take about 100 MB each axis while they are made
+MAX_RUNS = 2**24  # of one space; building one then takes about 100 MB per axis
 
 Config = dict[str, Value]
 """The hyper-parameters of one run by name."""
@@ -69,7 +69,7 @@ class Space:
 
     @property
     def summary(self) -> str:
-        """How many runs there are, and how many values each axis has.
+        """The number of runs, and of values of each axis.
 
         Example:
             >>> grid(depth=[1, 2], seed=range(3)).summary, grid(depth=[1, 2]).take([0]).summary
@@ -103,10 +103,10 @@ class Space:
         return f"<p>{html.escape(repr(self))}</p><table>{head}{''.join(rows)}</table>"
 
     def column(self, name: str) -> np.ndarray:
-        """Give one axis' value for every run, as an array `[runs]`.
+        """Return the value of an axis for every run, as an array `[runs]`.
 
-        A run that lacks the axis has NaN where the axis is of numbers, which makes the column float64, and
-        else None. Strings, or booleans, that no run lacks keep their own dtype; tuples and mixtures of
+        A run that lacks the axis has NaN if the axis is numeric, which makes the column float64, and None
+        otherwise. Strings or booleans that every run has keep their own dtype; tuples and mixtures of
         strings with others are objects.
 
         Raises:
@@ -131,7 +131,7 @@ class Space:
         return table[self.codes[name]]
 
     def table_column(self, name: str) -> np.ndarray | list:
-        """Give one axis' value for every run as a table can hold it: tuples and mixtures as their texts.
+        """Return the value of an axis for every run as a table column, with tuples and mixed types as text.
 
         Raises:
             InputError: when there is no such axis.
@@ -149,7 +149,7 @@ class Space:
         return [None if value is None else str(value) for value in column]
 
     def present(self, name: str) -> Bool[np.ndarray, " runs"]:
-        """Tell which runs have an axis, as an array `[runs]`.
+        """Return which runs have an axis, as a mask `[runs]`.
 
         Raises:
             InputError: when there is no such axis.
@@ -255,8 +255,8 @@ def grid(**axes: Any) -> Space:
         The space.
 
     Raises:
-        InputError: when there are more than `MAX_RUNS` runs, or an axis is empty, holds a value twice, or holds what is no finite number, integer of
-            64 bits, string, boolean or tuple of these.
+        InputError: when there are more than `MAX_RUNS` runs, or an axis is empty, holds a value twice, or holds
+            anything but finite numbers, integers of 64 bits, strings, booleans and tuples of these.
 
     Example:
         >>> from fnnet import logspace
@@ -280,7 +280,7 @@ def zip_axes(**axes: Any) -> Space:
     A value may come again; a configuration that comes again appears once.
 
     Args:
-        **axes: by name, the values of each axis, all as many.
+        **axes: by name, the values of each axis, equally many.
 
     Returns:
         The space.
@@ -376,7 +376,7 @@ _STORED = ("name", "values", "codes")
 
 
 def _check_size(sizes: list[int]) -> None:
-    """Refuse a product that has too many runs, before it is made."""
+    """Refuse a product that has too many runs, before it is built."""
     if math.prod(sizes) > MAX_RUNS:
         factors = [f"{size:,}" for size in sizes if size > 1]
         total = f" = {math.prod(sizes):,}" if len(factors) > 1 else ""

@@ -1,16 +1,16 @@
 """The store: a folder that is the database of a sweep.
 
-    plan.json              what the sweep is and what made it, with a hash of itself
+    plan.json              what the sweep is and what made it, with its own hash
     SHA256SUMS             one line for each commit, in the form that `sha256sum -c` reads
     chunks/<id>.parquet    the finished runs of one chunk, one row per run
     params/<id>.arrays     their trained parameters
-    states/<id>.state      a chunk that is under way, at a border of segments
-    damaged/               files that failed their hash, moved aside
+    states/<id>.state      the state of a chunk that is training, at the end of a segment
+    damaged/               files that failed a check, moved aside
     lock                   held by the one process that writes
 
 A commit writes a temporary file, forces it to the disk, records its hash, and links it to its final name: the
 link is the commit. What was linked survives a kill and a power cut, and readers see it whole or not at all.
-Nothing here knows what a run is; nothing is ever pickled, and no name from a file becomes a path.
+This module does not know what a run is; nothing is ever pickled, and no name from a file becomes a path.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from fnnet.errors import InputError
-from fnnet.sweep.durable import append_line, drop_temporaries, make_folder, write_file
+from fnnet.sweep.durable import PREFIX, append_line, drop_temporaries, make_folder, write_file
 from fnnet.sweep.lock import locked
 from fnnet.sweep.sealed import Sealed, seal, unseal
 
@@ -44,7 +44,7 @@ class DamagedPlan(InputError):
 
 
 class Store(NamedTuple):
-    """A folder that holds, or is to hold, a sweep. All functions of this module take one."""
+    """A folder that holds, or will hold, a sweep."""
 
     folder: Path
 
@@ -67,7 +67,7 @@ class Store(NamedTuple):
         return self.folder / "params" / f"{_checked(chunk_id)}.arrays"
 
     def state_path(self, chunk_id: str) -> Path:
-        """Where a chunk that is under way is kept."""
+        """Where the state of a chunk is while it trains."""
         return self.folder / "states" / f"{_checked(chunk_id)}.state"
 
 
@@ -83,10 +83,10 @@ def chunk_id_of(run_ids: list[str]) -> str:
 
 @contextlib.contextmanager
 def writing(store: Store) -> Iterator[None]:
-    """Acquire the write lock of a store, making the folder if there is none.
+    """Acquire the write lock of a store, creating its folder if there is none.
 
     Raises:
-        InputError: when another process is writing, or the folder holds something that is no sweep.
+        InputError: when another process is writing, or the folder holds something other than a sweep.
     """
     check_folder(store)
     make_folder(store.folder)
@@ -99,9 +99,9 @@ def writing(store: Store) -> Iterator[None]:
 
 
 def check_folder(store: Store) -> None:
-    """Refuse a folder that holds files but no sweep, so that nothing of another's is mixed with ours.
+    """Refuse a folder that holds files but no sweep, so that a sweep never mixes with other files.
 
-    A sweep is told by its plan or its hashes, and one whose making was cut short by holding nothing foreign.
+    A sweep is recognized by its plan or its hashes; a folder whose creation was interrupted, by holding nothing else.
 
     Raises:
         InputError: naming the folder.
@@ -119,32 +119,32 @@ def check_folder(store: Store) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Tell whether a store may hold a file or folder of this name, and nothing of another name in it."""
+    """Check whether a store may contain this file, or this folder with everything in it."""
     suffix = _FOLDERS.get(path.name)
     if suffix is None or not path.is_dir():
-        return path.name in _FILES or path.name.startswith(".fnnet-")
+        return path.name in _FILES or path.name.startswith(PREFIX)
     names = (inner.name for inner in path.iterdir())
     return all(
-        name.startswith(".fnnet-") or _ID.fullmatch(name.removesuffix(suffix)) is not None for name in names
+        name.startswith(PREFIX) or _ID.fullmatch(name.removesuffix(suffix)) is not None for name in names
     )
 
 
 def write_plan(store: Store, plan: Mapping[str, Any]) -> None:
-    """Write what a sweep is, with its hash, in place of an older plan."""
+    """Write the plan of a sweep, with its hash, in place of an older one."""
     body = {"format": FORMAT, **plan}
     content = json.dumps({"sha256": _hash(_canonical(body)), "plan": body}).encode()
     _write_over(store, store.plan_path, content)
 
 
 def read_plan(store: Store) -> dict[str, Any] | None:
-    """Read what a sweep is.
+    """Read the plan of a sweep.
 
     Returns:
         The plan, whose form is checked, or None where there is none.
 
     Raises:
         DamagedPlan: when the file cannot be read or fails its hash.
-        InputError: when it is of another format, or not as `write_plan` writes it.
+        InputError: when it has another format, or a form that `write_plan` does not write.
     """
     path = store.plan_path
     try:
@@ -166,7 +166,7 @@ def read_plan(store: Store) -> dict[str, Any] | None:
 
 
 def _check_form(path: Path, plan: Any) -> None:
-    """Refuse a plan with a right hash that `write_plan` cannot have written, whoever made it."""
+    """Refuse a plan with a valid hash but a form that `write_plan` does not write."""
     version = plan.get("format") if isinstance(plan, dict) else None
     if version != FORMAT:
         raise InputError(
@@ -198,16 +198,16 @@ def _is_group(group: Any) -> bool:
 
 
 def commit_chunk(store: Store, chunk_id: str, rows: pl.DataFrame, *, replace: bool = False) -> None:
-    """Commit the finished runs of one chunk. The first valid commit of a chunk wins, unless it is to be replaced.
+    """Commit the finished runs of one chunk. The first valid commit of a chunk wins, unless `replace`.
 
     Args:
         store: where.
         chunk_id: of the chunk.
         rows: one row for each run.
-        replace: whether a valid commit of this chunk gives way.
+        replace: whether to replace a valid commit of this chunk.
 
     Raises:
-        OSError: when the disk is full or fails; then nothing is committed and nothing else is lost.
+        OSError: when the disk is full or fails; then this chunk is not committed, and all others are intact.
     """
     buffer = io.BytesIO()
     rows.write_parquet(buffer)
@@ -231,14 +231,14 @@ def commit_chunk(store: Store, chunk_id: str, rows: pl.DataFrame, *, replace: bo
 
 
 def recorded_hashes(store: Store, *, mend: bool = False) -> dict[str, set[str]]:
-    """Read which hashes were recorded for each chunk; lines that are damaged say nothing."""
+    """Read the hashes recorded for each chunk; damaged lines are ignored."""
     try:
         content = store.sums_path.read_bytes()
     except OSError as error:
         if error.errno in (errno.EISDIR, errno.ELOOP) and mend:
             set_aside(store, store.sums_path)
         elif error.errno not in (errno.ENOENT, errno.EISDIR, errno.ELOOP):
-            raise  # the hashes may be right, so the chunks are not to be taken for damaged
+            raise  # the hashes may be intact, so no chunk may be called damaged
         return {}
     hashes: dict[str, set[str]] = {}
     for line in content.split(b"\n"):
@@ -251,7 +251,7 @@ def read_chunk(store: Store, chunk_id: str, hashes: Mapping[str, set[str]]) -> p
     """Read one committed chunk.
 
     Returns:
-        Its rows, or None where it is missing, its content has none of the recorded hashes, or it is no table of runs.
+        Its rows, or None where it is missing, matches none of its recorded hashes, or is not a table of runs.
     """
     content = _content(store.chunk_path(chunk_id))
     if content is None or _hash(content) not in hashes.get(chunk_id, ()):
@@ -269,7 +269,7 @@ def read_chunks(store: Store, *, mend: bool = False) -> dict[str, pl.DataFrame]:
 
     Args:
         store: where.
-        mend: whether to move damaged files aside, which only the writer may.
+        mend: whether to move damaged files aside; only for the holder of the write lock.
 
     Returns:
         Rows by chunk id, in the order of ids.
@@ -286,13 +286,13 @@ def read_chunks(store: Store, *, mend: bool = False) -> dict[str, pl.DataFrame]:
 
 
 def drop_chunk(store: Store, chunk_id: str) -> None:
-    """Forget a chunk whose runs are all in other ones."""
+    """Delete a chunk whose runs are all in other chunks."""
     for path in (store.chunk_path(chunk_id), store.params_path(chunk_id)):
         _discard(store, path)
 
 
 def set_aside(store: Store, path: Path) -> None:
-    """Move a damaged file to `damaged/`, under a name that is free."""
+    """Move a damaged file to `damaged/`, under a free name."""
     for number in range(1_000_000):
         target = store.folder / "damaged" / f"{path.name}.{number}"
         if not os.path.lexists(target):
@@ -301,48 +301,48 @@ def set_aside(store: Store, path: Path) -> None:
 
 
 def save_state(store: Store, chunk_id: str, state: Sealed) -> None:
-    """Keep a chunk that is under way, in place of what was kept of it before."""
+    """Save the state of a chunk in place of an earlier one."""
     content = seal({**state.about, "kind": "state", "chunk": chunk_id}, state.arrays)
     _write_over(store, store.state_path(chunk_id), content)
 
 
 def load_state(store: Store, chunk_id: str) -> Sealed | None:
-    """Read a chunk that was under way; None where there is nothing, or nothing undamaged."""
+    """Load the state of a chunk; None where there is none or it is damaged."""
     content = _content(store.state_path(chunk_id))
     return None if content is None else unseal(content, kind="state", chunk=chunk_id)
 
 
 def state_ids(store: Store) -> list[str]:
-    """List the chunks that are under way."""
+    """List the chunks that have a saved state."""
     stems = (path.stem for path in (store.folder / "states").glob("*.state"))
     return sorted(stem for stem in stems if _ID.fullmatch(stem))
 
 
 def drop_state(store: Store, chunk_id: str) -> None:
-    """Forget the state of a chunk that is committed."""
+    """Delete the state of a chunk that is committed."""
     _discard(store, store.state_path(chunk_id))
 
 
 def drop_states(store: Store) -> None:
-    """Forget all states; what is left of chunks that were cut otherwise is of no use when all is done."""
+    """Delete all states: once a sweep is finished, those of chunks that were cut differently are of no use."""
     for path in (store.folder / "states").glob("*.state"):
         _discard(store, path)
 
 
 def save_params(store: Store, chunk_id: str, params: Sealed) -> None:
-    """Keep a chunk's trained parameters; done before the chunk is committed, so that none lacks them."""
+    """Save a chunk's trained parameters; called before the chunk is committed, so that no chunk lacks them."""
     content = seal({**params.about, "kind": "params", "chunk": chunk_id}, params.arrays)
     _write_over(store, store.params_path(chunk_id), content)
 
 
 def load_params(store: Store, chunk_id: str) -> Sealed | None:
-    """Read a chunk's trained parameters; None where there are none, or none undamaged."""
+    """Load a chunk's trained parameters; None where there are none or they are damaged."""
     content = _content(store.params_path(chunk_id))
     return None if content is None else unseal(content, kind="params", chunk=chunk_id)
 
 
 def _content(path: Path) -> bytes | None:
-    """Read a file; None where it is missing, or a folder, a link to nowhere or unreadable: damaged, that is."""
+    """Read a file; None where it is missing or damaged: a folder, a broken link or unreadable."""
     try:
         return path.read_bytes()
     except OSError:
@@ -350,7 +350,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _write_over(store: Store, path: Path, content: bytes) -> None:
-    """Write a file in place of an older one, or of a folder that should not be there."""
+    """Write a file in place of an older one; a folder of its name is moved aside."""
     if path.is_dir():
         set_aside(store, path)
     write_file(path, content, os.replace)

@@ -59,7 +59,7 @@ def linspace(low: float, high: float, num: int) -> tuple[float, ...]:
 
 
 def axis_values(name: str, given: Any) -> tuple[Value, ...]:
-    """Turn what a user gave for an axis into its distinct values.
+    """Convert the values that a user passed for an axis to its distinct values.
 
     Args:
         name: of the axis, for messages.
@@ -69,7 +69,7 @@ def axis_values(name: str, given: Any) -> tuple[Value, ...]:
         The values as plain Python.
 
     Raises:
-        InputError: when there is no value, one comes twice, or one is no finite number, integer of 64 bits,
+        InputError: when there is no value, one repeats, or one is not a finite number, integer of 64 bits,
             string, boolean or tuple of these.
 
     Example:
@@ -85,9 +85,9 @@ def axis_values(name: str, given: Any) -> tuple[Value, ...]:
 
 
 def listed_values(name: str, given: Any) -> tuple[Value, ...]:
-    """Turn what a user gave for an axis into plain values, of which some may be equal.
+    """Convert the values that a user passed for an axis to plain Python values, which may repeat.
 
-    Args and errors are those of `axis_values`, but for values that come twice.
+    Args and errors are those of `axis_values`, except that values may repeat.
 
     Example:
         >>> listed_values("width", [64, 128, 64])
@@ -106,7 +106,7 @@ def listed_values(name: str, given: Any) -> tuple[Value, ...]:
         raise InputError(f"axis {name!r} needs a list of values, got {reprlib.repr(given)}") from None
     values = tuple(_value(name, item) for item in items)
     if not values:
-        raise InputError(f"axis {name!r} is empty; give it at least one value")
+        raise InputError(f"axis {name!r} is empty; it needs at least one value")
     return values
 
 
@@ -183,11 +183,11 @@ def config_hashes(
     for name, values in axes.items():
         texts = (f"[{_text(name)},{_text(value)}]" for value in values)
         digests = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
-        # A missing axis has the code -1, finds the last pair and adds nothing.
+        # A missing axis has the code -1, which finds the last pair and adds nothing.
         pairs = np.frombuffer(b"".join([*digests, bytes(16)]), ">u8").astype(np.uint64).reshape(-1, 2)
         high += pairs[codes[name], 0]
         low += pairs[codes[name], 1]
-    # Sums of neighbours in a grid differ by equal steps. Three rounds make every digit of an id, and so any
+    # Sums of neighbors in a grid differ by equal steps. Three rounds make every digit of an id, and so any
     # prefix of it, depend on all 128 bits; each round can be undone, so none makes two sums collide.
     high += _scrambled(low)
     low += _scrambled(high)
@@ -209,7 +209,7 @@ def codes_from_text(name: str, text: str, num_values: int) -> Int[np.ndarray, " 
     """Read what `codes_to_text` wrote.
 
     Raises:
-        InputError: when it is no such text, or holds a code that has no value; names the axis.
+        InputError: when the text is malformed, or a code has no value; names the axis.
 
     Example:
         >>> codes_from_text("depth", "AAH/", num_values=2)
@@ -265,7 +265,7 @@ def _value(name: str, value: Any, nesting: int = 0) -> Value:
 
 
 def _text(value: Value) -> str:
-    """Write a value as JSON, equal values alike: numbers that are whole as integers, others by `repr`."""
+    """Write a value as JSON, the same for equal values: whole numbers as integers, others by `repr`."""
     if isinstance(value, tuple):
         return f"[{','.join(map(_text, value))}]"
     if isinstance(value, float):
@@ -274,7 +274,7 @@ def _text(value: Value) -> str:
 
 
 def _scrambled(words: np.ndarray) -> np.ndarray:
-    """Mix 64-bit words: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
+    """Mix 64-bit words: the finalizer of SplitMix64 (Steele, Lea and Flood 2014)."""
     words = words + np.uint64(0x9E3779B97F4A7C15)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

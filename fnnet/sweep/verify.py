@@ -1,4 +1,4 @@
-"""Verification: what a store holds, against training the same runs alone."""
+"""Verification: compare the results in a store with training the same runs alone."""
 
 import functools
 import os
@@ -30,25 +30,25 @@ def verify(
     num_runs: int = 4,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Train some runs of a store again, one at a time, and compare.
+    """Train some runs of a store again, one at a time, and compare their metrics with the stored ones.
 
-    A run among lanes and the same run alone add in different orders, so they are equal up to rounding, which
-    training amplifies at rates near the edge of stability.
+    A run in lanes and the same run alone sum in different orders, so they agree up to rounding, which training
+    amplifies at learning rates near the edge of stability.
 
     Args:
         store: the folder.
-        recipe: the one the sweep was made with; None for one of fnnet's own, which the store names.
-        data: the data it was made with; None for a named data set or a file, which the store names.
-        num_runs: how many runs to draw; all, if there are fewer.
+        recipe: of the sweep; None if the store names one of fnnet's own.
+        data: of the sweep; None if the store names a data set or a file to load.
+        num_runs: how many runs to draw at random; all, if there are fewer.
         seed: of the draw.
 
     Returns:
-        For each metric the largest absolute difference between what is stored and what came out now. Two
-        values that are not finite count as equal.
+        For each metric the largest absolute difference from the stored values. Two values that are not finite
+        count as equal.
 
     Raises:
-        InputError: when the folder holds no sweep or no finished run, the data changed since, or a recipe or data are
-            needed.
+        InputError: when the folder holds no sweep or no finished run, the data have changed, or the recipe or the data
+            have to be passed.
     """
     check_integer("num_runs", num_runs, minimum=1)
     results = open_results(store)
@@ -80,10 +80,10 @@ def verify(
 
 
 def judge(difference: float, stored: np.ndarray) -> tuple[str, float]:
-    """Say in words what a difference means.
+    """Classify the difference of a metric relative to its scale.
 
     Args:
-        difference: the largest, of one metric.
+        difference: the largest one, as `verify` returns it.
         stored: the metric of all runs.
 
     Returns:
@@ -102,10 +102,10 @@ def judge(difference: float, stored: np.ndarray) -> tuple[str, float]:
 
 
 def own_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: Any) -> Recipe:
-    """Make the recipe of fnnet's own that a plan names; the name is looked up, and nothing is imported.
+    """Build the recipe that a plan names, if it is one of fnnet's own; nothing is imported by name.
 
     Raises:
-        InputError: when it is not one of these.
+        InputError: when it is not.
     """
     recorded = stored.get("recipe")
     name = recorded.get("name") if isinstance(recorded, dict) else None
