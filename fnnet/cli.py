@@ -88,7 +88,7 @@ def sweep(
     """
     from fnnet.report import tables
     from fnnet.report.advice import advice
-    from fnnet.sweep.execute import execute, going_on
+    from fnnet.sweep.execute import describe_stored, execute
 
     prepared = _prepared(
         axes,
@@ -106,7 +106,7 @@ def sweep(
     folder = prepared.store.folder
     console = _console()
     console.print(tables.estimates(prepared.estimates, steps))
-    if line := going_on(prepared):
+    if line := describe_stored(prepared):
         console.print(line, highlight=False, soft_wrap=True)
     results = execute(prepared, show_progress=True)
     metric = metric or ("test_accuracy" if prepared.data.is_classification else "test_r2")

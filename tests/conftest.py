@@ -43,3 +43,23 @@ def cache(tmp_path_factory):
     import os
 
     os.environ["FNNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def stop_at_evaluation():
+    """Return a function that breaks sweeps off at their n-th evaluation, and lists the steps of all evaluations."""
+    from fnnet.sweep.chunk import Trainer
+
+    def stop(patch, number):
+        measure, steps = Trainer._measure, []
+
+        def stopping(self, hparams, underway):
+            steps.append(underway.step)
+            if len(steps) == number:
+                raise RuntimeError("stopped")
+            return measure(self, hparams, underway)
+
+        patch.setattr(Trainer, "_measure", stopping)
+        return steps
+
+    return stop

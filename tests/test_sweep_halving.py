@@ -285,15 +285,6 @@ def test_runs_that_were_stopped_early_are_verified_where_they_stopped(data, kept
     assert np.abs(wrong - results.columns["test_loss"].min()).min() > 1e-3, "steps do matter here"
 
 
-def test_parameters_without_a_store_are_refused(data):
-    with pytest.raises(fn.InputError, match="save_params"):
-        search(data, save_params=True)
-    with pytest.raises(fn.InputError, match="save_params"):
-        fn.hyperband(
-            fn.mlp_recipe(data), SPACE, data, max_steps=9, min_steps=3, metric="test_loss", save_params=True
-        )
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -177,7 +177,9 @@ def test_a_changed_recipe_is_refused(tmp_path):
         return fn.sweep(shrinking(power), space, None, num_steps=2, store=tmp_path, **options)
 
     old = sweep(1)
-    with pytest.raises(fn.InputError, match=r"recipe: it computes something other than before for first=1\.0"):
+    with pytest.raises(
+        fn.InputError, match=r"recipe: it computes something other than before for first=1\.0"
+    ):
         sweep(3)
     assert sweep(1, firsts=(1.0, 3.0)).where(first=1.0).table().equals(old.table())
     for path in (tmp_path / "chunks").iterdir():

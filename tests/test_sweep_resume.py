@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 
 import fnnet as fn
-from fnnet.sweep import chunk as chunks
 from fnnet.sweep import prepare as prepares
 from fnnet.sweep import store as stores
 from fnnet.sweep.sealed import Sealed, seal
@@ -133,23 +132,11 @@ def test_batches_that_differ_after_the_first_step_are_another_program(tmp_path):
         sweep(tmp_path, make=lambda: recipe(batches=drawing(2.0)))
 
 
-def stop_after(monkeypatch, number):
-    """Break off at one evaluation."""
-    measure, calls = chunks.Trainer._measure, []
-
-    def stopping(self, hparams, underway):
-        calls.append(underway.step)
-        if len(calls) == number:
-            raise RuntimeError("stopped")
-        return measure(self, hparams, underway)
-
-    monkeypatch.setattr(chunks.Trainer, "_measure", stopping)
-    return calls
-
-
-def test_the_state_of_one_chunk_is_not_taken_for_that_of_another(reference, tmp_path, monkeypatch):
+def test_the_state_of_one_chunk_is_not_taken_for_that_of_another(
+    reference, tmp_path, monkeypatch, stop_at_evaluation
+):
     with monkeypatch.context() as patch:
-        stop_after(patch, 3)
+        stop_at_evaluation(patch, 3)
         with pytest.raises(RuntimeError, match="stopped"):
             sweep(tmp_path, state_every=0.0)
     (state,) = (tmp_path / "states").iterdir()
@@ -159,7 +146,9 @@ def test_the_state_of_one_chunk_is_not_taken_for_that_of_another(reference, tmp_
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
-def test_a_sweep_goes_on_with_another_number_of_devices(tmp_path, monkeypatch, before, after):
+def test_a_sweep_goes_on_with_another_number_of_devices(
+    tmp_path, monkeypatch, stop_at_evaluation, before, after
+):
     """The 4 runs under way fill one chunk of two devices, or two chunks of one."""
     space, options = fn.grid(learning_rate=[0.1, 0.2], seed=range(2)), {"lanes": 2, "state_every": 0.0}
 
@@ -170,12 +159,12 @@ def test_a_sweep_goes_on_with_another_number_of_devices(tmp_path, monkeypatch, b
     whole = sweep(tmp_path / "whole", space, **options)
     with monkeypatch.context() as patch:
         devices(patch, before)
-        stop_after(patch, 3)
+        stop_at_evaluation(patch, 3)
         with pytest.raises(RuntimeError, match="stopped"):
             sweep(tmp_path / "cut", space, **options)
     with monkeypatch.context() as patch:
         devices(patch, after)
-        steps = stop_after(patch, 99)
+        steps = stop_at_evaluation(patch, 99)
         resumed = sweep(tmp_path / "cut", space, **options)
     assert steps.count(2) == (0 if before == 2 else 1), "the runs that were under way go on from step 4"
     np.testing.assert_allclose(resumed.columns["train_loss"], whole.columns["train_loss"], rtol=1e-6)
@@ -210,11 +199,17 @@ def test_parameters_are_kept_also_where_chunks_are_cut_otherwise(reference, tmp_
     np.testing.assert_array_equal(weights(fn.open_results(tmp_path)), weights(again))
 
 
-@pytest.mark.parametrize("search", [fn.sweep, fn.successive_halving])
-def test_parameters_need_a_store(search):
-    length = {"num_steps": 3} if search is fn.sweep else {"rungs": [1, 3], "metric": "train_loss"}
+@pytest.mark.parametrize(
+    ("search", "options"),
+    [
+        (fn.sweep, {"num_steps": 3}),
+        (fn.successive_halving, {"rungs": [1, 3], "metric": "train_loss"}),
+        (fn.hyperband, {"max_steps": 9, "min_steps": 3, "metric": "train_loss"}),
+    ],
+)
+def test_parameters_need_a_store(search, options):
     with pytest.raises(fn.InputError, match="save_params=True keeps parameters in a store"):
-        search(recipe(), SPACE, DATA, save_params=True, **length)
+        search(recipe(), SPACE, DATA, save_params=True, **options)
 
 
 def delete(one, other):
@@ -336,9 +331,11 @@ def test_arrays_of_any_other_form_are_damage(store, arrays):
         fn.open_results(store.folder).member(row)
 
 
-def test_a_state_of_any_other_form_starts_its_chunk_over(reference, tmp_path, monkeypatch):
+def test_a_state_of_any_other_form_starts_its_chunk_over(
+    reference, tmp_path, monkeypatch, stop_at_evaluation
+):
     with monkeypatch.context() as patch:
-        stop_after(patch, 2)
+        stop_at_evaluation(patch, 2)
         with pytest.raises(RuntimeError, match="stopped"):
             sweep(tmp_path, state_every=0.0)
     (path,) = (tmp_path / "states").iterdir()

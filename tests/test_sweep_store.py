@@ -152,25 +152,11 @@ def test_a_mistake_writes_nothing(data, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def stop_at_evaluation(number, monkeypatch):
-    """Break off at one evaluation, counted from now on; gives the list of the steps of all evaluations."""
-    measure, calls = chunks.Trainer._measure, []
-
-    def stopping(self, hparams, underway):
-        calls.append(underway.step)
-        if len(calls) == number:
-            raise RuntimeError("stopped")
-        return measure(self, hparams, underway)
-
-    monkeypatch.setattr(chunks.Trainer, "_measure", stopping)
-    return calls
-
-
-def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch):
+def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch, stop_at_evaluation):
     """Stopped in its last segment, a chunk goes on from the border before, to the same bits."""
     options = {"eval_every": 5, "state_every": 0.0, "rates": 2, "seeds": 1}
     whole = sweep(data, tmp_path / "whole", **options)
-    calls = stop_at_evaluation(4, monkeypatch)
+    calls = stop_at_evaluation(monkeypatch, 4)
     with pytest.raises(RuntimeError, match="stopped"):
         sweep(data, tmp_path / "cut", **options)
     assert len(list((tmp_path / "cut" / "states").iterdir())) == 1
@@ -182,9 +168,9 @@ def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch):
     assert list((tmp_path / "cut" / "states").iterdir()) == []
 
 
-def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, monkeypatch):
+def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, monkeypatch, stop_at_evaluation):
     options = {"eval_every": 5, "state_every": 0.0, "rates": 1, "seeds": 2}
-    calls = stop_at_evaluation(3, monkeypatch)
+    calls = stop_at_evaluation(monkeypatch, 3)
     with pytest.raises(RuntimeError, match="stopped"):
         sweep(data, tmp_path, **options)
     sweep(data, tmp_path, **{**options, "lanes": 2}, accept_fingerprint=True)

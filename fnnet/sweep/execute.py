@@ -149,7 +149,7 @@ def _find_waiting(prepared: Prepared) -> list[Waiting]:
     return find_waiting(prepared.store, {_state_fingerprint(prepared, job) for job in prepared.jobs})
 
 
-def going_on(prepared: Prepared) -> str | None:
+def describe_stored(prepared: Prepared) -> str | None:
     """Describe what a store already holds of a sweep; None where it holds nothing."""
     num_runs = len(prepared.plan.space)
     num_done = num_runs - sum(estimate.num_missing for estimate in prepared.estimates)

@@ -53,7 +53,7 @@ class Bracket(NamedTuple):
     number: int | None = None
 
 
-class Resting(NamedTuple):
+class Paused(NamedTuple):
     """A chunk paused at a rung.
 
     chunk: its runs.
@@ -220,7 +220,7 @@ def _climb(
     """Train one bracket, rung by rung; returns the rows of all chunks of all rungs."""
     space, alive = prepared.plan.space, bracket.runs
     jobs = list(prepared.jobs)
-    resting: list[list[Resting]] = [[] for _ in jobs]
+    paused: list[list[Paused]] = [[] for _ in jobs]
     parts: list[pl.DataFrame] = []
     for rung, step in enumerate(bracket.rungs):
         tables = []
@@ -231,8 +231,8 @@ def _climb(
             if not len(runs):
                 continue
             jobs[number] = _fitted(job, prepared, len(runs), _steps_to(bracket, rung))
-            found, resting[number] = _climb_one(
-                prepared, jobs[number], bracket, rung, runs, resting[number], done, interrupted, progress
+            found, paused[number] = _climb_one(
+                prepared, jobs[number], bracket, rung, runs, paused[number], done, interrupted, progress
             )
             tables += found
         parts += tables
@@ -246,11 +246,11 @@ def _climb_one(
     bracket: Bracket,
     rung: int,
     runs: np.ndarray,
-    below: list[Resting],
+    below: list[Paused],
     done: Done,
     interrupted: Interrupt,
     progress: Progress,
-) -> tuple[list[pl.DataFrame], list[Resting]]:
+) -> tuple[list[pl.DataFrame], list[Paused]]:
     """Train some runs of one group to a rung, from their state at the rung below."""
     plan, rungs = prepared.plan, bracket.rungs[: rung + 1]
     trainer = trainer_of(prepared, job, interrupted, progress)
@@ -275,7 +275,7 @@ def _climb_one(
             underway = _fetched(underway, len(chunk.runs))
         tables.append(done.chunks[chunk.id])
         progress.finish(tables[-1], len(chunk.runs) * _steps_to(bracket, rung))
-        arrived.append(Resting(chunk, lanes, underway))
+        arrived.append(Paused(chunk, lanes, underway))
         interrupted.check()
     return tables, arrived
 
@@ -339,7 +339,7 @@ def _fetched(underway: Underway, num_runs: int) -> Underway:
 
 
 def _gathered(
-    trainer: Trainer, below: list[Resting], chunk: Chunk, lanes: int, rungs: tuple[int, ...]
+    trainer: Trainer, below: list[Paused], chunk: Chunk, lanes: int, rungs: tuple[int, ...]
 ) -> Underway:
     """Gather runs that were paused in several chunks into one chunk on the devices, padded to `lanes`."""
     used = [each for each in below if np.isin(each.chunk.runs, chunk.runs).any()]
@@ -364,12 +364,12 @@ def _gathered(
     return Underway(progress, curves, states[0].step, float(seconds))
 
 
-def _recalled(trainer: Trainer, resting: Resting, rungs: tuple[int, ...]) -> Underway:
+def _recalled(trainer: Trainer, paused: Paused, rungs: tuple[int, ...]) -> Underway:
     """Load the state of a chunk from the store; where it is lost, train the chunk again."""
-    hparams = lane_hparams(trainer.plan, resting.chunk.runs, resting.lanes, trainer.program.mesh)
-    underway = trainer.resume(resting.chunk, hparams)
+    hparams = lane_hparams(trainer.plan, paused.chunk.runs, paused.lanes, trainer.program.mesh)
+    underway = trainer.resume(paused.chunk, hparams)
     if underway is None:
         underway = trainer.begin(hparams)
         for rung in rungs:
-            underway = trainer.advance(resting.chunk, hparams, underway, rung)
-    return _fetched(underway, len(resting.chunk.runs))
+            underway = trainer.advance(paused.chunk, hparams, underway, rung)
+    return _fetched(underway, len(paused.chunk.runs))

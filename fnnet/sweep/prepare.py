@@ -53,7 +53,7 @@ class Prepared(NamedTuple):
     num_without_params: int
     accept_fingerprint: bool
     store: Store | None
-    metric: str | None = None
+    metric: str | None
 
     def __repr__(self) -> str:
         """Summarize what is to be trained, and the estimated time."""
