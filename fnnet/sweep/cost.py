@@ -1,7 +1,7 @@
-"""Costs: what training a group takes on this machine, in bytes, FLOPs and seconds.
+"""Costs: the bytes, FLOPs and seconds that training a group takes on this machine.
 
-Bytes are what the compiler says its programs need, FLOPs are counted in the traced function, and seconds are
-measured by running a few steps. What was measured is kept on disk, so that it is paid once.
+Bytes are reported by the compiler, FLOPs are counted in the traced function, and seconds are measured by running a few
+steps. Measurements are cached on disk.
 """
 
 import contextlib
@@ -26,15 +26,15 @@ from fnnet.data.download import cache_folder
 from fnnet.sweep.memory import is_out_of_memory
 from fnnet.sweep.program import Program, lanes_sharding, shared_sharding
 
-MEASURED_SECONDS = 0.06  # how long the measured steps run each time, where a program makes so many
+MEASURED_SECONDS = 0.06  # of steps in each measurement, where a program can run that many
 
 
 class Cost(NamedTuple):
-    """What one chunk takes with some number of lanes a device.
+    """The cost of one chunk with some number of lanes per device.
 
     lanes: runs that train together on one device.
-    num_bytes: what the programs need at their peak, on all devices together, data included.
-    begin: seconds to make the first state.
+    num_bytes: peak memory on all devices together, data included.
+    begin: seconds to initialize.
     segment: seconds that each call of some steps takes besides the steps, mostly to draw batches.
     step: seconds for one step of all lanes; infinite where the lanes do not fit in memory.
     measure: seconds for one evaluation.
@@ -108,9 +108,9 @@ def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> int:
-    """Ask the compiler what a program needs at its peak on one device: arguments, results and what is between.
+    """Return the peak memory of a program on one device, by its compiler: arguments, results and temporaries.
 
-    What the compiler makes here is what runs later; nothing is compiled twice.
+    The programs compiled here are those that run later; nothing is compiled twice.
     """
     step = np.int32(0)
     drawn = program.draw.lower(data_seed, data, step, program.max_steps)
@@ -186,11 +186,11 @@ def _jaxprs(value: Any) -> list[Jaxpr]:
 
 
 class CostFile:
-    """What was measured of one group's program on this kind of machine, by number of lanes.
+    """The measured costs of one group's program on this kind of machine, by number of lanes.
 
-    program_hash: names what one run computes.
-    num_devices: that run it.
-    max_steps: for how many steps the program draws batches at once, which takes memory and time.
+    program_hash: identifies what one run computes.
+    num_devices: on which it runs.
+    max_steps: how many steps' batches the program draws at once, which takes memory and time.
     """
 
     def __init__(self, program_hash: str, num_devices: int, max_steps: int):
@@ -211,7 +211,7 @@ class CostFile:
         self._path = cache_folder() / "costs" / f"{name}.json"
 
     def read(self) -> dict[int, Cost]:
-        """Read all costs; a file that is missing or damaged holds none."""
+        """Read all costs; none if the file is missing or damaged."""
         try:
             stored = json.loads(self._path.read_bytes())
             costs = [Cost(int(cost[0]), int(cost[1]), *map(float, cost[2:])) for cost in stored]
@@ -220,7 +220,7 @@ class CostFile:
             return {}
 
     def add(self, cost: Cost) -> None:
-        """Keep one more cost. A folder that cannot be written to keeps none."""
+        """Add a cost; does nothing where the folder cannot be written to."""
         costs = self.read() | {cost.lanes: cost}
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)

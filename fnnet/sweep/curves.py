@@ -1,4 +1,4 @@
-"""Curves: what runs measured while they trained, as arrays whose axes have names."""
+"""Curves: the metrics of runs during training, as arrays with named axes."""
 
 import math
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class NamedArray(NamedTuple):
-    """An array whose axes have names.
+    """An array with named axes.
 
     values: the array.
-    coordinates: by name, in the order of the array's axes, what each place along the axis stands for.
+    coordinates: by axis name, in the order of the array's axes, the coordinate of each index.
     """
 
     values: np.ndarray
@@ -28,10 +28,9 @@ def lay_out(
     steps: Shaped[np.ndarray, "runs evaluations"],
     values: Shaped[np.ndarray, "runs evaluations"],
 ) -> NamedArray:
-    """Lay curves out by the axes of a space and by step.
+    """Arrange curves by the axes of a space and by step.
 
-    Runs that are all combinations of their axes' values, each once, have an axis for each of these; any other
-    runs have the one axis "run". The last axis is "step": all steps at which any run was measured. An axis of
+    Runs that form a full grid have one array axis per axis of the space; any other runs have the single axis "run". The last axis is "step": all steps at which any run was measured. An axis of
     the space that no run has is left out, and a space with an axis "step" is laid out by run.
 
     Args:
@@ -68,7 +67,7 @@ def last_finite(
     values: Shaped[np.ndarray, "runs evaluations"],
     diverged_at: Shaped[np.ndarray, " runs"],
 ) -> Shaped[np.ndarray, " runs"]:
-    """Find the last finite value that each run had before it diverged; NaN where there is none.
+    """Return the last finite value of each run before it diverged; NaN where there is none.
 
     Args:
         steps: how many updates a run had made at each evaluation.
@@ -93,7 +92,7 @@ def last_finite(
 
 
 def rectangle(column: "pl.Series") -> Shaped[np.ndarray, "runs evaluations"]:
-    """Turn a column of lists into an array, filled with NaN where a run has fewer evaluations.
+    """Convert a column of lists to an array, padded with NaN where a run has fewer evaluations.
 
     Example:
         >>> import polars as pl
@@ -113,7 +112,7 @@ def rectangle(column: "pl.Series") -> Shaped[np.ndarray, "runs evaluations"]:
 
 
 def _align(steps: np.ndarray, values: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
-    """Move what was measured at equal steps into one column; returns the columns' steps as well."""
+    """Align evaluations at equal steps in one column; returns the steps of the columns and the values."""
     is_there = np.isfinite(steps)
     by_step = np.unique(steps[is_there]).astype(int)
     if is_there.all() and steps.shape[1] == len(by_step):
@@ -125,7 +124,7 @@ def _align(steps: np.ndarray, values: np.ndarray) -> tuple[tuple[int, ...], np.n
 
 
 def _grid_order(space: Space, axes: dict[str, tuple]) -> np.ndarray | None:
-    """Order the runs as a grid of some axes has them, the last fastest; None where they are no such grid."""
+    """Return the order that makes the runs a full grid, the last axis fastest; None where they are not one."""
     if math.prod(len(values) for values in axes.values()) != len(space) or "step" in axes or not axes:
         return None
     if not all(space.present(name).all() for name in axes):

@@ -1,7 +1,7 @@
 """Designs: spaces whose runs are drawn from distributions, at random or evenly.
 
-A distribution says how a number in [0, 1) becomes a value. A design only makes such numbers, `[runs, axes]`,
-so that every distribution works in every design.
+A distribution maps a number in [0, 1) to a value. A design only draws such numbers, `[runs, axes]`, so that every
+distribution works in every design.
 """
 
 import hashlib
@@ -20,28 +20,28 @@ _MAX_RUNS = 2**30  # as many points as a Sobol sequence of 30 bits has
 
 
 class Uniform(NamedTuple):
-    """Any number from `low` to `high` is as likely, to 6 significant digits."""
+    """Uniform on [low, high], rounded to 6 significant digits."""
 
     low: float
     high: float
 
 
 class LogUniform(NamedTuple):
-    """Any ratio to `low` is as likely, up to `high`, to 6 significant digits; both are positive."""
+    """Log-uniform on [low, high], rounded to 6 significant digits; both bounds are positive."""
 
     low: float
     high: float
 
 
 class IntUniform(NamedTuple):
-    """Any integer from `low` to `high`, both included, is as likely."""
+    """Uniform on the integers from `low` to `high`, both included."""
 
     low: int
     high: int
 
 
 class Choice(NamedTuple):
-    """Any of `values` is as likely."""
+    """Uniform on `values`."""
 
     values: Any
 
@@ -50,16 +50,16 @@ Distribution = Uniform | LogUniform | IntUniform | Choice
 
 
 def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
-    """Draw runs at random, every axis by itself.
+    """Draw runs at random, each axis independently.
 
     A larger design with the same seed begins with the runs of the smaller one, so that a sweep can grow. An
-    axis keeps its draws when another is added. A configuration that is drawn again appears once, so where
-    there are few there may be fewer runs than asked for.
+    axis keeps its draws when another is added. A configuration that is drawn again appears once, so a
+    space with few configurations may have fewer runs than requested.
 
     Args:
         num_runs: how many to draw.
         seed: chooses the draws. An axis named "seed" comes from a product: `random(...) * grid(seed=...)`.
-        **distributions: by name, what each axis is drawn from.
+        **distributions: by name, the distribution of each axis.
 
     Returns:
         The space.
@@ -93,7 +93,7 @@ def sobol(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spac
     Args:
         num_runs: how many to draw.
         seed: chooses the scrambling. An axis named "seed" comes from a product: `sobol(...) * grid(seed=...)`.
-        **distributions: by name, what each axis is drawn from.
+        **distributions: by name, the distribution of each axis.
 
     Returns:
         The space.
@@ -121,7 +121,7 @@ def _design(distributions: dict[str, Distribution], points: Float[np.ndarray, "r
 
 
 def _values(name: str, distribution: Distribution, points: Float[np.ndarray, " runs"]) -> list[Value]:
-    """Turn numbers in [0, 1) into values."""
+    """Map numbers in [0, 1) to values."""
     match distribution:
         case Choice(values):
             choices = axis_values(name, values)

@@ -1,7 +1,7 @@
 """Lanes: how many runs of a group train together on one device.
 
 More lanes share more of the work of a step, until a chunk's parameters and gradients leave the cache; where
-that is depends on the machine, so for long sweeps it is measured.
+that happens depends on the machine, so for long sweeps it is measured.
 """
 
 import math
@@ -21,7 +21,7 @@ def first_guess(bytes_per_run: int, num_runs: int) -> int:
 
     Args:
         bytes_per_run: parameters and optimizer state of one run.
-        num_runs: runs that there are for one device; more lanes would be padding.
+        num_runs: runs per device; more lanes would be padding.
 
     Returns:
         A power of two: from 4 to 64, or less where there are fewer runs.
@@ -49,10 +49,10 @@ def most_lanes(num_runs: int) -> int:
 def choose_lanes(
     cost_of: Callable[[int], Cost], seconds: Callable[[Cost], float], guess: int, most: int, limit: float
 ) -> Cost:
-    """Find the number of lanes with which a group is done soonest.
+    """Find the number of lanes that trains a group fastest.
 
     Where the guess does not fit in memory, the bytes of two numbers of lanes tell by a straight line which one
-    does. Where training takes long enough for it to pay, neighbours are tried while they are faster.
+    does. Where training takes long enough for it to pay, neighbors are tried while they are faster.
 
     Args:
         cost_of: compiles and measures a number of lanes; its `step` is infinite where that does not fit.

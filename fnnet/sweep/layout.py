@@ -1,4 +1,4 @@
-"""Layouts: in which order the numbers of a state lie in memory while its steps run.
+"""Layouts: the memory layout of a state while its steps run.
 
 All lanes multiply their first weights with the same batch, so that the lanes' products are one large product,
 `[lanes * fan_out, fan_in] x [fan_in, batch]`. The weights of all lanes are its left factor as they lie if each lane
@@ -14,13 +14,13 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 Origin = frozenset[int] | None
-"""Which leaves of the state a value was made of number by number; None for what is the same in all lanes."""
+"""The leaves of the state that a value was computed from elementwise; None for what all lanes share."""
 
 
 def find_transposed(step: Jaxpr, hparams: Any, state: Any) -> Any:
     """Find the matrices of a state that are multiplied along their first axis with what all lanes share.
 
-    What meets such a matrix number by number, like its momentum, is found too.
+    Leaves that are combined with such a matrix elementwise, like its momentum, are found too.
 
     Args:
         step: one lane's, traced; of `(hparams, state, *shared)`, where all lanes share the rest.
@@ -86,7 +86,7 @@ def _follow(jaxpr: Jaxpr, origins: list[Origin], found: set[int], met: set[froze
 
 
 def _called(equation: JaxprEqn) -> Jaxpr | None:
-    """Give the function that an equation does no more than call."""
+    """Return the function of an equation that only calls a function."""
     if equation.primitive.name in ("scan", "while", "cond"):
         return None
     for name in ("jaxpr", "call_jaxpr"):

@@ -1,7 +1,7 @@
 """Members: the trained parameters of a sweep's runs, one by one or stacked.
 
-A store keeps the parameters of a chunk in one file, with the ids of its runs. The column "chunk" of the results says
-which file that is, and "fingerprint" what else the file must say.
+A store keeps the parameters of a chunk in one file, with the ids of its runs. The column "chunk" of the results names
+that file, and "fingerprint" must equal the fingerprint in it.
 """
 
 import shlex
@@ -47,7 +47,7 @@ def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store |
         The parameters as nested lists and dicts, each leaf `[runs, ...]`.
 
     Raises:
-        InputError: when parameters were not kept or are damaged, or runs have other shapes than others.
+        InputError: when parameters were not kept or are damaged, or their shapes differ between runs.
     """
     if not len(space):
         raise InputError("no run is finished, so there are no parameters")
@@ -86,7 +86,7 @@ def unpack(arrays: Mapping[str, Any]) -> Any:
 
 
 def holds_params(params: Sealed | None, run_ids: list[str], fingerprint: str) -> bool:
-    """Tell whether a file of parameters is that of some runs, made under the fingerprint that their rows carry."""
+    """Check that a file of parameters belongs to some runs and carries the fingerprint of their rows."""
     if params is None or params.about.get("fingerprint") != fingerprint:
         return False
     kept = params.about.get("runs")
@@ -98,7 +98,7 @@ def holds_params(params: Sealed | None, run_ids: list[str], fingerprint: str) ->
 
 
 def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Sealed:
-    """Load the parameters of all runs of one run's chunk."""
+    """Load the parameters of the chunk that contains a run."""
     if store is None or "chunk" not in columns:
         raise InputError(f"no parameters are kept of run {run}: a sweep keeps them in its store=...")
     chunk = str(columns["chunk"][run])
@@ -114,7 +114,7 @@ def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int
 
 
 def _places(kept: Sealed, columns: Mapping[str, np.ndarray], rows: np.ndarray) -> list[int]:
-    """Find where in a file the parameters of some runs are."""
+    """Return the positions of some runs in a file of parameters."""
     place = {run_id: place for place, run_id in enumerate(kept.about["runs"])}
     if lost := [run_id for run_id in columns["id"][rows] if run_id not in place]:
         raise InputError(f"the parameters of run {lost[0]} are not in the file of its chunk")
@@ -122,7 +122,7 @@ def _places(kept: Sealed, columns: Mapping[str, np.ndarray], rows: np.ndarray) -
 
 
 def _missing(store: Store, run: int) -> InputError:
-    """Build the error for parameters that are not there, with what trains them."""
+    """Build the error for missing parameters, naming the command that trains them."""
     command = (read_plan(store) or {}).get("command")
     again = "the same sweep again with save_params=True"
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
@@ -138,7 +138,7 @@ def _length(leaf: np.ndarray) -> int:
 
 
 def _rows_by_chunk(space: Space, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """List for each chunk the places of its runs, in the order of their first runs."""
+    """List the rows of each chunk's runs, ordered by their first rows."""
     chunks = columns.get("chunk", np.full(len(space), ""))
     order = np.argsort(chunks, kind="stable")
     is_next = chunks[order[1:]] != chunks[order[:-1]]
@@ -152,7 +152,7 @@ def _forms(lanes: Mapping[str, np.ndarray]) -> dict[str, tuple]:
 def _unlike_shapes(space: Space, columns: Mapping[str, np.ndarray]) -> InputError:
     """Build the error for parameters that cannot be stacked, naming the axes that may be why."""
     parts = _rows_by_chunk(space, columns)
-    varied = [name for name, codes in space.codes.items() if np.ptp(codes)]
+    varied = space.varied_axes
     # One program trains a chunk, so what varies within a chunk changes no shape.
     names = [name for name in varied if not any(np.ptp(space.codes[name][rows]) for rows in parts)] or varied
     example = ", ".join(f"{name}={space[0][name]!r}" for name in names if name in space[0])

@@ -8,11 +8,11 @@ import jax
 
 from fnnet.errors import InputError
 
-SHARE = 0.6  # of what is free: the rest is for what the compiler cannot foresee, and for others
+SHARE = 0.6  # of free memory; the rest is for what the compiler cannot foresee, and for other processes
 
 
 def usable_bytes() -> float:
-    """Tell how many bytes all devices of this host may use together: 60 % of what is free.
+    """Return how many bytes all devices of this host may use together: 60 % of what is free.
 
     On a GPU or TPU that is the devices' own memory; on a CPU what the system has available, or what is left
     of the limit of the process's control group where that is less.
@@ -31,12 +31,12 @@ def usable_bytes() -> float:
 
 
 def usable_host_bytes() -> float:
-    """Tell how many bytes of the host's own memory may be used: 60 % of what is free."""
+    """Return how many bytes of the host's own memory may be used: 60 % of what is free."""
     return SHARE * min([_available(), *_left_of_limits(Path("/"))])
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that a device or the host has no memory left."""
+    """Return whether an error means that a device or the host is out of memory."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
@@ -54,7 +54,7 @@ def too_large(needed: float, usable: float) -> InputError:
 
 
 def _available() -> float:
-    """Read what the system can give without swapping, where it says so; else all there is."""
+    """Read the memory available without swapping, where the system reports it; otherwise all physical memory."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             name, _, value = line.partition(":")
@@ -66,9 +66,9 @@ def _available() -> float:
 
 
 def _left_of_limits(root: Path) -> Iterator[float]:
-    """Read limits minus use of the control groups this process is in, version 1 or 2, up to the topmost.
+    """Yield limit minus use of each control group of this process, version 1 or 2, up to the root.
 
-    What files occupy in memory is not use: the system drops it when the space is needed.
+    The file cache does not count as use: the system drops it when the space is needed.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -94,7 +94,7 @@ def _left_of_limits(root: Path) -> Iterator[float]:
 
 
 def _of_files(path: Path, prefix: str) -> float:
-    """Read how much of a control group's memory holds the content of files."""
+    """Read the size of a control group's file cache."""
     names = (f"{prefix}inactive_file", f"{prefix}active_file")
     try:
         lines = (line.split() for line in path.read_text().splitlines())

@@ -2,7 +2,7 @@
 
 The lanes of a device advance together: a loop over steps whose body is one step under `vmap`. Batches are
 drawn outside the lanes, so that lanes share each batch and the first layer is one large product. Drawing is a
-program of its own, which all groups share. A CPU is used as one single-threaded device a core, because a product
+program of its own, which all groups share. A CPU is used as one single-threaded device per core, because a product
 of small matrices is faster on one core's cache than cut across threads.
 """
 
@@ -31,16 +31,16 @@ Lanes = dict[str, Any]  # hyper-parameters by name, an array [lanes] each
 
 
 def use_all_cores(*, warn: bool = True) -> None:
-    """Split the CPU into one device a core, unless JAX has started its devices or a number of them was set.
+    """Split the CPU into one device per core, unless JAX has started its devices or their number was set.
 
-    What a user computes besides goes on using all cores: a program is made single-threaded by its own
+    Other computations of the user still use all cores: only a sweep's programs are single-threaded, by their
     compiler options. A GPU or TPU is not affected.
 
     Args:
-        warn: whether to say when JAX's devices have started, and are fewer than cores.
+        warn: whether to warn when JAX has already started fewer devices than there are cores.
 
     Raises:
-        InputError: on Windows, where neither locks nor folders work as a store needs them.
+        InputError: on Windows, where files do not work as a store needs them to.
     """
     if sys.platform == "win32":
         raise InputError("fnnet runs on Linux and macOS; on Windows use WSL")
@@ -60,16 +60,16 @@ def use_all_cores(*, warn: bool = True) -> None:
 
 
 def count_cores() -> int:
-    """Count the cores that this process may use, as far as the system tells."""
+    """Count the cores that this process may use, as far as the system reports it."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return getattr(os, "process_cpu_count", os.cpu_count)() or 1
 
 
 def keep_compiled_programs() -> None:
-    """Keep every compiled program on disk, so that the same sweep compiles nothing the next time.
+    """Cache every compiled program on disk, so that the same sweep compiles nothing the next time.
 
-    A cache that the user has set up stays as it is.
+    A cache that the user has configured is left as it is.
     """
     if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
@@ -78,37 +78,37 @@ def keep_compiled_programs() -> None:
 
 
 def make_mesh() -> Mesh:
-    """Put all devices of this host on one axis, "runs"."""
+    """Build a mesh of all devices of this host, with one axis, "runs"."""
     return Mesh(np.asarray(jax.local_devices()), (AXIS,))
 
 
 def lanes_sharding(mesh: Mesh) -> NamedSharding:
-    """Cut the leading axis of an array across the devices."""
+    """Return the sharding that splits the leading axis of an array across the devices."""
     return NamedSharding(mesh, PartitionSpec(AXIS))
 
 
 def shared_sharding(mesh: Mesh) -> NamedSharding:
-    """Put a copy of a whole array on each device."""
+    """Return the sharding that replicates an array on each device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def compiler_options(mesh: Mesh) -> dict[str, Any]:
-    """Give the options of a program that runs on each device by itself: a CPU's are single-threaded."""
+    """Return the compiler options of a program that runs on each device by itself: single-threaded on a CPU."""
     is_cpu = mesh.devices.flat[0].platform == "cpu"
     return {"xla_cpu_multi_thread_eigen": False} if is_cpu else {}
 
 
 class Program(NamedTuple):
-    """The compiled life of a chunk: `begin`, then `draw` and `steps`, and `measure`, as often as wanted.
+    """The compiled functions that train a chunk: `begin` once, then `draw`, `steps` and `measure` repeatedly.
 
     All arrays of runs have a leading axis of lanes, which must be a multiple of the number of devices.
 
     begin: maps `(hparams, data)` to the first `Progress`.
-    draw: maps `(data_seed, data, first_step, max_steps)` to the batches of so many steps.
-    steps: maps `(hparams, progress, batches, data, first_step, num_steps)` to the next progress, whose memory
-        is that of the given one.
+    draw: maps `(data_seed, data, first_step, max_steps)` to the batches of `max_steps` steps.
+    steps: maps `(hparams, progress, batches, data, first_step, num_steps)` to the next progress, in
+        the memory of the given one, which is donated.
     measure: maps `(hparams, progress, data)` to the task's metrics.
-    max_steps: the most that `num_steps` may be; any number up to it is the same program.
+    max_steps: the upper limit of `num_steps`; any number up to it runs the same program.
     mesh: the devices.
     """
 
@@ -121,10 +121,10 @@ class Program(NamedTuple):
 
 
 def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
-    """Make the three functions that train a chunk of a group's runs; they compile when first called.
+    """Build the functions that train a chunk of a group's runs; each is compiled at its first call.
 
     Args:
-        task: what a run does.
+        task: of the group.
         mesh: the devices, on one axis "runs".
         max_steps: for how many steps batches are drawn at once.
 
@@ -133,14 +133,14 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     """
     lanes, shared = PartitionSpec(AXIS), PartitionSpec()
     options = compiler_options(mesh)
-    # What runs seldom need not be as fast as it can be, if it compiles sooner.
+    # These run rarely, so shorter compilation is worth slower execution.
     seldom = options | (_COMPILED_SOONER if options and _is_known(**_COMPILED_SOONER) else {})
 
     def on_each_device(function: Callable, *in_specs: PartitionSpec) -> Callable:
         return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=lanes, check_vma=False)
 
     def begin_lanes(hparams: Lanes, data: Any) -> Progress:
-        # One lane after the other: an initialisation draws and sorts, which gains nothing from lanes.
+        # One lane after the other: initialization draws and sorts, which gains nothing from lanes.
         return jax.lax.map(lambda hparams: begin(task, Hparams(hparams), data), hparams)
 
     def measure_lanes(hparams: Lanes, progress: Progress, data: Any) -> Metrics:
@@ -154,21 +154,21 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     def steps(
         hparams: Lanes, progress: Progress, batches: Any, data: Any, first_step: Any, num_steps: Any
     ) -> Progress:
-        one_hparams, one_lane, one_batch = map(_first, (hparams, progress, batches))
+        one_hparams, one_lane, one_batch = map(_shapes_of_one, (hparams, progress, batches))
         # Traced once, although layout and lanes both need it.
         traced = jax.make_jaxpr(advance_lane)(one_hparams, one_lane, data, first_step, one_batch)
-        turned = find_transposed(traced.jaxpr, one_hparams, one_lane)
+        is_transposed = find_transposed(traced.jaxpr, one_hparams, one_lane)
 
         def step(progress: Progress, step: Any, batch: Any) -> Progress:
-            def turned_lane(hparams: Lanes, lane: Progress) -> Progress:
-                leaves = jax.tree.leaves((hparams, transpose_some(lane, turned), data, step, batch))
+            def transposed_lane(hparams: Lanes, lane: Progress) -> Progress:
+                leaves = jax.tree.leaves((hparams, transpose_some(lane, is_transposed), data, step, batch))
                 lane = jax.tree.unflatten(jax.tree.structure(lane), jaxpr_as_fun(traced)(*leaves))
-                return transpose_some(lane, turned)
+                return transpose_some(lane, is_transposed)
 
-            return jax.vmap(turned_lane)(hparams, progress)
+            return jax.vmap(transposed_lane)(hparams, progress)
 
-        progress = repeat_steps(step, transpose_some(progress, turned), first_step, batches, num_steps)
-        return transpose_some(progress, turned)
+        progress = repeat_steps(step, transpose_some(progress, is_transposed), first_step, batches, num_steps)
+        return transpose_some(progress, is_transposed)
 
     return Program(
         begin=jax.jit(on_each_device(begin_lanes, lanes, shared), compiler_options=seldom),
@@ -184,14 +184,14 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     )
 
 
-def _first(lanes: Any) -> Any:
-    """Give the shapes of one of many, with a leading axis."""
+def _shapes_of_one(lanes: Any) -> Any:
+    """Return the shapes without the leading axis."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), lanes)
 
 
 @cache
 def _is_known(**options: Any) -> bool:
-    """Tell whether this version of XLA has some compiler options; it refuses those that it does not know."""
+    """Check whether this version of XLA accepts some compiler options; it refuses unknown ones."""
     try:
         jax.jit(lambda: 0, compiler_options=options).lower().compile()
         return True

@@ -253,7 +253,7 @@ class Results:
         Args:
             metric: a column.
             over: the axis or axes to average over; a sweep need not have the axis "seed".
-            maximize: whether more is better; None to tell from the metric's name.
+            maximize: whether more is better; None to infer that from the metric's name.
 
         Returns:
             The best configuration.
@@ -281,7 +281,7 @@ class Results:
         Args:
             num_runs: how many.
             metric: a column.
-            maximize: whether more is better; None to tell from the metric's name.
+            maximize: whether more is better; None to infer that from the metric's name.
 
         Returns:
             The results of these runs.

@@ -88,7 +88,7 @@ class Space:
             >>> grid(depth=2, seed=range(3)).varied_axes
             ['seed']
         """
-        return [name for name in self.axes if len(self.axes[name]) > 1 or not self.present(name).all()]
+        return [name for name, codes in self.codes.items() if codes.size and np.ptp(codes)]
 
     def __repr__(self) -> str:
         return f"Space: {self.summary}"

@@ -1,4 +1,4 @@
-"""Statistics: means over runs with intervals, and the best configuration with how sure that is."""
+"""Statistics: means over runs with intervals, and the best configuration with its significance."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, SupportsIndex
@@ -16,7 +16,7 @@ class MeanCI(NamedTuple):
     """Means over some axis, an array `[configurations]` each.
 
     mean: the mean; not finite where a run's value is not.
-    low, high: the 95 % interval of the mean, from Student's t; NaN where there is one run.
+    low, high: the 95 % interval of the mean, from Student's t; NaN for a single run.
     num_runs: how many runs were averaged.
     num_diverged: how many of these diverged. They are averaged like the others.
     """
@@ -38,7 +38,7 @@ class MeanInterval(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best configuration of a sweep and how sure that is.
+    """The best configuration of a sweep and its significance.
 
     config: its values, without the axis averaged over.
     mean, low, high, num_runs, num_diverged: of the metric, as in `MeanCI`.
@@ -61,7 +61,7 @@ class Best(NamedTuple):
 class Grouped(NamedTuple):
     """Runs grouped by some axes.
 
-    axes: the axes that tell the groups apart.
+    axes: the axes that distinguish groups.
     configs: the groups' values of these axes, in order of first appearance.
     group_of_run: for each run its group's place in `configs`.
     columns: by name, an array `[runs]`: the metrics, and "diverged".
@@ -79,7 +79,7 @@ class Grouped(NamedTuple):
         )
 
     def values(self, metric: str, group: SupportsIndex) -> np.ndarray:
-        """Give the metric of the runs of one group, an array `[runs]`.
+        """Return the metric of the runs of one group, as an array `[runs]`.
 
         Raises:
             InputError: when there is no such column.
@@ -167,7 +167,7 @@ def group_runs(space: Space, columns: Mapping[str, np.ndarray], axes: tuple[str,
     Args:
         space: the runs.
         columns: by name, what they measured, an array `[runs]` each.
-        axes: the axes that tell the groups apart.
+        axes: the axes that distinguish groups.
 
     Returns:
         The groups.
@@ -187,7 +187,7 @@ def group_runs(space: Space, columns: Mapping[str, np.ndarray], axes: tuple[str,
 
 
 def averaged_axes(space: Space, over: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the axes to average over that a space has.
+    """Return the axes of a space to average over.
 
     Args:
         space: the runs.
@@ -214,13 +214,13 @@ def find_best(grouped: Grouped, metric: str, maximize: bool | None = None) -> Be
     Args:
         grouped: the runs.
         metric: a column.
-        maximize: whether more is better; None to tell from the metric's name.
+        maximize: whether more is better; None to infer that from the metric's name.
 
     Returns:
         The best configuration.
 
     Raises:
-        InputError: when the metric is unknown, its name does not say which end is better and `maximize` is
+        InputError: when the metric is unknown, its name does not say whether more is better and `maximize` is
             not given, or all means are NaN.
 
     Example:
@@ -255,7 +255,7 @@ def find_best(grouped: Grouped, metric: str, maximize: bool | None = None) -> Be
 def rank(
     values: Shaped[np.ndarray, " n"], metric: str, maximize: bool | None = None
 ) -> Int[np.ndarray, " n"]:
-    """Order places from the best value to the worst; NaN comes last, ties stay in order.
+    """Return the indices that sort values from best to worst; NaN comes last, ties stay in order.
 
     Args:
         values: of the metric.
@@ -281,11 +281,11 @@ def rank(
 
 
 def is_higher_better(metric: str, maximize: bool | None = None) -> bool:
-    """Tell whether more of a metric is better.
+    """Return whether more of a metric is better.
 
     Args:
         metric: a column's name, such as "test_accuracy"; what follows its split is looked up.
-        maximize: the answer, whatever the name says; None to tell from the name.
+        maximize: overrides what the name says; None to infer the answer from the name.
 
     Returns:
         Whether more is better.
@@ -307,14 +307,14 @@ def is_higher_better(metric: str, maximize: bool | None = None) -> bool:
 
 
 def _numbers(name: str, column: np.ndarray) -> np.ndarray:
-    """Return a column that can be averaged and ranked."""
+    """Return a column, refusing one that cannot be averaged and ranked."""
     if column.dtype.kind not in "biuf":
         raise InputError(f"column {name!r} holds no numbers, so it cannot be averaged or ranked")
     return column
 
 
 def _welch(first: np.ndarray, second: np.ndarray) -> float:
-    """Compute the p value of Welch's t test (Welch 1947); NaN where there is no variance to judge by."""
+    """Compute the p value of Welch's t test (Welch 1947); NaN where there is no variance."""
     if min(len(first), len(second)) < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
         return np.nan
     if np.ptp(first) == 0 and np.ptp(second) == 0:
