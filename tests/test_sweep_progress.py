@@ -4,6 +4,7 @@ import io
 import itertools
 import re
 
+import jax.numpy as jnp
 import polars as pl
 import pytest
 
@@ -116,3 +117,15 @@ def test_a_halving_says_which_rung_it_is_at(data, monkeypatch, capfd):
     written = capfd.readouterr().err
     assert "to step 4: 6 of 6 runs" in written and "to step 12: 2 of 2 runs, 100 %" in written
     assert "best test_loss" in written
+
+
+def test_a_metric_without_a_known_direction_shows_no_best_run(capfd):
+    task = fn.Task(
+        init=lambda hp, data: jnp.zeros(()),
+        step=lambda hp, total, data, batch: (total + hp["rate"], {"loss": total}),
+        measure=lambda hp, total, data: {"total": total},
+    )
+    prepared = fn.prepare(lambda: task, fn.grid(rate=[1.0, 2.0]), None, num_steps=3, metric="total")
+    results = fn.execute(prepared, show_progress=True)
+    assert results.columns["total"].tolist() == [3.0, 6.0]
+    assert "2 of 2 runs, 100 %" in (written := capfd.readouterr().err) and "best" not in written

@@ -30,8 +30,9 @@ def lay_out(
 ) -> NamedArray:
     """Arrange curves by the axes of a space and by step.
 
-    Runs that form a full grid have one array axis per axis of the space; any other runs have the single axis "run". The last axis is "step": all steps at which any run was measured. An axis of
-    the space that no run has is left out, and a space with an axis "step" is laid out by run.
+    Runs that form a full grid have one array axis per axis of the space; any other runs have the single axis
+    "run". The last axis is "step": all steps at which any run was measured. An axis of the space that no run has
+    is left out, and a space with an axis "step" is arranged by run.
 
     Args:
         space: the runs.

@@ -1,4 +1,4 @@
-"""Durable files: written whole or not at all, and safe from a kill or a power cut once they have their final name."""
+"""Durable files: written whole or not at all, and safe from a kill or a power cut once published."""
 
 import contextlib
 import errno

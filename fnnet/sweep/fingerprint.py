@@ -192,7 +192,7 @@ def foreign_chunks(
 
 
 def lanes_before(described: Description, stored: Description | None) -> list[int | None]:
-    """Look up the lanes that each group had before; None where it is new or has grown, so that lanes are chosen again."""
+    """Look up the lanes that each group had before; None where it is new or has grown, to choose them again."""
     stored_groups = _by_key(stored)
     found = ((group, stored_groups.get(_key(group))) for group in described["groups"])
     return [
@@ -241,7 +241,7 @@ def _name(prefix: str, program_hash: str, lanes: int, num_devices: int | None) -
 
 
 def _names(prefix: str, program_hash: str, asked: str) -> Iterator[str]:
-    """Yield all fingerprints that rows may carry: lanes are powers of two, or the requested number halved repeatedly."""
+    """Yield all fingerprints that rows may carry: lanes are powers of two, or halvings of the requested number."""
     first = int(asked) if asked.isdecimal() else 1
     numbers = {1 << k for k in range(MAX_LANES.bit_length())} | {
         first >> k for k in range(first.bit_length())

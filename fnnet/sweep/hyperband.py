@@ -40,7 +40,7 @@ def hyperband(
         space: the runs, usually drawn: `random(...) * grid(seed=...)`.
         data: as for `sweep`.
         max_steps: the length of a full run.
-        min_steps: the least steps that a run trains for.
+        min_steps: the fewest steps that a run trains for.
         metric: as for `successive_halving`.
         factor: as for `successive_halving`.
         over: as for `successive_halving`.

@@ -86,7 +86,7 @@ def prepare_group(
         mesh: the devices.
         settings: of the sweep.
         data: on the devices.
-        lanes: the number of lanes, if it is fixed by the user or by an earlier part of the sweep; None to choose.
+        lanes: their number, if the user or an earlier part of the sweep fixes it; None to choose.
         program_hash: identifies the group's program, to look up earlier measurements.
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
 

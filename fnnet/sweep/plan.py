@@ -62,7 +62,7 @@ class Plan(NamedTuple):
     metrics: tuple[str, ...]
 
     def hparams(self, runs: Int[np.ndarray, " lanes"]) -> dict[str, np.ndarray]:
-        """Return the traced hyper-parameters of one or more runs of a group: an array `[lanes]` for each axis they have."""
+        """Return the traced hyper-parameters of one or more runs of a group, an array `[lanes]` for each axis."""
         codes = {name: self.space.codes[name][runs] for name in self.traced_axes}
         return {name: np.asarray(self.space.axes[name])[c] for name, c in codes.items() if c[0] >= 0}
 
@@ -135,7 +135,7 @@ def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str
 def cut_groups(
     space: Space, static_axes: tuple[str, ...], traced_axes: tuple[str, ...]
 ) -> list[tuple[Config, np.ndarray]]:
-    """List the distinct static values and the runs of each; runs that lack a traced axis form a group of their own."""
+    """List the distinct static values and the runs of each; runs that lack a traced axis are listed apart."""
     keys = [space.codes[name] for name in static_axes]
     keys += [space.present(name).astype(np.int32) for name in traced_axes]
     key = np.zeros(len(space), np.int64)  # renumbered after each axis, so that it does not overflow

@@ -167,7 +167,7 @@ def prepare(
         num_without_params,
         accept_fingerprint,
         folder,
-        metric or choose_metric(plan.metrics),
+        choose_metric(plan.metrics if metric is None else [metric]),
     )
 
 
