@@ -73,14 +73,14 @@ def healthy(data):
 LANES = fn.grid(learning_rate=[0.05], seed=range(12))
 
 
-@pytest.mark.parametrize("poison", ["rate", "initialisation"])
+@pytest.mark.parametrize("poison", ["rate", "initialization"])
 @pytest.mark.parametrize("position", range(12))
-def test_a_diverging_run_changes_no_bit_of_its_neighbours(data, healthy, position, poison):
+def test_a_diverging_run_changes_no_bit_of_its_neighbors(data, healthy, position, poison):
     recipe = poisoned(position, -1) if poison == "rate" else poisoned(-1, position)
     hit = fn.sweep(recipe, LANES, data, num_steps=30, eval_every=10, lanes=6)
     others = np.arange(12) != position
     assert hit.columns["diverged"].tolist() == (~others).tolist()
-    assert hit.columns["diverged_at"][position] == (0 if poison == "initialisation" else 1)
+    assert hit.columns["diverged_at"][position] == (0 if poison == "initialization" else 1)
     for name in ("test_loss", "test_accuracy", "batch_loss", "train_loss"):
         np.testing.assert_array_equal(hit.history[name][others], healthy.history[name][others])
 

@@ -160,7 +160,7 @@ def work_with_fault(folder: str, log: str, point: str, occurrence: int, kind: st
 
 
 def commit_share(folder: str, writer: int, num_writers: int, per_writer: int) -> None:
-    """Commit one writer's chunks, and half of its neighbour's after it."""
+    """Commit one writer's chunks, and half of its neighbor's after it."""
     for chunk in range(writer * per_writer, (writer + 1) * per_writer):
         for again in (chunk, (chunk + per_writer // 2) % (num_writers * per_writer)):
             stores.commit_chunk(Store(Path(folder)), chunk_id(again), train(again))
@@ -272,7 +272,7 @@ def check_damage(root: Path, cases: int) -> int:
 
 
 def check_writers(root: Path, num_writers: int, per_writer: int) -> int:
-    """Let many processes commit into one store at once, neighbours the same chunks; each must be there once."""
+    """Let many processes commit into one store at once, neighbors the same chunks; each must be there once."""
     store = Store(root / "store")
     work(store, num_chunks=0)
     children = [
