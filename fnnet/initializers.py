@@ -21,7 +21,7 @@ from fnnet.types import KeyArray
 
 Scale = int | float | Float[Array, ""]
 JaxInitializer = Callable[..., Any]
-"""A function `init(key, shape, dtype)` that draws weights, as those that `jax.nn.initializers` makes."""
+"""A function `init(key, shape, dtype)` that draws weights, such as those of `jax.nn.initializers`."""
 
 
 class Initializer(NamedTuple):
@@ -153,13 +153,13 @@ def scaled_normal(weight_variance: Scale, bias_variance: Scale = 0.0) -> Initial
 
 @cache  # so that layers of the same initializer are equal, and can be stacked
 def from_jax(initializer: JaxInitializer) -> Initializer:
-    """Draw weights by an initializer of JAX or Flax; biases are 0.
+    """Convert an initializer of JAX or Flax; biases are 0.
 
     Args:
         initializer: a function `init(key, shape, dtype)`, such as `jax.nn.initializers.orthogonal()`.
 
     Returns:
-        The initializer, whose key comes from the noise.
+        The initializer, which derives its key from the noise.
 
     Example:
         >>> noise = uniform_noise(jax.random.key(0), 6, jnp.float32).reshape(3, 2)

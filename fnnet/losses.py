@@ -93,7 +93,7 @@ def cross_entropy(
         label_smoothing: share of p that is spread evenly over all classes (Szegedy et al. 2016).
 
     Returns:
-        The loss; a class of probability 0 adds nothing to it, however unlikely the logits make that class.
+        The loss; a class of probability 0 contributes nothing, however unlikely it is under the logits.
 
     Raises:
         InputError: while tracing, when the shapes do not fit.
@@ -158,7 +158,7 @@ def one_hot(classes: Array, num_classes: int, dtype: DTypeLike) -> Array:
         dtype: of the vectors.
 
     Returns:
-        The vectors `[..., num_classes]`; NaN where a class is not among those from 0 to `num_classes - 1`.
+        The vectors `[..., num_classes]`; NaN where a class is not from 0 to `num_classes - 1`.
 
     Example:
         >>> one_hot(jnp.array([1, 3]), 3, jnp.float32).tolist()

@@ -29,8 +29,8 @@ from fnnet.names import lookup
 Number = Float[Array, ""]
 
 _NUM_NODES = 200  # even: no node lies on the kink at 0, so that half of relu's slopes are 1
-_NUM_LAYERS = 1000  # through which a variance goes to settle
-_ROUNDING = 64  # units in the last place by which the variance map may miss a variance that it keeps
+_NUM_LAYERS = 1000  # for a variance to converge
+_ROUNDING = 64  # in units in the last place, of the variance map at a fixed point
 
 
 class FixedPoint(NamedTuple):
@@ -166,10 +166,9 @@ def fixed_point(
 ) -> FixedPoint:
     """Compute what becomes of signals in deep layers, and over how many layers.
 
-    The variance is what 1000 layers make of 1, if one more layer keeps it up to rounding. Where it is still on its
-    way, the fixed point that it is on its way to is found by bisection, between there and 0 or infinity. So is the
-    correlation: its map is convex and 1 is a fixed point of it, so there is at most one other, and the map lies above
-    c on the left of that.
+    The variance starts at 1 and is iterated through 1000 layers. If it has not converged by then, bisection between
+    its last value and 0 or infinity finds the fixed point that it approaches. The correlation is found by bisection,
+    too: its map is convex with a fixed point at 1, so it has at most one other, and it lies above c to the left of that.
 
     Args:
         activation: phi.
@@ -207,7 +206,7 @@ def fixed_point(
 
 
 def _settled_variance(activation: str | Activation, weight_variance: Scale, bias_variance: Scale) -> Number:
-    """Find the variance that deep layers end with: 0, infinity, or a fixed point between."""
+    """Compute the limit of the variance in deep layers: 0, infinity, or a fixed point in between."""
 
     def next_layer(variance: Array) -> Array:
         return variance_map(activation, variance, weight_variance, bias_variance)
@@ -221,7 +220,7 @@ def _settled_variance(activation: str | Activation, weight_variance: Scale, bias
     reached = deep_layers(one)
     has_settled = jnp.abs(next_layer(reached) - reached) <= rounding * reached
     shrinks = next_layer(reached) < reached
-    # Of logarithms, for what is sought may be of any size. What is not finite has grown.
+    # Bisect the logarithm, since the variance may have any magnitude. One that is not finite has grown.
     smallest, largest = jnp.log(limits.tiny).astype(one.dtype), jnp.log(limits.max).astype(one.dtype)
     here = jnp.log(jnp.where(jnp.isfinite(reached), jnp.maximum(reached, limits.tiny), 1))
 

@@ -48,7 +48,7 @@ class Network(NamedTuple):
     update_scales: PyTree[float] | None = None
 
     def __repr__(self) -> str:
-        """Say how many layers and parameters there are.
+        """Return the numbers of arrays and parameters.
 
         Example:
             >>> mlp(3, [7, 5], 2)
@@ -56,7 +56,7 @@ class Network(NamedTuple):
         """
         try:
             leaves = jax.tree.leaves(jax.eval_shape(self.init, jax.random.key(0)))
-        except Exception:  # of an init of one's own; what is printed in a traceback must not raise
+        except Exception:  # from a user's init; a repr, which tracebacks print, must not raise
             return "Network"
         return f"Network: {len(leaves)} arrays, {sum(leaf.size for leaf in leaves):,} parameters"
 

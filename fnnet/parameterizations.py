@@ -75,7 +75,7 @@ def mup(
     | biases of width-sized layers | 1 | 1 | m | 1 |
 
     An initializer whose biases depend on fan_in, such as "pytorch", draws those of hidden and output layers as at
-    the base width. Weight decay takes off the same share of a parameter at every width: where the table multiplies
+    the base width. Weight decay shrinks a parameter by the same factor at every width: where the table multiplies
     a rate by a factor, the decay is divided by it.
 
     At `width == base_width` and multipliers of 1 it is exactly `standard`.

@@ -42,7 +42,7 @@ def cosine(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0)
         The schedule.
 
     Raises:
-        InputError: when a number known now is out of range.
+        InputError: when a concrete number is out of range.
 
     Example:
         >>> round(float(cosine(0.5, num_steps=10)(jnp.array(5))), 6)
@@ -72,7 +72,7 @@ def linear_warmup(then: Schedule | Number, num_steps: Length) -> Schedule:
         The schedule.
 
     Raises:
-        InputError: when a number known now is out of range.
+        InputError: when a concrete number is out of range.
 
     Example:
         >>> schedule = linear_warmup(0.4, num_steps=4)
@@ -103,7 +103,7 @@ def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule
         The schedule.
 
     Raises:
-        InputError: when a number known now is out of range.
+        InputError: when a concrete number is out of range.
 
     Example:
         >>> float(step_decay(1.0, factor=0.5, every=10)(jnp.array(25)))
@@ -116,10 +116,10 @@ def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule
 
 
 def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
-    """Refuse a number that is out of range; None, schedules and traced numbers, not known yet, pass.
+    """Refuse a number that is out of range; None, schedules and traced numbers are accepted.
 
     Raises:
-        InputError: naming the field, what came and what was expected.
+        InputError: naming the field, the value and the range.
     """
     if value is None or callable(value) or isinstance(value, jax.core.Tracer):
         return
@@ -130,10 +130,10 @@ def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], An
 
 
 def check_learning_rate(value: Any) -> None:
-    """Refuse a learning rate that is known now and is not a positive finite number.
+    """Refuse a concrete learning rate that is not a positive finite number.
 
     Raises:
-        InputError: naming the value that came.
+        InputError: naming the value.
     """
     check_range("learning_rate", value, "a positive finite number", lambda rate: 0 < rate < math.inf)
 

@@ -46,8 +46,8 @@ class Task(NamedTuple):
     batches: maps `(data_seed, data, first_step, num_steps)` to a pytree with a leading axis of `num_steps`,
         whose items are what `step` gets as `batch`. Unless given, `batch` is the number of the step.
     network: maps `hparams` to the network whose parameters are `state.params`; None where there is none.
-    check: raises an `InputError` for hyper-parameters that no run may have. It gets the numbers of a real run,
-        before anything is traced or compiled, where the other functions see traced numbers.
+    check: raises an `InputError` for hyper-parameters that are out of range. It is called with the concrete numbers of
+        a run before anything is traced or compiled; the other functions see traced numbers.
     """
 
     init: Callable[[Hparams, Any], Any]
@@ -88,14 +88,14 @@ def supervised(
 
     Args:
         network: a network, or a function from hyper-parameters to one, for traced initial scales.
-        loss: a name in `LOSSES`, or a function of the output and the target of ONE example that gives one number;
-            batches take the mean.
+        loss: a name in `LOSSES`, or a function of the output and the target of ONE example that returns a scalar;
+            the loss of a batch is the mean.
         optimizer: a function from hyper-parameters to an optimizer, `lambda hp: sgd(hp["learning_rate"])`; or an
-            optimizer, such as `sgd(0.1)` or one of optax, that reads none.
+            optimizer that reads none, such as `sgd(0.1)` or one of optax.
         batch_size: examples a step; None for full batches.
         order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
         metrics: names in `METRICS`, or functions of the outputs `[n, outputs]` and the targets of ALL examples that
-            give one number, or a dict of such by other names; by default accuracy for classes and R2 for numbers.
+            return a scalar, or a dict of such by other names; by default accuracy for classes and R2 for numbers.
         max_measured: evaluate the training split on its first `max_measured` examples.
         target: what the network should give, from the examples.
 

@@ -21,8 +21,8 @@ class Progress(NamedTuple):
 
     state: the task's.
     diverged_at: the first step whose loss was not finite, or -1.
-    totals: by name, the sum since the last evaluation of what each step gave, such as its loss. It is added up
-        step by step, so that its bits do not depend on where a run was interrupted.
+    totals: by name, the sums of the steps' metrics, such as the loss, since the last evaluation. They are added up
+        step by step, so that their bits do not depend on where a run was interrupted.
     """
 
     state: Any
@@ -86,10 +86,10 @@ def advance(
 
 
 def measure(task: Task, hparams: Hparams, progress: Progress, data: Any) -> Metrics:
-    """Compute what a task measures, in 32 bits at least.
+    """Compute the metrics of a task, in at least 32 bits.
 
     Raises:
-        InputError: when a name is that of another curve.
+        InputError: when a metric has the name of a curve of the steps.
     """
     measured = widen(dict(task.measure(hparams, progress.state, data)))
     for name in ["step", *(f"batch_{name}" for name in progress.totals)]:
