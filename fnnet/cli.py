@@ -164,7 +164,7 @@ def verify(store: tyro.conf.Positional[Path], /, runs: int = 4) -> None:
     if runs < 1:
         raise InputError(f"--runs must be a positive integer, got {runs}")
     results = open_results(store)
-    differences = verify_store(store, num_runs=runs)
+    differences = verify_store(store=store, num_runs=runs)
     num_runs = len(results.space)
     drawn = f"all {num_runs:,} runs" if runs >= num_runs else f"{runs:,} of {num_runs:,} runs"
     print(f"trained {drawn} again, one by one, and compared with {store}")

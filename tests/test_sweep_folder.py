@@ -197,13 +197,17 @@ def test_a_signal_saves_the_chunk_under_way(tmp_path, monkeypatch, signum):
         sender.join()
         return measure(self, hparams, underway)
 
-    before = signal.getsignal(signum)
-    with monkeypatch.context() as patch:
-        patch.setattr(chunks.Trainer, "_measure", signaled)
-        with pytest.raises(Stopped) as stop:
-            sweep(tmp_path)
+    # What started the tests may ignore the signal, as nohup does.
+    before = signal.signal(signum, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(chunks.Trainer, "_measure", signaled)
+            with pytest.raises(Stopped) as stop:
+                sweep(tmp_path)
+        assert signal.getsignal(signum) == signal.default_int_handler
+    finally:
+        signal.signal(signum, before)
     assert stop.value.signum == signum and isinstance(stop.value, KeyboardInterrupt)
-    assert signal.getsignal(signum) == before
     assert len(list((tmp_path / "states").glob("*.state"))) == 1
     assert sweep(tmp_path).table().height == 3
 

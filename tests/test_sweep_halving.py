@@ -279,7 +279,7 @@ def test_the_folder_of_a_hyperband_is_one_store(kept):
 
 def test_runs_that_were_stopped_early_are_verified_where_they_stopped(data, kept):
     folder, results = kept
-    differences = fn.verify(folder, fn.mlp_recipe(data), data, num_runs=len(results.space))
+    differences = fn.verify(fn.mlp_recipe(data), data, folder, num_runs=len(results.space))
     assert max(differences.values()) < 1e-5 and "test_loss" in differences
     wrong = results._take(np.flatnonzero(results.columns["steps"] == 4)).columns["test_loss"]
     assert np.abs(wrong - results.columns["test_loss"].min()).min() > 1e-3, "steps do matter here"

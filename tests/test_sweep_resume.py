@@ -361,10 +361,10 @@ def test_a_plan_says_what_made_the_sweep(store):
     sweep(store.folder)
     assert stores.read_plan(store)["created"] == created
     with pytest.raises(fn.InputError, match="cannot be loaded again"):
-        fn.verify(store.folder)
+        fn.verify(store=store.folder)
     with pytest.raises(fn.InputError, match="which only your own code knows"):
-        fn.verify(store.folder, data=DATA)
-    assert fn.verify(store.folder, recipe(), DATA, num_runs=99)["train_loss"] < 1e-6
+        fn.verify(data=DATA, store=store.folder)
+    assert fn.verify(recipe(), DATA, store.folder, num_runs=99)["train_loss"] < 1e-6
 
 
 def test_a_store_of_a_named_data_set_and_the_ready_made_recipe_is_verified_alone(tmp_path, capsys):
@@ -379,7 +379,7 @@ def test_a_store_of_a_named_data_set_and_the_ready_made_recipe_is_verified_alone
     store = Store(tmp_path)
     rewrite(store, lambda plan: plan["data"]["options"].update(split_seed=4))
     with pytest.raises(fn.InputError, match=r"the data changed since \(train\.?.?inputs differ"):
-        fn.verify(tmp_path)
+        fn.verify(store=tmp_path)
     with pytest.raises(SystemExit, match="2"):
         cli.main(["verify", str(tmp_path), "--runs", "0"])
     assert "--runs must be a positive integer, got 0" in capsys.readouterr().err

@@ -298,7 +298,7 @@ class Results:
         """
         finished = self._finished()
         if metric not in finished.columns:
-            raise unknown_name("metric", metric, finished.columns)
+            raise unknown_name("metric", metric, finished.columns.keys() - set(_OF_THE_STORE))
         values = finished.columns[metric]
         places = rank(values, metric, maximize)
         num_known = int(np.sum(~np.isnan(values)))

@@ -23,9 +23,9 @@ from fnnet.train import train
 
 
 def verify(
-    store: str | os.PathLike[str],
     recipe: Recipe | None = None,
     data: Any = None,
+    store: str | os.PathLike[str] | None = None,
     *,
     num_runs: int = 4,
     seed: int = 0,
@@ -36,9 +36,9 @@ def verify(
     amplifies at learning rates near the edge of stability.
 
     Args:
-        store: the folder.
         recipe: of the sweep; None if the store names one of fnnet's own.
         data: of the sweep; None if the store names a data set or a file to load.
+        store: the folder, as in `verify(store="results/first")`.
         num_runs: how many runs to draw at random; all, if there are fewer.
         seed: of the draw.
 
@@ -51,6 +51,8 @@ def verify(
             have to be passed.
     """
     check_integer("num_runs", num_runs, minimum=1)
+    if store is None:
+        raise InputError('verify needs the folder of a sweep, such as store="results/first"')
     results = open_results(store)
     stored = read_plan(Store(Path(store)))
     if stored is None or not len(results.space):
@@ -111,7 +113,7 @@ def own_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: A
     name = recorded.get("name") if isinstance(recorded, dict) else None
     if name not in OWN_RECIPES:
         raise InputError(
-            f"{store} was made with the recipe {name}, which only your own code knows: fn.verify(store, recipe, data)"
+            f"{store} was made with the recipe {name}, which only your own code knows: fn.verify(recipe, data, store)"
         )
     return OWN_RECIPES[name](data)
 
