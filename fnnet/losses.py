@@ -106,8 +106,8 @@ def cross_entropy(
     probabilities = _as_vector(target, logits)
     probabilities = (1 - label_smoothing) * probabilities + label_smoothing / logits.shape[-1]
     log_softmax = jax.nn.log_softmax(logits)
-    adds_nothing = (probabilities == 0) & jnp.isneginf(log_softmax)
-    return -jnp.sum(probabilities * jnp.where(adds_nothing, 0, log_softmax))
+    # A class of probability 0 may have a log-probability of -inf, and 0 * -inf is NaN.
+    return -jnp.sum(jnp.where(probabilities == 0, 0, probabilities * log_softmax))
 
 
 def binary_cross_entropy(logits: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:

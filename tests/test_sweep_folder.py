@@ -270,7 +270,9 @@ def test_a_signal_ends_the_command_in_one_line(tmp_path, signum, code):
         "learning_rate=0.1",
     ]
     command += ["--steps", "9000000", "--eval-every", "100", "--out", str(tmp_path)]
+    before = signal.signal(signum, signal.SIG_DFL)  # a process inherits what is ignored, as under nohup
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    signal.signal(signum, before)
     while not (tmp_path / "plan.json").exists():
         assert process.poll() is None
     process.send_signal(signum)
