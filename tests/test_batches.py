@@ -28,6 +28,7 @@ def test_batches_partition_an_epoch(size, epoch):
     assert len(np.unique(seen)) == steps * batch_size and seen.min() >= 0 and seen.max() < num_examples
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     order=st.sampled_from(["shuffled", "sequential", "with_replacement"]),

@@ -27,6 +27,7 @@ def run(arguments, capsys):
     return 0, capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_sweep_writes_table_and_picture(tmp_path, capsys):
     out = tmp_path / "sweep"
     axes = ["depth=0,1", "learning_rate=log:0.01:1:3", "seed=range:2"]

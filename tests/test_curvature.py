@@ -50,6 +50,7 @@ NETWORKS = {  # up to 500 parameters, and their targets
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_lanczos_is_the_full_hessian_s_eigenvalues(x64, name):
     network, targets = NETWORKS[name]
@@ -134,6 +135,7 @@ def test_a_run_that_diverged_spoils_no_other():
             np.testing.assert_allclose(ours[run], theirs[0], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_sharpness_is_a_metric_of_a_sweep(tmp_path):
     data = fn.from_arrays(INPUTS.astype(np.float32), NUMBERS.astype(np.float32))
 

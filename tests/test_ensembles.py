@@ -265,6 +265,7 @@ def test_bad_arguments_are_refused(wrong, message):
         wrong()
 
 
+@pytest.mark.slow
 def test_information_and_entropy_are_never_negative():
     one = 3 * jax.random.normal(jax.random.key(2), (1, 500, 10))
     outputs = jnp.tile(one, (5, 1, 1)) + 1e-4 * jax.random.normal(jax.random.key(3), (5, 500, 10))

@@ -107,6 +107,7 @@ def test_unknown_choices_are_refused(wrong):
         initializers.variance_scaling(1.0, **wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("initializer", ["jax", "mixed"])
 def test_initializers_of_jax_are_taken_as_they_are(initializer):
     jax_orthogonal, jax_constant = jax.nn.initializers.orthogonal(1.7), jax.nn.initializers.constant(0.3)

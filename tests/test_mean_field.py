@@ -159,6 +159,7 @@ def test_a_variance_that_settles_slowly_is_the_closed_form_s(precise):
         np.testing.assert_allclose(mean_field.fixed_point("relu", 2.0).variance, 1, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_slope_of_the_fixed_point_is_that_of_its_closed_form(x64):
     slope = jax.grad(lambda weight: mean_field.fixed_point("relu", weight, 0.3).variance)(1.5)
     np.testing.assert_allclose(slope, 0.3 / 2 / (1 - 0.75) ** 2, rtol=1e-10)

@@ -209,6 +209,7 @@ def test_bad_arguments_of_metrics_are_refused():
         metrics.top_k_accuracy(logits, classes, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_metrics_of_low_precision_outputs_are_those_of_float32(dtype):
     rng = np.random.default_rng(1)

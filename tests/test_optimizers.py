@@ -118,6 +118,7 @@ def test_the_gradient_through_clipping_is_finite_where_all_gradients_are_zero():
     assert jax.grad(clipped)(0.1) == pytest.approx(3)
 
 
+@pytest.mark.slow
 def test_the_gradient_through_training_with_dead_units_is_finite(digits):
     data = jax.tree.map(lambda leaf: leaf[:20], digits)
     network = fn.mlp(64, [7], 10, "relu", initializer="zeros", use_bias=False)

@@ -58,6 +58,7 @@ def test_the_better_configurations_go_on_with_all_their_seeds(halved, full):
     assert sorted(set(reached)) == [0, 1, 2] and halved.columns["rung"].tolist() == reached
 
 
+@pytest.mark.slow
 def test_more_is_better_where_the_metric_says_so(data, full):
     assert search(data, metric="test_accuracy").columns["rung"].tolist() == reached_by_brute_force(
         full, "test_accuracy", -1
@@ -84,6 +85,7 @@ def test_the_best_is_sought_among_those_that_reached_the_end(halved):
     assert best.config["learning_rate"] in rates
 
 
+@pytest.mark.slow
 def test_survivors_train_in_fewer_lanes(data, full, monkeypatch):
     lanes = []
     advance = chunks.Trainer.advance
@@ -137,6 +139,7 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path, mo
     assert list((tmp_path / "cut" / "states").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_finished_search_trains_nothing_and_lost_states_are_made_again(data, tmp_path, monkeypatch):
     options = {"lanes": 2, "state_every": 0.0, "store": tmp_path}
     whole = search(data, **options)
@@ -154,6 +157,7 @@ def test_a_finished_search_trains_nothing_and_lost_states_are_made_again(data, t
     assert again.drop("seconds").equals(whole.table(records=True).drop("seconds")) and last in begun
 
 
+@pytest.mark.slow
 def test_another_search_is_refused_in_the_same_folder(data, tmp_path):
     search(data, store=tmp_path)
     with pytest.raises(fn.InputError, match=r"was made with rungs=\[4, 12, 36\], got \[8, 36\]"):
@@ -277,6 +281,7 @@ def test_the_folder_of_a_hyperband_is_one_store(kept):
     )
 
 
+@pytest.mark.slow
 def test_runs_that_were_stopped_early_are_verified_where_they_stopped(data, kept):
     folder, results = kept
     differences = fn.verify(fn.mlp_recipe(data), data, folder, num_runs=len(results.space))

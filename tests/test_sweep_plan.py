@@ -56,6 +56,7 @@ def test_a_recipe_s_missing_argument_is_named(data):
         make_plan(lambda depth: None, fn.grid(seed=[0]), data)
 
 
+@pytest.mark.slow
 def test_an_axis_may_exist_only_where_another_has_a_value(data):
     """Plain runs and runs with momentum, in one sweep: two programs, and no momentum where there is none."""
     space = fn.grid(width=4, learning_rate=[0.1, 0.2]) | fn.grid(
@@ -121,6 +122,7 @@ def test_an_axis_that_the_message_does_not_name_is_found_by_the_run(data):
         make_plan(recipe, fn.grid(mu=[0.5, 2.0], seed=range(3)), fn.load_dataset("iris"))
 
 
+@pytest.mark.slow
 def test_a_full_batch_is_a_value_of_the_axis_batch_size(data):
     space = fn.grid(batch_size=["full", 120, 30], learning_rate=0.1, depth=0, order="sequential")
     losses = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=3).columns["train_loss"]

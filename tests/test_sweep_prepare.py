@@ -36,6 +36,7 @@ def recipe_of(data, activation="relu"):
     return recipe
 
 
+@pytest.mark.slow
 def test_an_estimate_says_what_the_sweep_takes(data):
     space = fn.grid(depth=[0, 1], learning_rate=[0.1, 0.2], seed=range(7))
     options = {"num_steps": 20, "eval_every": 6, "lanes": 2}

@@ -272,6 +272,7 @@ def assert_close(one, other):
     jax.tree.map(lambda left, right: np.testing.assert_allclose(left, right, atol=1e-5), one, other)
 
 
+@pytest.mark.slow
 def test_curves_are_those_of_a_run_alone(trained):
     data, results = trained
     curves = results.curves("test_loss")

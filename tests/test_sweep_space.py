@@ -175,6 +175,7 @@ def test_a_union_has_all_runs_once_in_order():
     assert exact(fn.grid(a=[1, 0.5]) | fn.grid(a=[True, 1.0])) == ["{'a': 1}", "{'a': 0.5}", "{'a': True}"]
 
 
+@pytest.mark.slow
 @given(CONFIGS, CONFIGS)
 def test_unions_are_idempotent_and_keep_configurations(one, other):
     left, right = space_of(one), space_of(other)

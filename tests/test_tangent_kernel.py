@@ -19,6 +19,7 @@ def flat_derivatives(network: fn.Network, params: object, inputs: np.ndarray) ->
     return np.moveaxis(np.asarray(outputs(flat[None] + steps) - outputs(flat[None] - steps)), 0, -1) / 2e-6
 
 
+@pytest.mark.slow
 def test_the_sum_of_kernels_is_the_product_of_derivatives() -> None:
     network = fn.mlp(3, [5, 4], 2, "tanh")
     params = network.init(jax.random.key(0))
@@ -43,6 +44,7 @@ def test_linearised_networks_have_value_and_slope_of_the_network() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_step_multiplies_a_linearised_networks_errors() -> None:
     network = fn.mlp(3, [6], 1, "tanh")
     params = network.init(jax.random.key(0))
