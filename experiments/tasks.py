@@ -122,7 +122,7 @@ def draw(
     for place, values in enumerate(accuracies.values()):
         left.plot(values, [place] * len(values), "o", color="C0", alpha=0.6)
         left.text(values.mean(), place + 0.1, f"mean {values.mean():.4f}", horizontalalignment="center")
-    left.set(xlabel="test accuracy", ylim=(-0.5, 1.5), title="classification, a point a seed")
+    left.set(xlabel="test accuracy", ylim=(-0.5, 1.5), title="classification, one point per seed")
     left.set_yticks(range(len(accuracies)), accuracies)
     middle.axline((0.4, 0.4), slope=1, color="0.6", linestyle="--")
     middle.plot(diabetes["ridge"], diabetes["network"], "o", color="C1")
@@ -132,7 +132,9 @@ def draw(
         right.plot(data.test.inputs[:, 0], outputs.T + shift, color=f"C{place}", linewidth=1)
         right.plot(data.train.inputs, data.train.targets + shift, "o", color="black", markersize=3)
         right.text(1.04, 1 + shift, name, verticalalignment="center")
-    right.set(xlabel="x", ylabel="shifted by 2.5 each", xlim=(-1.05, 1.2), title="20 points, a curve a seed")
+    right.set(
+        xlabel="x", ylabel="shifted by 2.5 each", xlim=(-1.05, 1.2), title="20 points, one curve per seed"
+    )
     return figure
 
 

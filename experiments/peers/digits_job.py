@@ -19,7 +19,7 @@ BATCH_SIZE = 128
 class Job:
     """A sweep of depths x learning rates from 0.001 to 10 x seeds.
 
-    out: the table, a row a run.
+    out: the table, one row per run.
     """
 
     out: Path
@@ -73,7 +73,7 @@ def load_data(num_steps: int) -> Data:
 
 
 def write_table(path: Path, rows: Sequence[dict]) -> None:
-    """Write a row a run."""
+    """Write one row per run."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()

@@ -83,7 +83,7 @@ def to_markdown(report: dict[str, Any]) -> str:
     tables = {
         "GFLOP/s, median (lowest to highest)": lambda row, fnnet: _speed(row["gflops"]),
         "Part of the peak of the same round": lambda row, fnnet: f"{row['fraction_of_peak']['median']:.0%}",
-        "fnnet is so many times as fast": lambda row, fnnet: (
+        "Speed-up of fnnet over": lambda row, fnnet: (
             f"{fnnet['gflops']['median'] / row['gflops']['median']:.2f}"
         ),
         "Runs that train together": lambda row, fnnet: str(row["runs"]),
