@@ -8,6 +8,7 @@ from sklearn.svm import SVC
 import fnnet as fn
 
 
+@pytest.mark.slow
 def test_accuracies_are_those_of_each_classifier_alone() -> None:
     datasets = [fn.load_dataset("digits", num_train=num) for num in (100, 300)]
     found = fn.baselines.accuracies(["SVM", "naive Bayes"], datasets)

@@ -17,6 +17,7 @@ def drawn(batches, seed, num_examples, first, num_steps):
 sizes = st.tuples(st.integers(2, 40), st.integers(1, 40)).filter(lambda pair: pair[1] <= pair[0])
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(sizes, st.integers(0, 3))
 def test_batches_partition_an_epoch(size, epoch):

@@ -41,6 +41,7 @@ def test_a_sweep_writes_table_and_picture(tmp_path, capsys):
     assert run([*IRIS, "--out", str(out), *axes], capsys)[0] == 0, "a sweep's folder can be used again"
 
 
+@pytest.mark.slow
 def test_a_plan_trains_nothing_and_says_what_is_left(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     axes = ["depth=0,1", "learning_rate=0.1,0.2", "seed=range:3"]
@@ -151,6 +152,7 @@ def sweeps(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_an_exported_network_predicts_what_the_sweep_measured(sweeps, tmp_path, capsys):
     model, table = str(tmp_path / "model.safetensors"), tmp_path / "flowers.csv"
     run_values = ["depth=2", "learning_rate=0.3", "seed=1"]

@@ -63,6 +63,7 @@ def test_gradients_take_the_sharper_assignments_as_they_are(x64):
         np.testing.assert_allclose(found[place], slope, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_training_sharpens_clusters_in_a_sweep(tmp_path):
     inputs, classes = make_blobs(
         150, centers=[[0, 0, 0], [4, 0, 0], [0, 4, 0]], cluster_std=0.5, random_state=0

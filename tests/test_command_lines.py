@@ -400,6 +400,7 @@ def test_help_is_plain_text_of_eighty_columns(line, phrase, capsys, monkeypatch)
     assert not any(odd in printed for odd in ("\x1b", "{None}", "(default: )", "(default: None)"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

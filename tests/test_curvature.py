@@ -22,6 +22,7 @@ RNG = np.random.default_rng(0)
 INPUTS, CLASSES, NUMBERS = RNG.normal(size=(23, 3)), RNG.integers(0, 2, 23), 5 * RNG.normal(size=(23, 2))
 
 
+@pytest.mark.slow
 def test_products_are_differences_of_gradients_by_hand(x64):
     network = fn.mlp(3, [7, 4], 2, "tanh", initializer="pytorch")
     params, restore = ravel_pytree(network.init(jax.random.key(0)))
@@ -93,6 +94,7 @@ def eigenvalues(matrix, num_iterations):
     return top_eigenvalues(objective, jnp.ones(len(matrix)), KEY, num, num_iterations)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(symmetric())
 def test_an_invariant_subspace_ends_nothing(matrix):
@@ -163,6 +165,7 @@ def test_sharpness_is_a_metric_of_a_sweep(tmp_path):
         np.testing.assert_allclose(results.columns["sharpness"][run], expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_gradient_descent_diverges_beyond_two_over_the_sharpness(x64):
     """Of a network without hidden layers, whose Hessian is the same everywhere."""
     data = fn.from_arrays(INPUTS, NUMBERS)

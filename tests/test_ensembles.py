@@ -51,6 +51,7 @@ def measured(outputs, targets):
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(classified())
 def test_what_holds_for_any_ensemble(example):
@@ -120,6 +121,7 @@ NETWORK = fn.mlp(3, [7], 2)
 INPUTS = RNG.normal(size=(5, 3)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_a_network():
     keys = jax.random.split(jax.random.key(0), 4)
     members = [NETWORK.init(key) for key in keys]
@@ -134,6 +136,7 @@ def test_an_ensemble_is_a_network():
     np.testing.assert_allclose(by_vote[:, 1], outputs.argmax(axis=2).mean(axis=0))
 
 
+@pytest.mark.slow
 def test_many_ensembles_are_evaluated_at_once():
     together, examples = fn.ensemble(NETWORK, 4), fn.Examples(INPUTS, jnp.array([0, 1, 1, 0, 1]))
     params = jax.vmap(together.init)(jax.random.split(jax.random.key(1), 6))
@@ -192,6 +195,7 @@ def test_greedy_selection_is_the_plain_one(seed, num_picks):
     assert reached <= alone.min() + 1e-12
 
 
+@pytest.mark.slow
 def test_greedy_selection_passes_over_members_that_diverged(x64):
     outputs = OUTPUTS.copy()
     outputs[2] = np.nan
@@ -204,6 +208,7 @@ def test_greedy_selection_passes_over_members_that_diverged(x64):
     assert np.isnan(ensembles.greedy_selection(np.full_like(OUTPUTS, np.nan), CLASSES, 8)).all()
 
 
+@pytest.mark.slow
 def test_the_best_runs_make_an_ensemble(tmp_path):
     data, network = fn.load_dataset("iris", validation_fraction=0.25), fn.mlp(4, [6], 3)
 

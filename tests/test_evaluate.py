@@ -44,6 +44,7 @@ def plain_outputs(params: Any, inputs: np.ndarray) -> np.ndarray:
     return inputs @ last["w"] + last["b"]
 
 
+@pytest.mark.slow
 # Fewer examples than a block, some more than blocks hold, and equal blocks.
 @pytest.mark.parametrize("num_examples", [37, 1303, 1200])
 def test_many_networks_are_measured_as_one_at_a_time(num_examples):
@@ -68,6 +69,7 @@ def test_many_networks_are_measured_as_one_at_a_time(num_examples):
         np.testing.assert_array_equal(found["confusion_matrix"][place], confusion)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [[], [7], [130, 9]])
 def test_no_bit_depends_on_how_many_networks_go_together(widths, monkeypatch):
     network, examples = fn.mlp(FEATURES, widths, CLASSES), examples_of(1200)
@@ -102,6 +104,7 @@ def test_any_pytree_can_be_parameters_and_any_array_an_input():
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_deep_networks_and_numbers():
     network = fn.mlp(FEATURES, [5] * 12, 2)
     inputs, targets = examples_of(40).inputs, RNG.normal(size=(40, 2)).astype(np.float32)
@@ -130,6 +133,7 @@ def results(tmp_path_factory):
     return fn.sweep(recipe, space, DATA, num_steps=15, store=folder, save_params=True, lanes=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loaded_bytes", [1, evaluation.LOADED_BYTES])
 def test_networks_of_all_shapes_come_in_the_order_of_the_space(results, loaded_bytes, monkeypatch):
     monkeypatch.setattr(evaluation, "LOADED_BYTES", loaded_bytes)
@@ -165,6 +169,7 @@ def test_networks_may_read_hyper_parameters(tmp_path):
         np.testing.assert_allclose(found[run], expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_less_memory_means_fewer_networks_together(monkeypatch):
     network, examples = fn.mlp(FEATURES, [7], CLASSES), examples_of(50)
     params = stacked(network)

@@ -129,6 +129,7 @@ def test_initializers_of_jax_are_taken_as_they_are(initializer):
     )
 
 
+@pytest.mark.slow
 def test_layers_and_seeds_draw_their_own_weights_from_an_initializer_of_jax():
     """16 million pairs of numbers from 2,000 layers and seeds: as independent as normal ones are."""
     network = fn.mlp(4, [4] * 19, 4, initializer=jax.nn.initializers.normal(1.0))

@@ -120,6 +120,7 @@ def test_fields_are_static_axes(kind, digits):
     ]
 
 
+@pytest.mark.slow
 def test_a_batch_is_that_of_flax(digits):
     images = digits.test.inputs[:5]
     network, key = NETWORKS["linen"](), jax.random.key(1)

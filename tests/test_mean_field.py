@@ -23,6 +23,7 @@ TABLE = np.array(
 )
 
 
+@pytest.mark.slow
 def test_fixed_points_are_those_of_the_literature(x64):
     points = jax.vmap(lambda scale: mean_field.fixed_point("tanh", scale, 0.05))(TABLE[:, 0])
     np.testing.assert_allclose(np.stack(points, axis=1), TABLE[:, 1:], rtol=2e-4)
@@ -145,6 +146,7 @@ def test_a_variance_that_grows_without_end_is_not_finite(activation, weight_vari
             assert jnp.isnan(point.correlation) and jnp.isnan(point.depth_scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precise", [False, True])
 def test_a_variance_that_settles_slowly_is_the_closed_form_s(precise):
     """relu halves the variance, so q* = bias / (1 - weight / 2); after 1000 layers it is still on its way."""

@@ -228,6 +228,7 @@ def test_metrics_of_low_precision_outputs_are_those_of_float32(dtype):
         np.testing.assert_array_equal(found, expected, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unknown", [3, 7, -1])
 def test_a_class_that_the_network_lacks_is_never_right(unknown):
     outputs, classes = jnp.eye(3), jnp.array([0, unknown, 2])

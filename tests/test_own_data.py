@@ -64,6 +64,7 @@ def swept(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_predictions_are_those_computed_by_hand(swept, capsys):
     code, printed, notes = run(["predict", swept / "m.safetensors", swept / "new.csv"], capsys)
     assert code == 0
@@ -210,6 +211,7 @@ def test_an_integer_regression_is_predicted_in_its_own_unit(tmp_path, monkeypatc
     np.testing.assert_allclose(table["value"], y, atol=3)
 
 
+@pytest.mark.slow
 def test_the_model_of_a_run_needs_the_store_alone(swept):
     results = open_results(swept / "s")
     model = trained_model(results, 1)

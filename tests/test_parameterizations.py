@@ -29,6 +29,7 @@ def test_mup_at_base_width_is_standard():
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_ntk_starts_at_the_standard_function():
     np.testing.assert_allclose(train("standard")[0], train("ntk")[0], rtol=1e-5, atol=1e-6)
 
@@ -107,6 +108,7 @@ def test_mup_decays_weights_at_the_same_rate_at_every_width(kind, width):
         np.testing.assert_allclose(end["w"], (1 - rate * decay) * start["w"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_mup_scales_the_gradient_and_not_the_decay(x64):
     """By hand: m = 3 for the input and output weights at width 12 over 4, so each moves by m times its gradient."""
     network = fn.mlp(3, [12], 2, "tanh", use_bias=False, parameterization=fn.mup(4))
@@ -128,6 +130,7 @@ def test_mup_scales_the_gradient_and_not_the_decay(x64):
         np.testing.assert_allclose(end["w"], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 # The package multiplies the biases that torch draws, uniform on +-1/sqrt(fan_in), by sqrt(fan_in / base fan_in).
 def test_mup_draws_biases_that_do_not_depend_on_width():
     base = 16

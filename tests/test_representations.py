@@ -70,6 +70,7 @@ def test_layers_of_many_networks_are_probed_as_scikit_learn_would(digits):
     assert found[:, 0].min() > found[:, 1].max()  # random layers lose what there is to be read off
 
 
+@pytest.mark.slow
 def test_targets_that_are_numbers_are_probed_by_r2():
     inputs = RNG.normal(size=(60, 3))
     data = fn.from_arrays(inputs, inputs @ RNG.normal(size=(3, 2)) + 1)
@@ -132,6 +133,7 @@ def test_no_gram_matrix_of_examples_is_made_where_features_are_fewer():
     assert memory.temp_size_in_bytes < 30_000 * 50 * 4 * 3
 
 
+@pytest.mark.slow
 def test_layers_and_runs_are_compared_with_each_other(x64):
     network = fn.mlp(7, [6, 5], 2, "tanh")
     params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 3))

@@ -27,6 +27,7 @@ def train(network, data, num_steps, **hparams):
     return jax.jit(lambda hparams: fn.train(task, hparams, data, num_steps=num_steps))(hparams)
 
 
+@pytest.mark.slow
 def test_sharpness_is_the_dense_hessians_before_and_after(x64, data):
     network = fn.mlp(1, [6], 1, "tanh")
     run = train(network, data, 30, learning_rate=0.1, seed=4)
@@ -40,6 +41,7 @@ def test_sharpness_is_the_dense_hessians_before_and_after(x64, data):
     assert run.metrics["initial_loss"] == pytest.approx(half, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_each_seeds_sharpness_is_its_dense_hessians(x64, data):
     network = fn.mlp(1, [5], 1, "tanh")
     found = fn.sharpness.of_seeds(network, "quadratic", data.train, [3, 8])
@@ -62,6 +64,7 @@ def test_rises_are_the_steps_at_which_the_loss_is_above_the_one_before(x64, data
     assert 0 < rises < num_steps - 1 and run.metrics["num_rises"] == rises
 
 
+@pytest.mark.slow
 def test_the_networks_of_a_sweep_are_kept_and_can_be_evaluated(data, tmp_path):
     network = fn.mlp(1, [4], 1, "tanh")
     recipe = lambda: fn.sharpness.gradient_descent(network)  # noqa: E731

@@ -82,6 +82,7 @@ def test_every_metric_of_a_step_is_a_curve_as_in_a_run_alone():
     assert "state" in results.columns and "batch_size" not in results.columns
 
 
+@pytest.mark.slow
 def test_a_bfloat16_network_sweeps_to_a_table_and_back_from_its_store(tmp_path):
     network = fn.mlp(4, [7], 3)
     low = network._replace(

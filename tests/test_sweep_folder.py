@@ -245,6 +245,7 @@ except fn.InputError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_system_without_affinity_and_fcntl_sweeps_and_windows_is_refused_in_one_line(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, str(tmp_path)], capture_output=True, text=True, timeout=120

@@ -53,6 +53,7 @@ def reached_by_brute_force(full, metric="test_loss", sign=1):
     return [reached[config] for config in configs]
 
 
+@pytest.mark.slow
 def test_the_better_configurations_go_on_with_all_their_seeds(halved, full):
     reached = reached_by_brute_force(full)
     assert sorted(set(reached)) == [0, 1, 2] and halved.columns["rung"].tolist() == reached
@@ -271,6 +272,7 @@ def test_the_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
     np.testing.assert_allclose(found["accuracy"], results.columns["test_accuracy"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_hyperband_is_one_store(kept):
     folder, results = kept
     reopened = fn.open_results(folder)

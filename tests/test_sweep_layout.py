@@ -76,6 +76,7 @@ def test_weights_that_lie_as_products_want_them_are_not_turned():
     assert find_transposed(traced.jaxpr, hparams, weights) is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_lanes_train_as_single_runs_do(name, data):
     network = mlp(FEATURES, [WIDTH, WIDTH], 3)

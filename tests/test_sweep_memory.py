@@ -187,6 +187,7 @@ def test_out_of_memory_halves_the_lanes_until_it_fits(data, undisturbed, tmp_pat
     assert fn.open_results(tmp_path).table().equals(results.table())
 
 
+@pytest.mark.slow
 def test_out_of_memory_at_one_lane_says_what_a_run_needs_and_keeps_the_rest(
     data, undisturbed, tmp_path, monkeypatch
 ):
@@ -232,6 +233,7 @@ except fn.InputError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_network_that_is_too_large_is_refused_before_it_is_begun(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", TOO_LARGE, str(tmp_path / "store")],

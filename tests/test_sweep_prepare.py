@@ -57,6 +57,7 @@ def test_an_estimate_says_what_the_sweep_takes(data):
     assert said == pytest.approx(sum(array.nbytes for array in arrays), rel=0.05)
 
 
+@pytest.mark.slow
 def test_every_order_of_batches_has_chunks_of_its_own(data):
     space = fn.grid(data_seed=range(3), learning_rate=[0.1, 0.2], seed=range(7))
     (estimate,) = fn.prepare(recipe_of(data), space, data, num_steps=5, lanes=2).estimates
@@ -65,6 +66,7 @@ def test_every_order_of_batches_has_chunks_of_its_own(data):
     assert (estimate.lanes, estimate.num_chunks) == (8, 3), "more lanes than 14 runs need would be padding"
 
 
+@pytest.mark.slow
 def test_an_estimate_is_about_what_is_missing(data, tmp_path):
     def space(seeds):
         return fn.grid(depth=[0, 1], learning_rate=[0.1, 0.2], seed=range(seeds))
@@ -107,6 +109,7 @@ def test_the_time_is_that_of_all_chunks(data, measured):
     assert estimate.num_bytes == 3000
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_not_measured_again(data, measured):
     def estimates(activation="relu", **options):
         measured.clear()

@@ -288,6 +288,7 @@ def test_curves_are_those_of_a_run_alone(trained):
         results.curves("test_los")
 
 
+@pytest.mark.slow
 def test_params_are_stacked_in_the_order_of_the_table(trained):
     data, results = trained
     deep = results.where(depth=2, seed=[4, 0])
@@ -350,6 +351,7 @@ def test_a_member_has_a_row_or_values_of_its_own(trained):
             results.member(*arguments, **values)
 
 
+@pytest.mark.slow
 def test_the_last_finite_value_is_from_before_the_divergence():
     """The loss of all examples, which full batches train on, says by itself up to when a run was sound."""
     data = fn.load_dataset("iris")

@@ -51,6 +51,7 @@ def steps_trained(monkeypatch):
     return trained
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_trains_nothing_again(data, tmp_path, steps_trained):
     first = sweep(data, tmp_path)
     assert len(steps_trained) == 16
@@ -59,6 +60,7 @@ def test_a_finished_sweep_trains_nothing_again(data, tmp_path, steps_trained):
     assert fn.open_results(tmp_path).table().equals(first.table())
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_grows_by_what_is_new(data, tmp_path, steps_trained):
     old = without_times(sweep(data, tmp_path, rates=3, seeds=2))
     files = {path: path.read_bytes() for path in (tmp_path / "chunks").iterdir()}
@@ -68,6 +70,7 @@ def test_a_finished_sweep_grows_by_what_is_new(data, tmp_path, steps_trained):
     assert without_times(grown).join(old.select("id"), on="id", how="semi").equals(old)
 
 
+@pytest.mark.slow
 def test_every_kind_of_value_can_be_kept(data, tmp_path):
     def recipe(widths, activation="relu", use_bias=True, mixed="a"):
         network = fn.mlp(4, widths, 3, activation, use_bias=use_bias)
@@ -108,6 +111,7 @@ def test_a_damaged_plan_is_written_anew(data, tmp_path, steps_trained):
     assert sweep(data, tmp_path).table().equals(whole) and steps_trained == []
 
 
+@pytest.mark.slow
 def test_another_sweep_is_refused(data, tmp_path):
     sweep(data, tmp_path)
     with pytest.raises(fn.InputError, match="was made with num_steps=20, got 30"):
@@ -116,6 +120,7 @@ def test_another_sweep_is_refused(data, tmp_path):
         sweep(data, tmp_path, eval_every=5)
 
 
+@pytest.mark.slow
 def test_another_fingerprint_is_refused_and_then_marked(data, tmp_path):
     sweep(data, tmp_path, rates=2)
     with pytest.raises(fn.InputError, match=r"another fingerprint \(lanes: 4 -> 8\)"):
@@ -152,6 +157,7 @@ def test_a_mistake_writes_nothing(data, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch, stop_at_evaluation):
     """Stopped in its last segment, a chunk goes on from the border before, to the same bits."""
     options = {"eval_every": 5, "state_every": 0.0, "rates": 2, "seeds": 1}
@@ -168,6 +174,7 @@ def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch, stop_at_ev
     assert list((tmp_path / "cut" / "states").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, monkeypatch, stop_at_evaluation):
     options = {"eval_every": 5, "state_every": 0.0, "rates": 1, "seeds": 2}
     calls = stop_at_evaluation(monkeypatch, 3)
@@ -193,6 +200,7 @@ def test_names_never_become_paths(tmp_path):
             Store(tmp_path).chunk_path(name)
 
 
+@pytest.mark.slow
 def test_a_member_is_the_network_that_was_trained(data, tmp_path):
     results = sweep(data, tmp_path, save_params=True)
     recipe = fn.mlp_recipe(data)
@@ -223,6 +231,7 @@ def test_an_unfinished_sweep_can_be_read(data, tmp_path):
         fn.open_results(tmp_path / "absent")
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_commit(data, tmp_path, monkeypatch):
     """The first Ctrl-C is kept until the chunk's segment is over and its state is safe."""
     timer = threading.Timer(0, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -241,6 +250,7 @@ def test_ctrl_c_finishes_the_commit(data, tmp_path, monkeypatch):
     assert sweep(data, tmp_path, eval_every=10).table().height == 16
 
 
+@pytest.mark.slow
 def test_verifying_finds_agreement_and_forgery(data, tmp_path):
     sweep(data, tmp_path)
     differences = fn.verify(fn.mlp_recipe(data), data, tmp_path, num_runs=16)

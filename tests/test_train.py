@@ -75,6 +75,7 @@ def combinations():
         yield pytest.param("tanh", "softmax", loss, "standard", id=f"softmax-{loss}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "output_activation", "loss", "parameterization"), list(combinations())
 )
