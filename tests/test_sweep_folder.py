@@ -232,6 +232,7 @@ ELSEWHERE = """
 import os, sys
 import fnnet as fn, jax, polars, sklearn.datasets
 del os.sched_getaffinity
+os.process_cpu_count = os.cpu_count  # which Python 3.13 computes without affinity there
 sys.modules["fcntl"] = None
 data = fn.load_dataset("iris")
 space = fn.grid(depth=0, learning_rate=0.1, seed=range(2))

@@ -63,7 +63,7 @@ def count_cores() -> int:
     """Count the cores that this process may use, as far as the system reports it."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
-    return getattr(os, "process_cpu_count", os.cpu_count)() or 1
+    return os.cpu_count() or 1
 
 
 def keep_compiled_programs() -> None:
