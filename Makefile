@@ -9,6 +9,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 # What measures this machine and not a claim.
 MEASUREMENTS := $(addprefix experiments/,$(addsuffix .py,batch_evaluation benchmark growth plan_accuracy whole_job))
+EXPERIMENTS := $(filter-out experiments/reporting.py, $(wildcard experiments/*.py))
 
 .PHONY: install sweep test test-all test-newest check format faults reproduce report smoke clean
 
@@ -54,16 +55,16 @@ faults: .venv/dev ## kills, full disks and damaged files, at length (a quarter o
 	$(BIN)/python tests/faults/kill_sweep.py --kills 60
 
 reproduce: .venv/core ## every claim at full size, one by one, and the page of them all
-	for script in $(filter-out $(MEASUREMENTS), $(wildcard experiments/*.py)); do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out $(MEASUREMENTS), $(EXPERIMENTS)); do $(BIN)/python $$script || exit 1; done
 	$(MAKE) report
 
 report: .venv/core ## one page of what experiments claimed and measured, from experiments/results
-	$(BIN)/fnnet report experiments/results
+	$(BIN)/python experiments/reporting.py
 
 # So little is trained that compiling well would not pay.
 smoke: export XLA_FLAGS = --xla_backend_optimization_level=0
 smoke: .venv/core ## every experiment at its smallest size; the largest files first, so that both cores end together
-	ls -S experiments/*.py | xargs -P 2 -I SCRIPT sh -c '$(BIN)/python SCRIPT --smoke > /dev/null || { echo SCRIPT failed; exit 1; }'
+	ls -S $(EXPERIMENTS) | xargs -P 2 -I SCRIPT sh -c '$(BIN)/python SCRIPT --smoke > /dev/null || { echo SCRIPT failed; exit 1; }'
 
 clean:
 	rm -rf .venv .venv-newest .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def iterate_map(output: np.ndarray, kernel: np.ndarray, rate: np.ndarray, config
     return Paths(np.array(outputs), np.array(kernels))
 
 
-def make_claims(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths) -> list[fn.Claim]:
+def make_claims(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths) -> list[Claim]:
     with np.errstate(over="ignore", invalid="ignore"):
         loss = trained.outputs**2 / 2
         rises = np.diff(loss, axis=0) > 1e-20 * loss[0]  # smaller ones are of rounding
@@ -109,11 +110,11 @@ def make_claims(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths
     ratio = trained.kernels[:, converges] / mapped.kernels[:, converges]
     worst = {"output": float(np.max(apart / scale)), "lambda": float(np.max(np.abs(ratio - 1)))}
 
-    def every(claim: str, published: str, where: np.ndarray, properties: dict[str, np.ndarray]) -> fn.Claim:
+    def every(claim: str, published: str, where: np.ndarray, properties: dict[str, np.ndarray]) -> Claim:
         """Claim that all runs with some values of c have all properties."""
         counts = {name: int(has[where].sum()) for name, has in properties.items()}
         num_runs = converges[where].size
-        return fn.Claim(claim, published, {**counts, "of": num_runs}, set(counts.values()) == {num_runs})
+        return Claim(claim, published, {**counts, "of": num_runs}, set(counts.values()) == {num_runs})
 
     lazy = {"never rise": ~rises.any(axis=0), "converge": converges}
     leap = {"rise": loss.max(axis=0) > loss[0], "converge": converges, "end with rate x lambda < 2": is_flat}
@@ -122,7 +123,7 @@ def make_claims(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths
         every("c < 2: no step raises the loss, and every run converges", "lazy", cs < 2, lazy),
         every("2 < c < 4: the loss rises above its initial value, every run converges, and to rate x lambda < 2", "catapult", (cs > 2) & (cs < 4), leap),
         every("c > 4: every run diverges", "divergent", cs > 4, never),
-        fn.Claim("each step of runs that converge is that of the map: lambda relatively to 1e-10, f also to its initial value", 0, worst, max(worst.values()) <= 1e-10),
+        Claim("each step of runs that converge is that of the map: lambda relatively to 1e-10, f also to its initial value", 0, worst, max(worst.values()) <= 1e-10),
     ]  # fmt: skip
 
 
@@ -172,10 +173,10 @@ def main(config: Config) -> None:
     after = (np.moveaxis(results.curves(name).values, -1, 0) for name in ("output", "kernel"))
     trained = Paths(*(np.concatenate([start[:1], path]) for start, path in zip(mapped, after, strict=True)))
     claims = make_claims(cs, rates, trained, mapped)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         figure = draw(cs, rates, trained, mapped)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure)} and .png")
 
 
 if __name__ == "__main__":

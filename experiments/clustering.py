@@ -33,6 +33,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 import fnnet as fn
 from fnnet.clustering import cluster_network, clustering_accuracy, deep_clustering
+from reporting import Claim, table, write_report
 
 PUBLISHED = {"k-means on pixels": 0.5349, "k-means on codes": 0.8184, "deep clustering": 0.8430}
 METRICS = {"accuracy": clustering_accuracy, "NMI": normalized_mutual_info_score, "ARI": adjusted_rand_score}
@@ -114,17 +115,17 @@ def cluster(data: fn.Dataset, config: Config) -> tuple[dict[str, np.ndarray], np
     return dict(zip(PUBLISHED, clusters, strict=True)), outputs_of(encoder, params["encoder"], data.test)[0]
 
 
-def make_claims(name: str, scores: Scores) -> list[fn.Claim]:
+def make_claims(name: str, scores: Scores) -> list[Claim]:
     """Compare the ways on one data set; published are figures of MNIST."""
     claims, published = [], PUBLISHED if name == "mnist" else None
     for before, way in itertools.pairwise(scores):
         gain = fn.mean_interval(scores[way]["accuracy"] - scores[before]["accuracy"])
         expected = published[way] - published[before] if published else None
-        claims.append(fn.Claim(f"{name}: {way} is more accurate than {before}", expected, gain, gain.low > 0))
+        claims.append(Claim(f"{name}: {way} is more accurate than {before}", expected, gain, gain.low > 0))
     means = {way: fn.mean_interval(of_metric["accuracy"]) for way, of_metric in scores.items()}
     is_far = means["deep clustering"].mean - means["k-means on pixels"].mean >= 0.1
     claim = f"{name}: deep clustering is at least 0.1 more accurate than k-means on pixels"
-    return [*claims, fn.Claim(claim, published, means, is_far)]
+    return [*claims, Claim(claim, published, means, is_far)]
 
 
 def draw(scores: dict[str, Scores], codes: np.ndarray, classes: np.ndarray) -> Figure:
@@ -163,10 +164,10 @@ def main(config: Config) -> None:
                 for way, found in clusters.items()
             }
     claims = [claim for name, each in scores.items() for claim in make_claims(name, each)]
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         figure = draw(scores, codes, data.test.targets)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, scores)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, scores)} and .png")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def fit(data: fn.Dataset, bound: float, relative: np.ndarray, config: Config) ->
     """Train with each rate of `relative`, in units of the bound."""
     network = fn.mlp(data.num_features, [], 1, initializer="pytorch")
     return fn.sweep(
-        lambda: fn.sharpness.gradient_descent(network),
+        lambda: fn.edge_of_stability.gradient_descent(network),
         fn.grid(learning_rate=(bound * relative).tolist(), seed=range(config.num_seeds)),
         data,
         num_steps=config.num_steps,
@@ -57,7 +58,7 @@ def fit(data: fn.Dataset, bound: float, relative: np.ndarray, config: Config) ->
 
 def make_claims(
     relative: np.ndarray, results: fn.Results, eigenvalue: float, least_loss: float
-) -> list[fn.Claim]:
+) -> list[Claim]:
     """State what was to be shown of runs with the rates `relative`, and whether it was."""
     diverged = results.columns["diverged"]
     converged = ~diverged & (results.columns["train_loss"] <= (1 + 1e-4) * least_loss)
@@ -68,8 +69,8 @@ def make_claims(
     is_right = np.where(relative < 1, converged, diverged)[np.abs(relative - 1) > 0.0099]
     error = np.abs(results.columns["initial_sharpness"] / eigenvalue - 1).max()
     return [
-        fn.Claim("1 % or more below 2 / largest eigenvalue every run converges, above it every run diverges", 1.0, bounds, bool(is_right.all())),
-        fn.Claim("the measured sharpness is the largest eigenvalue, relatively to 1e-5", 0.0, error, bool(error <= 1e-5)),
+        Claim("1 % or more below 2 / largest eigenvalue every run converges, above it every run diverges", 1.0, bounds, bool(is_right.all())),
+        Claim("the measured sharpness is the largest eigenvalue, relatively to 1e-5", 0.0, error, bool(error <= 1e-5)),
     ]  # fmt: skip
 
 
@@ -98,11 +99,11 @@ def main(config: Config) -> None:
     results = fit(data, 2 / eigenvalue, factors, config)
     relative = np.repeat(factors, config.num_seeds)
     claims = make_claims(relative, results, eigenvalue, least_loss)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         figure = draw(relative, results)
         measured = {"diverged_at": results.columns["diverged_at"].reshape(len(factors), -1)}
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

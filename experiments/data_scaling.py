@@ -29,6 +29,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 NETWORK = 0.871  # published, of 100 relu neurons and all examples
 
@@ -47,7 +48,7 @@ class Config:
     sizes: tuple[int, ...] = (100, 300, 1000, 3000, 10_000, 60_000)
     compared: tuple[int, int] = (1000, 10_000)
     num_subsets: int = 3
-    classifiers: tuple[str, ...] = tuple(fn.baselines.CLASSIFIERS)
+    classifiers: tuple[str, ...] = tuple(fn.classical.CLASSIFIERS)
     width: int = 100
     batch_size: int = 200
     num_steps: int = 6000
@@ -106,7 +107,7 @@ def fit_classical(data: fn.Dataset, config: Config) -> dict[str, list[np.ndarray
         part(number, size) for size, num in zip(config.sizes, nums, strict=True) for number in range(num)
     ]
     # The largest first, so that at the end no core waits for it.
-    slowest_first = fn.baselines.accuracies(
+    slowest_first = fn.classical.accuracies(
         config.classifiers[::-1], parts[::-1], show_progress=not config.smoke
     )
     by_size = np.split(slowest_first[::-1, ::-1], np.cumsum(nums)[:-1])
@@ -121,7 +122,7 @@ def fit_power(accuracies: list[np.ndarray], config: Config) -> dict[str, Any]:
     return {"exponent": fn.mean_interval(exponents), "R2": float(explained)}
 
 
-def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[fn.Claim]:
+def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[Claim]:
     means = {name: np.array([each.mean() for each in by_size]) for name, by_size in found.items()}
     powers = {name: fit_power(by_size, config) for name, by_size in found.items()}
     fewer, more = (config.sizes.index(size) for size in config.compared)
@@ -131,13 +132,13 @@ def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[fn.C
     ahead = fn.mean_interval(found["logistic regression"][0] - found["naive Bayes"][0])
     network = powers["network"]
     return [
-        fn.Claim("the network's mean accuracy rises with each larger number of examples", "rises", means["network"], bool((np.diff(means["network"]) > 0).all())),
-        fn.Claim("the network's error is a power of the number of examples, of -0.35 to -0.07, with R2 above 0.97", "-0.35 to -0.07; for images -0.31", network, bool(-0.35 <= network["exponent"].mean <= -0.07 and network["R2"] > 0.97)),
-        fn.Claim("naive Bayes gains less than 0.03 from 1,000 to 10,000 examples", None, gains["naive Bayes"], gains["naive Bayes"].mean < 0.03),
-        fn.Claim("network and SVM gain more than 0.04 each from 1,000 to 10,000 examples", None, {name: gains[name] for name in ("network", "SVM")}, min(gains["network"].mean, gains["SVM"].mean) > 0.04),
-        fn.Claim("with the fewest examples logistic regression is at most 0.05 ahead of naive Bayes", "naive Bayes learns from fewer", ahead, ahead.mean <= 0.05),
-        fn.Claim("from 10,000 examples to all, no classical classifier gains more than the network", None, late, late["network"] >= max(late.values())),
-        fn.Claim("with all examples the network is ahead of every classical classifier", {"network": NETWORK, **fn.baselines.FASHION_MNIST}, at_end, at_end["network"] >= max(at_end.values())),
+        Claim("the network's mean accuracy rises with each larger number of examples", "rises", means["network"], bool((np.diff(means["network"]) > 0).all())),
+        Claim("the network's error is a power of the number of examples, of -0.35 to -0.07, with R2 above 0.97", "-0.35 to -0.07; for images -0.31", network, bool(-0.35 <= network["exponent"].mean <= -0.07 and network["R2"] > 0.97)),
+        Claim("naive Bayes gains less than 0.03 from 1,000 to 10,000 examples", None, gains["naive Bayes"], gains["naive Bayes"].mean < 0.03),
+        Claim("network and SVM gain more than 0.04 each from 1,000 to 10,000 examples", None, {name: gains[name] for name in ("network", "SVM")}, min(gains["network"].mean, gains["SVM"].mean) > 0.04),
+        Claim("with the fewest examples logistic regression is at most 0.05 ahead of naive Bayes", "naive Bayes learns from fewer", ahead, ahead.mean <= 0.05),
+        Claim("from 10,000 examples to all, no classical classifier gains more than the network", None, late, late["network"] >= max(late.values())),
+        Claim("with all examples the network is ahead of every classical classifier", {"network": NETWORK, **fn.classical.FASHION_MNIST}, at_end, at_end["network"] >= max(at_end.values())),
     ]  # fmt: skip
 
 
@@ -172,11 +173,11 @@ def main(config: Config) -> None:
     data = fn.load_dataset(config.dataset, standardize=True)
     found = {"network": train_networks(data, config), **fit_classical(data, config)}
     claims = make_claims(found, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         powers = {name: fit_power(by_size, config) for name, by_size in found.items()}
         measured = {"test_accuracy": found, "powers": powers}
-        path = fn.write_report(__file__, __doc__, config, claims, draw(found, config), measured)
+        path = write_report(__file__, __doc__, config, claims, draw(found, config), measured)
         print(f"wrote {path} and .png")
 
 

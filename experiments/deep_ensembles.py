@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 METRICS = {"accuracy": "accuracy", "nll": "NLL", "brier": "Brier score", "ece": "ECE"}
 WAYS = ("as trained", "temperature of the average", "temperatures of members, then of the average")
@@ -87,7 +88,7 @@ def measure(test: Any, validation: Any, targets: Any, validation_targets: Any) -
     }
 
 
-def make_claims(alone: Scores, by_size: list[Scores], size: int) -> list[fn.Claim]:
+def make_claims(alone: Scores, by_size: list[Scores], size: int) -> list[Claim]:
     """State what was to be shown, and whether it was; `alone` is the mean member of each ensemble of this size."""
     mean = fn.mean_interval
     trained, at_average, at_both = WAYS
@@ -101,15 +102,15 @@ def make_claims(alone: Scores, by_size: list[Scores], size: int) -> list[fn.Clai
     ratio, ratio_single = mean(single["ece"] / five["ece"]), mean(single["ece"] / single_best["ece"])
     gain_best, nll_best = mean(best["accuracy"] - five["accuracy"]), mean(single_best["nll"] - best["nll"])
     return [
-        fn.Claim("a member is as accurate as the benchmark's, within 0.02", 0.651, accuracy, abs(accuracy.mean - 0.651) <= 0.02),
-        fn.Claim(f"{size} members are at least 0.04 more accurate than the mean member", None, gain, gain.mean >= 0.04),
-        fn.Claim(f"{size} members have an ECE at least 3 times lower than the mean member's", None, ratio, ratio.mean >= 3),
-        fn.Claim("no ensemble has a higher NLL or Brier score than its mean member", 0, above, max(above.values()) <= 0),
-        fn.Claim(f"{size} members bring more than half of what {len(by_size)} do", None, part, all(p.low > 0.5 for p in part.values())),
-        fn.Claim("one temperature changes no accuracy", 0, moved, moved == 0),
-        fn.Claim("one temperature lowers the mean member's ECE at least 3 times", None, ratio_single, ratio_single.mean >= 3),
-        fn.Claim(f"at both temperatures, {size} members are more accurate than as trained", None, gain_best, gain_best.low > 0),
-        fn.Claim(f"at both temperatures, {size} members have a lower NLL than the mean member at its own", None, nll_best, nll_best.low > 0),
+        Claim("a member is as accurate as the benchmark's, within 0.02", 0.651, accuracy, abs(accuracy.mean - 0.651) <= 0.02),
+        Claim(f"{size} members are at least 0.04 more accurate than the mean member", None, gain, gain.mean >= 0.04),
+        Claim(f"{size} members have an ECE at least 3 times lower than the mean member's", None, ratio, ratio.mean >= 3),
+        Claim("no ensemble has a higher NLL or Brier score than its mean member", 0, above, max(above.values()) <= 0),
+        Claim(f"{size} members bring more than half of what {len(by_size)} do", None, part, all(p.low > 0.5 for p in part.values())),
+        Claim("one temperature changes no accuracy", 0, moved, moved == 0),
+        Claim("one temperature lowers the mean member's ECE at least 3 times", None, ratio_single, ratio_single.mean >= 3),
+        Claim(f"at both temperatures, {size} members are more accurate than as trained", None, gain_best, gain_best.low > 0),
+        Claim(f"at both temperatures, {size} members have a lower NLL than the mean member at its own", None, nll_best, nll_best.low > 0),
     ]  # fmt: skip
 
 
@@ -152,14 +153,14 @@ def main(config: Config) -> None:
         measure_first(1, 1),
     )
     claims = make_claims(alone, by_size, config.size)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         curves = {
             way: {name: [fn.mean_interval(scores[way][name]) for scores in by_size] for name in METRICS}
             for way in WAYS
         }
         measured = {"mean_member": jax.tree.map(fn.mean_interval, alone), "by_size": curves}
-        path = fn.write_report(__file__, __doc__, config, claims, draw(curves), measured)
+        path = write_report(__file__, __doc__, config, claims, draw(curves), measured)
         print(f"wrote {path} and .png")
 
 

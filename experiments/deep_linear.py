@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 SIZE = 8
 DEPTHS = (2, 3)
@@ -81,7 +82,7 @@ def train(config: Config) -> np.ndarray:
     return np.array(trained)
 
 
-def make_claims(times: np.ndarray, trained: np.ndarray, theory: np.ndarray, config: Config) -> list[fn.Claim]:
+def make_claims(times: np.ndarray, trained: np.ndarray, theory: np.ndarray, config: Config) -> list[Claim]:
     """Compare `trained` with `theory`, `[depths, modes, times]`."""
     strengths, rate = np.array(config.strengths), f"rate {config.rates[1]:g}"
     errors = np.abs(trained - theory).max(axis=-1) / strengths
@@ -94,9 +95,9 @@ def make_claims(times: np.ndarray, trained: np.ndarray, theory: np.ndarray, conf
     late = half / half_times(theory[0]) - 1
     is_in_order = np.all(np.diff(half[np.argsort(-strengths)]) > 0)
 
-    def claim(text: str, published: Any, by_mode: np.ndarray, holds: Any) -> fn.Claim:
+    def claim(text: str, published: Any, by_mode: np.ndarray, holds: Any) -> Claim:
         measured = {f"s = {s:g}": float(value) for s, value in zip(strengths, by_mode, strict=True)}
-        return fn.Claim(text, published, measured, bool(holds))
+        return Claim(text, published, measured, bool(holds))
 
     exact = "exact for small rates"
     return [
@@ -144,10 +145,10 @@ def main(config: Config) -> None:
         [fn.deep_linear.trajectories(config.strengths, depth, config.start, times) for depth in DEPTHS]
     )
     claims = make_claims(times, trained, theory, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         figure = draw(times, trained, theory, config)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure)} and .png")
 
 
 if __name__ == "__main__":

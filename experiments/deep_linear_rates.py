@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 SIZE = 32
 STRENGTHS = np.linspace(0.5, 1, 8)  # of the modes of the map
@@ -102,7 +103,7 @@ def find_fastest(config: Config) -> dict[str, Found]:
     return found
 
 
-def make_claims(found: dict[str, Found], config: Config) -> list[fn.Claim]:
+def make_claims(found: dict[str, Found], config: Config) -> list[Claim]:
     """State how the best rate, and the updates it needs, depend on depth."""
     depths = np.array(config.depths)
     deep, last, first = depths >= 4, depths[-1], depths[depths >= 8][0]
@@ -116,16 +117,16 @@ def make_claims(found: dict[str, Found], config: Config) -> list[fn.Claim]:
     factors = (decoupled[1:] / decoupled[:-1]).tolist()
     named = {f"D = {depth}": factor for depth, factor in zip(depths[1:], factors, strict=True)}
 
-    def claim(text: str, published: Any, by_seed: np.ndarray, low: float, high: float) -> fn.Claim:
+    def claim(text: str, published: Any, by_seed: np.ndarray, low: float, high: float) -> Claim:
         """Claim that the mean over seeds lies between two bounds."""
         mean = fn.mean_interval(by_seed)
-        return fn.Claim(text, published, mean if mean.num_runs > 1 else mean.mean, low <= mean.mean <= high)
+        return Claim(text, published, mean if mean.num_runs > 1 else mean.mean, low <= mean.mean <= high)
 
     return [
         claim("orthogonal: best rate ~ D^-1.3 to D^-0.7, D >= 4", -1, slopes["orthogonal"], -1.3, -0.7),
         claim("decoupled: best rate ~ D^-1.3 to D^-0.7, D >= 4", -1, slopes["decoupled"], -1.3, -0.7),
         claim(f"orthogonal: updates for D = {last} / for D = {first} < 3", "no growth with depth", orthogonal[last] / orthogonal[first], 0, 3),
-        fn.Claim("decoupled: each doubling of D multiplies the updates by less", "time saturates", named, factors == sorted(factors, reverse=True)),
+        Claim("decoupled: each doubling of D multiplies the updates by less", "time saturates", named, factors == sorted(factors, reverse=True)),
         claim("Gaussian: updates for D = 16 / for D = 4 > 8", "grows with depth", gaussian[16] / gaussian[4], 8, np.inf),
         claim("D = 16: updates Gaussian / orthogonal > 5", "orthogonal is faster", gaussian[16] / orthogonal[16], 5, np.inf),
     ]  # fmt: skip
@@ -169,10 +170,10 @@ def main(config: Config) -> None:
     jax.config.update("jax_enable_x64", True)
     found = find_fastest(config)
     claims = make_claims(found, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         figure = draw(found, config)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, found)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, found)} and .png")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 
@@ -91,9 +92,9 @@ def best_rate(results: fn.Results, activation: str, depth: int) -> tuple[Any, An
     return rate, fn.mean_interval(some.where(learning_rate=rate).columns["test_accuracy"])
 
 
-def make_claims(found: dict[str, fn.Results], difference: float, config: Config) -> list[fn.Claim]:
+def make_claims(found: dict[str, fn.Results], difference: float, config: Config) -> list[Claim]:
     claims = [
-        fn.Claim("z = x W + b and h = tanh(z) by numpy in float64 differ by at most 1e-5", 0, difference, difference <= 1e-5)
+        Claim("z = x W + b and h = tanh(z) by numpy in float64 differ by at most 1e-5", 0, difference, difference <= 1e-5)
     ]  # fmt: skip
     for name, results in found.items():
         best = {(a, depth): best_rate(results, a, depth) for a in ACTIVATIONS for depth in config.depths}
@@ -102,19 +103,19 @@ def make_claims(found: dict[str, fn.Results], difference: float, config: Config)
         rates = {a: [best[a, depth][0] for depth in config.depths] for a in ACTIVATIONS}
         threshold = 0.95 if name == "digits" else 0.93
         claims += [
-            fn.Claim(
+            Claim(
                 f"{name}: with one hidden layer each activation reaches {threshold} at its best rate",
                 None,
                 shallow,
                 all(accuracy.mean >= threshold for accuracy in shallow.values()),
             ),
-            fn.Claim(
+            Claim(
                 f"{name}: sigmoid's best rate is the largest at every depth",
                 None,
                 rates,
                 all(s >= max(t, r) for t, s, r in zip(*rates.values(), strict=True)),
             ),
-            fn.Claim(
+            Claim(
                 f"{name}: at depth {config.depths[-1]} sigmoid's interval lies below tanh's and relu's",
                 None,
                 deep,
@@ -169,10 +170,10 @@ def main(config: Config) -> None:
         drawn = config.datasets[-1]
         layers, difference = forward(datasets[drawn], found[drawn], config)
     claims = make_claims(found, difference, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         figure = draw(layers, datasets[drawn], found, config)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure)} and .png")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 PUBLISHED_LOSS = {4: 1.45, 7: 1.38, 12: 1.36, 21: 1.60, 27: 2.31, 36: 4.16, 47: 4.42, 61: 3.78, 80: 3.40, 104: 3.07, 177: 2.72, 300: 2.34}  # fmt: skip
 """The notebook's test loss by H, without noise."""
@@ -70,7 +71,7 @@ def train(noise: float, config: Config) -> fn.Results:
     return fn.sweep(recipe, space, data, num_steps=num_steps, store=store, show_progress=True)
 
 
-def make_claims(found: dict[str, fn.Results], widths: np.ndarray) -> list[fn.Claim]:
+def make_claims(found: dict[str, fn.Results], widths: np.ndarray) -> list[Claim]:
     claims = []
     for name, results in found.items():
         over = results.over("seed")
@@ -79,7 +80,7 @@ def make_claims(found: dict[str, fn.Results], widths: np.ndarray) -> list[fn.Cla
         loss = over.mean_ci("test_loss").mean
         peak = int(np.argmax(loss))
         claims.append(
-            fn.Claim(
+            Claim(
                 f"{name}: the test loss has its peak within one grid step of the first H with a training error below "
                 "0.01, which lies in [36, 80]",
                 "both 36 to 61",
@@ -91,7 +92,7 @@ def make_claims(found: dict[str, fn.Results], widths: np.ndarray) -> list[fn.Cla
     fall = float(error[widths >= 30].max() - error[-1])
     return [
         *claims,
-        fn.Claim("15 % noise: the test error at the largest H is at least 0.05 below its local peak", 0.0855, fall, fall >= 0.05),
+        Claim("15 % noise: the test error at the largest H is at least 0.05 below its local peak", 0.0855, fall, fall >= 0.05),
     ]  # fmt: skip
 
 
@@ -125,14 +126,14 @@ def main(config: Config) -> None:
     widths = np.array(config.widths)
     found = {name: train(noise, config) for name, noise in NOISES.items()}
     claims = make_claims(found, widths)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         measured = {
             name: {metric: results.over("seed").mean_ci(metric) for metric in ("test_loss", "test_accuracy")}
             for name, results in found.items()
         }
         figure = draw(found, widths)
-        path = fn.write_report(__file__, __doc__, config, claims, figure, {"by_width": measured})
+        path = write_report(__file__, __doc__, config, claims, figure, {"by_width": measured})
         print(f"wrote {path} and .png")
 
 

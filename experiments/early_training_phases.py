@@ -29,6 +29,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 Constants = fn.early_training.CriticalConstants
 
@@ -79,7 +80,7 @@ def find_phases(config: Config) -> Constants:
     )
 
 
-def make_claims(found: Constants, config: Config) -> list[fn.Claim]:
+def make_claims(found: Constants, config: Config) -> list[Claim]:
     assert found.c_sharp is not None
     c_loss, c_sharp, c_max = (values.mean(axis=-1) for values in (found.c_loss, found.c_sharp, found.c_max))
     ordered = {
@@ -95,9 +96,9 @@ def make_claims(found: Constants, config: Config) -> list[fn.Claim]:
     }
     falls, rises = np.diff(c_loss, axis=1) < 0, np.diff(c_loss, axis=0) > 0
     return [
-        fn.Claim("tanh: 2 <= c_loss <= c_sharp <= c_max for every depth and width, on average over seeds", "all", counts, all(holds.all() for holds in ordered.values())),
-        fn.Claim("tanh: c_loss falls with width at every depth", "falls", by_network, bool(falls.all())),
-        fn.Claim("tanh: c_loss rises with depth at every width", "rises", {"rises": int(rises.sum()), "of": rises.size}, bool(rises.all())),
+        Claim("tanh: 2 <= c_loss <= c_sharp <= c_max for every depth and width, on average over seeds", "all", counts, all(holds.all() for holds in ordered.values())),
+        Claim("tanh: c_loss falls with width at every depth", "falls", by_network, bool(falls.all())),
+        Claim("tanh: c_loss rises with depth at every width", "rises", {"rises": int(rises.sum()), "of": rises.size}, bool(rises.all())),
     ]  # fmt: skip
 
 
@@ -107,7 +108,7 @@ def draw(found: Constants, config: Config) -> Figure:
     panels = figure.subplots(1, len(config.depths), sharey=True, squeeze=False)[0]
     for i, (ax, depth) in enumerate(zip(panels, config.depths, strict=True)):
         constants = {name: values[i] for name, values in found._asdict().items()}
-        fn.plots.critical_constants(ax, config.widths, constants)
+        fn.early_training.draw_constants(ax, config.widths, constants)
         ax.set_title(f"tanh, {depth} hidden layer{'s' * (depth > 1)}, {config.dataset}")
     panels[0].set_ylabel("c = learning rate x initial sharpness")
     return figure
@@ -119,9 +120,9 @@ def main(config: Config) -> None:
         config = replace(config, num_examples=64, num_iterations=4, store=None)
     found = find_phases(config)
     claims = make_claims(found, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
-        path = fn.write_report(__file__, __doc__, config, claims, draw(found, config), {"constants": found})
+        path = write_report(__file__, __doc__, config, claims, draw(found, config), {"constants": found})
         print(f"wrote {path} and .png")
 
 

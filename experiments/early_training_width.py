@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 Constants = fn.early_training.CriticalConstants
 
@@ -89,13 +90,13 @@ def find_phases(config: Config) -> Constants:
     )
 
 
-def make_claims(found: Constants, config: Config) -> list[fn.Claim]:
-    def claim(statement: str, name: str, values: np.ndarray, holds: np.ndarray) -> fn.Claim:
+def make_claims(found: Constants, config: Config) -> list[Claim]:
+    def claim(statement: str, name: str, values: np.ndarray, holds: np.ndarray) -> Claim:
         published = {f"width {width}": PUBLISHED[name].get(width) for width in config.widths}
         by_width = {
             f"width {width}": fn.mean_interval(row) for width, row in zip(config.widths, values, strict=True)
         }
-        return fn.Claim(f"ReLU: {statement}", published, by_width, bool(holds.all()))
+        return Claim(f"ReLU: {statement}", published, by_width, bool(holds.all()))
 
     initial, c_loss, c_max = found.initial_sharpness, found.c_loss, found.c_max
     return [
@@ -110,7 +111,7 @@ def draw(found: Constants, config: Config) -> Figure:
     """Draw the constants against width, with what was published."""
     figure = Figure(figsize=(7, 4.8), layout="constrained")
     ax = figure.subplots()
-    fn.plots.critical_constants(ax, config.widths, found._asdict(), PUBLISHED)
+    fn.early_training.draw_constants(ax, config.widths, found._asdict(), PUBLISHED)
     ax.set_title(f"ReLU, {config.depth} hidden layers: {config.dataset}; published: CIFAR-10")
     ax.set_ylabel("c = learning rate x initial sharpness")
     return figure
@@ -124,9 +125,9 @@ def main(config: Config) -> None:
         )
     found = find_phases(config)
     claims = make_claims(found, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
-        path = fn.write_report(__file__, __doc__, config, claims, draw(found, config), {"constants": found})
+        path = write_report(__file__, __doc__, config, claims, draw(found, config), {"constants": found})
         print(f"wrote {path} and .png")
 
 

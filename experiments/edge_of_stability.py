@@ -26,6 +26,7 @@ from numpy.polynomial import Chebyshev
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def fit(degree: int, config: Config) -> fn.Results:
     x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
     y = Chebyshev.basis(degree)(x)
     return fn.sweep(
-        partial(fn.sharpness.gradient_descent, make_network()),
+        partial(fn.edge_of_stability.gradient_descent, make_network()),
         fn.grid(learning_rate=config.rates, seed=range(config.num_seeds)),
         fn.from_arrays(x, y, test=(x, y)),
         num_steps=config.num_steps,
@@ -77,7 +78,7 @@ def late_sharpness(results: fn.Results, rates: tuple[float, ...]) -> np.ndarray:
     return results.curves("sharpness").values[..., -10:].mean(axis=-1) * np.array(rates)[:, None] / 2
 
 
-def make_claims(found: dict[int, fn.Results], config: Config) -> list[fn.Claim]:
+def make_claims(found: dict[int, fn.Results], config: Config) -> list[Claim]:
     late = np.stack([late_sharpness(results, config.rates) for results in found.values()])
 
     def column(name: str) -> np.ndarray:  # [degree, learning rate, seed], as late is
@@ -94,10 +95,10 @@ def make_claims(found: dict[int, fn.Results], config: Config) -> list[fn.Claim]:
     singly = {"sharpness": (late >= 0.95) & (late <= 1.10), "fall": fall >= 2, "steps": rises >= 100}
     counts = {name: int(inside.sum()) for name, inside in singly.items()}
     return [
-        fn.Claim("late sharpness is 0.95 to 1.10 of 2 / learning rate, on average over seeds", "at or just above 1", means, all(0.95 <= each.mean <= 1.10 for each in means.values())),
-        fn.Claim("the loss falls at least twofold while at least 100 steps raise it, on average over seeds", "falls, not monotonically", lowest, bool(fall.mean(axis=-1).min() >= 2 and rises.mean(axis=-1).min() >= 100)),
-        fn.Claim("sharpness, fall of the loss and steps that raise it are within these bounds in every single run, too", None, {**counts, "of": late.size}, bool(np.all(list(singly.values())))),
-        fn.Claim("initial sharpness is below 0.65 of 2 / learning rate in every run", "below 1", initial.max(), bool(initial.max() < 0.65)),
+        Claim("late sharpness is 0.95 to 1.10 of 2 / learning rate, on average over seeds", "at or just above 1", means, all(0.95 <= each.mean <= 1.10 for each in means.values())),
+        Claim("the loss falls at least twofold while at least 100 steps raise it, on average over seeds", "falls, not monotonically", lowest, bool(fall.mean(axis=-1).min() >= 2 and rises.mean(axis=-1).min() >= 100)),
+        Claim("sharpness, fall of the loss and steps that raise it are within these bounds in every single run, too", None, {**counts, "of": late.size}, bool(np.all(list(singly.values())))),
+        Claim("initial sharpness is below 0.65 of 2 / learning rate in every run", "below 1", initial.max(), bool(initial.max() < 0.65)),
     ]  # fmt: skip
 
 
@@ -131,11 +132,11 @@ def main(config: Config) -> None:
         config = replace(config, store=None, degrees=(3,), num_seeds=1, num_steps=400)
     found = {degree: fit(degree, config) for degree in config.degrees}
     claims = make_claims(found, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         late = {f"T{degree}": late_sharpness(results, config.rates) for degree, results in found.items()}
         figure, measured = draw(found, config), {"late_sharpness": late}
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def fit(config: Config) -> fn.Results:
     data = fn.load_dataset(config.dataset, num_train=config.num_images, standardize=True)
     network = fn.mlp(data.num_features, [200, 200], data.num_outputs, "tanh", initializer="pytorch")
     return fn.sweep(
-        partial(fn.sharpness.gradient_descent, network),
+        partial(fn.edge_of_stability.gradient_descent, network),
         fn.grid(learning_rate=config.rates, seed=range(config.num_seeds)),
         data,
         num_steps=config.num_steps,
@@ -60,7 +61,7 @@ def relative_sharpness(results: fn.Results, config: Config) -> np.ndarray:
     return results.curves("sharpness").values * np.array(config.rates)[:, None, None] / 2
 
 
-def make_claims(results: fn.Results, config: Config) -> list[fn.Claim]:
+def make_claims(results: fn.Results, config: Config) -> list[Claim]:
     sharpness = relative_sharpness(results, config)
     late = sharpness[..., -10:].mean(axis=-1)
     has_crossed = np.maximum.accumulate(sharpness > 1, axis=-1)
@@ -70,8 +71,8 @@ def make_claims(results: fn.Results, config: Config) -> list[fn.Claim]:
     measured = {"runs that cross": int(crosses.sum()), "of": late.size, **means}
     is_near = (late >= 0.95) & (late <= 1.15)
     return [
-        fn.Claim("late sharpness is 0.95 to 1.15 of 2 / learning rate in every run that crosses it", "1.02 to 1.06, from a figure on CIFAR-10", measured, bool(crosses.any() and is_near[crosses].all())),
-        fn.Claim("no step raises the loss before the sharpness crosses 2 / learning rate", "smooth before", rises, rises == 0),
+        Claim("late sharpness is 0.95 to 1.15 of 2 / learning rate in every run that crosses it", "1.02 to 1.06, from a figure on CIFAR-10", measured, bool(crosses.any() and is_near[crosses].all())),
+        Claim("no step raises the loss before the sharpness crosses 2 / learning rate", "smooth before", rises, rises == 0),
     ]  # fmt: skip
 
 
@@ -95,11 +96,11 @@ def main(config: Config) -> None:
         config = replace(config, num_seeds=1, num_steps=40, eval_every=20)
     results = fit(config)
     claims = make_claims(results, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         measured = {"relative_sharpness": relative_sharpness(results, config)}
         figure = draw(results, config)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

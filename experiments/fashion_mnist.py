@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 PUBLISHED = {
     ("relu", (100,)): 0.871,
@@ -75,10 +76,10 @@ def train_networks(data: fn.Dataset, config: Config) -> fn.Results:
 
 def fit_classical(data: fn.Dataset, config: Config) -> dict[str, float]:
     """Measure the test accuracy of each classical classifier."""
-    others = [name for name in fn.baselines.FASHION_MNIST if name != "SVM"]
+    others = [name for name in fn.classical.FASHION_MNIST if name != "SVM"]
     fewer = fn.load_dataset(config.dataset, num_train=config.num_for_svm, standardize=True)
-    svm = fn.baselines.accuracies(["SVM"], [fewer])[0, 0]
-    found = fn.baselines.accuracies(others, [data], show_progress=not config.smoke)[0]
+    svm = fn.classical.accuracies(["SVM"], [fewer])[0, 0]
+    found = fn.classical.accuracies(others, [data], show_progress=not config.smoke)[0]
     return {"SVM": float(svm)} | dict(zip(others, found.tolist(), strict=True))
 
 
@@ -86,7 +87,7 @@ def name_of(activation: str, hidden: tuple[int, ...]) -> str:
     return f"{activation} {', '.join(map(str, hidden))}"
 
 
-def make_claims(networks: dict[str, fn.MeanInterval], classical: dict[str, float]) -> list[fn.Claim]:
+def make_claims(networks: dict[str, fn.MeanInterval], classical: dict[str, float]) -> list[Claim]:
     published = {name_of(*key): value for key, value in PUBLISHED.items()}
     apart = {name: networks[name].mean - value for name, value in published.items()}
     large, small = (
@@ -101,18 +102,18 @@ def make_claims(networks: dict[str, fn.MeanInterval], classical: dict[str, float
     bayes, logistic = classical["naive Bayes"], classical["logistic regression"]
     best = max(networks.values(), key=lambda accuracy: accuracy.mean)
     return [
-        fn.Claim("each network's accuracy is the published one to 0.015", published, networks, max(map(abs, apart.values())) <= 0.015),
-        fn.Claim("every network that begins with 100 neurons is better than all that begin with 10", "0.863 > 0.850", f"{min(large):.4f} > {max(small):.4f}", min(large) > max(small)),
-        fn.Claim("relu is not behind tanh by more than 0.005 in networks of one size", "ahead by 0.003 to 0.009", relu_ahead, min(relu_ahead.values()) >= -0.005),
-        fn.Claim("naive Bayes' accuracy is the published one to 0.005", fn.baselines.FASHION_MNIST["naive Bayes"], bayes, abs(bayes - fn.baselines.FASHION_MNIST["naive Bayes"]) <= 0.005),
-        fn.Claim("logistic regression has 0.83 to 0.85", fn.baselines.FASHION_MNIST["logistic regression"], logistic, 0.83 <= logistic <= 0.85),
-        fn.Claim("the best network is ahead of each classical classifier but the support vector machine", "0.871, but random forest 0.873", {"best network": best, **classical}, best.mean > max(value for name, value in classical.items() if name != "SVM")),
+        Claim("each network's accuracy is the published one to 0.015", published, networks, max(map(abs, apart.values())) <= 0.015),
+        Claim("every network that begins with 100 neurons is better than all that begin with 10", "0.863 > 0.850", f"{min(large):.4f} > {max(small):.4f}", min(large) > max(small)),
+        Claim("relu is not behind tanh by more than 0.005 in networks of one size", "ahead by 0.003 to 0.009", relu_ahead, min(relu_ahead.values()) >= -0.005),
+        Claim("naive Bayes' accuracy is the published one to 0.005", fn.classical.FASHION_MNIST["naive Bayes"], bayes, abs(bayes - fn.classical.FASHION_MNIST["naive Bayes"]) <= 0.005),
+        Claim("logistic regression has 0.83 to 0.85", fn.classical.FASHION_MNIST["logistic regression"], logistic, 0.83 <= logistic <= 0.85),
+        Claim("the best network is ahead of each classical classifier but the support vector machine", "0.871, but random forest 0.873", {"best network": best, **classical}, best.mean > max(value for name, value in classical.items() if name != "SVM")),
     ]  # fmt: skip
 
 
 def draw(networks: dict[str, fn.MeanInterval], classical: dict[str, float], num_for_svm: int) -> Figure:
     """Draw a row for each classifier, the best above: measured as dots, published as open diamonds."""
-    published = {name_of(*key): value for key, value in PUBLISHED.items()} | fn.baselines.FASHION_MNIST
+    published = {name_of(*key): value for key, value in PUBLISHED.items()} | fn.classical.FASHION_MNIST
     measured = {name: each.mean for name, each in networks.items()} | classical
     rows = sorted(measured, key=lambda name: measured[name])
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -150,11 +151,11 @@ def main(config: Config) -> None:
     }
     classical = fit_classical(data, config)
     claims = make_claims(networks, classical)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
-        measured = {"published classical": fn.baselines.FASHION_MNIST, "classical": classical}
+        measured = {"published classical": fn.classical.FASHION_MNIST, "classical": classical}
         figure = draw(networks, classical, config.num_for_svm)
-        path = fn.write_report(__file__, __doc__, config, claims, figure, measured)
+        path = write_report(__file__, __doc__, config, claims, figure, measured)
         print(f"wrote {path} and .png")
 
 

@@ -22,6 +22,7 @@ from rich.console import Console
 from sklearn.decomposition import PCA
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 PUBLISHED = {
     "mnist": {"others": "0.972, random forest 0.970", "SVM": "0.972, SVM 0.976"},
@@ -44,7 +45,7 @@ class Config:
 
     datasets: tuple[str, ...] = ("mnist", "fashion_mnist")
     num_train: int = 10_000
-    classifiers: tuple[str, ...] = tuple(fn.baselines.CLASSIFIERS)
+    classifiers: tuple[str, ...] = tuple(fn.classical.CLASSIFIERS)
     num_components: int = 50
     cell_size: int = 4
     hidden: tuple[int, ...] = (100,)
@@ -69,7 +70,7 @@ def extract(data: fn.Dataset, config: Config) -> dict[str, fn.Dataset]:
     side = round(data.num_features**0.5)
 
     def gradients(inputs: np.ndarray) -> np.ndarray:
-        return fn.features.hog(inputs.reshape(-1, side, side), cell_size=config.cell_size)
+        return fn.classical.hog(inputs.reshape(-1, side, side), cell_size=config.cell_size)
 
     components = PCA(config.num_components, random_state=0).fit(data.train.inputs).transform
     functions = {"pixels": np.asarray, "principal components": components, "oriented gradients": gradients}
@@ -99,14 +100,14 @@ def train_network(pixels: fn.Dataset, config: Config) -> np.ndarray:
 def compare(name: str, config: Config) -> Found:
     data = fn.load_dataset(name, num_train=config.num_train)
     features = extract(data, config)
-    found = fn.baselines.accuracies(
+    found = fn.classical.accuracies(
         config.classifiers, list(features.values()), show_progress=not config.smoke
     )
     rows = [dict(zip(config.classifiers, row, strict=True)) for row in found.tolist()]
     return Found(train_network(features["pixels"], config), dict(zip(features, rows, strict=True)))
 
 
-def make_claims(name: str, found: Found) -> list[fn.Claim]:
+def make_claims(name: str, found: Found) -> list[Claim]:
     network = fn.mean_interval(found.network)
     pixels, *others = found.classical.values()
     by_hand = {each: max(other[each] for other in others) for each in pixels}
@@ -115,10 +116,10 @@ def make_claims(name: str, found: Found) -> list[fn.Claim]:
     shown = {"network": network, **pixels}
     published = PUBLISHED.get(name, {})
     return [
-        fn.Claim(f"{name}: on pixels the network is ahead of each classical classifier but the SVM", published.get("others"), shown, network.mean > without_svm),
-        fn.Claim(f"{name}: on pixels the network is ahead of the SVM, too", published.get("SVM"), shown, network.mean > pixels["SVM"]),
-        fn.Claim(f"{name}: each classical classifier gains from features made by hand", None, gains, min(gains.values()) > 0),
-        fn.Claim(f"{name}: even with features made by hand no classical classifier is ahead of the network on pixels", published.get("by hand"), {"network": network, **by_hand}, network.mean > max(by_hand.values())),
+        Claim(f"{name}: on pixels the network is ahead of each classical classifier but the SVM", published.get("others"), shown, network.mean > without_svm),
+        Claim(f"{name}: on pixels the network is ahead of the SVM, too", published.get("SVM"), shown, network.mean > pixels["SVM"]),
+        Claim(f"{name}: each classical classifier gains from features made by hand", None, gains, min(gains.values()) > 0),
+        Claim(f"{name}: even with features made by hand no classical classifier is ahead of the network on pixels", published.get("by hand"), {"network": network, **by_hand}, network.mean > max(by_hand.values())),
     ]  # fmt: skip
 
 
@@ -147,9 +148,9 @@ def main(config: Config) -> None:
         config = replace(config, num_components=10, cell_size=2, num_steps=20, num_seeds=2)
     found = {name: compare(name, config) for name in config.datasets}
     claims = [claim for name, each in found.items() for claim in make_claims(name, each)]
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
-        path = fn.write_report(__file__, __doc__, config, claims, draw(found), found)
+        path = write_report(__file__, __doc__, config, claims, draw(found), found)
         print(f"wrote {path} and .png")
 
 

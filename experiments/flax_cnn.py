@@ -29,6 +29,7 @@ from rich.console import Console
 
 import fnnet as fn
 from fnnet.interop.flax import linen_network, nnx_network
+from reporting import Claim, table, write_report
 
 METRIC = "test_accuracy"
 
@@ -177,7 +178,7 @@ def largest_distance(name: str, data: fn.Dataset, config: Config) -> float:
     return max(distances)
 
 
-def make_claims(rows: dict[str, dict[str, Any]]) -> list[fn.Claim]:
+def make_claims(rows: dict[str, dict[str, Any]]) -> list[Claim]:
     """State what was to be shown, and whether it was."""
     cnns = {name: row for name, row in rows.items() if name.startswith("CNN")}
     most = max(row["best"]["mean"] for name, row in rows.items() if name.startswith("MLP"))
@@ -186,16 +187,14 @@ def make_claims(rows: dict[str, dict[str, Any]]) -> list[fn.Claim]:
     apart = max(row["largest_distance"] for row in cnns.values())
     num_runs = next(iter(cnns.values()))["num_runs"]
     return [
-        fn.Claim(
-            f"the {num_runs} runs of a Flax CNN are one program", None, max(programs), max(programs) == 1
-        ),
-        fn.Claim(
+        Claim(f"the {num_runs} runs of a Flax CNN are one program", None, max(programs), max(programs) == 1),
+        Claim(
             "the best mean test accuracy of either CNN is above that of both MLPs",
             None,
             {"lower of the CNNs": worst, "higher of the MLPs": most},
             worst > most,
         ),
-        fn.Claim(
+        Claim(
             "in float64, each run's parameters are at most 1e-5 from those of a plain loop of Flax and optax",
             None,
             apart,
@@ -249,9 +248,9 @@ def main(config: Config) -> None:
             if name.startswith("CNN"):
                 rows[name]["largest_distance"] = largest_distance(name, data, config)
     claims = make_claims(rows)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
-        path = fn.write_report(__file__, __doc__, config, claims, draw(found), {"networks": rows})
+        path = write_report(__file__, __doc__, config, claims, draw(found), {"networks": rows})
         print(f"wrote {path} and .png")
 
 

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class Config:
     smoke: bool = False
 
 
-def at_most(claim: str, bound: float, measured: Any) -> fn.Claim:
+def at_most(claim: str, bound: float, measured: Any) -> Claim:
     """Claim that two ways to compute something give the same up to a bound."""
-    return fn.Claim(claim, f"at most {bound}", float(measured), bool(measured <= bound))
+    return Claim(claim, f"at most {bound}", float(measured), bool(measured <= bound))
 
 
-def per_example_gradients(network: fn.Network, params: Any, examples: fn.Examples) -> fn.Claim:
+def per_example_gradients(network: fn.Network, params: Any, examples: fn.Examples) -> Claim:
     def loss(params: Any, x: Any, target: Any) -> jax.Array:  # of one example
         return fn.losses.cross_entropy(network.apply(params, x), target)
 
@@ -60,7 +61,7 @@ def per_example_gradients(network: fn.Network, params: Any, examples: fn.Example
     return at_most("the mean of all examples' gradients is the gradient of the mean loss", 1e-12, largest)
 
 
-def ensemble(network: fn.Network, train: Callable[..., fn.Run], data: fn.Dataset, config: Config) -> fn.Claim:
+def ensemble(network: fn.Network, train: Callable[..., fn.Run], data: fn.Dataset, config: Config) -> Claim:
     seeds = jnp.arange(config.num_members)
     members = jax.jit(jax.vmap(lambda seed: train(config.learning_rate, seed)))(seeds)
     outputs = jax.vmap(jax.vmap(network.apply, (None, 0)), (0, None))(members.state.params, data.test.inputs)
@@ -72,7 +73,7 @@ def ensemble(network: fn.Network, train: Callable[..., fn.Run], data: fn.Dataset
     return at_most("a network trained among others is the one that is trained alone", 1e-10, apart)
 
 
-def forward_pass(network: fn.Network, params: Any, inputs: Any) -> fn.Claim:
+def forward_pass(network: fn.Network, params: Any, inputs: Any) -> Claim:
     forward = jax.vmap(network.apply, in_axes=(None, 0))
     compiled = jax.jit(forward)
     apart = jnp.max(jnp.abs(forward(params, inputs) - compiled(params, inputs)))
@@ -86,7 +87,7 @@ def forward_pass(network: fn.Network, params: Any, inputs: Any) -> fn.Claim:
     return at_most("the forward pass gives the same outputs compiled and as written", 1e-12, apart)
 
 
-def gradient_through_training(train: Callable[..., fn.Run], config: Config) -> fn.Claim:
+def gradient_through_training(train: Callable[..., fn.Run], config: Config) -> Claim:
     loss = jax.jit(lambda rate: train(rate, 0).metrics["train_loss"])
     rate, step = config.learning_rate, config.difference * config.learning_rate
     slope = jax.jit(jax.grad(loss))(rate)
@@ -140,9 +141,9 @@ def main(config: Config) -> None:
         forward_pass(network, params, data.test.inputs),
         gradient_through_training(train, config),
     ]
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
-        path = fn.write_report(__file__, __doc__, config, claims, draw(train, config))
+        path = write_report(__file__, __doc__, config, claims, draw(train, config))
         print(f"wrote {path} and .png")
 
 

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 X, Y, START, BEST = 2.0, 6.0, 5.0, 3.0
 CURVATURE = X**2
@@ -53,7 +54,7 @@ def recipe() -> fn.Task:
     return task._replace(measure=lambda hparams, state, data: {"w": state.params[0]["w"][0, 0]})
 
 
-def make_claims(rates: np.ndarray, weights: np.ndarray) -> list[fn.Claim]:
+def make_claims(rates: np.ndarray, weights: np.ndarray) -> list[Claim]:
     """Compare what was trained, `weights` after each step `[rates, steps]`, with what can be computed by hand."""
 
     def after(rate: float, num_steps: int) -> float:
@@ -71,13 +72,13 @@ def make_claims(rates: np.ndarray, weights: np.ndarray) -> list[fn.Claim]:
     fell = np.abs(weights[:, -1] - BEST) < START - BEST
     below, above = float(rates[fell].max()), float(rates[~fell].min())
     return [
-        fn.Claim("the gradient at w = 5", 8, gradient, gradient == 8),
-        fn.Claim("w after one step with rate 0.1", 4.2, after(0.1, 1), abs(after(0.1, 1) - 4.2) < 1e-12),
-        fn.Claim("w after 100 such steps, within 1e-12", 3, after(0.1, 100), abs(after(0.1, 100) - 3) < 1e-12),
-        fn.Claim("w after one step with rate 1 / lambda", 3, after(0.25, 1), abs(after(0.25, 1) - 3) < 1e-12),
-        fn.Claim("lambda, by Hessian-vector products", CURVATURE, sharpness, abs(sharpness - CURVATURE) < 1e-12),
-        fn.Claim("all runs are 3 + 2 (1 - 4 rate)^n, relatively to 1e-9", 0, worst, worst < 1e-9),
-        fn.Claim(
+        Claim("the gradient at w = 5", 8, gradient, gradient == 8),
+        Claim("w after one step with rate 0.1", 4.2, after(0.1, 1), abs(after(0.1, 1) - 4.2) < 1e-12),
+        Claim("w after 100 such steps, within 1e-12", 3, after(0.1, 100), abs(after(0.1, 100) - 3) < 1e-12),
+        Claim("w after one step with rate 1 / lambda", 3, after(0.25, 1), abs(after(0.25, 1) - 3) < 1e-12),
+        Claim("lambda, by Hessian-vector products", CURVATURE, sharpness, abs(sharpness - CURVATURE) < 1e-12),
+        Claim("all runs are 3 + 2 (1 - 4 rate)^n, relatively to 1e-9", 0, worst, worst < 1e-9),
+        Claim(
             "the largest rate that converges and the smallest that does not enclose 2 / lambda",
             2 / CURVATURE,
             {"converges": below, "does not": above},
@@ -135,10 +136,10 @@ def main(config: Config) -> None:
     )
     weights = results.curves("w").values
     claims = make_claims(rates, weights)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         figure = draw(rates, weights, config.drawn)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure)} and .png")
 
 
 if __name__ == "__main__":

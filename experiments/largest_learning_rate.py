@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def fit(config: Config) -> tuple[np.ndarray, np.ndarray]:
     num_stable = np.where(diverged.any(axis=2), diverged.argmax(axis=2), len(rates))
     sharpness = [
         [
-            fn.sharpness.of_seeds(network(name, depth), "quadratic", data.train, seeds)
+            fn.edge_of_stability.of_seeds(network(name, depth), "quadratic", data.train, seeds)
             for depth in config.depths
         ]
         for name in config.initializers
@@ -85,18 +86,18 @@ def by_depth(values: np.ndarray, config: Config) -> dict[str, Any]:
     return {f"depth {depth}": fn.mean_interval(row) for depth, row in zip(config.depths, values, strict=True)}
 
 
-def make_claims(largest: np.ndarray, sharpness: np.ndarray, config: Config) -> list[fn.Claim]:
+def make_claims(largest: np.ndarray, sharpness: np.ndarray, config: Config) -> list[Claim]:
     falls = (np.diff(largest.mean(axis=-1)) < 0).all(axis=-1)
     units = largest * sharpness / 2
     pytorch, *others = [
-        fn.Claim(f"{name}: the largest learning rate that does not diverge falls with depth", None, by_depth(largest[row], config), bool(falls[row]))
+        Claim(f"{name}: the largest learning rate that does not diverge falls with depth", None, by_depth(largest[row], config), bool(falls[row]))
         for row, name in enumerate(config.initializers)
     ]  # fmt: skip
     return [
         pytorch._replace(published="falls (from memory, direction only)"),
         *others,
         *(
-            fn.Claim(f"{name}: in units of 2 / initial sharpness, the largest learning rate is 1 to 6", "up to 2, with relu 6", by_depth(units[row], config), bool(((units[row] >= 1) & (units[row] <= 6)).all()))
+            Claim(f"{name}: in units of 2 / initial sharpness, the largest learning rate is 1 to 6", "up to 2, with relu 6", by_depth(units[row], config), bool(((units[row] >= 1) & (units[row] <= 6)).all()))
             for row, name in enumerate(config.initializers)
         ),
     ]  # fmt: skip
@@ -123,11 +124,11 @@ def main(config: Config) -> None:
         config = replace(config, depths=(1,), rates=(0.1, 1.0, 2), num_seeds=1, num_steps=20)
     largest, sharpness = fit(config)
     claims = make_claims(largest, sharpness, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         figure = draw(largest, sharpness, config)
         measured = {"largest_learning_rate": largest, "initial_sharpness": sharpness}
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 PUBLISHED = {"linear": 0.315, "MLP": 0.651}
 
@@ -56,13 +57,13 @@ def train(data: fn.Dataset, config: Config) -> dict[str, np.ndarray]:
     return {name: results.where(depth=depth).columns["test_accuracy"] for name, depth in depths.items()}
 
 
-def make_claims(accuracies: dict[str, np.ndarray]) -> list[fn.Claim]:
+def make_claims(accuracies: dict[str, np.ndarray]) -> list[Claim]:
     linear, mlp = (fn.mean_interval(accuracies[name]) for name in PUBLISHED)
     gap = mlp.mean - linear.mean
     return [
-        fn.Claim("the linear model's accuracy is in [0.31, 0.325]", 0.315, linear, 0.31 <= linear.mean <= 0.325),
-        fn.Claim("the MLP's accuracy is in [0.63, 0.67]", 0.651, mlp, 0.63 <= mlp.mean <= 0.67),
-        fn.Claim("the MLP is more than 0.28 above the linear model", 0.336, gap, gap > 0.28),
+        Claim("the linear model's accuracy is in [0.31, 0.325]", 0.315, linear, 0.31 <= linear.mean <= 0.325),
+        Claim("the MLP's accuracy is in [0.63, 0.67]", 0.651, mlp, 0.63 <= mlp.mean <= 0.67),
+        Claim("the MLP is more than 0.28 above the linear model", 0.336, gap, gap > 0.28),
     ]  # fmt: skip
 
 
@@ -92,10 +93,10 @@ def main(config: Config) -> None:
     data = fn.load_dataset("mnist1d", split_seed=None)  # in the published order, which batches follow
     accuracies = train(data, config)
     claims = make_claims(accuracies)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         figure, measured = draw(data, accuracies), {"test_accuracy": accuracies}
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from rich.console import Console
 from sklearn.decomposition import PCA
 
 import fnnet as fn
-from fnnet.representations import activations, effective_rank, fit_probe, probe_layers
+from fnnet.analysis.representations import activations, effective_rank, fit_probe, probe_layers
+from reporting import Claim, table, write_report
 
 ByDepth = dict[int, np.ndarray]
 """An array `[seeds, 1 + depth]` for each depth: something of each layer."""
@@ -88,7 +89,7 @@ def measure_hidden(network: fn.Network, stacked: Any, data: fn.Dataset) -> tuple
     return jax.device_get(jax.jit(lambda stacked: jax.lax.map(measure, stacked))(stacked))
 
 
-def make_claims(accuracy: dict[str, ByDepth], rank: dict[str, ByDepth]) -> list[fn.Claim]:
+def make_claims(accuracy: dict[str, ByDepth], rank: dict[str, ByDepth]) -> list[Claim]:
     def means(values: ByDepth) -> dict[str, np.ndarray]:
         return {f"depth {depth}": of_seeds.mean(axis=0) for depth, of_seeds in values.items()}
 
@@ -103,12 +104,12 @@ def make_claims(accuracy: dict[str, ByDepth], rank: dict[str, ByDepth]) -> list[
         for depth, values in rank["trained"].items()
     }
     return [
-        fn.Claim("trained: a probe is right more often with each layer", None, means(trained), all(changes(trained) > 0)),
-        fn.Claim("trained: at the last layer a probe is at least 0.05 better than on pixels", None, gains, all(gain.low >= 0.05 for gain in gains.values())),
-        fn.Claim("untrained: a probe is right less often with each hidden layer", None, means(untrained), all(changes(untrained, first=1) < 0)),
-        fn.Claim("trained: the effective rank falls with each layer", None, means(rank["trained"]), all(changes(rank["trained"]) < 0)),
-        fn.Claim("untrained: the effective rank falls with each layer, too", None, means(rank["untrained"]), all(changes(rank["untrained"]) < 0)),
-        fn.Claim("the last layer has a lower effective rank trained than untrained", None, ratios, all(ratio.high < 1 for ratio in ratios.values())),
+        Claim("trained: a probe is right more often with each layer", None, means(trained), all(changes(trained) > 0)),
+        Claim("trained: at the last layer a probe is at least 0.05 better than on pixels", None, gains, all(gain.low >= 0.05 for gain in gains.values())),
+        Claim("untrained: a probe is right less often with each hidden layer", None, means(untrained), all(changes(untrained, first=1) < 0)),
+        Claim("trained: the effective rank falls with each layer", None, means(rank["trained"]), all(changes(rank["trained"]) < 0)),
+        Claim("untrained: the effective rank falls with each layer, too", None, means(rank["untrained"]), all(changes(rank["untrained"]) < 0)),
+        Claim("the last layer has a lower effective rank trained than untrained", None, ratios, all(ratio.high < 1 for ratio in ratios.values())),
     ]  # fmt: skip
 
 
@@ -156,7 +157,7 @@ def main(config: Config) -> None:
             for found, of_pixels, values in zip((accuracy, rank), pixels, hidden, strict=True):
                 found[state][depth] = np.insert(values.astype(float), 0, of_pixels, axis=1)
     claims = make_claims(accuracy, rank)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         depth, shown = config.depths[1], data.test.inputs[:3000]
         first = jax.tree.map(lambda leaf: leaf[0], params["trained"][depth])
@@ -164,7 +165,7 @@ def main(config: Config) -> None:
         labelled = {"accuracy of a linear probe": accuracy, "effective rank": rank}
         figure = draw(labelled, jax.device_get(layers), data.test.targets[:3000])
         measured = {"probe_accuracy": accuracy, "effective_rank": rank}
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from rich.console import Console
 from scipy.optimize import brentq
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 BIAS_VARIANCE = 0.05
 CRITICAL = 1.761  # the scale of the critical line, published
@@ -120,7 +121,7 @@ def is_close(measured: list[Any], expected: Any) -> bool:
 
 def make_claims(
     tanh: dict[str, np.ndarray], relu: dict[str, np.ndarray], theory: Theory, config: Config
-) -> list[fn.Claim]:
+) -> list[Claim]:
     """State what was to be shown, and whether it was."""
     points, layers = theory
     critical, xi, known = find_critical(), points.depth_scale[[0, -1]], np.array(DEPTH_SCALES)
@@ -133,14 +134,14 @@ def make_claims(
         return {f"{scale:g}": value for scale, value in zip(config.tanh_scales, values, strict=True)}
 
     return [
-        fn.Claim("the critical sigma_w^2 is the published one within 0.0005", CRITICAL, critical, abs(critical - CRITICAL) <= 5e-4),
-        fn.Claim("xi_c at sigma_w^2 = 1 and 4 is the published one within 0.005", known, xi, bool(np.abs(xi - known).max() <= 5e-3)),
-        fn.Claim(f"the variance in layer {config.tanh_layers} is q* within 5 %, by sigma_w^2", by_scale(points.variance), by_scale(q), is_close(q, points.variance)),
-        fn.Claim("the mean variance is the theory's within 5 % in every layer: largest difference", 0, apart_q, apart_q <= 0.05),
-        fn.Claim("the mean correlation is the theory's within 0.05 in every layer: largest difference", 0, apart_c, apart_c <= 0.05),
-        fn.Claim("gradients grow by sqrt(chi_1) a layer within 5 %, by sigma_w^2", by_scale(chi), by_scale(grads), is_close(grads, chi)),
-        fn.Claim("with He's weights E[h^2] of relu grows by 1 a layer within 5 %", 1, he, is_close([he], 1)),
-        fn.Claim("with half He's variance E[h^2] of relu grows by 1/2 a layer within 5 %", 0.5, half, is_close([half], 0.5)),
+        Claim("the critical sigma_w^2 is the published one within 0.0005", CRITICAL, critical, abs(critical - CRITICAL) <= 5e-4),
+        Claim("xi_c at sigma_w^2 = 1 and 4 is the published one within 0.005", known, xi, bool(np.abs(xi - known).max() <= 5e-3)),
+        Claim(f"the variance in layer {config.tanh_layers} is q* within 5 %, by sigma_w^2", by_scale(points.variance), by_scale(q), is_close(q, points.variance)),
+        Claim("the mean variance is the theory's within 5 % in every layer: largest difference", 0, apart_q, apart_q <= 0.05),
+        Claim("the mean correlation is the theory's within 0.05 in every layer: largest difference", 0, apart_c, apart_c <= 0.05),
+        Claim("gradients grow by sqrt(chi_1) a layer within 5 %, by sigma_w^2", by_scale(chi), by_scale(grads), is_close(grads, chi)),
+        Claim("with He's weights E[h^2] of relu grows by 1 a layer within 5 %", 1, he, is_close([he], 1)),
+        Claim("with half He's variance E[h^2] of relu grows by 1/2 a layer within 5 %", 0.5, half, is_close([half], 0.5)),
     ]  # fmt: skip
 
 
@@ -190,11 +191,11 @@ def main(config: Config) -> None:
     relu = draw_networks("relu", (2.0, 1.0), 0.0, config.relu_layers, config)
     theory = predict(config.tanh_scales, config.tanh_layers)
     claims = make_claims(tanh, relu, theory, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         measured = {"tanh": tanh, "relu": relu}
         means = {f: {name: values.mean(axis=0) for name, values in of.items()} for f, of in measured.items()}
-        path = fn.write_report(__file__, __doc__, config, claims, draw(tanh, relu, theory, config), means)
+        path = write_report(__file__, __doc__, config, claims, draw(tanh, relu, theory, config), means)
         print(f"wrote {path} and .png")
 
 

@@ -25,6 +25,7 @@ from rich.console import Console
 from sklearn.linear_model import Ridge
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 
 @dataclass(frozen=True)
@@ -99,15 +100,15 @@ def interpolate(degree: int, config: Config) -> tuple[np.ndarray, np.ndarray, fn
 
 def make_claims(
     accuracies: dict[str, np.ndarray], diabetes: dict[str, np.ndarray], fits: dict[str, np.ndarray]
-) -> list[fn.Claim]:
+) -> list[Claim]:
     digits, mnist = (fn.mean_interval(accuracies[name]) for name in ("digits", "MNIST"))
     gain = fn.mean_interval(diabetes["network"] - diabetes["ridge"])
     r2 = {name: fn.mean_interval(of_seeds) for name, of_seeds in fits.items()}
     return [
-        fn.Claim("digits of 8 x 8 are classified with at least 0.95", None, digits, digits.mean >= 0.95),
-        fn.Claim("MNIST accuracy is the benchmark's within 0.015", 0.972, mnist, abs(mnist.mean - 0.972) <= 0.015),
-        fn.Claim("on diabetes the network's R2 is not below ridge's: the interval of the difference reaches 0", None, gain, gain.high >= 0),
-        fn.Claim("20 points are enough for a polynomial: R2 of at least 0.99 between them", None, r2, min(fit.mean for fit in r2.values()) >= 0.99),
+        Claim("digits of 8 x 8 are classified with at least 0.95", None, digits, digits.mean >= 0.95),
+        Claim("MNIST accuracy is the benchmark's within 0.015", 0.972, mnist, abs(mnist.mean - 0.972) <= 0.015),
+        Claim("on diabetes the network's R2 is not below ridge's: the interval of the difference reaches 0", None, gain, gain.high >= 0),
+        Claim("20 points are enough for a polynomial: R2 of at least 0.99 between them", None, r2, min(fit.mean for fit in r2.values()) >= 0.99),
     ]  # fmt: skip
 
 
@@ -146,11 +147,11 @@ def main(config: Config) -> None:
     diabetes = compare_with_ridge(config)
     fits = {f"T{degree}": interpolate(degree, config) for degree in config.degrees}
     claims = make_claims(accuracies, diabetes, {name: r2 for name, (r2, _, _) in fits.items()})
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         measured = {"test_accuracy": accuracies, "diabetes_test_r2": diabetes}
         figure = draw(accuracies, diabetes, fits)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 RATES = (-3.0, 6.0)  # decades
 
@@ -110,7 +111,7 @@ def compare(config: Config) -> Found:
     )
 
 
-def make_claims(config: Config, found: Found) -> list[fn.Claim]:
+def make_claims(config: Config, found: Found) -> list[Claim]:
     together, alone, nudged = found.converged
     changed, by_digit = int(np.sum(together != alone)), int(np.sum(alone != nudged))
     apart, moved = found.apart[found.is_inside], found.moved[found.is_inside]
@@ -122,8 +123,8 @@ def make_claims(config: Config, found: Found) -> list[fn.Claim]:
         "above 1e-9 by a last digit": np.sum(moved > 1e-9),
     }
     return [
-        fn.Claim(f"{config.num_pixels} pixels trained one at a time stay on their sides", 0, {"change": changed, "by a last digit": by_digit}, changed == 0),
-        fn.Claim("where all pixels around converge, their sums of losses agree relatively to 1e-9", 0, sums, bool(apart.max() < 1e-9)),
+        Claim(f"{config.num_pixels} pixels trained one at a time stay on their sides", 0, {"change": changed, "by a last digit": by_digit}, changed == 0),
+        Claim("where all pixels around converge, their sums of losses agree relatively to 1e-9", 0, sums, bool(apart.max() < 1e-9)),
     ]  # fmt: skip
 
 
@@ -156,9 +157,9 @@ def main(config: Config) -> None:
     jax.config.update("jax_enable_x64", True)
     found = compare(config)
     claims = make_claims(config, found)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, draw(found))} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, draw(found))} and .png")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 Picture = fn.trainability.Picture
 
@@ -66,7 +67,7 @@ def take(config: Config, name: str, extent: tuple, side: int, seed: int = 0) -> 
     return fn.trainability.take_picture(*problem, space, extent, config.horizons, **options)
 
 
-def make_claims(config: Config, pictures: list[Picture], others: list[Picture]) -> list[fn.Claim]:
+def make_claims(config: Config, pictures: list[Picture], others: list[Picture]) -> list[Claim]:
     """State what the paper and others found, and whether it is so here."""
     names = [f"x {zoom}" for zoom in (1, *config.zooms)]
     dimensions = np.array([picture.dimensions() for picture in pictures])  # [picture, horizon]
@@ -75,16 +76,16 @@ def make_claims(config: Config, pictures: list[Picture], others: list[Picture]) 
     fractions = [float(each.converged[-1].mean()) for each in (pictures[0], *others)]
     coarse = [each.dimensions()[-1] for each in others]
 
-    def by_steps(name: str, early: float, late: float) -> fn.Claim:
+    def by_steps(name: str, early: float, late: float) -> Claim:
         text = f"{name}: less than 1.15 after {config.horizons[0]} steps, or no boundary at all, and more than 1.3 after {config.horizons[-2]}"
         holds = not early >= 1.15 and late > 1.3
-        return fn.Claim(text, "1.05 and 1.42, in some window", {"early": early, "late": late}, holds)
+        return Claim(text, "1.05 and 1.42, in some window", {"early": early, "late": late}, holds)
 
     return [
-        fn.Claim("in the overview, 0.45 to 0.65 of all pixels converge, for each seed", 0.58, fn.mean_interval(fractions), all(0.45 <= f <= 0.65 for f in fractions)),
-        fn.Claim("the overview's boundary has a dimension of 1.05 to 1.35", 1.2, overview, 1.05 <= overview <= 1.35),
-        fn.Claim(f"that of other seeds' overviews, {config.small} pixels along a side, is 1.05 to 1.35, too", 1.2, coarse, all(1.05 <= d <= 1.35 for d in coarse)),
-        fn.Claim("magnified 100 and 1000 times the dimension is 1.4 to 1.8", "1.61 and 1.68; the paper's median over all zooms is 1.66", by_zoom, bool(np.all((deep >= 1.4) & (deep <= 1.8)))),
+        Claim("in the overview, 0.45 to 0.65 of all pixels converge, for each seed", 0.58, fn.mean_interval(fractions), all(0.45 <= f <= 0.65 for f in fractions)),
+        Claim("the overview's boundary has a dimension of 1.05 to 1.35", 1.2, overview, 1.05 <= overview <= 1.35),
+        Claim(f"that of other seeds' overviews, {config.small} pixels along a side, is 1.05 to 1.35, too", 1.2, coarse, all(1.05 <= d <= 1.35 for d in coarse)),
+        Claim("magnified 100 and 1000 times the dimension is 1.4 to 1.8", "1.61 and 1.68; the paper's median over all zooms is 1.66", by_zoom, bool(np.all((deep >= 1.4) & (deep <= 1.8)))),
         *(by_steps(name, *dimensions[place, [0, -2]].tolist()) for place, name in enumerate(names[:3]) if place),
     ]  # fmt: skip
 
@@ -96,7 +97,7 @@ def draw(config: Config, pictures: list[Picture]) -> Figure:
     panels = above.subplots(1, len(pictures))
     for axes, picture, zoom in zip(panels, pictures, zooms, strict=True):
         title = f"x {zoom}: dimension {picture.dimensions()[-1]:.2f}"
-        fn.plots.trainability(axes, picture, title, round(np.log10(zoom)) + (zoom > 1))
+        fn.trainability.draw(axes, picture, title, round(np.log10(zoom)) + (zoom > 1))
     for axes, picture in zip(panels, pictures[1:], strict=False):
         left, right, bottom, top = picture.extent
         axes.plot([left, right, right, left, left], [bottom, bottom, top, top, bottom], "k", linewidth=1)
@@ -124,10 +125,10 @@ def main(config: Config) -> None:
         pictures.append(take(config, f"zoom-{magnification}", extent, config.middle))
     others = [take(config, f"seed-{s}", RATES, config.small, s) for s in range(1, config.num_seeds)]
     claims = make_claims(config, pictures, others)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         measured = {"dimensions by zoom and steps": [picture.dimensions() for picture in pictures]}
-        path = fn.write_report(__file__, __doc__, config, claims, draw(config, pictures), measured)
+        path = write_report(__file__, __doc__, config, claims, draw(config, pictures), measured)
         print(f"wrote {path} and .png")
 
 

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 Picture = fn.trainability.Picture
 
@@ -95,28 +96,28 @@ def agreement(config: Config, picture: Picture) -> float:
     return float(np.mean(((x + y) / 2 < np.interp(x - y, ratios, means)) == picture.converged[-1]))
 
 
-def make_claims(config: Config, linearised: list[Picture]) -> list[fn.Claim]:
+def make_claims(config: Config, linearised: list[Picture]) -> list[Claim]:
     smooth = [picture.dimensions()[-1] for picture in linearised]
     by_zoom = {f"x {zoom}": each for zoom, each in zip((1, *config.zooms), smooth, strict=True)}
     correct = agreement(config, linearised[0])
     return [
-        fn.Claim("the linearised network's boundary has a dimension of at most 1.2, however magnified", "1.04 to 1.17", by_zoom, all(d <= 1.2 for d in smooth)),
-        fn.Claim("the linearised network's largest eigenvalue tells of 0.999 of its pixels whether they converge", None, correct, correct >= 0.999),
+        Claim("the linearised network's boundary has a dimension of at most 1.2, however magnified", "1.04 to 1.17", by_zoom, all(d <= 1.2 for d in smooth)),
+        Claim("the linearised network's largest eigenvalue tells of 0.999 of its pixels whether they converge", None, correct, correct >= 0.999),
     ]  # fmt: skip
 
 
 def draw(config: Config, linearised: list[Picture], offsets: dict[str, Picture]) -> Figure:
     figure = Figure(figsize=(16, 4.3), layout="constrained")
     whole, closest, *others = figure.subplots(1, 2 + len(offsets))
-    fn.plots.trainability(whole, linearised[0], "linearised network")
+    fn.trainability.draw(whole, linearised[0], "linearised network")
     ratios, means = quadratic_boundary(config)
     whole.plot(means + ratios / 2, means - ratios / 2, "k", linewidth=1, label="largest eigenvalue 2")
     whole.legend(loc="upper right")
     dimension, magnification = linearised[-1].dimensions()[-1], config.zooms[-1]
     title = f"linearised, x {magnification}: dimension {dimension:.2f}"
-    fn.plots.trainability(closest, linearised[-1], title, round(np.log10(magnification)) + 1)
+    fn.trainability.draw(closest, linearised[-1], title, round(np.log10(magnification)) + 1)
     for axes, (name, picture) in zip(others, offsets.items(), strict=True):
-        fn.plots.trainability(axes, picture, f"offset added {name}")
+        fn.trainability.draw(axes, picture, f"offset added {name}")
         axes.set(xlabel="log10 of the offset", ylabel="log10 of both layers' rate")
     return figure
 
@@ -128,13 +129,13 @@ def main(config: Config) -> None:
     linearised = take_linearised(config)
     offsets = {name: take_offsets(config, name, name != "once") for name in ("once", "at every step")}
     claims = make_claims(config, linearised)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         measured: dict[str, Any] = {
             "dimensions of offsets": {name: picture.dimensions()[-1] for name, picture in offsets.items()}
         }
         figure = draw(config, linearised, offsets)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 BIAS_VARIANCE = 0.05
 CRITICAL = 1.761
@@ -103,7 +104,7 @@ def find_frontier(accuracy: np.ndarray, depths: np.ndarray) -> np.ndarray:
     return np.array(frontier)
 
 
-def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> list[fn.Claim]:
+def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> list[Claim]:
     """State what was to be shown, and whether it was."""
     scales, depths = np.array(config.scales), np.array(config.depths)[:, None]
     xi = predict(scales)
@@ -123,12 +124,12 @@ def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> l
     by_cell, cells_hold = extremes(depths < frontier, depths > frontier)
     by_theory, theory_holds = extremes(depths <= 3 * xi, depths >= 7 * xi)
     return [
-        fn.Claim("the frontier, where accuracy falls to 0.5, is deepest at sigma_w^2 within [1.5, 2.1]", CRITICAL, peak, bool(peak[0] >= 1.5 and peak[-1] <= 2.1)),
-        fn.Claim("away from its peak the frontier falls on both sides: the largest relative rise is at most 0.05", None, rise, rise <= 0.05),
-        fn.Claim(f"frontier / xi_c lies in [3, 7] for sigma_w^2 from {CHAOTIC} to 4", known, multiples, bool(multiples.min() >= 3 and multiples.max() <= 7)),
-        fn.Claim("frontier / xi_c is the same for all of these: at most 0.25 away from their mean, relatively", spread(known), spread(multiples), spread(multiples) <= 0.25),
-        fn.Claim("accuracy is at least 0.5 in every cell inside the frontier, and at most 0.2 outside", None, by_cell, cells_hold),
-        fn.Claim("accuracy is at least 0.5 in every cell up to 3 xi_c, and at most 0.2 from 7 xi_c on", None, by_theory, theory_holds),
+        Claim("the frontier, where accuracy falls to 0.5, is deepest at sigma_w^2 within [1.5, 2.1]", CRITICAL, peak, bool(peak[0] >= 1.5 and peak[-1] <= 2.1)),
+        Claim("away from its peak the frontier falls on both sides: the largest relative rise is at most 0.05", None, rise, rise <= 0.05),
+        Claim(f"frontier / xi_c lies in [3, 7] for sigma_w^2 from {CHAOTIC} to 4", known, multiples, bool(multiples.min() >= 3 and multiples.max() <= 7)),
+        Claim("frontier / xi_c is the same for all of these: at most 0.25 away from their mean, relatively", spread(known), spread(multiples), spread(multiples) <= 0.25),
+        Claim("accuracy is at least 0.5 in every cell inside the frontier, and at most 0.2 outside", None, by_cell, cells_hold),
+        Claim("accuracy is at least 0.5 in every cell up to 3 xi_c, and at most 0.2 from 7 xi_c on", None, by_theory, theory_holds),
     ]  # fmt: skip
 
 
@@ -167,12 +168,12 @@ def main(config: Config) -> None:
     accuracy = results.curves("train_accuracy").values[..., -1].max(axis=-1)
     frontier = find_frontier(accuracy, np.array(config.depths))
     claims = make_claims(accuracy, frontier, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         measured = {"train_accuracy_by_depth_and_scale": accuracy, "frontier_by_scale": frontier}
         measured["num_diverged"] = results.columns["diverged"].sum()
         figure = draw(accuracy, frontier, config)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

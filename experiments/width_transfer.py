@@ -31,6 +31,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from reporting import Claim, table, write_report
 
 Sizes = dict[str, np.ndarray]
 WAYS = ("muP", "standard")
@@ -98,7 +99,7 @@ def find_best(losses: np.ndarray) -> np.ndarray:
     return np.argmin(np.nan_to_num(losses.mean(axis=-1), nan=np.inf), axis=-1)
 
 
-def make_claims(losses: np.ndarray, sizes: Sizes, place: int, config: Config) -> list[fn.Claim]:
+def make_claims(losses: np.ndarray, sizes: Sizes, place: int, config: Config) -> list[Claim]:
     """State what was to be shown, and whether it was; `place` is that of the rate above the base width's best."""
     rates, best, edges = config.log2_rates, find_best(losses)[:, -1], find_edges(losses, config)
     step, at = rates[1] - rates[0], f"at the rate 2^{rates[place]:g}"
@@ -118,15 +119,15 @@ def make_claims(losses: np.ndarray, sizes: Sizes, place: int, config: Config) ->
     falls = np.all(np.diff(losses[:, :, place].mean(axis=-1)) < 0, axis=-1).tolist()
     lowest = {way: fn.mean_interval(losses[row, -1, best[row]]) for row, way in enumerate(WAYS)}
     return [
-        fn.Claim("at the base width both are the same: at every rate losses differ by at most 1e-6", "the same digits", apart, apart <= 1e-6),
-        fn.Claim(f"muP, 3 steps {at}: layers' values grow with a power of the width in [-0.1, 0.1]", "0 in theory", flat, all(abs(power.mean) <= 0.1 for power in flat.values())),
-        fn.Claim(f"standard, 1 step {at}: logits grow with a power of the width in [0.9, 1.1]", "1 in theory", first, abs(first.mean - 1) <= 0.1),
-        fn.Claim(f"standard, 3 steps {at}: logits grow with a power of the width above 0.3", None, third, third.mean > 0.3),
-        fn.Claim(f"muP: the largest log2 rate that trains differs by at most {step:g} between widths", "1.26 over 32 times the width", moved, moved <= step),
-        fn.Claim(f"standard: the largest log2 rate that trains falls by at least {2 * step:g}", "2.52 over 32 times the width", fallen, fallen.mean >= 2 * step),
-        fn.Claim(f"muP, {at}: the wider, the lower the loss", PUBLISHED_LOSSES["muP"], by_width(mup), falls[0]),
-        fn.Claim(f"standard, {at}: the loss does not fall with width throughout", PUBLISHED_LOSSES["standard"], by_width(standard), not falls[1]),
-        fn.Claim("at the largest width, each at its own best rate, muP has the lower loss", {"muP": 0.0010, "standard": 0.0057}, lowest, lowest["muP"].mean < lowest["standard"].mean),
+        Claim("at the base width both are the same: at every rate losses differ by at most 1e-6", "the same digits", apart, apart <= 1e-6),
+        Claim(f"muP, 3 steps {at}: layers' values grow with a power of the width in [-0.1, 0.1]", "0 in theory", flat, all(abs(power.mean) <= 0.1 for power in flat.values())),
+        Claim(f"standard, 1 step {at}: logits grow with a power of the width in [0.9, 1.1]", "1 in theory", first, abs(first.mean - 1) <= 0.1),
+        Claim(f"standard, 3 steps {at}: logits grow with a power of the width above 0.3", None, third, third.mean > 0.3),
+        Claim(f"muP: the largest log2 rate that trains differs by at most {step:g} between widths", "1.26 over 32 times the width", moved, moved <= step),
+        Claim(f"standard: the largest log2 rate that trains falls by at least {2 * step:g}", "2.52 over 32 times the width", fallen, fallen.mean >= 2 * step),
+        Claim(f"muP, {at}: the wider, the lower the loss", PUBLISHED_LOSSES["muP"], by_width(mup), falls[0]),
+        Claim(f"standard, {at}: the loss does not fall with width throughout", PUBLISHED_LOSSES["standard"], by_width(standard), not falls[1]),
+        Claim("at the largest width, each at its own best rate, muP has the lower loss", {"muP": 0.0010, "standard": 0.0057}, lowest, lowest["muP"].mean < lowest["standard"].mean),
     ]  # fmt: skip
 
 
@@ -174,13 +175,13 @@ def main(config: Config) -> None:
     check = sweep(data, config, config.log2_rates[place], config.num_check_seeds, num_steps=3, eval_every=1)
     sizes = {name: check.curves(name).values[:, :, 0] for name in LAYERS}  # [ways, widths, seeds, steps]
     claims = make_claims(losses, sizes, place, config)
-    Console().print(fn.tables.claims(claims))
+    Console().print(table(claims))
     if not config.smoke:
         names = ("best_log2_rates", "largest_log2_rates", "mean_losses")
         found = zip(WAYS, rates[best], edges, losses.mean(axis=-1), strict=True)
         measured = {way: dict(zip(names, values, strict=True)) for way, *values in found}
         figure = draw(losses, sizes["logits"], place, config)
-        print(f"wrote {fn.write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@
 so that `fnnet --help` does not wait for JAX.
 """
 
-import sys
 from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
 
 import lazy_loader
 
@@ -16,15 +14,3 @@ try:
     __version__ = version("fnnet")
 except PackageNotFoundError:  # used from a folder, not installed
     __version__ = "unknown"
-
-
-class _Package(ModuleType):
-    """Keeps `fnnet.sweep` the function when Python binds the folder of the same name to the package."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (isinstance(value, ModuleType) and name in _FUNCTIONS):
-            super().__setattr__(name, value)
-
-
-_FUNCTIONS = {"evaluate", "sweep", "train"}
-sys.modules[__name__].__class__ = _Package

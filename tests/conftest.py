@@ -48,7 +48,7 @@ def cache(tmp_path_factory):
 @pytest.fixture
 def stop_at_evaluation():
     """Return a function that breaks sweeps off at their n-th evaluation, and lists the steps of all evaluations."""
-    from fnnet.sweep.chunk import Trainer
+    from fnnet.sweeps.chunk import Trainer
 
     def stop(patch, number):
         measure, steps = Trainer._measure, []

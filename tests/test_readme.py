@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from sklearn.datasets import make_classification
 
-from fnnet.cli import main
+from fnnet.cli.main import main
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import fnnet as fn
-from fnnet.sweep.program import lanes_sharding, make_mesh, make_program, shared_sharding, use_all_cores
-from fnnet.train import Progress
+from fnnet.lanes.program import lanes_sharding, make_mesh, make_program, shared_sharding, use_all_cores
+from fnnet.training import Progress
 from peers.system import CORES, LANES, System
 from peers.work import Params, Work
 

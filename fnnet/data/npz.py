@@ -101,7 +101,7 @@ def _roles(names: Sequence[str], required: Sequence[str]) -> dict[str, str]:
 
 def _check_size(archive: zipfile.ZipFile) -> None:
     """Refuse what does not fit memory, from the headers of the arrays alone."""
-    from fnnet.sweep.memory import usable_host_bytes
+    from fnnet.memory import usable_host_bytes
 
     needed = 0
     for member in archive.infolist():

@@ -42,8 +42,8 @@ import safetensors.numpy
 from fnnet.data.preprocessing import Preprocessing
 from fnnet.data.scaling import Scaling
 from fnnet.errors import InputError, unknown_name
+from fnnet.evaluation.model import Model
 from fnnet.losses import LOSSES
-from fnnet.model import Model
 from fnnet.names import lookup
 from fnnet.network import Network, mlp, stack, unstack
 

@@ -1,6 +1,5 @@
-"""Reports: tables for the terminal and pictures for people."""
+"""What people look at: tables for the terminal, and figures."""
 
-from fnnet.report import claims as claims
-from fnnet.report import page as page
-from fnnet.report import plots as plots
-from fnnet.report import tables as tables
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ["advice", "plots", "tables"])

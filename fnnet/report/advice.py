@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fnnet.sweep.results import Results
+from fnnet.records.results import Results
 
 UNSCALED = 10.0  # standard deviation of a feature from which training suffers
 ENOUGH = 1000  # examples that tell a feature's scale

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.sweep.results import Results
-from fnnet.sweep.statistics import is_higher_better, rank
+from fnnet.records.results import Results
+from fnnet.records.statistics import is_higher_better, rank
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

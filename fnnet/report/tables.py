@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from fnnet.report.claims import Claim, in_words, plain
-from fnnet.sweep.job import Estimate
-from fnnet.sweep.progress import seconds_in_words
-from fnnet.sweep.results import Results
-from fnnet.sweep.statistics import rank
+from fnnet.records.results import Results
+from fnnet.records.statistics import rank
+from fnnet.sweeps.job import Estimate
+from fnnet.sweeps.progress import seconds_in_words
 
 
 def best_rates(results: Results, metric: str, maximize: bool | None = None) -> Table:
@@ -61,22 +60,6 @@ def best_rates(results: Results, metric: str, maximize: bool | None = None) -> T
             f"{all_diverged} of {all_runs}",
         ]
         table.add_row(*cells)
-    return table
-
-
-def claims(claims: Sequence[Claim]) -> Table:
-    """Tabulate what an experiment claimed and measured, one row per claim.
-
-    Example:
-        >>> claims([Claim("one and one is two", 2, 1 + 1, True)]).row_count
-        1
-    """
-    table = Table(show_lines=True)
-    for heading in ("claim", "published", "measured", "holds"):
-        table.add_column(heading)
-    for claim in claims:
-        words = (in_words(plain(value)) for value in (claim.published, claim.measured))
-        table.add_row(claim.claim, *words, "yes" if claim.holds else "NO")
     return table
 
 

@@ -22,7 +22,7 @@ NUM_STEPS, EVAL_EVERY = 400, 50
 def run_sweep(folder: str) -> None:
     """64 runs in 4 groups, whose state is saved at every border of segments."""
     import fnnet as fn
-    from fnnet.sweep.chunk import Trainer
+    from fnnet.sweeps.chunk import Trainer
 
     train_segment = Trainer._segment
 

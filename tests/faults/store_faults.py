@@ -20,9 +20,9 @@ import numpy as np
 import polars as pl
 
 from fnnet.errors import InputError
-from fnnet.sweep import durable
-from fnnet.sweep import store as stores
-from fnnet.sweep.store import Store
+from fnnet.records import durable
+from fnnet.records import store as stores
+from fnnet.records.store import Store
 
 NUM_CHUNKS, RUNS = 5, 3
 KINDS = ("kill", "exception", "ENOSPC", "EIO", "short write")

@@ -1,0 +1,370 @@
+"""Models: a trained `mlp` together with the preprocessing that makes it usable on raw data."""
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from fnnet.data.arrays import flatten, to_inputs
+from fnnet.data.preprocessing import (
+    Preprocessing,
+    encode_table,
+    fill_missing,
+    name_features,
+    note_filled,
+)
+from fnnet.data.record import abstract_data
+from fnnet.data.scaling import apply_scaling
+from fnnet.errors import InputError, nearest_names
+from fnnet.network import Network, mlp, stack, unstack
+from fnnet.recipes import mlp_recipe
+from fnnet.records.results import Results
+from fnnet.records.store import read_plan
+from fnnet.types import Params
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_PROBABILITIES = {"cross_entropy": jax.nn.softmax, "binary_cross_entropy": jax.nn.sigmoid}
+"""How outputs become the probabilities of classes, by the loss that takes them for logits."""
+
+_BLOCK = 1000  # examples that go through the network at once
+
+
+class Model(NamedTuple):
+    """A trained network and its preprocessing.
+
+    arguments: the arguments of `mlp`, with functions given by name, so that they can be saved.
+    params: the trained parameters.
+    loss: the name of the training loss, which determines what the outputs mean.
+    preprocessing: how a table becomes inputs, and outputs become values.
+    class_names: one per output; empty for regression.
+    """
+
+    arguments: dict[str, Any]
+    params: Params
+    loss: str
+    preprocessing: Preprocessing
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def network(self) -> Network:
+        """The network that takes `params`."""
+        return mlp(**self.arguments)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the inputs, one for each."""
+        return name_features(self.preprocessing.columns)
+
+
+class TableInputs(NamedTuple):
+    """A table as a model's inputs.
+
+    inputs: encoded and filled, in float64, not scaled.
+    ids: the column that names the rows, if there is one.
+    notes: readable notes on what was filled or ignored.
+    """
+
+    inputs: Float[np.ndarray, "n features"]
+    ids: "pl.Series | None"
+    notes: tuple[str, ...]
+
+
+def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) -> TableInputs:
+    """Encode a table as the inputs of a model, exactly as the training data were.
+
+    Args:
+        model: the model.
+        table: has the columns of the training data, in any order. All other columns are ignored; the notes name those
+            that the training data did not have.
+        id: the column that names the rows; by default that of the training data, if the table has it.
+
+    Returns:
+        The inputs, with notes. Missing numbers are replaced by the medians of the training split.
+
+    Raises:
+        InputError: when a column is missing, or has another type than in training.
+
+    Example:
+        >>> import polars as pl
+        >>> from fnnet.data.preprocessing import Column
+        >>> columns = (Column("size", 2.0), Column("color", None, ("blue", "red")))
+        >>> model = Model({}, [], "mse", Preprocessing(columns, targets=("price",)))
+        >>> prepare_table(model, pl.DataFrame({"color": ["red"], "size": [None], "shape": ["round"]})).notes
+        ('1 missing value filled', 'ignored: shape, which the training data did not have')
+    """
+    preprocessing = model.preprocessing
+    names = [column.name for column in preprocessing.columns]
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise InputError(_missing_columns(missing, names, table.columns))
+    if id is not None and id not in table.columns:
+        nearest = nearest_names(id, table.columns)
+        raise InputError(f"has no column {id!r}{f'; did you mean {nearest[0]!r}?' if nearest else ''}")
+    id = id if id is not None else preprocessing.id
+    known = {*names, *preprocessing.targets, *preprocessing.ignored, preprocessing.id, id, "target"}
+    unknown = [name for name in table.columns if name not in known and not name.startswith("unnamed_")]
+    encoded = encode_table(preprocessing.columns, table)
+    return TableInputs(
+        inputs=encoded.inputs,
+        ids=table[id] if id in table.columns else None,
+        notes=(
+            *encoded.notes,
+            *([f"ignored: {', '.join(unknown)}, which the training data did not have"] if unknown else []),
+        ),
+    )
+
+
+def prepare_array(model: Model, inputs: np.ndarray) -> TableInputs:
+    """Check an array as the inputs of a model: one row per example, NaN for a missing value.
+
+    Args:
+        model: a model that was trained on arrays.
+        inputs: `[n, features]`, or `[n, ...]` as images are.
+
+    Returns:
+        The inputs, with notes.
+
+    Raises:
+        InputError: when the shape or type is wrong, or a value is missing where none was in training.
+
+    Example:
+        >>> from fnnet.data.preprocessing import Column
+        >>> model = Model({}, [], "mse", Preprocessing((Column("a", 2.0), Column("b", 5.0))))
+        >>> prepare_array(model, np.array([[1.0, np.nan]])).inputs.tolist()
+        [[1.0, 5.0]]
+    """
+    columns = model.preprocessing.columns
+    inputs = to_inputs("inputs", flatten(inputs), np.dtype(np.float64), gaps=True)
+    if inputs.shape[1] != len(columns) or any(column.categories for column in columns):
+        raise InputError(
+            f"inputs has {inputs.shape[1]} features, the model was trained on the columns "
+            f"{', '.join(column.name for column in columns[:5])}{' ...' * (len(columns) > 5)}"
+        )
+    filled = fill_missing(inputs, columns)
+    if np.isnan(filled).any():
+        row, column = np.argwhere(np.isnan(filled))[0].tolist()
+        raise InputError(f"inputs has no value in row {row}, column {column} (the first is 0)")
+    num_filled = int(np.isnan(inputs).sum())
+    return TableInputs(filled, None, note_filled(num_filled))
+
+
+def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n outputs"]:
+    """Compute the predictions of a model.
+
+    Args:
+        model: the model.
+        inputs: in the original units, before standardization; categories one-hot.
+
+    Returns:
+        For classification, probabilities: the softmax of the outputs for the loss `cross_entropy`, the sigmoid of each
+        for `binary_cross_entropy`; for any other loss the outputs themselves. For regression, values in the original
+        units.
+
+    Raises:
+        InputError: when the number of features is wrong, or an output is not finite.
+
+    Example:
+        >>> from fnnet.data.preprocessing import Column
+        >>> identity = [{"w": np.eye(2, dtype=np.float32), "b": np.zeros(2, np.float32)}]
+        >>> two = Preprocessing((Column("a"), Column("b")))
+        >>> model = Model(dict(num_inputs=2, widths=[], num_outputs=2), identity, "cross_entropy", two, ("no", "yes"))
+        >>> predict(model, np.zeros((1, 2), np.float32)).tolist()
+        [[0.5, 0.5]]
+    """
+    if inputs.ndim != 2 or inputs.shape[1] != len(model.feature_names):
+        raise InputError(
+            f"inputs must have the shape [examples, {len(model.feature_names)}], got {list(inputs.shape)}"
+        )
+    scaling, target_scaling = model.preprocessing.input_scaling, model.preprocessing.target_scaling
+    dtype = jax.tree.leaves(model.params)[0].dtype
+    inputs = inputs.astype(dtype) if scaling is None else apply_scaling(scaling, inputs, dtype)
+    outputs = np.asarray(_outputs(model, inputs))
+    if model.class_names and model.loss in _PROBABILITIES:
+        outputs = np.asarray(_PROBABILITIES[model.loss](outputs))
+    if target_scaling is not None:
+        mean, inverse_std = map(np.array, target_scaling)
+        outputs = mean + np.divide(outputs, inverse_std, out=np.zeros(outputs.shape), where=inverse_std != 0)
+    if not np.isfinite(outputs).all():
+        row = int(np.argmin(np.isfinite(outputs).all(axis=1)))
+        raise InputError(f"the network's output for row {row} (the first is 0) is not finite")
+    return outputs
+
+
+def tabulate(
+    model: Model, outputs: Float[np.ndarray, "n outputs"], ids: "pl.Series | None" = None
+) -> "pl.DataFrame":
+    """Build a table of predictions, one row per example.
+
+    Args:
+        model: the model.
+        outputs: as `predict` returns them.
+        ids: a column that names the rows; it comes first.
+
+    Returns:
+        For classification the columns "class" (of the largest output), "probability" and one "p(NAME)" per class, or
+        "output" and "output(NAME)" where outputs are not probabilities; for regression "value", or one column per
+        target.
+
+    Example:
+        >>> model = Model({}, [], "cross_entropy", Preprocessing(), ("no", "yes"))
+        >>> print(tabulate(model, np.array([[0.25, 0.75]])).write_csv())
+        class,probability,p(no),p(yes)
+        yes,0.75,0.25,0.75
+        <BLANKLINE>
+    """
+    import polars as pl
+
+    columns: dict[str, Any] = {}
+    if model.class_names:
+        kind, letter = ("probability", "p") if model.loss in _PROBABILITIES else ("output", "output")
+        columns["class"] = [model.class_names[index] for index in outputs.argmax(axis=1)]
+        columns[kind] = outputs.max(axis=1)
+        columns |= {f"{letter}({name})": outputs[:, i] for i, name in enumerate(model.class_names)}
+    else:
+        names = model.preprocessing.targets
+        if outputs.shape[1] == 1:
+            names = ("value",)
+        elif len(names) != outputs.shape[1]:
+            names = tuple(f"value_{index}" for index in range(outputs.shape[1]))
+        columns |= dict(zip(names, outputs.T, strict=True))
+    if ids is not None:
+        columns = {ids.name: ids} | {name: values for name, values in columns.items() if name != ids.name}
+    return pl.DataFrame(columns)
+
+
+def to_csv(table: "pl.DataFrame") -> str:
+    """Return a table as CSV in which no spreadsheet finds a formula.
+
+    Text that begins like a formula, such as a class called `=1+2`, is prefixed with an apostrophe.
+
+    Example:
+        >>> import polars as pl
+        >>> print(to_csv(pl.DataFrame({"class": ["=1+2", "-3", "a"]})))
+        class
+        '=1+2
+        -3
+        a
+        <BLANKLINE>
+    """
+    import polars as pl
+
+    words = [name for name, dtype in table.schema.items() if dtype == pl.String]
+    return table.with_columns(
+        pl.Series(
+            name, ["'" + text if text and _is_formula(text) else text for text in table[name]], pl.String
+        )
+        for name in words
+    ).write_csv()
+
+
+def _is_formula(text: str) -> bool:
+    """Return whether a spreadsheet would take text for a formula; a number with a sign is not one.
+
+    Example:
+        >>> _is_formula("=1+2"), _is_formula("-3"), _is_formula("-a")
+        (True, False, True)
+    """
+    if text[:1] not in ("=", "+", "-", "@", "\t", "\r"):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False
+
+
+def trained_model(results: Results, run: int) -> Model:
+    """Build the model of one run of a sweep with `mlp_recipe`, such as `fnnet sweep` makes.
+
+    The store records how the data were encoded and scaled; the data themselves are not loaded.
+
+    Args:
+        results: results of a store that kept the parameters.
+        run: the run's index in the space.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: when the run diverged, its parameters were not kept, or the sweep used another recipe or data that
+            are not a `Dataset`.
+
+    Example:
+        >>> import tempfile
+        >>> from fnnet import grid, load_dataset, sweep
+        >>> data = load_dataset("iris")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     space = grid(depth=[0, 1], width=8, learning_rate=0.3)
+        ...     results = sweep(mlp_recipe(data), space, data, num_steps=100, store=folder, save_params=True)
+        ...     model = trained_model(results, 1)
+        >>> model.arguments["widths"], model.class_names
+        ([8], ('setosa', 'versicolor', 'virginica'))
+        >>> predict(model, np.array([[5.1, 3.5, 1.4, 0.2]], np.float32)).argmax(axis=1).tolist()
+        [0]
+    """
+    plan = None if results.store is None else read_plan(results.store)
+    if plan is None:
+        raise InputError(
+            "the sweep has no store, which knows its data; sweep with store=... and save_params=True"
+        )
+    name = plan.get("recipe", {}).get("name")
+    if name != _MLP_RECIPE:
+        raise InputError(
+            f"the sweep was made with the recipe {name}; only sweeps with fnnet's mlp_recipe, such as those of "
+            "fnnet sweep, can be exported"
+        )
+    if results.columns["diverged"][run]:
+        step = results.columns["diverged_at"][run]
+        raise InputError(f"run {run} diverged at step {step}, so there is nothing to use")
+    data = abstract_data(plan["data"])
+    config = _recipe_arguments(results.space[run], mlp_recipe(data))
+    model = Model(
+        arguments={
+            "num_inputs": data.num_features,
+            "widths": [config["width"]] * config["depth"],
+            "num_outputs": data.num_outputs,
+            **{name: config[name] for name in ("activation", "initializer", "parameterization", "use_bias")},
+        },
+        params=results.member(run),
+        loss=config["loss"],
+        preprocessing=data.preprocessing,
+        class_names=data.class_names,
+    )
+    stack(unstack(model.params), model.network)  # refuses parameters of another network
+    return model
+
+
+_MLP_RECIPE = "fnnet.recipes:mlp_recipe.<locals>.recipe"
+"""The name of the recipe of `fnnet sweep` in a store."""
+
+
+def _recipe_arguments(config: dict[str, Any], recipe: Any) -> dict[str, Any]:
+    """Return the static values of a run, with the recipe's defaults."""
+    signature = inspect.signature(recipe)
+    given = {name: value for name, value in config.items() if name in signature.parameters}
+    bound = signature.bind(**given)
+    bound.apply_defaults()
+    return bound.arguments
+
+
+def _missing_columns(missing: Sequence[str], names: Sequence[str], columns: Sequence[str]) -> str:
+    listed = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    extra = [column for column in columns if column not in names]
+    near = nearest_names(missing[0], extra)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, columns[:5]))}"
+    return f"lacks the column{'s' * (len(missing) > 1)} {listed} of the training data; {hint}"
+
+
+def _outputs(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[Array, "n outputs"]:
+    network = model.network
+
+    @jax.jit
+    def run(params: Params, inputs: Any) -> Any:
+        return jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=_BLOCK)
+
+    return run(model.params, inputs)

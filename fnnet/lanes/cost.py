@@ -1,0 +1,230 @@
+"""Costs: the bytes, FLOPs and seconds that training a group takes on this machine.
+
+Bytes are reported by the compiler, FLOPs are counted in the traced function, and seconds are measured by running a few
+steps. Measurements are cached on disk.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.sharding import NamedSharding
+
+from fnnet.data.download import cache_folder
+from fnnet.lanes.program import Program, lanes_sharding, shared_sharding
+from fnnet.memory import is_out_of_memory
+
+MEASURED_SECONDS = 0.06  # of steps in each measurement, where a program can run that many
+
+
+class Cost(NamedTuple):
+    """The cost of one chunk with some number of lanes per device.
+
+    lanes: runs that train together on one device.
+    num_bytes: peak memory on all devices together, data included.
+    begin: seconds to initialize.
+    segment: seconds that each call of some steps takes besides the steps, mostly to draw batches.
+    step: seconds for one step of all lanes; infinite where the lanes do not fit in memory.
+    measure: seconds for one evaluation.
+    """
+
+    lanes: int
+    num_bytes: int
+    begin: float
+    segment: float
+    step: float
+    measure: float
+
+
+def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limit: float) -> Cost:
+    """Compile a program for the given lanes and measure it.
+
+    Args:
+        program: of a group.
+        hparams: of all lanes of all devices, arrays `[lanes]`.
+        data_seed: an order of batches.
+        data: on the devices.
+        limit: bytes; a program that needs more is not run.
+
+    Returns:
+        The cost, infinite where the program needs more than there is.
+    """
+    num_devices = program.mesh.size
+    lanes = len(jax.tree.leaves(hparams)[0]) // num_devices
+    num_bytes = num_devices * device_bytes(program, hparams, data_seed, data)
+    try:
+        if num_bytes <= limit:
+            return Cost(lanes, num_bytes, *_measure_seconds(program, hparams, data_seed, data))
+    except Exception as error:  # less was left than the limit says
+        if not is_out_of_memory(error):
+            raise
+    return Cost(lanes, num_bytes, math.inf, math.inf, math.inf, math.inf)
+
+
+def _measure_seconds(
+    program: Program, hparams: Any, data_seed: Any, data: Any
+) -> tuple[float, float, float, float]:
+    begin, progress = _timed(lambda: program.begin(hparams, data))
+
+    def draw() -> Any:
+        return program.draw(data_seed, data, np.int32(0), program.max_steps)
+
+    draw()  # the first call of each function touches memory for the first time
+    draws, batches = _timed(draw)
+
+    def steps(num_steps: int) -> float:
+        nonlocal progress
+        seconds, progress = _timed(
+            lambda: program.steps(hparams, progress, batches, data, np.int32(0), np.int32(num_steps))
+        )
+        return seconds
+
+    steps(1)
+    one = many = steps(1)
+    num_steps = int(np.clip(MEASURED_SECONDS / max(one, 1e-6), 1, program.max_steps))
+    if num_steps > 1:
+        many = min(steps(num_steps) for _ in range(2))  # what else the machine does only adds time
+    step = (many - one) / (num_steps - 1) if many > one else many / num_steps
+    measure = _timed(lambda: program.measure(hparams, progress, data))[0]
+    return begin, draws + max(0.0, one - step), step, measure
+
+
+def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = jax.block_until_ready(function())
+    return time.perf_counter() - started, result
+
+
+def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> int:
+    """Return the peak memory of a program on one device, by its compiler: arguments, results and temporaries.
+
+    The programs compiled here are those that run later; nothing is compiled twice.
+    """
+    step = np.int32(0)
+    drawn = program.draw.lower(data_seed, data, step, program.max_steps)
+    batches = _placed(drawn.out_info, shared_sharding(program.mesh))
+    begun = program.begin.lower(hparams, data)
+    progress = _placed(begun.out_info, lanes_sharding(program.mesh))
+    lowered = (
+        drawn,
+        begun,
+        program.steps.lower(hparams, progress, batches, data, step, step),
+        program.measure.lower(hparams, progress, data),
+    )
+    with ThreadPoolExecutor() as threads:  # parts of a compilation use one core only
+        sizes = list(threads.map(lambda each: each.compile().memory_analysis(), lowered))
+    return max(
+        size.argument_size_in_bytes
+        + size.output_size_in_bytes
+        - size.alias_size_in_bytes
+        + size.temp_size_in_bytes
+        for size in sizes
+        if size is not None
+    )
+
+
+def _placed(tree: Any, sharding: NamedSharding) -> Any:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+
+
+def count_flops(function: Callable, *args: Any) -> int:
+    """Count the floating-point operations of a function's matrix products, 2 m k n each.
+
+    Nothing is computed. What is elementwise is not counted; a loop without a known length counts once.
+
+    Args:
+        function: what to count.
+        *args: arrays, or shapes as `jax.eval_shape` takes them.
+
+    Returns:
+        The number.
+
+    Example:
+        >>> count_flops(lambda x, w: jax.nn.relu(x @ w), np.ones((5, 3)), np.ones((3, 7)))
+        210
+    """
+    return _jaxpr_flops(jax.make_jaxpr(function)(*args).jaxpr)
+
+
+def _jaxpr_flops(jaxpr: Jaxpr) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            left, result = (variable.aval.shape for variable in (equation.invars[0], *equation.outvars))  # type: ignore[attr-defined]
+            total += 2 * math.prod(result) * math.prod(left[axis] for axis in contracted)
+            continue
+        inner = [_jaxpr_flops(each) for value in equation.params.values() for each in _jaxprs(value)]
+        if equation.primitive.name == "scan":
+            total += equation.params["length"] * sum(inner)
+        elif equation.primitive.name == "cond":
+            total += max(inner)
+        else:
+            total += sum(inner)
+    return total
+
+
+def _jaxprs(value: Any) -> list[Jaxpr]:
+    """List the functions among an operation's parameters."""
+    if isinstance(value, ClosedJaxpr):
+        return [value.jaxpr]
+    if isinstance(value, Jaxpr):
+        return [value]
+    return [each for item in value for each in _jaxprs(item)] if isinstance(value, list | tuple) else []
+
+
+class CostFile:
+    """The measured costs of one group's program on this kind of machine, by number of lanes.
+
+    program_hash: identifies what one run computes.
+    num_devices: on which it runs.
+    max_steps: how many steps' batches the program draws at once, which takes memory and time.
+    """
+
+    def __init__(self, program_hash: str, num_devices: int, max_steps: int):
+        device = jax.local_devices()[0]
+        versions = [f"{name} {version(name)}" for name in ("fnnet", "jax", "jaxlib")]
+        flags = os.environ.get("XLA_FLAGS", "")
+        key = [
+            program_hash,
+            num_devices,
+            max_steps,
+            device.platform,
+            device.device_kind,
+            os.cpu_count(),
+            flags,
+            *versions,
+        ]
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+        self._path = cache_folder() / "costs" / f"{name}.json"
+
+    def read(self) -> dict[int, Cost]:
+        """Read all costs; none if the file is missing or damaged."""
+        try:
+            stored = json.loads(self._path.read_bytes())
+            costs = [Cost(int(cost[0]), int(cost[1]), *map(float, cost[2:])) for cost in stored]
+            return {cost.lanes: cost for cost in costs}
+        except (OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
+            return {}
+
+    def add(self, cost: Cost) -> None:
+        """Add a cost; does nothing where the folder cannot be written to."""
+        costs = self.read() | {cost.lanes: cost}
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(sorted(costs.values()), file)
+            Path(temporary).replace(self._path)

@@ -1,0 +1,204 @@
+"""Programs: a group's runs as lanes of one compiled function, on all devices of the host.
+
+The lanes of a device advance together: a loop over steps whose body is one step under `vmap`. Batches are
+drawn outside the lanes, so that lanes share each batch and the first layer is one large product. Drawing is a
+program of its own, which all groups share. A CPU is used as one single-threaded device per core, because a product
+of small matrices is faster on one core's cache than cut across threads.
+"""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend.core import jaxpr_as_fun
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from fnnet.data.download import cache_folder
+from fnnet.errors import InputError
+from fnnet.hparams import Hparams
+from fnnet.lanes.layout import find_transposed, transpose_some
+from fnnet.task import Task
+from fnnet.training import Progress, advance, begin, measure, repeat_steps
+from fnnet.types import Metrics
+
+AXIS = "runs"
+Lanes = dict[str, Any]  # hyper-parameters by name, an array [lanes] each
+
+
+def use_all_cores(*, warn: bool = True) -> None:
+    """Split the CPU into one device per core, unless JAX has started its devices or their number was set.
+
+    Other computations of the user still use all cores: only a sweep's programs are single-threaded, by their
+    compiler options. A GPU or TPU is not affected.
+
+    Args:
+        warn: whether to warn when JAX has already started fewer devices than there are cores.
+
+    Raises:
+        InputError: on Windows, where files do not work as a store needs them to.
+    """
+    if sys.platform == "win32":
+        raise InputError("fnnet runs on Linux and macOS; on Windows use WSL")
+    if jax.config.values["jax_num_cpu_devices"] != -1:
+        return
+    num_cores = count_cores()
+    try:
+        jax.config.update("jax_num_cpu_devices", num_cores)
+    except RuntimeError:  # devices that have started stay as they are
+        num_devices = jax.local_device_count()
+        if warn and jax.default_backend() == "cpu" and num_devices < num_cores:
+            warnings.warn(
+                f"JAX computed something before the sweep, so it uses {num_devices} of {num_cores} cores; for all of "
+                f'them, put jax.config.update("jax_num_cpu_devices", {num_cores}) before anything else',
+                stacklevel=3,
+            )
+
+
+def count_cores() -> int:
+    """Count the cores that this process may use, as far as the system reports it."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def keep_compiled_programs() -> None:
+    """Cache every compiled program on disk, so that the same sweep compiles nothing the next time.
+
+    A cache that the user has configured is left as it is.
+    """
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def make_mesh() -> Mesh:
+    """Build a mesh of all devices of this host, with one axis, "runs"."""
+    return Mesh(np.asarray(jax.local_devices()), (AXIS,))
+
+
+def lanes_sharding(mesh: Mesh) -> NamedSharding:
+    """Return the sharding that splits the leading axis of an array across the devices."""
+    return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
+def shared_sharding(mesh: Mesh) -> NamedSharding:
+    """Return the sharding that replicates an array on each device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def compiler_options(mesh: Mesh) -> dict[str, Any]:
+    """Return the compiler options of a program that runs on each device by itself: single-threaded on a CPU."""
+    is_cpu = mesh.devices.flat[0].platform == "cpu"
+    return {"xla_cpu_multi_thread_eigen": False} if is_cpu else {}
+
+
+class Program(NamedTuple):
+    """The compiled functions that train a chunk: `begin` once, then `draw`, `steps` and `measure` repeatedly.
+
+    All arrays of runs have a leading axis of lanes, which must be a multiple of the number of devices.
+
+    begin: maps `(hparams, data)` to the first `Progress`.
+    draw: maps `(data_seed, data, first_step, max_steps)` to the batches of `max_steps` steps.
+    steps: maps `(hparams, progress, batches, data, first_step, num_steps)` to the next progress, in
+        the memory of the given one, which is donated.
+    measure: maps `(hparams, progress, data)` to the task's metrics.
+    max_steps: the upper limit of `num_steps`; any number up to it runs the same program.
+    mesh: the devices.
+    """
+
+    begin: jax.stages.Wrapped
+    draw: jax.stages.Wrapped
+    steps: jax.stages.Wrapped
+    measure: jax.stages.Wrapped
+    max_steps: int
+    mesh: Mesh
+
+
+def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
+    """Build the functions that train a chunk of a group's runs; each is compiled at its first call.
+
+    Args:
+        task: of the group.
+        mesh: the devices, on one axis "runs".
+        max_steps: for how many steps batches are drawn at once.
+
+    Returns:
+        The program.
+    """
+    lanes, shared = PartitionSpec(AXIS), PartitionSpec()
+    options = compiler_options(mesh)
+    # These run rarely, so shorter compilation is worth slower execution.
+    seldom = options | (_COMPILED_SOONER if options and _is_known(**_COMPILED_SOONER) else {})
+
+    def on_each_device(function: Callable, *in_specs: PartitionSpec) -> Callable:
+        return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=lanes, check_vma=False)
+
+    def begin_lanes(hparams: Lanes, data: Any) -> Progress:
+        # One lane after the other: initialization draws and sorts, which gains nothing from lanes.
+        return jax.lax.map(lambda hparams: begin(task, Hparams(hparams), data), hparams)
+
+    def measure_lanes(hparams: Lanes, progress: Progress, data: Any) -> Metrics:
+        # One lane after the other here too: reductions over lanes would add in an order that depends on their
+        # number, and a split of data is a large product by itself.
+        return jax.lax.map(lambda lane: measure(task, Hparams(lane[0]), lane[1], data), (hparams, progress))
+
+    def advance_lane(hparams: Lanes, lane: Progress, data: Any, step: Any, batch: Any) -> Progress:
+        return advance(task, Hparams(hparams), lane, data, step, batch)
+
+    def steps(
+        hparams: Lanes, progress: Progress, batches: Any, data: Any, first_step: Any, num_steps: Any
+    ) -> Progress:
+        one_hparams, one_lane, one_batch = map(_shapes_of_one, (hparams, progress, batches))
+        # Traced once, although layout and lanes both need it.
+        traced = jax.make_jaxpr(advance_lane)(one_hparams, one_lane, data, first_step, one_batch)
+        is_transposed = find_transposed(traced.jaxpr, one_hparams, one_lane)
+
+        def step(progress: Progress, step: Any, batch: Any) -> Progress:
+            def transposed_lane(hparams: Lanes, lane: Progress) -> Progress:
+                leaves = jax.tree.leaves((hparams, transpose_some(lane, is_transposed), data, step, batch))
+                lane = jax.tree.unflatten(jax.tree.structure(lane), jaxpr_as_fun(traced)(*leaves))
+                return transpose_some(lane, is_transposed)
+
+            return jax.vmap(transposed_lane)(hparams, progress)
+
+        progress = repeat_steps(step, transpose_some(progress, is_transposed), first_step, batches, num_steps)
+        return transpose_some(progress, is_transposed)
+
+    return Program(
+        begin=jax.jit(on_each_device(begin_lanes, lanes, shared), compiler_options=seldom),
+        draw=jax.jit(task.batches, static_argnums=3, out_shardings=shared_sharding(mesh)),
+        steps=jax.jit(
+            on_each_device(steps, lanes, lanes, shared, shared, shared, shared),
+            donate_argnums=1,
+            compiler_options=options,
+        ),
+        measure=jax.jit(on_each_device(measure_lanes, lanes, lanes, shared), compiler_options=seldom),
+        max_steps=max_steps,
+        mesh=mesh,
+    )
+
+
+def _shapes_of_one(lanes: Any) -> Any:
+    """Return the shapes without the leading axis."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), lanes)
+
+
+@cache
+def _is_known(**options: Any) -> bool:
+    """Check whether this version of XLA accepts some compiler options; it refuses unknown ones."""
+    try:
+        jax.jit(lambda: 0, compiler_options=options).lower().compile()
+        return True
+    except jax.errors.JaxRuntimeError:
+        return False
+
+
+_COMPILED_SOONER = {
+    "xla_cpu_use_fusion_emitters": False
+}  # a third less to compile; steps would be 4 % slower

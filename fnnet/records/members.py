@@ -1,0 +1,162 @@
+"""Members: the trained parameters of a sweep's runs, one by one or stacked.
+
+A store keeps the parameters of a chunk in one file, with the ids of its runs. The column "chunk" of the results names
+that file, and "fingerprint" must equal the fingerprint in it.
+"""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fnnet.errors import InputError
+from fnnet.records.sealed import Sealed
+from fnnet.records.store import Store, load_params, read_plan
+from fnnet.space.space import Space
+
+
+def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Any:
+    """Load the trained parameters of one run.
+
+    Args:
+        columns: by name, an array `[runs]`.
+        store: where the parameters are kept, if anywhere.
+        run: its place in the columns.
+
+    Returns:
+        The parameters as nested lists and dicts.
+
+    Raises:
+        InputError: when they were not kept or are damaged.
+    """
+    kept = _load_chunk(columns, store, run)
+    (place,) = _places(kept, columns, np.array([run]))
+    return unpack({name: leaf[place] for name, leaf in kept.arrays.items()})
+
+
+def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store | None) -> Any:
+    """Load the trained parameters of all runs, each chunk's file once.
+
+    Args:
+        space: the runs; at least one.
+        columns: by name, an array `[runs]`.
+        store: where the parameters are kept, if anywhere.
+
+    Returns:
+        The parameters as nested lists and dicts, each leaf `[runs, ...]`.
+
+    Raises:
+        InputError: when parameters were not kept or are damaged, or their shapes differ between runs.
+    """
+    if not len(space):
+        raise InputError("no run is finished, so there are no parameters")
+    stacked: dict[str, np.ndarray] = {}
+    for rows in _rows_by_chunk(space, columns):
+        kept = _load_chunk(columns, store, int(rows[0]))
+        lanes, places = kept.arrays, _places(kept, columns, rows)
+        if not stacked:
+            stacked = {
+                name: np.empty((len(space), *leaf.shape[1:]), leaf.dtype) for name, leaf in lanes.items()
+            }
+        if _forms(lanes) != _forms(stacked):
+            raise _unlike_shapes(space, columns)
+        for name, leaf in lanes.items():
+            stacked[name][rows] = leaf[places]
+    return unpack(stacked)
+
+
+def unpack(arrays: Mapping[str, Any]) -> Any:
+    """Rebuild nested lists and dicts from leaves named by their paths.
+
+    Example:
+        >>> unpack({"0/w": 1, "0/b": 2, "1/w": 3})
+        [{'w': 1, 'b': 2}, {'w': 3}]
+    """
+    if list(arrays) == [""]:
+        return arrays[""]
+    branches: dict[str, dict[str, Any]] = {}
+    for name, leaf in arrays.items():
+        first, _, rest = name.partition("/")
+        branches.setdefault(first, {})[rest] = leaf
+    children = {name: unpack(branch) for name, branch in branches.items()}
+    if all(name.isdecimal() for name in children):
+        return [children[name] for name in sorted(children, key=int)]
+    return children
+
+
+def holds_params(params: Sealed | None, run_ids: list[str], fingerprint: str) -> bool:
+    """Check that a file of parameters belongs to some runs and carries the fingerprint of their rows."""
+    if params is None or params.about.get("fingerprint") != fingerprint:
+        return False
+    kept = params.about.get("runs")
+    return (
+        isinstance(kept, list)
+        and kept == run_ids
+        and all(_length(a) == len(kept) for a in params.arrays.values())
+    )
+
+
+def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Sealed:
+    """Load the parameters of the chunk that contains a run."""
+    if store is None or "chunk" not in columns:
+        raise InputError(f"no parameters are kept of run {run}: a sweep keeps them in its store=...")
+    chunk = str(columns["chunk"][run])
+    params = load_params(store, chunk)
+    kept = params.about.get("runs") if params is not None else None
+    if (
+        params is None
+        or not isinstance(kept, list)
+        or not holds_params(params, kept, columns["fingerprint"][run])
+    ):
+        raise _missing(store, run)
+    return params
+
+
+def _places(kept: Sealed, columns: Mapping[str, np.ndarray], rows: np.ndarray) -> list[int]:
+    """Return the positions of some runs in a file of parameters."""
+    place = {run_id: place for place, run_id in enumerate(kept.about["runs"])}
+    if lost := [run_id for run_id in columns["id"][rows] if run_id not in place]:
+        raise InputError(f"the parameters of run {lost[0]} are not in the file of its chunk")
+    return [place[run_id] for run_id in columns["id"][rows]]
+
+
+def _missing(store: Store, run: int) -> InputError:
+    """Build the error for missing parameters, naming the command that trains them."""
+    command = (read_plan(store) or {}).get("command")
+    again = "the same sweep again with save_params=True"
+    if isinstance(command, list) and all(isinstance(word, str) for word in command):
+        words = [word for word in command[1:] if word not in ("--no-save-params", "--save-params")]
+        again = shlex.join(["fnnet", *words, "--save-params"])
+    return InputError(
+        f"no parameters are kept of run {run}, or they are damaged; to train it again and keep them: {again}"
+    )
+
+
+def _length(leaf: np.ndarray) -> int:
+    return leaf.shape[0] if leaf.ndim else -1
+
+
+def _rows_by_chunk(space: Space, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """List the rows of each chunk's runs, ordered by their first rows."""
+    chunks = columns.get("chunk", np.full(len(space), ""))
+    order = np.argsort(chunks, kind="stable")
+    is_next = chunks[order[1:]] != chunks[order[:-1]]
+    return sorted(np.split(order, np.flatnonzero(is_next) + 1), key=lambda rows: int(rows[0]))
+
+
+def _forms(lanes: Mapping[str, np.ndarray]) -> dict[str, tuple]:
+    return {name: (leaf.shape[1:], leaf.dtype) for name, leaf in lanes.items()}
+
+
+def _unlike_shapes(space: Space, columns: Mapping[str, np.ndarray]) -> InputError:
+    """Build the error for parameters that cannot be stacked, naming the axes that may be why."""
+    parts = _rows_by_chunk(space, columns)
+    varied = space.varied_axes
+    # One program trains a chunk, so what varies within a chunk changes no shape.
+    names = [name for name in varied if not any(np.ptp(space.codes[name][rows]) for rows in parts)] or varied
+    example = ", ".join(f"{name}={space[0][name]!r}" for name in names if name in space[0])
+    return InputError(
+        f"the parameters of these runs have different shapes, which may come from {' or '.join(names)}; "
+        f"keep some of the runs first, as with where({example}).params()"
+    )

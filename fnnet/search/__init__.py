@@ -1,0 +1,1 @@
+"""Searches that choose runs as results arrive: successive halving, Hyperband, Optuna."""

@@ -1,0 +1,109 @@
+"""Hyperband: several successive halvings that differ in how early they stop runs."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fnnet.errors import InputError
+from fnnet.records.results import Results
+from fnnet.records.statistics import group_runs
+from fnnet.search.halving import climb_all, make_bracket
+from fnnet.space.space import Space
+from fnnet.sweeps.plan import Recipe
+
+
+def hyperband(
+    recipe: Recipe,
+    space: Space,
+    data: Any,
+    *,
+    max_steps: int,
+    min_steps: int,
+    metric: str,
+    factor: float = 4.0,
+    over: str | Sequence[str] = "seed",
+    maximize: bool | None = None,
+    seed: int = 0,
+    show_progress: bool = False,
+    **options: Any,
+) -> Results:
+    """Run several successive halvings, from one that stops runs early and often to one that stops none.
+
+    Each configuration is in one of them, its bracket. Brackets that stop early get more configurations, such that all
+    brackets take about equally many steps. This hedges between stopping slow starters too early and spending steps on
+    hopeless configurations.
+
+    Args:
+        recipe: as for `sweep`.
+        space: the runs, usually drawn: `random(...) * grid(seed=...)`.
+        data: as for `sweep`.
+        max_steps: the length of a full run.
+        min_steps: the fewest steps that a run trains for.
+        metric: as for `successive_halving`.
+        factor: as for `successive_halving`.
+        over: as for `successive_halving`.
+        maximize: as for `successive_halving`.
+        seed: of the random assignment of configurations to brackets.
+        show_progress: as for `sweep`.
+        **options: as for `successive_halving`; `store` is one folder for all brackets.
+
+    Returns:
+        The results of all runs, with the columns "bracket", "rung" and "steps". `best` and `top` compare the runs
+        of all brackets that were trained for `max_steps`.
+
+    Raises:
+        InputError: before any work, when an argument is invalid.
+
+    Source: Li et al. 2018, Hyperband: a novel bandit-based approach to hyperparameter optimization,
+    algorithm 1.
+
+    Example:
+        >>> from fnnet import LogUniform, load_dataset, mlp_recipe, random
+        >>> data = load_dataset("iris")
+        >>> space = random(20, seed=0, learning_rate=LogUniform(0.001, 1))
+        >>> results = hyperband(
+        ...     mlp_recipe(data), space, data, max_steps=48, min_steps=3, metric="train_loss"
+        ... )
+        >>> results.table().group_by("bracket", maintain_order=True).len().sort("bracket").rows()
+        [(0, 13), (1, 5), (2, 2)]
+    """
+    if not 1 <= min_steps <= max_steps:
+        raise InputError(f"min_steps must be from 1 to max_steps={max_steps}, got {min_steps}")
+    whole = make_bracket(space, [max_steps], metric, factor, over, maximize)
+    num_rungs = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
+    # A small factor rounds several rungs to the same step, and one comparison there is enough.
+    ladder = sorted({round(max_steps / factor**k) for k in range(num_rungs)})
+    groups = group_runs(space, {}, tuple(name for name in space.axes if name not in whole.over))
+    if len(groups.configs) < len(ladder):
+        raise InputError(
+            f"{len(ladder)} brackets need as many configurations, but the space has {len(groups.configs)}"
+        )
+    brackets = [
+        whole._replace(
+            runs=np.flatnonzero(np.isin(groups.group_of_run, configs)),
+            rungs=tuple(ladder[number:]),
+            number=number,
+        )
+        for number, configs in enumerate(assign_brackets(len(groups.configs), len(ladder), factor, seed))
+    ]
+    return climb_all(recipe, space, data, brackets, options, show_progress)
+
+
+def assign_brackets(num_configs: int, num_brackets: int, factor: float, seed: int) -> list[np.ndarray]:
+    """Assign configurations to brackets at random, in proportion to the bracket sizes of Hyperband.
+
+    Returns:
+        For each bracket, the one that halves most often first, the indices of its configurations.
+
+    Example:
+        >>> [len(configs) for configs in assign_brackets(20, 3, 4.0, seed=0)]
+        [13, 5, 2]
+    """
+    halvings = np.arange(num_brackets - 1, -1, -1)
+    sizes = np.ceil(num_brackets / (halvings + 1) * factor**halvings)
+    ends = np.round(np.cumsum(sizes) / sizes.sum() * num_configs).astype(int)
+    for bracket in range(num_brackets):  # none stays empty
+        ends[bracket] = np.clip(ends[bracket], bracket + 1, num_configs - (num_brackets - 1 - bracket))
+    return np.split(np.random.default_rng(seed).permutation(num_configs), ends[:-1])

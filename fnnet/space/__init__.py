@@ -1,0 +1,1 @@
+"""Which runs: spaces of hyper-parameters, as grids, designs or text."""

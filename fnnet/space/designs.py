@@ -1,0 +1,176 @@
+"""Designs: spaces whose runs are drawn from distributions, at random or evenly.
+
+A distribution maps a number in [0, 1) to a value. A design only draws such numbers, `[runs, axes]`, so that every
+distribution works in every design.
+"""
+
+import hashlib
+import math
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from fnnet.errors import InputError
+from fnnet.space.space import Space, zip_axes
+from fnnet.space.values import Value, axis_values
+
+_MAX_RUNS = 2**30  # as many points as a Sobol sequence of 30 bits has
+
+
+class Uniform(NamedTuple):
+    """Uniform on [low, high], rounded to 6 significant digits."""
+
+    low: float
+    high: float
+
+
+class LogUniform(NamedTuple):
+    """Log-uniform on [low, high], rounded to 6 significant digits; both bounds are positive."""
+
+    low: float
+    high: float
+
+
+class IntUniform(NamedTuple):
+    """Uniform on the integers from `low` to `high`, both included."""
+
+    low: int
+    high: int
+
+
+class Choice(NamedTuple):
+    """Uniform on `values`."""
+
+    values: Any
+
+
+Distribution = Uniform | LogUniform | IntUniform | Choice
+
+
+def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
+    """Draw runs at random, each axis independently.
+
+    A larger design with the same seed begins with the runs of the smaller one, so that a sweep can grow. An
+    axis keeps its draws when another is added. A configuration that is drawn again appears once, so a
+    space with few configurations may have fewer runs than requested.
+
+    Args:
+        num_runs: how many to draw.
+        seed: chooses the draws. An axis named "seed" comes from a product: `random(...) * grid(seed=...)`.
+        **distributions: by name, the distribution of each axis.
+
+    Returns:
+        The space.
+
+    Raises:
+        InputError: when `num_runs` is not positive, `seed` is negative, there is no distribution, or one has
+            impossible bounds.
+
+    Example:
+        >>> space = random(5, seed=0, learning_rate=LogUniform(0.001, 1), depth=IntUniform(1, 4))
+        >>> len(space), sorted(space[0])
+        (5, ['depth', 'learning_rate'])
+    """
+    _check(num_runs, seed, distributions)
+
+    def draw(name: str) -> np.ndarray:
+        # A stream for each name: neither the number of runs nor the other axes can move it.
+        words = np.frombuffer(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest(), "<u4")
+        return np.random.Generator(np.random.PCG64([seed, *words.tolist()])).random(num_runs)
+
+    return _design(distributions, np.stack([draw(name) for name in distributions], axis=1))
+
+
+def sobol(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
+    """Draw runs that fill the space evenly: a scrambled Sobol sequence.
+
+    Powers of 2 are filled best. A larger design with the same seed and the same axes in the same order begins
+    with the runs of the smaller one, so that a sweep can grow. A configuration that is drawn again appears
+    once, so where there are few there may be fewer runs than asked for.
+
+    Args:
+        num_runs: how many to draw.
+        seed: chooses the scrambling. An axis named "seed" comes from a product: `sobol(...) * grid(seed=...)`.
+        **distributions: by name, the distribution of each axis.
+
+    Returns:
+        The space.
+
+    Raises:
+        InputError: as `random`.
+
+    Example:
+        >>> space = sobol(4, seed=0, learning_rate=LogUniform(0.001, 1), momentum=Uniform(0, 1))
+        >>> sorted(int(4 * momentum) for momentum in space.column("momentum"))
+        [0, 1, 2, 3]
+    """
+    from scipy.stats import qmc
+
+    _check(num_runs, seed, distributions)
+    sequence = qmc.Sobol(len(distributions), scramble=True, seed=np.random.Generator(np.random.PCG64(seed)))
+    # Scipy warns when the number is no power of 2; the beginning of the next power's points is the same.
+    points = sequence.random_base2((num_runs - 1).bit_length())[:num_runs]
+    return _design(distributions, points)
+
+
+def _design(distributions: dict[str, Distribution], points: Float[np.ndarray, "runs axes"]) -> Space:
+    columns = zip(distributions.items(), points.T, strict=True)
+    return zip_axes(**{name: _values(name, distribution, column) for (name, distribution), column in columns})
+
+
+def _values(name: str, distribution: Distribution, points: Float[np.ndarray, " runs"]) -> list[Value]:
+    """Map numbers in [0, 1) to values."""
+    match distribution:
+        case Choice(values):
+            choices = axis_values(name, values)
+            return [choices[place] for place in (points * len(choices)).astype(np.int64)]
+        case IntUniform(low, high):
+            return (low + (points * (high - low + 1)).astype(np.int64)).tolist()
+        case Uniform(low, high):
+            numbers = low + points * (high - low)
+        case LogUniform(low, high):
+            numbers = np.exp(math.log(low) + points * (math.log(high) - math.log(low)))
+    # Rounding may step over a bound that has more digits itself.
+    return [min(max(float(f"{number:.6g}"), float(low)), float(high)) for number in numbers.tolist()]
+
+
+def _check(num_runs: Any, seed: Any, distributions: dict[str, Any]) -> None:
+    if not _is_integer(num_runs) or not 1 <= num_runs <= _MAX_RUNS:
+        raise InputError(f"num_runs must be an integer from 1 to {_MAX_RUNS}, got {num_runs!r}")
+    if not _is_integer(seed) or seed < 0:
+        raise InputError(f"seed must be an integer of at least 0, got {seed!r}")
+    if not distributions:
+        raise InputError("a design needs at least one axis, such as learning_rate=LogUniform(0.001, 1)")
+    for name, distribution in distributions.items():
+        _check_distribution(name, distribution)
+
+
+def _check_distribution(name: str, distribution: Any) -> None:
+    if not isinstance(distribution, Distribution):
+        raise InputError(
+            f"axis {name!r} needs Uniform, LogUniform, IntUniform or Choice, got {distribution!r}; "
+            "values that are not drawn come from a product with a grid"
+        )
+    if isinstance(distribution, Choice):  # checked where its values are taken
+        return
+    low, high = distribution
+    if isinstance(distribution, IntUniform):
+        if not (_is_integer(low) and _is_integer(high) and -(2**63) <= low < high < 2**63):
+            raise InputError(f"axis {name!r} needs integers low < high of 64 bits, got {distribution}")
+        if high - low >= 2**53:  # more integers than there are numbers in [0, 1) to reach them
+            raise InputError(f"axis {name!r} needs fewer than 2**53 integers, got {distribution}")
+        return
+    if not (_is_finite(low) and _is_finite(high) and low < high and _is_finite(high - low)):
+        raise InputError(f"axis {name!r} needs finite numbers low < high, got {distribution}")
+    if isinstance(distribution, LogUniform) and low <= 0:
+        raise InputError(f"axis {name!r} needs positive bounds, got {distribution}")
+
+
+def _is_integer(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
+def _is_finite(number: Any) -> bool:
+    return (isinstance(number, float) or _is_integer(number)) and abs(number) <= sys.float_info.max

@@ -1,0 +1,391 @@
+"""Spaces: which runs a sweep consists of.
+
+A `Space` is a table in columns. Each axis has its distinct values once, and a run holds a small integer for
+each axis, so that a million runs are a few arrays and not a million objects.
+
+Two configurations are equal when they have the same names with equal values. Every function here makes each
+configuration once.
+"""
+
+import html
+import math
+import reprlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, SupportsIndex
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from fnnet.errors import InputError, unknown_name
+from fnnet.space.values import (
+    Value,
+    axis_values,
+    codes_from_text,
+    codes_to_text,
+    config_hashes,
+    encode,
+    listed_values,
+)
+
+MAX_RUNS = 2**24  # of one space; building one then takes about 100 MB per axis
+
+Config = dict[str, Value]
+"""The hyper-parameters of one run by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """A list of configurations, held by columns.
+
+    `a | b` is `union(a, b)` and `a * b` is `product(a, b)`.
+
+    axes: by name, the axis' distinct values in the order in which they were given.
+    codes: by name, for each run the index of its value in `axes`, or -1 where the run lacks the axis.
+    """
+
+    axes: dict[str, tuple[Value, ...]]
+    codes: dict[str, Int[np.ndarray, " runs"]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.codes.values()))) if self.codes else 0
+
+    def __getitem__(self, run: SupportsIndex) -> Config:
+        place = range(len(self))[run]
+        return {
+            name: values[self.codes[name][place]]
+            for name, values in self.axes.items()
+            if self.codes[name][place] >= 0
+        }
+
+    def __iter__(self) -> Iterator[Config]:
+        return (self[run] for run in range(len(self)))
+
+    def __or__(self, other: "Space") -> "Space":
+        return union(self, other)
+
+    def __mul__(self, other: "Space") -> "Space":
+        return product(self, other)
+
+    @property
+    def summary(self) -> str:
+        """The number of runs, and of values of each axis.
+
+        Example:
+            >>> grid(depth=[1, 2], seed=range(3)).summary, grid(depth=[1, 2]).take([0]).summary
+            ('6 runs (depth: 2 x seed: 3)', '1 run (depth: 1)')
+        """
+        lengths = {name: len(values) for name, values in self.axes.items()}
+        is_grid = math.prod(lengths.values()) == len(self)
+        axes = (" x " if is_grid else ", ").join(f"{name}: {number}" for name, number in lengths.items())
+        return f"{len(self)} run{'s' * (len(self) != 1)}{f' ({axes})' if axes else ''}"
+
+    @property
+    def varied_axes(self) -> list[str]:
+        """The axes that distinguish runs: with several values, or absent from some runs.
+
+        Example:
+            >>> grid(depth=2, seed=range(3)).varied_axes
+            ['seed']
+        """
+        return [name for name, codes in self.codes.items() if codes.size and np.ptp(codes)]
+
+    def __repr__(self) -> str:
+        return f"Space: {self.summary}"
+
+    def _repr_html_(self) -> str:
+        rows = (
+            f"<tr><td>{html.escape(name)}</td><td>{len(values)}</td>"
+            f"<td>{html.escape(reprlib.repr(values))}</td></tr>"
+            for name, values in self.axes.items()
+        )
+        head = "<tr><th>axis</th><th>values</th><th></th></tr>"
+        return f"<p>{html.escape(repr(self))}</p><table>{head}{''.join(rows)}</table>"
+
+    def column(self, name: str) -> np.ndarray:
+        """Return the value of an axis for every run, as an array `[runs]`.
+
+        A run that lacks the axis has NaN if the axis is numeric, which makes the column float64, and None
+        otherwise. Strings or booleans that every run has keep their own dtype; tuples and mixtures of
+        strings with others are objects.
+
+        Raises:
+            InputError: when there is no such axis.
+
+        Example:
+            >>> space = grid(optimizer="sgd") | grid(optimizer="adam", beta=0.9)
+            >>> space.column("beta")
+            array([nan, 0.9])
+        """
+        has_it = self.present(name)
+        values: tuple[Any, ...] = self.axes[name]
+        kinds = {type(value) for value in values}
+        is_numeric = kinds <= {int, float, bool} and kinds != {bool}
+        if not has_it.all():
+            values = (*values, math.nan if is_numeric else None)  # last, where the code -1 finds it
+            kinds.add(float if is_numeric else type(None))
+        if is_numeric or kinds in ({bool}, {str}):
+            table = np.asarray(values)
+        else:
+            table = np.fromiter(values, dtype=object, count=len(values))
+        return table[self.codes[name]]
+
+    def table_column(self, name: str) -> np.ndarray | list:
+        """Return the value of an axis for every run as a table column, with tuples and mixed types as text.
+
+        Raises:
+            InputError: when there is no such axis.
+
+        Example:
+            >>> grid(widths=[(64, 32), (64,)]).table_column("widths")
+            ['(64, 32)', '(64,)']
+        """
+        column = self.column(name)
+        kinds = {type(value) for value in self.axes[name]}
+        if column.dtype != object:
+            return column
+        if kinds <= {str} or kinds <= {bool}:
+            return column.tolist()
+        return [None if value is None else str(value) for value in column]
+
+    def present(self, name: str) -> Bool[np.ndarray, " runs"]:
+        """Return which runs have an axis, as a mask `[runs]`.
+
+        Raises:
+            InputError: when there is no such axis.
+        """
+        if name not in self.axes:
+            raise unknown_name("axis", name, self.axes)
+        return self.codes[name] >= 0
+
+    def take(self, rows: Any) -> "Space":
+        """Keep some runs, in the order asked for.
+
+        All axes stay; of their values, those that a kept run has.
+
+        Args:
+            rows: places of runs, integers `[rows]`; a place that comes twice is taken twice.
+
+        Returns:
+            The space of these runs.
+
+        Raises:
+            InputError: when the rows are no integers or not in the space.
+
+        Example:
+            >>> grid(depth=[1, 2], seed=range(3)).take([5, 3]).axes
+            {'depth': (2,), 'seed': (0, 2)}
+        """
+        places = np.asarray(rows)
+        if places.ndim != 1 or (places.size and places.dtype.kind not in "iu"):
+            raise InputError(f"rows are a list of integers, got {reprlib.repr(rows)}")
+        places = places.astype(np.int64)
+        if places.size and not 0 <= places.min() <= places.max() < len(self):
+            raise InputError(f"rows are from 0 to {len(self) - 1}, got {places.min()} to {places.max()}")
+        axes, codes = {}, {}
+        for name, values in self.axes.items():
+            taken = self.codes[name][places]
+            kept = np.unique(taken[taken >= 0])
+            new_codes = np.full(len(values) + 1, -1, np.int32)  # one more, where the code -1 finds itself
+            new_codes[kept] = np.arange(len(kept))
+            axes[name], codes[name] = tuple(values[code] for code in kept), new_codes[taken]
+        return Space(axes, codes)
+
+    def ids(self) -> np.ndarray:
+        """Name every run by a hash of its configuration, as an array `[runs]` of 32 hexadecimal digits.
+
+        Equal configurations have equal ids, whatever the order of their axes, the rest of the space, the
+        process or the machine.
+
+        Example:
+            >>> grid(depth=[1, 2], seed=0).ids()[1] == grid(seed=0, depth=2).ids()[0]
+            True
+        """
+        digits = np.stack(config_hashes(self.axes, self.codes), axis=1).astype(">u8").tobytes().hex().encode()
+        return np.frombuffer(digits, "S32").astype("U32")
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the space as an object for a JSON file.
+
+        Example:
+            >>> grid(depth=[1, 2]).to_json()
+            {'axes': [{'name': 'depth', 'values': [1, 2], 'codes': 'AAE='}]}
+        """
+        axes = [
+            {"name": name, "values": list(values), "codes": codes_to_text(self.codes[name], len(values))}
+            for name, values in self.axes.items()
+        ]
+        return {"axes": axes}
+
+    @classmethod
+    def from_json(cls, stored: Any) -> "Space":
+        """Read what `to_json` wrote.
+
+        Raises:
+            InputError: when it is anything else.
+
+        Example:
+            >>> list(Space.from_json(grid(widths=[(3,), (4, 5)]).to_json()))
+            [{'widths': (3,)}, {'widths': (4, 5)}]
+        """
+        listed = stored.get("axes") if isinstance(stored, dict) else None
+        if not isinstance(listed, list):
+            raise InputError("a stored space is an object with a list 'axes'")
+        axes: dict[str, tuple[Value, ...]] = {}
+        codes: dict[str, np.ndarray] = {}
+        for axis in listed:
+            name, values, text = map(axis.get, _STORED) if isinstance(axis, dict) else (None,) * 3
+            if not (isinstance(name, str) and isinstance(values, list) and isinstance(text, str)):
+                raise InputError(f"a stored axis has name, values and codes, got {reprlib.repr(axis)}")
+            if name in axes:
+                raise InputError(f"the stored space has the axis {name!r} twice")
+            axes[name] = axis_values(name, values) if values else ()
+            codes[name] = codes_from_text(name, text, len(values))
+        _check_equal_lengths("stored axes", {name: len(column) for name, column in codes.items()})
+        return cls(axes, codes)
+
+
+def grid(**axes: Any) -> Space:
+    """Make the space of all combinations; the last axis changes fastest.
+
+    Args:
+        **axes: by name, the values of each axis, or one value for all runs.
+
+    Returns:
+        The space.
+
+    Raises:
+        InputError: when there are more than `MAX_RUNS` runs, or an axis is empty, holds a value twice, or holds
+            anything but finite numbers, integers of 64 bits, strings, booleans and tuples of these.
+
+    Example:
+        >>> from fnnet import logspace
+        >>> space = grid(depth=[1, 2], learning_rate=logspace(0.01, 1, 3))
+        >>> len(space), space[1]
+        (6, {'depth': 1, 'learning_rate': 0.1})
+    """
+    if not axes:
+        raise InputError("a grid needs at least one axis, such as learning_rate=[0.1, 0.3]")
+    _check_size([len(given) for given in axes.values() if isinstance(given, range | list | tuple)])
+    values = {name: axis_values(name, given) for name, given in axes.items()}
+    sizes = [len(column) for column in values.values()]
+    _check_size(sizes)
+    indices = np.indices(sizes, dtype=np.int32)
+    return Space(values, {name: index.ravel() for name, index in zip(values, indices, strict=True)})
+
+
+def zip_axes(**axes: Any) -> Space:
+    """Make the space of axes that move together: run `i` has the `i`-th value of each.
+
+    A value may come again; a configuration that comes again appears once.
+
+    Args:
+        **axes: by name, the values of each axis, equally many.
+
+    Returns:
+        The space.
+
+    Raises:
+        InputError: when the axes are not equally long, or as `grid`.
+
+    Example:
+        >>> list(zip_axes(width=[64, 128], learning_rate=[0.2, 0.1]))
+        [{'width': 64, 'learning_rate': 0.2}, {'width': 128, 'learning_rate': 0.1}]
+    """
+    if not axes:
+        raise InputError("zip_axes needs at least one axis, such as learning_rate=[0.1, 0.3]")
+    listed = {name: listed_values(name, given) for name, given in axes.items()}
+    _check_equal_lengths("axes that move together", {name: len(values) for name, values in listed.items()})
+    encoded = {name: encode(values) for name, values in listed.items()}
+    return _each_once(
+        Space(
+            {name: values for name, (values, _) in encoded.items()},
+            {name: codes for name, (_, codes) in encoded.items()},
+        )
+    )
+
+
+def union(*spaces: Space) -> Space:
+    """Make the space of the runs of all spaces, in order; a configuration that comes again appears once.
+
+    A run has the axes of its own space only. That is how an axis exists where another has some value and
+    nowhere else.
+
+    Raises:
+        InputError: when there is no space.
+
+    Example:
+        >>> optimizers = grid(optimizer="sgd") | grid(optimizer="adam", beta=[0.9, 0.99])
+        >>> space = optimizers * grid(seed=range(5))
+        >>> len(space), space[0], space[5]
+        (15, {'optimizer': 'sgd', 'seed': 0}, {'optimizer': 'adam', 'beta': 0.9, 'seed': 0})
+    """
+    if not spaces:
+        raise InputError("union needs at least one space")
+    axes, codes = {}, {}
+    for name in dict.fromkeys(name for space in spaces for name in space.axes):
+        columns = [(space.axes.get(name, ()), space.codes.get(name), len(space)) for space in spaces]
+        axes[name], places = encode([value for values, _, _ in columns for value in values])
+        parts, start = [], 0
+        for values, old_codes, num_runs in columns:
+            new_codes = np.append(places[start : start + len(values)], np.int32(-1))
+            start += len(values)
+            parts.append(new_codes[np.full(num_runs, -1) if old_codes is None else old_codes])
+        codes[name] = np.concatenate(parts)
+    return _each_once(Space(axes, codes))
+
+
+def product(*spaces: Space) -> Space:
+    """Make the space of all combinations of the spaces' runs; the last space changes fastest.
+
+    A value that all runs share is a space of one run: `space * grid(width=64)`.
+
+    Raises:
+        InputError: when there is no space, or two have an axis of the same name.
+
+    Example:
+        >>> space = zip_axes(width=[64, 128], learning_rate=[0.2, 0.1]) * grid(depth=2, seed=range(3))
+        >>> len(space), space[3]
+        (6, {'width': 128, 'learning_rate': 0.1, 'depth': 2, 'seed': 0})
+    """
+    if not spaces:
+        raise InputError("product needs at least one space")
+    axes: dict[str, tuple[Value, ...]] = {}
+    codes: dict[str, np.ndarray] = {}
+    sizes = [len(space) for space in spaces]
+    _check_size(sizes)
+    places = np.indices(sizes, dtype=np.int32)
+    for space, rows in zip(spaces, places, strict=True):
+        for name in space.axes:
+            if name in axes:
+                raise InputError(f"the axis {name!r} is in two spaces of a product; it may be in one")
+            axes[name], codes[name] = space.axes[name], space.codes[name][rows.ravel()]
+    return Space(axes, codes)
+
+
+def _each_once(space: Space) -> Space:
+    """Keep the first of equal configurations."""
+    high, low = config_hashes(space.axes, space.codes)
+    order = np.lexsort((low, high))  # stable: of equal runs, the first in the space stands first
+    is_again = np.zeros(len(space), bool)
+    is_again[order[1:]] = (high[order[1:]] == high[order[:-1]]) & (low[order[1:]] == low[order[:-1]])
+    return space.take(np.flatnonzero(~is_again)) if is_again.any() else space
+
+
+_STORED = ("name", "values", "codes")
+
+
+def _check_size(sizes: list[int]) -> None:
+    """Refuse a product that has too many runs, before it is built."""
+    if math.prod(sizes) > MAX_RUNS:
+        factors = [f"{size:,}" for size in sizes if size > 1]
+        total = f" = {math.prod(sizes):,}" if len(factors) > 1 else ""
+        raise InputError(f"a sweep has at most {MAX_RUNS:,} runs, got {' * '.join(factors)}{total}")
+
+
+def _check_equal_lengths(what: str, lengths: dict[str, int]) -> None:
+    if len(set(lengths.values())) > 1:
+        raise InputError(
+            f"{what} need equally many values, got "
+            + ", ".join(f"{length} for {name!r}" for name, length in lengths.items())
+        )

@@ -1,0 +1,153 @@
+"""Axes as text, as the command line takes them: `depth=1,2,4 learning_rate=log:1e-3:1:8 seed=range:4`."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fnnet.errors import InputError, nearest_names
+
+if TYPE_CHECKING:
+    from fnnet.space.space import Space
+
+
+def parse_space(arguments: Sequence[str]) -> "Space":
+    """Read axes from the command line.
+
+    Args:
+        arguments: such as `["depth=1,2", "seed=range:4"]`.
+
+    Returns:
+        The space of all combinations.
+
+    Raises:
+        InputError: when an argument is not of the form NAME=VALUES or its values make no axis.
+
+    Example:
+        >>> parse_space(["depth=1,2", "learning_rate=log:0.01:1:3"]).axes
+        {'depth': (1, 2), 'learning_rate': (0.01, 0.1, 1.0)}
+    """
+    axes = parse_axes(arguments)
+    if not axes:
+        raise InputError("a sweep needs at least one axis, such as learning_rate=log:1e-3:1:8")
+    from fnnet.space.space import grid
+
+    return grid(**axes)
+
+
+def parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Read axes as a dict of values by name.
+
+    Raises:
+        InputError: as `parse_space` does.
+
+    Example:
+        >>> parse_axes(["depth=2", "seed=range:4"])
+        {'depth': [2], 'seed': range(0, 4)}
+    """
+    axes: dict[str, Sequence[Any]] = {}
+    for argument in arguments:
+        name, equals, text = argument.partition("=")
+        if not equals or not name.isidentifier():
+            underscored = name.strip().replace("-", "_")
+            hint = f"; did you mean {underscored}={text}?" if equals and underscored.isidentifier() else ""
+            raise InputError(f"an axis is NAME=VALUES, such as depth=1,2,4; got {argument!r}{hint}")
+        if name in axes:
+            raise InputError(f"axis {name!r} is given twice")
+        axes[name] = parse_values(name, text)
+    return axes
+
+
+def parse_values(name: str, text: str) -> Sequence[Any]:
+    """Read the values of one axis.
+
+    Args:
+        name: the axis, for errors.
+        text: the text after the equals sign.
+
+    Returns:
+        The values.
+
+    Raises:
+        InputError: when there is no value, or a form such as log: has wrong numbers.
+
+    Example:
+        >>> parse_values("seed", "range:1:4"), parse_values("activation", "relu,tanh")
+        (range(1, 4), ['relu', 'tanh'])
+    """
+    form, colon, rest = text.partition(":")
+    if not colon:
+        if not text.strip():
+            raise InputError(f"axis {name!r} is empty; give it at least one value, such as {name}=1,2")
+        _check_list(name, text)
+        return [_scalar(name, word.strip()) for word in text.split(",")]
+    numbers = [_number(word) for word in rest.split(":")]
+    integers = [number for number in numbers if isinstance(number, int)]
+    if form == "range" and len(integers) == len(numbers) <= 3 and integers[2:] != [0]:
+        return range(*integers)
+    if form in ("log", "lin") and len(numbers) == 3 and None not in numbers:
+        return _spaced(name, form, *numbers)
+    nearest = nearest_names(form, ["log", "lin", "range"])
+    hint = f"; did you mean {nearest[0]}:{rest}?" if nearest and form not in ("log", "lin", "range") else ""
+    raise InputError(
+        f"axis {name!r}: cannot read {text!r}{hint}; the forms are a list 1,2,4, log:LOW:HIGH:NUM, "
+        "lin:LOW:HIGH:NUM, range:STOP, range:START:STOP and range:START:STOP:STEP"
+    )
+
+
+def _spaced(name: str, form: str, low: Any, high: Any, num: Any) -> Sequence[float]:
+    from fnnet.space.space import MAX_RUNS
+    from fnnet.space.values import linspace, logspace
+
+    if not isinstance(num, int) or num < 1:
+        raise InputError(f"axis {name!r}: the number of values must be a positive integer, got {num}")
+    if num > MAX_RUNS:
+        raise InputError(f"axis {name!r} has {num:,} values; a sweep has at most {MAX_RUNS:,} runs")
+    try:
+        return (logspace if form == "log" else linspace)(low, high, num)
+    except InputError as error:
+        raise InputError(f"axis {name!r}: {error}") from None
+
+
+def _check_list(name: str, text: str) -> None:
+    """Refuse a list in another notation, and suggest the right one."""
+    meant = None
+    if bracketed := re.fullmatch(r"\s*[\[({](.*)[\])}]\s*", text):
+        meant = bracketed[1].replace(" ", "")
+    elif span := re.fullmatch(r"\s*(\d+)\s*(?:-|\.\.\.?)\s*(\d+)\s*", text):
+        meant = f"range:{span[1]}:{int(span[2]) + 1}"
+    elif re.search(r"[;|\s]", text.strip()):
+        meant = ",".join(word for word in re.split(r"[;|,\s]+", text) if word)
+    elif not all(word.strip() for word in text.split(",")):
+        meant = ",".join(word.strip() for word in text.split(",") if word.strip())
+    if meant is not None:
+        hint = f"; did you mean {name}={meant}?" if meant else ""
+        raise InputError(f"axis {name!r}: cannot read {text!r}, values are separated by single commas{hint}")
+
+
+_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def _scalar(name: str, word: str) -> int | float | bool | str:
+    if word.lower() in _WORDS:
+        return _WORDS[word.lower()]
+    if (number := _number(word)) is not None:
+        return number
+    if word.lower() in ("none", "null"):
+        raise InputError(
+            f"axis {name!r}: there is no value {word!r}; leave the axis out to train without it"
+            + (", or write batch_size=full" if name == "batch_size" else "")
+        )
+    if re.match(r"[+-]?\.?\d", word):
+        start = re.match(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", word, re.IGNORECASE)
+        hint = f"; did you mean {start[0]}?" if start else ""
+        raise InputError(f"axis {name!r}: {word!r} is no number{hint}")
+    return word
+
+
+def _number(word: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,254 @@
+"""Early training: how its first steps depend on c = learning rate x initial sharpness, and where that changes.
+
+Small c train as if the loss were quadratic. From c_loss on, the loss rises at first; from c_sharp on, the sharpness does;
+beyond c_max, training diverges. The sharpness is the largest eigenvalue of the Hessian.
+
+Source: Kalra & Barkeshli (2023), "Phase diagram of early training dynamics in deep neural networks: effect of the learning
+rate, depth, and width", arXiv 2302.12250.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from fnnet.analysis.curvature import make_objective, top_eigenvalues
+from fnnet.data import Dataset, Examples
+from fnnet.errors import InputError
+from fnnet.hparams import Hparams
+from fnnet.losses import Loss
+from fnnet.network import Network
+from fnnet.optimizers import sgd
+from fnnet.records.results import Results
+from fnnet.space.space import Space, grid, union
+from fnnet.sweeps.execution import sweep
+from fnnet.task import Task, TrainState, supervised
+from fnnet.types import Metrics
+
+_NO_RATE = 1e-30  # with which no weight moves
+_MARKS = {"c_max": ("D", "C3"), "c_sharp": ("^", "C1"), "c_loss": ("s", "C0")}  # and colors, when drawn
+
+
+class CriticalConstants(NamedTuple):
+    """Where the phases of early training end, arrays with the axes of the networks.
+
+    initial_sharpness: before the first step.
+    c_loss: the smallest c with which the loss is ever above its initial value; c_max where none up to there is.
+    c_sharp: the same of the sharpness; None where it was not measured.
+    c_max: the largest c below all that diverge; NaN, as the others, where even the smallest does.
+    """
+
+    initial_sharpness: np.ndarray
+    c_loss: np.ndarray
+    c_sharp: np.ndarray | None
+    c_max: np.ndarray
+
+
+def find_constants(
+    cs: Float[np.ndarray, "..."],
+    initial_sharpness: Float[np.ndarray, "..."],
+    initial_loss: Float[np.ndarray, "..."],
+    batch_loss: Float[np.ndarray, "..."],
+    loss: Float[np.ndarray, "..."],
+    sharpness: Float[np.ndarray, "..."] | None = None,
+    *,
+    threshold: float = 1e5,
+) -> CriticalConstants:
+    """Find the critical constants of networks that were trained with each of some c.
+
+    Args:
+        cs: `[cs]`, positive and ascending.
+        initial_sharpness: `[...]`, of each network; any axes.
+        initial_loss: `[...]`.
+        batch_loss: `[..., cs, steps]`, what gradients were taken of; beyond the threshold, or NaN, a run has diverged.
+        loss: `[..., cs, times]`, measured as it was initially.
+        sharpness: `[..., cs, times]`, likewise.
+        threshold: of divergence.
+
+    Returns:
+        The constants `[...]`, each of them one of the cs or NaN.
+
+    Raises:
+        InputError: when the cs are not positive and ascending, or a shape does not fit them and the networks.
+
+    Example:
+        >>> loss = np.array([[0.9, 0.8], [1.2, 0.7], [3.0, 2e5]])
+        >>> found = find_constants(np.array([1.0, 2.0, 4.0]), np.array(5.0), np.array(1.0), loss, loss)
+        >>> float(found.c_loss), float(found.c_max)
+        (2.0, 2.0)
+    """
+    if cs.ndim != 1 or not len(cs) or not (cs[0] > 0 and (np.diff(cs) > 0).all()):
+        raise InputError(f"cs must be positive and ascend along one axis, got {cs.tolist()}")
+    networks = initial_sharpness.shape
+    if initial_loss.shape != networks:
+        raise InputError(
+            f"initial_loss must have the shape of initial_sharpness, {list(networks)}, got {list(initial_loss.shape)}"
+        )
+    for field, values in {"batch_loss": batch_loss, "loss": loss, "sharpness": sharpness}.items():
+        if values is not None and (values.shape[:-1] != (*networks, len(cs)) or not values.shape[-1]):
+            expected = ", ".join(map(str, (*networks, len(cs), "times")))
+            raise InputError(f"{field} must have the shape [{expected}], got {list(values.shape)}")
+    is_trained = (batch_loss <= threshold).all(axis=-1)
+    last = np.where(is_trained.all(axis=-1), len(cs), is_trained.argmin(axis=-1)) - 1
+
+    def at(places: Any) -> np.ndarray:
+        return np.asarray(np.append(cs, np.nan)[places])  # NaN for -1, where even the smallest diverges
+
+    def first_above(values: np.ndarray, initial: np.ndarray) -> np.ndarray:
+        is_above = (values > initial[..., None, None]).any(axis=-1)
+        return at(np.minimum(last, np.where(is_above.any(axis=-1), is_above.argmax(axis=-1), len(cs))))
+
+    c_sharp = None if sharpness is None else first_above(sharpness, initial_sharpness)
+    return CriticalConstants(initial_sharpness, first_above(loss, initial_loss), c_sharp, at(last))
+
+
+def measure_constants(
+    build: Callable[..., Network],
+    loss: str | Loss,
+    axes: Mapping[str, Any],
+    data: Dataset,
+    cs: Float[np.ndarray, " cs"],
+    *,
+    num_steps: int = 10,
+    batch_size: int | None = None,
+    num_measured: int | None = None,
+    num_iterations: int = 12,
+    with_sharpness: bool = True,
+    store: str | os.PathLike[str] | None = None,
+    show_progress: bool = False,
+) -> CriticalConstants:
+    """Measure networks as they start, train them with each c by gradient descent, and find their critical constants.
+
+    Args:
+        build: makes a network; its arguments are static axes, as of the recipe of a sweep.
+        loss: of one example, a name or a function of output and target.
+        axes: of the networks, by name the values, such as those of "width" and "seed".
+        data: on whose training split networks learn and are measured.
+        cs: positive and ascending.
+        num_steps: updates in each run.
+        batch_size: None for all examples at every step.
+        num_measured: the first so many training examples give loss and sharpness; None for all.
+        num_iterations: of Lanczos, see `top_eigenvalues`.
+        with_sharpness: whether to measure the sharpness after each step as well, for c_sharp.
+        store: a folder that keeps the two sweeps, as of `sweep`.
+        show_progress: whether to draw progress bars.
+
+    Returns:
+        The constants, with an axis for each of `axes`.
+
+    Raises:
+        InputError: as `sweep` and `find_constants`.
+
+    Example:
+        >>> from fnnet import from_arrays, mlp
+        >>> data = from_arrays(np.ones((4, 1)), np.zeros(4), test=(np.ones((1, 1)), np.zeros(1)))
+        >>> build, cs = lambda: mlp(1, [], 1, use_bias=False), np.array([1.5, 1.9, 2.1, 2.5])
+        >>> measure_constants(build, "quadratic", {"seed": range(3)}, data, cs).c_loss.tolist()
+        [2.1, 2.1, 2.1]
+    """
+
+    def sweep_to(name: str, space: Space, num_steps: int, num_iterations: int) -> Results:
+        recipe = _recipe(build, loss, batch_size, num_measured, num_iterations)
+        folder = None if store is None else Path(store) / name
+        return sweep(
+            recipe, space, data, num_steps=num_steps, eval_every=1, store=folder, show_progress=show_progress
+        )
+
+    networks = grid(**axes)
+    start = sweep_to("start", networks * grid(learning_rate=_NO_RATE), 1, num_iterations)
+    rates = cs / start.columns["sharpness"].astype(float)[:, None]
+    spaces = [
+        grid(**one) * grid(learning_rate=row.tolist()) for one, row in zip(networks, rates, strict=True)
+    ]
+    history = sweep_to("runs", union(*spaces), num_steps, num_iterations if with_sharpness else 0).history
+    shape = tuple(len(values) for values in networks.axes.values())
+
+    def by_network(name: str) -> np.ndarray:
+        return history[name].reshape(*shape, len(cs), -1)
+
+    return find_constants(
+        cs,
+        start.columns["sharpness"].reshape(shape),
+        start.columns["loss"].reshape(shape),
+        by_network("batch_loss"),
+        by_network("loss"),
+        by_network("sharpness") if with_sharpness else None,
+    )
+
+
+def _recipe(
+    build: Callable[..., Network],
+    loss: str | Loss,
+    batch_size: int | None,
+    num_measured: int | None,
+    num_iterations: int,
+) -> Callable[..., Task]:
+    """Build the recipe of networks that measure the loss and, if there are iterations to do so, the sharpness."""
+
+    @functools.wraps(build, assigned=())
+    def recipe(**static: Any) -> Task:
+        network = build(**static)
+        objective = make_objective(network, loss)
+
+        def measure(hparams: Hparams, state: TrainState, data: Dataset) -> Metrics:
+            examples = Examples(*(part[:num_measured] for part in data.train))
+            value = objective(state.params, examples)
+            if not num_iterations:
+                return {"loss": value}
+            sharpness = top_eigenvalues(
+                lambda params: objective(params, examples), state.params, jax.random.key(0), 1, num_iterations
+            )
+            return {"loss": value, "sharpness": sharpness[0]}
+
+        task = supervised(network, loss, optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=batch_size)
+        return task._replace(measure=measure)
+
+    return recipe
+
+
+def draw_constants(
+    axes: Any,
+    widths: Sequence[int],
+    constants: Mapping[str, np.ndarray | None],
+    published: Mapping[str, Mapping[int, float]] | None = None,
+) -> None:
+    """Draw critical constants of early training against width: seeds as marks, their means as lines.
+
+    Args:
+        axes: of a matplotlib figure.
+        widths: of the networks.
+        constants: by name, "c_loss", "c_sharp" and "c_max" `[widths, seeds]`; what is None or under another name is
+            ignored.
+        published: by name and width, constants to draw as open marks.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> axes = Figure().subplots()
+        >>> draw_constants(axes, [64, 128], {"c_loss": np.array([[3.5, 3.1], [2.8, 2.9]])})
+        >>> axes.lines[0].get_ydata().round(2).tolist()  # the means
+        [3.3, 2.85]
+    """
+    for name, (marker, color) in _MARKS.items():
+        values = constants.get(name)
+        if values is not None:
+            axes.plot(widths, values.mean(axis=-1), color=color, label=name)
+            axes.plot(widths, values, marker, color=color, alpha=0.5)
+    axes.axhline(2, color="0.5", linestyle="--", linewidth=1, label="2, of a quadratic loss")
+    ticks = set(widths)
+    if published is not None:
+        for name, (marker, color) in _MARKS.items():
+            by_width = published.get(name, {})
+            ticks |= by_width.keys()
+            label = name if by_width and constants.get(name) is None else None
+            style = {"color": color, "markerfacecolor": "none", "label": label}
+            axes.plot(list(by_width), list(by_width.values()), f"{marker}:", **style)
+        axes.plot([], [], "ks:", markerfacecolor="none", label="open: published")
+    axes.set(xscale="log", yscale="log", xlabel="width", xticks=sorted(ticks), xticklabels=sorted(ticks))
+    axes.set(ylim=(1, 40), yticks=(1, 2, 4, 8, 16), yticklabels=("1", "2", "4", "8", "16"))
+    axes.minorticks_off()
+    axes.legend(ncols=2, loc="upper center", fontsize="small")

@@ -1,0 +1,303 @@
+"""Fingerprints: what a store was made for, and whether a sweep may resume from it.
+
+The same plan under the same fingerprint gives the same bits. Another plan or other data make another sweep; another
+fingerprint is refused unless it is accepted, and marks the rows made under it. Every row carries a hash of all that
+its bits depend on, so rows of another sweep are recognized even if the plan is lost.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from fnnet.data.content import combine, content_hash, leaf_hashes
+from fnnet.errors import InputError
+from fnnet.records.store import MAX_LANES, Store
+from fnnet.sweeps.plan import Group, Plan
+
+Description = dict[str, Any]
+"""The content of a store's plan: settings, fingerprint, groups and space."""
+
+PACKAGES = ("fnnet", "jax", "jaxlib", "numpy", "optax", "flax")
+"""Packages that take part in computing a run."""
+
+
+def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | None) -> Description:
+    """Describe a sweep for the plan of its store.
+
+    Args:
+        plan: of the sweep.
+        data: of the sweep.
+        settings: those that may not change when a sweep is resumed or extended.
+        lanes: the number of lanes that was requested; None if it is chosen.
+
+    Returns:
+        A JSON object. The lanes of each group are not chosen yet.
+    """
+    leaves = leaf_hashes(data)
+    return {
+        "settings": dict(settings),
+        "fingerprint": fingerprint_of(leaves) | {"lanes": str(lanes or "chosen")},
+        "earlier": [],
+        "leaves": leaves,
+        "groups": [_described(group, plan) for group in plan.groups],
+        "space": plan.space.to_json(),
+    }
+
+
+def merge(described: Description, stored: Description | None) -> Description:
+    """Add what a store holds from before: earlier fingerprints and programs, and groups that are not trained now."""
+    if stored is None:
+        return described
+    groups, stored_groups, own_groups = [], _by_key(stored), _by_key(described)
+    for group in described["groups"]:
+        before = stored_groups.get(_key(group))
+        programs = [] if before is None else [*before["earlier"], before["program"]]
+        groups.append(group | {"earlier": sorted({*programs} - {group["program"]})})
+    others = [group for key, group in stored_groups.items() if key not in own_groups]
+    earlier = [
+        each for each in [*stored["earlier"], stored["fingerprint"]] if each != described["fingerprint"]
+    ]
+    return described | {
+        "earlier": [each for place, each in enumerate(earlier) if each not in earlier[:place]],
+        "groups": groups + others,
+        "created": stored.get("created"),
+    }
+
+
+def fingerprint_of(leaves: Mapping[str, str]) -> dict[str, str]:
+    """Return what the bits of a result depend on besides its plan: versions, device, flags and data."""
+    device = jax.local_devices()[0]
+    arithmetic = f" arithmetic {_probe()}" if device.platform == "cpu" else ""
+    return {
+        "versions": " ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "device": f"{device.platform} {device.device_kind} {platform.machine()}{arithmetic}",
+        "flags": f"{os.environ.get('XLA_FLAGS', '')} x64={jax.dtypes.canonicalize_dtype(float) == np.float64}",
+        "data": combine(leaves),
+    }
+
+
+def name_of(described: Description, program_hash: str, lanes: int, num_devices: int | None = None) -> str:
+    """Hash all that the bits of a group's runs depend on to 8 hexadecimal digits.
+
+    Args:
+        described: the sweep.
+        program_hash: of the group.
+        lanes: on each device.
+        num_devices: of the host. Training gives the same bits on any number of them, but losses measured on a
+            single device may differ in the last digit. None for a state, which resumes on any number.
+    """
+    return _name(_prefix(described["settings"], described["fingerprint"]), program_hash, lanes, num_devices)
+
+
+def check(store: Store, described: Description, stored: Description | None, *, accept: bool) -> None:
+    """Compare a sweep with what its store was made for.
+
+    Args:
+        store: the folder.
+        described: the sweep.
+        stored: the description in the store's plan, if there is one.
+        accept: whether another fingerprint is accepted; other settings or data never are.
+
+    Raises:
+        InputError: naming what changed.
+    """
+    if stored is None:
+        return
+    old, new = stored["settings"], described["settings"]
+    for name in {**old, **new}:
+        if old.get(name) != new.get(name):
+            raise InputError(
+                f"{store.folder} was made with {name}={old.get(name)}, got {new.get(name)}; "
+                f"name another folder for another sweep, such as {store.folder}-{new.get(name)}"
+            )
+    if stored["fingerprint"].get("data") != described["fingerprint"]["data"]:
+        raise InputError(
+            f"{store.folder}: the data changed since ({changed_leaves(stored['leaves'], described['leaves'])}); "
+            "name another folder for a sweep of other data"
+        )
+    if changed := [] if accept else _changes(described, stored):
+        raise InputError(
+            f"{store.folder} was made under another fingerprint ({'; '.join(changed)}), so its bits may "
+            "differ; accept_fingerprint=True goes on and marks the new rows"
+        )
+
+
+def foreign_chunks(
+    store: Store,
+    plan: Plan,
+    described: Description,
+    stored: Description | None,
+    done: Mapping[str, pl.DataFrame],
+    *,
+    accept: bool,
+) -> list[str]:
+    """Find chunks with runs of the sweep that, by their fingerprints, another sweep wrote.
+
+    They occur where the plan of a store was lost and another sweep is given its folder.
+
+    Args:
+        store: the folder.
+        plan: of the sweep.
+        described: the sweep.
+        stored: the description in the store's plan, if there is one.
+        done: the chunks of the store.
+        accept: whether they are accepted, to be moved aside.
+
+    Returns:
+        Their ids.
+
+    Raises:
+        InputError: when there are some and they are not accepted.
+    """
+    merged = merge(described, stored)
+    envs = [merged["fingerprint"], *merged["earlier"]]
+    prefixes = [(_prefix(merged["settings"], env), str(env.get("lanes"))) for env in envs]
+    group_of_run = np.empty(len(plan.space), np.int64)
+    for number, group in enumerate(plan.groups):
+        group_of_run[group.runs] = number
+    places = pl.DataFrame({"id": plan.space.ids(), "group": group_of_run})
+    known: dict[int, set[str]] = {}
+    foreign: list[str] = []
+    num_runs = 0
+    for found in _found(done, places).iter_rows(named=True):
+        number = found["group"]
+        if number not in known:
+            group = merged["groups"][number]
+            programs = [group["program"], *group["earlier"]]
+            known[number] = {
+                name
+                for prefix, asked in prefixes
+                for program in programs
+                for name in _names(prefix, program, asked)
+            }
+        if found["fingerprint"] not in known[number]:
+            foreign.append(found["chunk"])
+            num_runs += found["len"]
+    if foreign and not accept:
+        raise InputError(
+            f"{store.folder} holds {num_runs:,} of these runs from another sweep, with other steps, data or recipe, or "
+            "under another fingerprint, and its plan does not say which; name another folder, or "
+            "accept_fingerprint=True moves them aside and trains them again"
+        )
+    return sorted(set(foreign))
+
+
+def lanes_before(described: Description, stored: Description | None) -> list[int | None]:
+    """Look up the lanes that each group had before; None where it is new or has grown, to choose them again."""
+    stored_groups = _by_key(stored)
+    found = ((group, stored_groups.get(_key(group))) for group in described["groups"])
+    return [
+        before["lanes"] if before and before["num_runs"] >= group["num_runs"] else None
+        for group, before in found
+    ]
+
+
+def changed_leaves(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """Describe which leaves of the data changed.
+
+    Example:
+        >>> changed_leaves({"train.inputs": 64 * "a"}, {"train.inputs": 64 * "b"})
+        'train inputs differ: aaaaaaaa -> bbbbbbbb'
+    """
+    parts = []
+    for path in dict.fromkeys([*old, *new]):
+        before, after = old.get(path), new.get(path)
+        name = path.replace(".", " ") or "values"
+        if before is None or after is None:
+            parts.append(f"{name} are {'new' if before is None else 'gone'}")
+        elif before != after:
+            parts.append(f"{name} differ: {before:.8} -> {after:.8}")
+    return ", ".join(parts[:4]) + (f" and {len(parts) - 4} more" if len(parts) > 4 else "")
+
+
+def _found(done: Mapping[str, pl.DataFrame], places: pl.DataFrame) -> pl.DataFrame:
+    """List which chunks hold runs of which groups under which fingerprints, with their number."""
+    parts = [
+        rows.select("id", "fingerprint").with_columns(chunk=pl.lit(chunk_id))
+        for chunk_id, rows in done.items()
+    ]
+    if not parts:
+        return pl.DataFrame()
+    return pl.concat(parts).join(places, on="id", how="inner").group_by("chunk", "group", "fingerprint").len()
+
+
+def _prefix(settings: Mapping[str, Any], fingerprint: Mapping[str, str]) -> str:
+    whole = json.dumps([dict(settings), dict(fingerprint)], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _name(prefix: str, program_hash: str, lanes: int, num_devices: int | None) -> str:
+    devices = "any" if num_devices is None else "one" if num_devices == 1 else "several"
+    return hashlib.sha256(f"{prefix} {program_hash} {lanes} {devices}".encode()).hexdigest()[:8]
+
+
+def _names(prefix: str, program_hash: str, asked: str) -> Iterator[str]:
+    """Yield all fingerprints that rows may carry: lanes are powers of two, or halvings of the requested number."""
+    first = int(asked) if asked.isdecimal() else 1
+    numbers = {1 << k for k in range(MAX_LANES.bit_length())} | {
+        first >> k for k in range(first.bit_length())
+    }
+    for lanes in numbers:
+        for num_devices in (1, 2):
+            yield _name(prefix, program_hash, lanes, num_devices)
+
+
+def _described(group: Group, plan: Plan) -> dict[str, Any]:
+    has_axis = {name: plan.space.codes[name][group.runs[0]] >= 0 for name in plan.traced_axes}
+    return {
+        "static": _as_json(group.static),
+        "axes": sorted(name for name, has_it in has_axis.items() if has_it),
+        "num_runs": len(group.runs),
+        "program": group.program_hash(),
+        "earlier": [],
+    }
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_json(item) for name, item in value.items()}
+    return [_as_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _by_key(described: Description | None) -> dict[str, dict[str, Any]]:
+    """Index groups by what distinguishes them: static values, and which traced axes they have."""
+    return {_key(group): group for group in (described or {"groups": ()})["groups"]}
+
+
+def _key(group: Mapping[str, Any]) -> str:
+    return json.dumps([group["static"], group["axes"]], sort_keys=True)
+
+
+def _changes(described: Description, stored: Description) -> list[str]:
+    old, new = stored["fingerprint"], described["fingerprint"]
+    changed = [f"{name}: {old.get(name)} -> {value}" for name, value in new.items() if old.get(name) != value]
+    if changed:  # which may change the text of the same program, so programs are not compared
+        return changed
+    stored_groups = _by_key(stored)
+    for described_group in described["groups"]:
+        group = stored_groups.get(_key(described_group))
+        if group is not None and group["program"] != described_group["program"]:
+            static = ", ".join(f"{name}={value}" for name, value in described_group["static"].items())
+            return [f"recipe: it computes something other than before{' for ' if static else ''}{static}"]
+    return []
+
+
+def _probe() -> str:
+    """Hash some sums, products and functions on this CPU: their last bits depend on its instruction set."""
+    numbers = np.linspace(-3, 3, 33 * 65, dtype=np.float32).reshape(33, 65)
+
+    @jax.jit
+    def compute(x: Any) -> Any:
+        product = jnp.dot(jnp.tanh(x), jnp.exp(x).T)
+        return product, jnp.sum(x / 3), jnp.sum(product * product, axis=1), jnp.log(jnp.abs(product) + 1)
+
+    return content_hash(compute(numbers))[:8]

@@ -1,0 +1,118 @@
+"""Resuming: what a store already holds of a sweep, finished or under way."""
+
+from collections.abc import Sequence, Set
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from fnnet.records import store as stores
+from fnnet.records.members import holds_params
+from fnnet.records.store import DamagedPlan, Store
+from fnnet.sweeps import fingerprint as fingerprints
+from fnnet.sweeps.plan import Plan
+
+
+class Done(NamedTuple):
+    """The finished chunks that a store holds of a sweep, rows by chunk id.
+
+    chunks: those that need not be trained again.
+    stale: those without the parameters that are to be kept, so their runs are trained again.
+    """
+
+    chunks: dict[str, pl.DataFrame]
+    stale: dict[str, pl.DataFrame]
+
+
+def stored_plan(folder: Store, *, mend: bool = False) -> fingerprints.Description | None:
+    """Read the plan of a store; None where it is missing or damaged.
+
+    Args:
+        folder: the store.
+        mend: whether to move a damaged plan aside; only for the holder of the write lock.
+    """
+    try:
+        return stores.read_plan(folder)
+    except (
+        DamagedPlan
+    ):  # the sweep writes its plan again, and rows carry the fingerprint they were made under
+        if mend:
+            stores.set_aside(folder, folder.plan_path)
+        return None
+
+
+def read_done(
+    folder: Store,
+    plan: Plan,
+    described: fingerprints.Description,
+    stored: fingerprints.Description | None,
+    save_params: bool,
+    *,
+    accept: bool,
+    mend: bool = False,
+) -> Done:
+    """Read the finished chunks of a sweep; chunks of another sweep are left out, or refused unless `accept`."""
+    chunks = stores.read_chunks(folder, mend=mend)
+    for chunk_id in fingerprints.foreign_chunks(folder, plan, described, stored, chunks, accept=accept):
+        del chunks[chunk_id]
+        if mend:
+            stores.set_aside(folder, folder.chunk_path(chunk_id))
+    stale = {}
+    if save_params:
+        for chunk_id, rows in list(chunks.items()):
+            params = stores.load_params(folder, chunk_id)
+            if not holds_params(params, rows["id"].to_list(), rows["fingerprint"][0]):
+                stale[chunk_id] = chunks.pop(chunk_id)
+    return Done(chunks, stale)
+
+
+def find_missing(plan: Plan, done: Done) -> np.ndarray:
+    """Return a mask `[runs]` of the runs that are in no finished chunk."""
+    if not done.chunks:
+        return np.ones(len(plan.space), bool)
+    finished = set().union(*(rows["id"].to_list() for rows in done.chunks.values()))
+    return np.array([run_id not in finished for run_id in plan.space.ids().tolist()], bool)
+
+
+def drop_stale(folder: Store, done: Done, parts: Sequence[pl.DataFrame]) -> None:
+    """Delete chunks without parameters once all their runs are in other chunks, with parameters."""
+    finished = set().union(*(rows["id"].to_list() for rows in parts))
+    for chunk_id, rows in done.stale.items():
+        if finished.issuperset(rows["id"].to_list()):
+            stores.drop_chunk(folder, chunk_id)
+
+
+class Waiting(NamedTuple):
+    """A chunk whose state was saved when its sweep was stopped.
+
+    id: of the chunk.
+    fingerprint: all that its bits depend on but the number of devices.
+    run_ids: its runs.
+    step: updates made.
+    """
+
+    id: str
+    fingerprint: str
+    run_ids: list[str]
+    step: int
+
+
+def find_waiting(folder: Store, fingerprints_now: Set[str]) -> list[Waiting]:
+    """List the saved states that a sweep can resume from, the longest trained first.
+
+    Args:
+        folder: of the sweep.
+        fingerprints_now: of the states of its groups.
+    """
+    found = []
+    for chunk_id in stores.state_ids(folder):
+        state = stores.load_state(folder, chunk_id)
+        about = {} if state is None else state.about
+        run_ids, step = about.get("runs"), about.get("step")
+        if (
+            about.get("fingerprint") in fingerprints_now
+            and isinstance(run_ids, list)
+            and isinstance(step, int)
+        ):
+            found.append(Waiting(chunk_id, about["fingerprint"], run_ids, step))
+    return sorted(found, key=lambda waiting: -waiting.step)

@@ -1,0 +1,124 @@
+"""Verification: compare the results in a store with training the same runs alone."""
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from fnnet.data.content import leaf_hashes
+from fnnet.data.record import reload_data
+from fnnet.data.split import check_integer
+from fnnet.errors import InputError
+from fnnet.records.results import open_results
+from fnnet.records.store import Store, read_plan
+from fnnet.sweeps.fingerprint import changed_leaves
+from fnnet.sweeps.plan import Recipe, make_plan
+from fnnet.sweeps.provenance import OWN_RECIPES
+from fnnet.task import Task
+from fnnet.training import train
+
+
+def verify(
+    recipe: Recipe | None = None,
+    data: Any = None,
+    store: str | os.PathLike[str] | None = None,
+    *,
+    num_runs: int = 4,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Train some runs of a store again, one at a time, and compare their metrics with the stored ones.
+
+    A run in lanes and the same run alone sum in different orders, so they agree up to rounding, which training
+    amplifies at learning rates near the edge of stability.
+
+    Args:
+        recipe: of the sweep; None if the store names one of fnnet's own.
+        data: of the sweep; None if the store names a data set or a file to load.
+        store: the folder, as in `verify(store="results/first")`.
+        num_runs: how many runs to draw at random; all, if there are fewer.
+        seed: of the draw.
+
+    Returns:
+        For each metric the largest absolute difference from the stored values. Two values that are not finite
+        count as equal.
+
+    Raises:
+        InputError: when the folder holds no sweep or no finished run, the data have changed, or the recipe or the data
+            have to be passed.
+    """
+    check_integer("num_runs", num_runs, minimum=1)
+    if store is None:
+        raise InputError('verify needs the folder of a sweep, such as store="results/first"')
+    results = open_results(store)
+    stored = read_plan(Store(Path(store)))
+    if stored is None or not len(results.space):
+        raise InputError(f"{store} holds no finished run yet")
+    if data is None:
+        data = reload_data(stored.get("data") or {})
+    leaves = leaf_hashes(data)
+    if leaves != stored["leaves"]:
+        raise InputError(f"{store}: the data changed since ({changed_leaves(stored['leaves'], leaves)})")
+    plan = make_plan(recipe or own_recipe(store, stored, data), results.space, data)
+    drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]
+    differences: dict[str, float] = {}
+    # A search stops runs early; the last measurement says where.
+    last_steps = np.nanmax(results.history["step"], axis=1).astype(int)
+    for group in plan.groups:
+
+        @functools.partial(jax.jit, static_argnums=2)
+        def alone(hparams: Any, data: Any, num_steps: int, task: Task = group.task) -> Any:
+            return train(task, hparams, data, num_steps=num_steps).metrics
+
+        for run in np.intersect1d(group.runs, drawn):
+            hparams = {name: column[0] for name, column in plan.hparams(np.array([run])).items()}
+            for name, value in alone(hparams, data, int(last_steps[run])).items():
+                difference = _distance(float(value), float(results.columns[name][run]))
+                differences[name] = max(difference, differences.get(name, 0.0))
+    return differences
+
+
+def judge(difference: float, stored: np.ndarray) -> tuple[str, float]:
+    """Classify the difference of a metric relative to its scale.
+
+    Args:
+        difference: the largest one, as `verify` returns it.
+        stored: the metric of all runs.
+
+    Returns:
+        "the same up to rounding", "close, as training amplifies rounding", or "different"; and the largest finite
+        absolute value, which is the scale.
+
+    Example:
+        >>> judge(1e-6, np.array([0.5, -2.0, np.inf])), judge(0.5, np.array([0.5, -2.0]))
+        (('the same up to rounding', 2.0), ('different', 2.0))
+    """
+    finite = np.abs(stored[np.isfinite(stored)])
+    scale = float(finite.max()) if len(finite) else 0.0
+    if difference <= 1e-4 * scale or difference == 0:
+        return "the same up to rounding", scale
+    return ("close, as training amplifies rounding" if difference <= 0.02 * scale else "different"), scale
+
+
+def own_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: Any) -> Recipe:
+    """Build the recipe that a plan names, if it is one of fnnet's own; nothing is imported by name.
+
+    Raises:
+        InputError: when it is not.
+    """
+    recorded = stored.get("recipe")
+    name = recorded.get("name") if isinstance(recorded, dict) else None
+    if name not in OWN_RECIPES:
+        raise InputError(
+            f"{store} was made with the recipe {name}, which only your own code knows: fn.verify(recipe, data, store)"
+        )
+    return OWN_RECIPES[name](data)
+
+
+def _distance(one: float, other: float) -> float:
+    if not np.isfinite(one) and not np.isfinite(other):
+        return 0.0
+    return abs(one - other)

@@ -1,0 +1,314 @@
+"""Flax modules as networks, against Flax itself and a plain loop of optax."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen, nnx
+
+import fnnet as fn
+from fnnet.interop.flax import from_flax, linen_network, nnx_network, nnx_state, to_flax
+from fnnet.sweeps.plan import make_plan
+
+IMAGE, BATCH, STEPS = (8, 8, 1), 24, 12
+IN, WIDTH, OUT = 3, 7, 2
+
+
+class LinenCNN(linen.Module):
+    """Written as Flax's examples are: for a batch, which it flattens."""
+
+    features: int = 3
+
+    @linen.compact
+    def __call__(self, x):
+        x = linen.relu(linen.Conv(self.features, (3, 3), strides=2)(x))
+        return linen.Dense(10)(x.reshape(x.shape[0], -1))
+
+
+class NnxCNN(nnx.Module):
+    def __init__(self, rngs, features=3):
+        # A list with a gap: the activation in the middle has no parameters.
+        self.layers = nnx.Sequential(
+            nnx.Conv(1, features, (3, 3), strides=2, rngs=rngs),
+            nnx.relu,
+            nnx.Conv(features, 4, (2, 2), strides=2, rngs=rngs),
+        )
+        self.head = nnx.Linear(16, 10, rngs=rngs)
+
+    def __call__(self, x):
+        x = self.layers(x)
+        return self.head(x.reshape(x.shape[0], -1))
+
+
+NETWORKS = {
+    "linen": lambda features=3: linen_network(LinenCNN(features), IMAGE),
+    "nnx": lambda features=3: nnx_network(lambda rngs: NnxCNN(rngs, features), IMAGE),
+}
+
+
+def plain_loop(kind, data, learning_rate, seed):
+    """Train as Flax's and optax's own documentation do; returns the leaves of the parameters."""
+    key, optimizer = jax.random.key(seed), optax.sgd(learning_rate, momentum=0.9)
+    if kind == "linen":
+        params, call = LinenCNN().init(key, jnp.zeros((1, *IMAGE))), LinenCNN().apply
+    else:
+        definition, params = nnx.split(NnxCNN(nnx.Rngs(key)))
+
+        def call(params, x):
+            return nnx.merge(definition, params)(x)
+
+    @jax.jit
+    def step(params, opt_state, images, classes):
+        def loss(params):
+            return optax.softmax_cross_entropy_with_integer_labels(call(params, images), classes).mean()
+
+        updates, opt_state = optimizer.update(jax.grad(loss)(params), opt_state)
+        return optax.apply_updates(params, updates), opt_state
+
+    opt_state = optimizer.init(params)
+    for number in range(STEPS):
+        rows = np.arange(number * BATCH, (number + 1) * BATCH)
+        images = data.train.inputs[rows].reshape(-1, *IMAGE)
+        params, opt_state = step(params, opt_state, images, data.train.targets[rows])
+    return jax.tree.leaves(params)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_cnn_s_runs_are_those_of_a_plain_loop(kind, digits, tmp_path):
+    def recipe():
+        return fn.supervised(
+            NETWORKS[kind](),
+            "cross_entropy",
+            optimizer=lambda hp: optax.sgd(hp["learning_rate"], momentum=0.9),
+            batch_size=BATCH,
+            order="sequential",
+        )
+
+    space = fn.grid(learning_rate=[0.01, 0.05], seed=range(2))
+    prepared = fn.prepare(recipe, space, digits, num_steps=STEPS, store=tmp_path / "s", save_params=True)
+    assert len(prepared.estimates) == 1, "one program"
+    results = fn.execute(prepared)
+    for run, hparams in enumerate(space):
+        plain = plain_loop(kind, digits, **hparams)
+        ours = jax.tree.leaves(results.member(run))
+        for one, other in zip(ours, plain, strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+    # What a store gives back is used as it is, though nnx numbers the layers of a list by a dict, with gaps.
+    network, params = NETWORKS[kind](), results.member(0)
+    assert jax.tree.structure(params) == jax.tree.structure(network.init(jax.random.key(0)))
+    one = jax.vmap(network.apply, in_axes=(None, 0))(params, digits.test.inputs)
+    classes = jnp.argmax(one, axis=1)
+    assert abs(np.mean(classes == digits.test.targets) - results.columns["test_accuracy"][0]) < 1e-6
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_fields_are_static_axes(kind, digits):
+    def recipe(features):
+        network = NETWORKS[kind](features)
+        return fn.supervised(
+            network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=8
+        )
+
+    space = fn.grid(features=[2, 5], learning_rate=[0.1, 0.2, 0.3])
+    assert [group.static for group in make_plan(recipe, space, digits).groups] == [
+        {"features": 2},
+        {"features": 5},
+    ]
+
+
+@pytest.mark.slow
+def test_a_batch_is_that_of_flax(digits):
+    images = digits.test.inputs[:5]
+    network, key = NETWORKS["linen"](), jax.random.key(1)
+    variables = LinenCNN().init(key, jnp.zeros((1, *IMAGE)))
+    ours = jax.vmap(network.apply, in_axes=(None, 0))(network.init(key), images)
+    np.testing.assert_allclose(ours, LinenCNN().apply(variables, images.reshape(-1, *IMAGE)), rtol=1e-5)
+    network, module = NETWORKS["nnx"](), NnxCNN(nnx.Rngs(key))
+    ours = jax.vmap(network.apply, in_axes=(None, 0))(network.init(key), images)
+    np.testing.assert_allclose(ours, module(images.reshape(-1, *IMAGE)), rtol=1e-5)
+
+
+def test_a_module_takes_over_parameters():
+    network, module = NETWORKS["nnx"](), NnxCNN(nnx.Rngs(0))
+    params = network.init(jax.random.key(5))
+    nnx.update(module, nnx_state(params, nnx.state(module, nnx.Param)))
+    image = jnp.linspace(0, 1, 64)
+    np.testing.assert_allclose(module(image.reshape(1, *IMAGE))[0], network.apply(params, image), rtol=1e-5)
+
+
+# --- an mlp's weights -----------------------------------------------------------------------------------
+
+
+class NnxMLP(nnx.Module):
+    def __init__(self, sizes, rngs, use_bias=True):
+        pairs = itertools.pairwise(sizes)
+        self.layers = nnx.List([nnx.Linear(*pair, use_bias=use_bias, rngs=rngs) for pair in pairs])
+
+    def __call__(self, x):
+        for layer in self.layers[:-1]:
+            x = nnx.tanh(layer(x))
+        return self.layers[-1](x)
+
+
+class LinenMLP(linen.Module):
+    sizes: tuple[int, ...]
+    use_bias: bool = True
+
+    @linen.compact
+    def __call__(self, x):
+        for size in self.sizes[1:-1]:
+            x = linen.tanh(linen.Dense(size, use_bias=self.use_bias)(x))
+        return linen.Dense(self.sizes[-1], use_bias=self.use_bias)(x)
+
+
+def flax_mlp(kind, sizes, use_bias):
+    """Parameters of Flax's MLP, and a function that applies it to some."""
+    if kind == "linen":
+        module = LinenMLP(tuple(sizes), use_bias)
+        variables = module.init(jax.random.key(7), jnp.zeros((1, sizes[0])))
+        return variables["params"], lambda params, x: module.apply({"params": params}, x)
+    module = NnxMLP(sizes, nnx.Rngs(7), use_bias)
+
+    def apply(state, x):
+        nnx.update(module, state)
+        return module(x)
+
+    return nnx.state(module, nnx.Param), apply
+
+
+def assert_same_bits(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(np.asarray(a).view(np.uint32), np.asarray(b).view(np.uint32))
+
+
+@pytest.mark.parametrize("kind", ["linen", "nnx"])
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize(
+    "depth", [0, 1, 3, 13]
+)  # from 8 equal layers on, a stack; 10 or more are not in order by text
+def test_weights_go_to_flax_and_back_bit_for_bit(kind, use_bias, depth):
+    sizes = [IN, *[WIDTH] * depth, OUT]
+    network = fn.mlp(IN, [WIDTH] * depth, OUT, "tanh", use_bias=use_bias, initializer="pytorch")
+    params = network.init(jax.random.key(0))
+    like, apply = flax_mlp(kind, sizes, use_bias)
+    theirs = to_flax(params, like)
+    assert jax.tree.structure(theirs) == jax.tree.structure(like)
+    batch = np.random.default_rng(0).normal(size=(5, IN)).astype(np.float32)
+    outputs = jax.vmap(network.apply, in_axes=(None, 0))(params, batch)
+    np.testing.assert_allclose(apply(theirs, batch), outputs, rtol=1e-5, atol=1e-6)
+    assert_same_bits(from_flax(theirs, network), params)
+    assert_same_bits(to_flax(from_flax(like, network), like), like)
+
+
+def test_bits_that_are_no_numbers_survive():
+    network = fn.mlp(IN, [WIDTH] * 9, OUT)
+    params = jax.tree.map(np.array, network.init(jax.random.key(0)))
+    params[1]["w"].view(np.uint32)[2, 0] = [0x7FC0BEEF, 0x80000000, 0x00000001, 0x7F800000, 0xFF800000, 1, 2]
+    like, _ = flax_mlp("linen", [IN, *[WIDTH] * 9, OUT], True)
+    assert_same_bits(from_flax(to_flax(params, like), network), params)
+
+
+def test_names_give_the_order_where_numbers_do_not():
+    network = fn.mlp(WIDTH, [WIDTH, WIDTH], WIDTH)
+    params = network.init(jax.random.key(0))
+    like = {name: {"kernel": np.zeros((7, 7)), "bias": np.zeros(7)} for name in ("head", "input", "middle")}
+    with pytest.raises(fn.InputError, match=r"order of the layers .* is not clear"):
+        to_flax(params, like)
+    order = ["input", "middle", "head"]
+    theirs = to_flax(params, like, order)
+    assert theirs["input"]["kernel"] is params[0]["w"] and theirs["head"]["bias"] is params[2]["b"]
+    assert_same_bits(from_flax(theirs, network, order), params)
+    with pytest.raises(fn.InputError, match="names must be those of the layers"):
+        to_flax(params, like, ["input", "middle", "tail"])
+
+
+@pytest.mark.parametrize(
+    ("like", "message"),
+    [
+        ({"Dense_0": {"kernel": np.zeros((IN, OUT)), "bias": np.zeros(OUT)}}, "1 layers .* params 2"),
+        (flax_mlp("linen", [IN, 5, OUT], True)[0], "layer 'Dense_0' of the module has"),
+        (flax_mlp("linen", [IN, WIDTH, OUT], False)[0], "layer 'Dense_0' of the module has"),
+        ({"LayerNorm_0": {"scale": np.zeros(3)}}, "'LayerNorm_0/scale', which no layer of an mlp has"),
+    ],
+)
+def test_other_weights_are_refused(like, message):
+    network = fn.mlp(IN, [WIDTH], OUT)
+    with pytest.raises(fn.InputError, match=message):
+        to_flax(network.init(jax.random.key(0)), like)
+    with pytest.raises(fn.InputError):
+        from_flax(like, network)
+
+
+# --- what a network cannot be ---------------------------------------------------------------------------
+
+
+class Normed(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.BatchNorm(use_running_average=False)(linen.Dense(4)(x))
+
+
+class Dropped(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dropout(0.5, deterministic=False)(linen.Dense(4)(x))
+
+
+class NnxDropped(nnx.Module):
+    def __init__(self, rngs):
+        self.dense, self.drop = nnx.Linear(IN, 4, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)
+        self.norm = nnx.BatchNorm(4, rngs=rngs)
+
+
+class Summed(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dense(4)(x).sum()
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: linen_network(Normed(), (IN,)), "Normed keeps batch_stats besides its parameters"),
+        (lambda: linen_network(Dropped(), (IN,)), 'Dropped draws random numbers .*PRNG for "dropout"'),
+        (
+            lambda: nnx_network(NnxDropped, (IN,)),
+            "NnxDropped holds BatchStat, RngCount, RngKey besides nnx.Param",
+        ),
+        (lambda: linen_network(Summed(), (IN,)), "must give a batch of outputs"),
+        (lambda: linen_network(linen.Dense(4), (IN, 0)), "input_shape must be positive integers"),
+        (lambda: nnx_network(lambda rngs: rngs, (IN,)), "must make a flax.nnx module"),
+        (
+            lambda: linen_network(linen.Dense(4), (IN,)).apply({}, jnp.zeros((5, IN))),
+            r"takes one example of shape \(3,\), got \(5, 3\)",
+        ),
+    ],
+)
+def test_a_module_with_more_than_parameters_is_refused(build, message):
+    with pytest.raises(fn.InputError, match=message):
+        build()
+
+
+def test_a_module_that_is_built_already_is_refused():
+    module = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    with pytest.raises(
+        fn.InputError, match=r"function from nnx\.Rngs to a module, got a Linear that is built already"
+    ):
+        nnx_network(module, (3,))
+
+
+def test_a_module_that_computes_in_bfloat16_trains_to_curves_of_float32():
+    module = linen.Dense(3, dtype=jnp.bfloat16)
+    data = fn.load_dataset("iris")
+    task = fn.supervised(
+        linen_network(module, (4,)), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["rate"]), batch_size=16
+    )
+    results = fn.sweep(lambda: task, fn.grid(rate=[0.1, 0.3]), data, num_steps=20)
+    assert results.columns["test_loss"].dtype == results.history["batch_loss"].dtype == np.float32
+    assert (results.columns["test_accuracy"] > 0.5).all()

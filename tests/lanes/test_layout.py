@@ -1,0 +1,94 @@
+"""Layouts: which matrices of a state multiply what all lanes share, and that turning them changes no result."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from fnnet import mlp, sgd, supervised, train
+from fnnet.data import Dataset, from_arrays
+from fnnet.hparams import Hparams
+from fnnet.lanes.layout import find_transposed
+from fnnet.lanes.program import lanes_sharding, make_mesh, make_program
+from fnnet.task import autoencoder
+
+FEATURES, WIDTH, BATCH = 6, 6, 6  # equal on purpose: shapes alone do not tell which matrix is the first
+
+
+@pytest.fixture(autouse=True)
+def promotion():
+    with jax.numpy_dtype_promotion("standard"):  # optax's adam adds Python floats to integers
+        yield
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    rng = np.random.default_rng(0)
+    return from_arrays(rng.normal(size=(40, FEATURES)), rng.integers(0, 3, 40))
+
+
+def turned_leaves(task, data: Dataset) -> list[str]:
+    hparams = {"learning_rate": 0.1}
+    state = task.init(Hparams(hparams), data)
+    batch = jax.tree.map(lambda leaf: leaf[0], task.batches(0, data, 0, 1))
+    step = jax.make_jaxpr(lambda hp, *rest: task.step(Hparams(hp), *rest))(hparams, state, data, batch)
+    turned = find_transposed(step.jaxpr, hparams, state)
+    leaves, _ = jax.tree_util.tree_flatten_with_path(turned)
+    return [jax.tree_util.keystr(path, simple=True, separator="/") for path, is_turned in leaves if is_turned]
+
+
+OPTIMIZERS = {
+    "plain": (lambda hp: sgd(hp["learning_rate"]), ["params/0/w"]),
+    "momentum": (
+        lambda hp: sgd(hp["learning_rate"], momentum=0.9, max_norm=1.0),
+        ["params/0/w", "opt_state/velocity/0/w"],
+    ),
+    "adam": (
+        lambda hp: optax.adam(hp["learning_rate"]),
+        ["params/0/w", "opt_state/0/mu/0/w", "opt_state/0/nu/0/w"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("batch_size", [BATCH, None])
+def test_the_first_weights_are_turned_and_what_the_optimizer_keeps_of_them(name, batch_size, data):
+    optimizer, expected = OPTIMIZERS[name]
+    network = mlp(FEATURES, [WIDTH, WIDTH], 3)
+    task = supervised(network, "cross_entropy", optimizer=optimizer, batch_size=batch_size)
+    assert turned_leaves(task, data) == expected
+
+
+def test_the_last_weights_of_an_autoencoder_are_not_turned(data):
+    task = autoencoder(mlp(FEATURES, [2], FEATURES), optimizer=lambda hp: sgd(0.1), batch_size=BATCH)
+    assert turned_leaves(task, data) == ["params/0/w"]
+
+
+def test_weights_that_lie_as_products_want_them_are_not_turned():
+    """Weights `[fan_out, fan_in]` of somebody else's task."""
+
+    def step(hparams, weights, batch):
+        return weights - hparams["learning_rate"] * jax.grad(lambda w: jnp.sum(jnp.tanh(w @ batch)))(weights)
+
+    weights, batch, hparams = jnp.ones((3, 5)), jnp.ones((5, 4)), {"learning_rate": jnp.ones(())}
+    traced = jax.make_jaxpr(step)(hparams, weights, batch)
+    assert find_transposed(traced.jaxpr, hparams, weights) is False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_lanes_train_as_single_runs_do(name, data):
+    network = mlp(FEATURES, [WIDTH, WIDTH], 3)
+    task = supervised(network, "cross_entropy", optimizer=OPTIMIZERS[name][0], batch_size=BATCH)
+    mesh, steps = make_mesh(), 20
+    rates = np.linspace(0.01, 0.1, 4 * mesh.size, dtype=np.float32)
+    hparams = jax.device_put({"learning_rate": rates}, lanes_sharding(mesh))
+    program = make_program(task, mesh, steps)
+    batches = program.draw(np.int32(0), data, np.int32(0), steps)
+    progress = program.begin(hparams, data)
+    progress = program.steps(hparams, progress, batches, data, np.int32(0), np.int32(steps))
+    for lane, rate in enumerate(rates):
+        alone = train(task, {"learning_rate": jnp.asarray(rate)}, data, num_steps=steps).state
+        for ours, theirs in zip(jax.tree.leaves(progress.state), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(ours[lane], theirs, rtol=1e-4, atol=1e-6)

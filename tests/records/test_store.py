@@ -1,0 +1,338 @@
+"""A sweep and its folder: resuming, growing, refusing, and keeping parameters."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import jax
+import numpy as np
+import polars as pl
+import pytest
+
+import fnnet as fn
+from fnnet.records import store as stores
+from fnnet.records.sealed import Sealed
+from fnnet.records.store import Store
+from fnnet.sweeps import chunk as chunks
+
+
+@pytest.fixture(scope="module")
+def data():
+    return fn.load_dataset("iris")
+
+
+def sweep(data, folder, rates=4, seeds=2, **options):
+    space = fn.grid(depth=[0, 1], learning_rate=fn.linspace(0.1, 0.1 * rates, rates), seed=range(seeds))
+    return fn.sweep(
+        fn.mlp_recipe(data), space, data, **{"num_steps": 20, "store": folder, "lanes": 4, **options}
+    )
+
+
+def without_times(results):
+    return results.table(records=True).drop("seconds")
+
+
+@pytest.fixture
+def steps_trained(monkeypatch):
+    """Count the runs that are trained, by what training a chunk returns."""
+    trained = []
+    train = chunks.Trainer.train
+
+    def counting(self, chunk, lanes):
+        trained.extend(chunk.run_ids)
+        return train(self, chunk, lanes)
+
+    monkeypatch.setattr(chunks.Trainer, "train", counting)
+    return trained
+
+
+@pytest.mark.slow
+def test_a_finished_sweep_trains_nothing_again(data, tmp_path, steps_trained):
+    first = sweep(data, tmp_path)
+    assert len(steps_trained) == 16
+    again = sweep(data, tmp_path)
+    assert len(steps_trained) == 16 and again.table().equals(first.table())
+    assert fn.open_results(tmp_path).table().equals(first.table())
+
+
+@pytest.mark.slow
+def test_a_finished_sweep_grows_by_what_is_new(data, tmp_path, steps_trained):
+    old = without_times(sweep(data, tmp_path, rates=3, seeds=2))
+    files = {path: path.read_bytes() for path in (tmp_path / "chunks").iterdir()}
+    grown = sweep(data, tmp_path, rates=5, seeds=4)
+    assert len(steps_trained) == 2 * 5 * 4 and len(set(steps_trained)) == len(steps_trained)
+    assert all(path.read_bytes() == content for path, content in files.items())
+    assert without_times(grown).join(old.select("id"), on="id", how="semi").equals(old)
+
+
+@pytest.mark.slow
+def test_every_kind_of_value_can_be_kept(data, tmp_path):
+    def recipe(widths, activation="relu", use_bias=True, mixed="a"):
+        network = fn.mlp(4, widths, 3, activation, use_bias=use_bias)
+        return fn.supervised(network, "mse", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=16)
+
+    space = fn.grid(widths=[(3,), (5, 2)], activation=["tanh"], learning_rate=0.1) | fn.grid(
+        widths=[()], use_bias=[False, True], mixed=["b", 2], learning_rate=0.1
+    )
+    table = fn.sweep(recipe, space, data, num_steps=2, store=tmp_path).table()
+    assert table["widths"].to_list() == ["(3,)", "(5, 2)"] + 4 * ["()"]
+    assert table["activation"].to_list() == 2 * ["tanh"] + 4 * [None]
+    assert table["use_bias"].to_list() == [None, None, False, False, True, True]
+    assert table["mixed"].to_list() == [None, None, "b", "2", "b", "2"]
+    table.write_parquet(tmp_path / "table.parquet")
+    assert fn.open_results(tmp_path).table().equals(table)
+
+
+def test_only_a_damaged_chunk_is_trained_again(data, tmp_path, steps_trained):
+    whole = without_times(sweep(data, tmp_path))
+    hit = sorted((tmp_path / "chunks").iterdir())[0]
+    lost = pl.read_parquet(hit)["id"].to_list()
+    content = bytearray(hit.read_bytes())
+    content[len(content) // 2] ^= 4
+    hit.write_bytes(content)
+    steps_trained.clear()
+    assert without_times(sweep(data, tmp_path)).equals(whole)
+    assert sorted(steps_trained) == sorted(lost)
+    assert [path.name for path in (tmp_path / "damaged").iterdir()] == [f"{hit.name}.0"]
+
+
+def test_a_damaged_plan_is_written_anew(data, tmp_path, steps_trained):
+    whole = sweep(data, tmp_path).table()
+    plan = tmp_path / "plan.json"
+    plan.write_text(plan.read_text().replace('"num_steps": 20', '"num_steps": 21'))
+    with pytest.raises(fn.InputError, match="is damaged"):
+        fn.open_results(tmp_path)
+    steps_trained.clear()
+    assert sweep(data, tmp_path).table().equals(whole) and steps_trained == []
+
+
+@pytest.mark.slow
+def test_another_sweep_is_refused(data, tmp_path):
+    sweep(data, tmp_path)
+    with pytest.raises(fn.InputError, match="was made with num_steps=20, got 30"):
+        sweep(data, tmp_path, num_steps=30)
+    with pytest.raises(fn.InputError, match="was made with eval_every=None, got 5"):
+        sweep(data, tmp_path, eval_every=5)
+
+
+@pytest.mark.slow
+def test_another_fingerprint_is_refused_and_then_marked(data, tmp_path):
+    sweep(data, tmp_path, rates=2)
+    with pytest.raises(fn.InputError, match=r"another fingerprint \(lanes: 4 -> 8\)"):
+        sweep(data, tmp_path, rates=2, lanes=8)
+    grown = sweep(data, tmp_path, rates=3, lanes=8, accept_fingerprint=True).table(records=True)
+    counts = grown["fingerprint"].value_counts()["count"].sort().to_list()
+    assert counts == [2, 2, 4, 4], "two programs, each under two fingerprints"
+
+
+def test_other_data_are_another_sweep(data, tmp_path):
+    """Also where another fingerprint is accepted: rows of two data sets in one table mean nothing."""
+    sweep(data, tmp_path, rates=1)
+    other = dataclasses.replace(data, test=data.train)
+    expected = "the data changed since \\(test inputs differ: [0-9a-f]{8} -> [0-9a-f]{8}, test targets differ"
+    with pytest.raises(fn.InputError, match=expected):
+        sweep(other, tmp_path, rates=1, accept_fingerprint=True)
+
+
+def test_a_second_writer_is_refused(data, tmp_path):
+    with stores.writing(Store(tmp_path)), pytest.raises(fn.InputError, match="another process is writing"):
+        sweep(data, tmp_path)
+
+
+def test_a_foreign_folder_is_refused(data, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(fn.InputError, match="holds files but no sweep"):
+        sweep(data, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_mistake_writes_nothing(data, tmp_path):
+    with pytest.raises(fn.InputError, match="learning_rate"):
+        fn.sweep(fn.mlp_recipe(data), fn.grid(seed=[0]), data, num_steps=5, store=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch, stop_at_evaluation):
+    """Stopped in its last segment, a chunk goes on from the border before, to the same bits."""
+    options = {"eval_every": 5, "state_every": 0.0, "rates": 2, "seeds": 1}
+    whole = sweep(data, tmp_path / "whole", **options)
+    calls = stop_at_evaluation(monkeypatch, 4)
+    with pytest.raises(RuntimeError, match="stopped"):
+        sweep(data, tmp_path / "cut", **options)
+    assert len(list((tmp_path / "cut" / "states").iterdir())) == 1
+    resumed = sweep(data, tmp_path / "cut", **options)
+    assert calls == [5, 10, 15, 20, 20, 5, 10, 15, 20], "only the last segment is done again"
+    assert without_times(resumed).equals(without_times(whole))
+    for name, curve in whole.history.items():
+        np.testing.assert_array_equal(resumed.history[name], curve)
+    assert list((tmp_path / "cut" / "states").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, monkeypatch, stop_at_evaluation):
+    options = {"eval_every": 5, "state_every": 0.0, "rates": 1, "seeds": 2}
+    calls = stop_at_evaluation(monkeypatch, 3)
+    with pytest.raises(RuntimeError, match="stopped"):
+        sweep(data, tmp_path, **options)
+    sweep(data, tmp_path, **{**options, "lanes": 2}, accept_fingerprint=True)
+    assert calls == [5, 10, 15] + 2 * [5, 10, 15, 20]
+
+
+def test_a_damaged_state_starts_its_chunk_over(tmp_path):
+    store = Store(tmp_path)
+    with stores.writing(store):
+        stores.save_state(store, "0" * 16, Sealed({"step": 3}, {"w": np.ones((5, 2))}))
+        assert stores.load_state(store, "0" * 16).about["step"] == 3
+        path = store.state_path("0" * 16)
+        path.write_bytes(path.read_bytes()[:-1])
+        assert stores.load_state(store, "0" * 16) is None
+
+
+def test_names_never_become_paths(tmp_path):
+    for name in ("../../etc/passwd", "", "0" * 15, "0" * 15 + "/"):
+        with pytest.raises(fn.InputError, match="16 hexadecimal digits"):
+            Store(tmp_path).chunk_path(name)
+
+
+@pytest.mark.slow
+def test_a_member_is_the_network_that_was_trained(data, tmp_path):
+    results = sweep(data, tmp_path, save_params=True)
+    recipe = fn.mlp_recipe(data)
+    for run in (0, 7, 15):
+        config = results.space[run]
+        hparams = {"learning_rate": config["learning_rate"], "seed": config["seed"]}
+        alone = fn.train(recipe(depth=config["depth"]), hparams, data, num_steps=20)
+        jax.tree.map(
+            lambda kept, trained: np.testing.assert_allclose(kept, trained, atol=1e-5),
+            results.member(run),
+            alone.state.params,
+        )
+    with pytest.raises(fn.InputError, match="no parameters are kept of run 0"):
+        sweep(data, None).member(0)
+
+
+def test_an_unfinished_sweep_can_be_read(data, tmp_path):
+    whole = sweep(data, tmp_path)
+    sorted((tmp_path / "chunks").iterdir())[0].unlink()
+    part = fn.open_results(tmp_path)
+    assert len(part.space) == 8 and part.table().height == 8
+    assert (
+        without_times(whole)
+        .join(part.table(records=True).select("id"), on="id", how="semi")
+        .equals(without_times(part))
+    )
+    with pytest.raises(fn.InputError, match=r"has no plan\.json"):
+        fn.open_results(tmp_path / "absent")
+
+
+@pytest.mark.slow
+def test_ctrl_c_finishes_the_commit(data, tmp_path, monkeypatch):
+    """The first Ctrl-C is kept until the chunk's segment is over and its state is safe."""
+    timer = threading.Timer(0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    measure = chunks.Trainer._measure
+
+    def pressing(self, hparams, underway):
+        timer.start()
+        timer.join()
+        return measure(self, hparams, underway)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks.Trainer, "_measure", pressing)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(data, tmp_path, eval_every=10)
+    assert len(list((tmp_path / "states").iterdir())) == 1
+    assert sweep(data, tmp_path, eval_every=10).table().height == 16
+
+
+@pytest.mark.slow
+def test_verifying_finds_agreement_and_forgery(data, tmp_path):
+    sweep(data, tmp_path)
+    differences = fn.verify(fn.mlp_recipe(data), data, tmp_path, num_runs=16)
+    assert set(differences) == {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}
+    assert max(differences.values()) < 1e-5
+    chunk_id, rows = next(iter(stores.read_chunks(Store(tmp_path)).items()))
+    Store(tmp_path).chunk_path(chunk_id).unlink()
+    stores.commit_chunk(Store(tmp_path), chunk_id, rows.with_columns(test_loss=pl.col("test_loss") + 0.5))
+    assert fn.verify(fn.mlp_recipe(data), data, tmp_path, num_runs=16)["test_loss"] > 0.4
+    other = fn.load_dataset("iris", split_seed=1)
+    with pytest.raises(fn.InputError, match="the data changed since"):
+        fn.verify(fn.mlp_recipe(other), other, tmp_path)
+
+
+COUNT_COMPILATIONS = """
+import jax, json, sys
+import fnnet as fn
+counts = {"hit": 0, "miss": 0}
+def listen(event, **metadata):
+    if event == "/jax/compilation_cache/cache_misses" : counts["miss"] += 1
+    if event == "/jax/compilation_cache/cache_hits": counts["hit"] += 1
+jax.monitoring.register_event_listener(listen)
+data = fn.load_dataset("iris")
+space = fn.grid(depth=[1, 2, 3, 4], width=[3, 5], learning_rate=fn.logspace(0.01, 1, 16), seed=range(4))
+make, made = fn.mlp_recipe(data), []
+results = fn.sweep(make, space, data, num_steps=20)
+assert results.table().height == 512
+print(json.dumps(counts))
+"""
+
+
+@pytest.mark.slow
+def test_a_program_is_compiled_once_a_group_and_never_again(tmp_path):
+    """Three programs a group (begin, steps, measure), none of them in a second process."""
+
+    def counted():
+        environment = os.environ | {"FNNET_CACHE": str(tmp_path)}
+        run = subprocess.run(
+            [sys.executable, "-c", COUNT_COMPILATIONS],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return json.loads(run.stdout)
+
+    first = counted()
+    steps = [path for path in Path(tmp_path).rglob("jit_steps-*") if path.name.endswith("-cache")]
+    assert len(steps) == 8
+    second = counted()
+    assert second["miss"] == 0 and second["hit"] == first["miss"] + first["hit"]
+
+
+def changed(data):
+    return jax.tree.map(lambda leaf: leaf[::-1], data)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda data: data,
+        lambda data: (data.train.inputs, data.train.targets),
+        lambda data: {"x": jax.numpy.asarray(data.train.inputs), "y": data.train.targets},
+    ],
+    ids=["Dataset", "tuple", "dict of device arrays"],
+)
+def test_other_data_are_refused_in_whatever_form_they_come(data, tmp_path, form):
+    def recipe():
+        def loss(w, data):
+            x, y = jax.tree.leaves(data)[:2]
+            return jax.numpy.mean((x @ w - y.astype(x.dtype)) ** 2)
+
+        def step(hp, w, data, t):
+            value, grad = jax.value_and_grad(loss)(w, data)
+            return w - hp["learning_rate"] * grad, {"loss": value}
+
+        return fn.Task(
+            lambda hp, data: jax.numpy.ones(4), step, lambda hp, w, data: {"train_loss": loss(w, data)}
+        )
+
+    space, options = fn.grid(learning_rate=[0.01, 0.02]), {"num_steps": 3, "store": tmp_path}
+    first = fn.sweep(recipe, space, form(data), **options)
+    assert fn.sweep(recipe, space, form(data), **options).table().equals(first.table())
+    with pytest.raises(fn.InputError, match="data"):
+        fn.sweep(recipe, space, changed(form(data)), **options)

@@ -1,0 +1,322 @@
+import io
+import struct
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from rich.console import Console
+from scipy import stats
+
+import fnnet as fn
+from fnnet.report import plots, tables
+from fnnet.report.advice import advice
+from fnnet.sweeps.job import Estimate
+
+
+@pytest.fixture
+def results():
+    """Accuracy peaks at another rate for each depth; the largest rate of depth 4 diverges in one of two seeds."""
+    space = fn.grid(depth=[1, 4], learning_rate=[0.1, 0.2, 0.4], seed=range(2))
+    accuracy = np.array([0.5, 0.6, 0.7, 0.8, 0.95, 0.85, 0.7, 0.9, 0.6, 0.5, 0.0, 0.4])
+    diverged = np.zeros(12, bool)
+    diverged[10] = True
+    return fn.Results(space, {"test_accuracy": accuracy, "diverged": diverged}, {})
+
+
+def text_of(table):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_the_best_rate_of_each_depth(results):
+    rows = [line for line in text_of(tables.best_rates(results, "test_accuracy")).splitlines() if "│" in line]
+    cells = [[cell.strip() for cell in row.strip("│ ").split("│")] for row in rows]
+    assert cells == [
+        ["1", "0.4", "0.9000 ± 0.6353", "2", "0", "0 of 6"],
+        ["4", "0.1", "0.8000 ± 1.2706", "2", "0", "1 of 6"],
+    ]
+
+
+def test_the_heat_map_shows_every_cell_and_the_diverged_ones(results):
+    figure = plots.heatmap(results, "test_accuracy")
+    axes = figure.axes[0]
+    cells = axes.images[0].get_array()
+    np.testing.assert_allclose(cells, [[0.55, 0.75, 0.9], [0.8, 0.55, 0.2]])
+    assert len(axes.patches) == 1 and axes.patches[0].get_hatch()
+    rings = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines]
+    assert rings == [(2, 0), (0, 1)]
+
+
+def test_slow_pixels_are_dark_in_the_color_of_their_fate():
+    value = np.array([[-3.0, -20.0], [1.0, 5.0]])  # below, a quick and a slow one that converged
+    axes = Figure().subplots()
+    fn.trainability.draw(axes, fn.trainability.Picture((0, 2, 1, 4), value[None] < 0, value), "fates", 1)
+    image = axes.images[0]
+    np.testing.assert_allclose(image.get_array(), [[-0.575, -1], [0.575, 1]])
+    blue, red = image.cmap(image.norm([-1.0, 1.0]))
+    assert blue[2] > blue[0] and red[0] > red[2] and image.origin == "lower"
+    assert tuple(image.get_extent()) == (0, 2, 1, 4)
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["1.0", "2.0", "3.0", "4.0"]
+
+
+def test_other_axes_make_panels():
+    space = fn.grid(width=[3, 5], depth=[1, 2], learning_rate=[0.1, 0.2])
+    results = fn.Results(space, {"test_loss": np.arange(8.0), "diverged": np.zeros(8, bool)}, {})
+    figure = plots.heatmap(results, "test_loss", y="width")
+    panels = [axes for axes in figure.axes if axes.images and axes.get_title()]
+    assert [axes.get_title() for axes in panels] == ["depth = 1", "depth = 2"]
+    np.testing.assert_array_equal(panels[1].images[0].get_array(), [[2, 3], [6, 7]])
+
+
+def test_constants_of_early_training_are_drawn_against_width():
+    axes = Figure().subplots()
+    c_loss, c_max = np.array([[2.0, 4.0], [3.0, 3.5], [1.0, 2.0]]), np.full((3, 2), 9.0)
+    constants = {"initial_sharpness": np.ones((3, 2)), "c_loss": c_loss, "c_sharp": None, "c_max": c_max}
+    published = {"c_loss": {8: 2.5, 64: 2.25}, "c_sharp": {16: 5.0}}
+    fn.early_training.draw_constants(axes, (8, 16, 32), constants, published)
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines]
+    for values in (
+        [3, 3.25, 1.5],
+        [2, 3, 1],
+        [4, 3.5, 2],
+        [9, 9, 9],
+    ):  # means, and a line of marks for each seed
+        assert ([8, 16, 32], values) in drawn
+    assert ([8, 64], [2.5, 2.25]) in drawn and ([16], [5.0]) in drawn
+    assert list(axes.get_xticks()) == [8, 16, 32, 64]
+    labels = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert labels == {"c_loss", "c_sharp", "c_max", "2, of a quadratic loss", "open: published"}
+
+
+def test_impossible_pictures_are_refused(results):
+    with pytest.raises(fn.InputError, match=r"needs the axis 'width'.*heatmap\(results, metric, x='depth'\)"):
+        plots.heatmap(results, "test_accuracy", x="width")
+    with pytest.raises(fn.InputError, match="unknown axis from bottom to top 'dept'; did you mean 'depth'"):
+        plots.heatmap(results, "test_accuracy", y="dept")
+    space = fn.grid(a=range(13), depth=[1, 2], learning_rate=[0.1, 0.2])
+    many = fn.Results(space, {"loss": np.zeros(52), "diverged": np.zeros(52, bool)}, {})
+    with pytest.raises(fn.InputError, match=r"13 panels are too many to draw.*where\(a=0\)"):
+        plots.heatmap(many, "loss", y="depth")
+
+
+def drawn(space, metric="test_accuracy", diverged=(), values=None, **options):
+    """Draw some numbers, and lay the figure out as saving it does."""
+    is_lost = np.isin(np.arange(len(space)), diverged)
+    values = np.linspace(0, 1, len(space)) if values is None else values
+    results = fn.Results(space, {metric: np.where(is_lost, np.nan, values), "diverged": is_lost}, {})
+    figure = plots.heatmap(results, metric, **options)
+    figure.draw_without_rendering()
+    return figure
+
+
+RATES = fn.logspace(0.001, 10, 300)
+
+
+@pytest.mark.parametrize(
+    ("space", "diverged"),
+    [
+        (fn.grid(depth=[1, 2], learning_rate=[0.1, 0.3]), ()),
+        (fn.grid(learning_rate=[0.1, 0.3, 1.0], seed=range(2)), (0, 3, 4, 5)),
+        (fn.grid(depth=[1, 2, 4, 8], learning_rate=RATES[::19]), (3,)),
+        (fn.grid(depth=[1, 2], learning_rate=RATES), (7,)),
+        (fn.grid(width=range(1, 301), learning_rate=[0.1, 0.3]), (7,)),
+        (fn.grid(depth=[1, 2], learning_rate=[0.1, 0.3, 1.0]), range(6)),
+        (fn.grid(depth=[1, 2], weight_decay=[0.0, 1e-4], learning_rate=[0.1], seed=range(3)), (0, 1, 2, 3)),
+    ],
+)
+@pytest.mark.parametrize("metric", ["test_accuracy", "validation_expected_calibration_error_of_my_own"])
+def test_a_heat_map_of_any_size_shows_all_that_is_written(space, diverged, metric):
+    figure = drawn(space, metric, diverged, maximize=True)
+    inches = figure.get_size_inches()
+    assert max(inches) <= 30.01
+    texts = [figure._suptitle, figure._supxlabel]
+    for axes in figure.axes:
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        ticks = [tick for tick in axes.get_xticklabels() if left <= tick.get_position()[0] <= right]
+        ticks += [tick for tick in axes.get_yticklabels() if bottom <= tick.get_position()[1] <= top]
+        assert len(axes.get_xticks()) <= 40
+        texts += [axes.title, axes.xaxis.label, axes.yaxis.label, *ticks]
+    box = figure.bbox
+    for text in texts:
+        if text.get_text() and text.get_visible():
+            extent = text.get_window_extent()
+            assert extent.x0 >= -1 and extent.x1 <= box.width + 1, text.get_text()
+            assert extent.y0 >= -1 and extent.y1 <= box.height + 1, text.get_text()
+
+
+def test_one_seed_is_no_mean_and_one_value_no_label():
+    figure = drawn(fn.grid(depth=3, learning_rate=[0.1, 0.3], seed=5))
+    assert figure._suptitle.get_text() == "test accuracy" and list(figure.axes[0].get_yticks()) == []
+    assert figure._supxlabel.get_text() == "ring: best of its row"
+    text = text_of(tables.best_rates(fn.Results(*_one_seed()), "test_accuracy"))
+    assert "±" not in text and "nan" not in text and "1 run each: no interval" in text
+    assert cells_of_best(text) == [["0.3", "0.7500", "1", "0", "0 of 2"]]
+
+
+def _one_seed():
+    return (
+        fn.grid(depth=3, learning_rate=[0.1, 0.3]),
+        {"test_accuracy": np.array([0.25, 0.75]), "diverged": np.zeros(2, bool)},
+        {},
+    )
+
+
+def cells_of_best(text):
+    return [[cell.strip() for cell in row.strip("│ ").split("│")] for row in text.splitlines() if "│" in row]
+
+
+def test_where_all_runs_diverged_there_is_neither_a_color_bar_nor_a_best_rate():
+    space = fn.grid(learning_rate=[0.1, 0.3], seed=range(2))
+    figure = drawn(space, "test_loss", range(4))
+    assert len(figure.axes) == 1 and figure._supxlabel.get_text() == "hatched on gray: all runs diverged"
+    lost = fn.Results(space, {"test_loss": np.full(4, np.nan), "diverged": np.ones(4, bool)}, {})
+    assert cells_of_best(text_of(tables.best_rates(lost, "test_loss"))) == [["-", "-", "2", "2", "4 of 4"]]
+
+
+def test_values_of_other_axes_are_written_as_people_do():
+    figure = drawn(fn.grid(weight_decay=[0.0, 1e-4], depth=[1, 2], learning_rate=[0.1, 0.2]), y="depth")
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["weight decay = 0", "weight decay = 0.0001"]
+
+
+def test_words_and_axes_that_some_runs_lack_can_be_drawn():
+    space = fn.grid(optimizer="sgd", learning_rate=[0.1, 0.2]) | fn.grid(
+        optimizer="adam", beta=0.9, learning_rate=0.1
+    )
+    figure = drawn(space, x="optimizer", y="learning_rate")
+    cells = figure.axes[0].images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(cells, [[0, 1], [0.5, np.nan]])
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["sgd", "adam"]
+
+
+def test_a_metric_of_ones_own_is_drawn_and_tabulated_when_its_direction_is_given(results):
+    own = fn.Results(results.space, {**results.columns, "flatness": results.columns["test_accuracy"]}, {})
+    for maximize, rings in ((True, [(2, 0), (0, 1)]), (False, [(0, 0), (2, 1)])):
+        figure = plots.heatmap(own, "flatness", maximize=maximize)
+        assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in figure.axes[0].lines] == rings
+        rows = cells_of_best(text_of(tables.best_rates(own, "flatness", maximize=maximize)))
+        assert [row[1] for row in rows] == [["0.1", "0.2", "0.4"][place] for place, _ in rings]
+    for show in (plots.heatmap, tables.best_rates):
+        with pytest.raises(fn.InputError, match="maximize=True or maximize=False"):
+            show(own, "flatness")
+
+
+def test_a_notebook_is_given_the_picture_itself(results):
+    figure = plots.heatmap(results, "test_accuracy")
+    header = figure._repr_png_()[:24]  # by which IPython shows an object that it was not taught to show
+    assert header.startswith(b"\x89PNG\r\n\x1a\n")
+    size = struct.unpack(">2I", header[16:])
+    np.testing.assert_allclose(size, figure.get_size_inches() * figure.dpi, atol=1)
+
+
+def test_curves_of_several_seeds_are_a_mean_in_its_interval():
+    values = np.array([[1.0, 0.5], [3.0, 0.6], [2.0, 0.1], [5.0, 0.1], [6.0, 0.1], [7.0, 0.1]])
+    history = {"step": np.tile([10, 20], (6, 1)), "test_loss": values}
+    results = fn.Results(fn.grid(depth=[1, 2], seed=range(3)), {}, history)
+    axes = Figure().subplots()
+    plots.curves(axes, results, "test_loss", by="depth")
+    assert [line.get_label() for line in axes.lines] == ["1", "2"]
+    for line, band, runs in zip(axes.lines, axes.collections, (values[:3], values[3:]), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), runs.mean(axis=0))
+        low, high = stats.t.interval(0.95, 2, runs.mean(axis=0)[0], stats.sem(runs[:, 0]))
+        edge = band.get_paths()[0].vertices
+        at_ten = edge[edge[:, 0] == 10, 1]
+        np.testing.assert_allclose([at_ten.min(), at_ten.max()], [low, high])
+    each = Figure().subplots()
+    plots.curves(each, results, "test_loss", by="depth", over=None)
+    assert len(each.lines) == 6 and not each.collections
+
+
+@pytest.mark.parametrize(
+    ("diverged", "scale", "line"),
+    [
+        ([0, 0, 1, 1], 1.0, None),
+        ([0, 1, 1, 1], 1.0, "3 of 4 runs diverged: try smaller learning rates (none diverged up to 0.1)"),
+        ([1, 0, 1, 1], 1.0, "3 of 4 runs diverged: try smaller learning rates than 0.1"),
+        (
+            [0, 0, 0, 0],
+            93.0,
+            "the inputs are not scaled (standard deviations up to 93): try --standardize",
+        ),
+        (
+            [1, 1, 1, 1],
+            93.0,
+            "4 of 4 runs diverged and the inputs are not scaled (standard deviations up to 93): "
+            "try --standardize or smaller learning rates than 0.1",
+        ),
+    ],
+)
+def test_a_sweep_that_went_badly_comes_with_advice(diverged, scale, line):
+    space = fn.grid(learning_rate=[0.1, 0.3, 1.0, 3.0])
+    inputs = np.array([[1.0, -scale, 0.0], [1.0, scale, 2.0]])
+    results = fn.Results(space, {"diverged": np.array(diverged, bool)}, {})
+    assert advice(results, inputs) == line
+
+
+def estimate(**values):
+    none = Estimate({"depth": 1}, 0, 0, 8, 0, 0, 0, 0.0, 0.0)
+    return none._replace(**values)
+
+
+def cells_of(table):
+    lines = [line for line in text_of(table).splitlines() if "│" in line]
+    return [[cell.strip() for cell in line.strip()[1:-1].split("│")] for line in lines]
+
+
+def test_what_a_sweep_would_take_is_summed_up():
+    small = estimate(
+        num_runs=30,
+        num_missing=20,
+        num_chunks=3,
+        num_bytes=25_000_000,
+        curve_bytes=1500,
+        flops=1.5e12,
+        seconds=70.0,
+    )
+    large = small._replace(
+        static={"depth": 4, "width": 9}, lanes=2, num_chunks=10, num_bytes=4_200_000_000, seconds=3590.0
+    )
+    done = estimate(static={"depth": 2}, num_runs=7)
+    table = tables.estimates([small, large, done], num_steps=500)
+    text = text_of(table)
+    assert "67 runs of 500 steps in 3 programs, 40 still to train" in text
+    headings = ["depth", "width", "runs", "lanes", "chunks", "memory", "curves", "FLOPs", "time"]
+    assert [column.header for column in table.columns] == headings
+    assert cells_of(table) == [
+        ["1", "", "20", "8", "3", "25 MB", "1.5 kB", "1.5e+12", "1 min 10 s"],
+        ["4", "9", "20", "2", "10", "4.2 GB", "1.5 kB", "1.5e+12", "59 min 50 s"],
+        ["2", "", "0", "", "", "", "", "", "done"],
+        ["", "", "40", "", "13", "4.2 GB", "3.0 kB", "3e+12", "1 h 1 min"],
+    ]
+
+
+def test_one_group_is_its_own_sum_and_may_not_fit():
+    table = tables.estimates(
+        [estimate(static={}, num_runs=5, num_missing=5, num_bytes=10**13, seconds=np.inf)], num_steps=3
+    )
+    assert "5 runs of 3 steps in 1 program" in text_of(table) and "still to train" not in text_of(table)
+    assert [(row[0], row[1], row[4], row[-1]) for row in cells_of(table)] == [
+        ("all", "5", "10.0 TB", "does not fit")
+    ]
+
+
+def test_a_mean_of_nothing_is_refused():
+    with pytest.raises(fn.InputError, match="at least one value"):
+        fn.mean_interval([])
+
+
+def test_curves_are_told_apart_by_an_axis():
+    space = fn.grid(learning_rate=[0.1, 0.4], seed=range(2))
+    history = {"step": np.tile([5, 10], (4, 1)), "loss": np.arange(8.0).reshape(4, 2)}
+    results = fn.Results(space, {}, history)
+    axes = Figure().subplots()
+    plots.curves(axes, results, "loss", over=None)
+    drawn = [(line.get_color(), line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes.lines]
+    first, second = [([5, 10], [0, 1]), ([5, 10], [2, 3])], [([5, 10], [4, 5]), ([5, 10], [6, 7])]
+    assert drawn == [("C0", *line) for line in first] + [("C1", *line) for line in second]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0.1", "0.4"]
+    with pytest.raises(fn.InputError, match="unknown metric 'los'"):
+        plots.curves(axes, results, "los")
+    with pytest.raises(fn.InputError, match="unknown axis 'sed'"):
+        plots.curves(axes, results, "loss", by="sed")

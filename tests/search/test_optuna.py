@@ -1,0 +1,454 @@
+"""Searches with Optuna: against closed forms, means by hand, and what a study and a store say afterwards."""
+
+import importlib
+import math
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import optuna
+import polars as pl
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+import fnnet as fn
+import fnnet.search.optuna as interop
+from fnnet import Choice, InputError, IntUniform, LogUniform, Uniform
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+CURVATURES = (2.0, 0.5)
+NUM_STEPS = 3
+RATES = {"first_rate": LogUniform(0.05, 5), "second_rate": Uniform(0.1, 3)}
+OPTIMUM = {"first_rate": 0.5, "second_rate": 2.0}  # a rate of 1 / curvature arrives in one step
+
+
+def quadratic(curvatures=CURVATURES):
+    """Gradient descent on two weights: each has a curvature and a rate of its own, and starts at 1 + seed."""
+    first, second = curvatures
+
+    def step(hp, state, data, t):
+        a, b = state
+        new = a - hp["first_rate"] * first * a, b - hp["second_rate"] * second * b
+        return new, {"loss": (first * a**2 + second * b**2) / 2}
+
+    def measure(hp, state, data):
+        loss = (first * state[0] ** 2 + second * state[1] ** 2) / 2
+        return {"test_loss": loss, "test_accuracy": 1 / (1 + loss), "closeness": -loss}
+
+    def init(hp, data):
+        start = jnp.asarray(1 + hp.get("seed", 0), float)
+        return start, start
+
+    return fn.Task(init=init, step=step, measure=measure)
+
+
+def closed_form(params, num_seeds, num_steps=NUM_STEPS, curvatures=CURVATURES):
+    """Compute the mean of the loss over seeds, in float64."""
+    losses = [
+        sum(
+            c / 2 * ((1 + seed) * (1 - rate * c) ** num_steps) ** 2
+            for c, rate in zip(curvatures, (params["first_rate"], params["second_rate"]), strict=True)
+        )
+        for seed in range(num_seeds)
+    ]
+    return float(np.mean(losses))
+
+
+def search(study, distributions=RATES, recipe=quadratic, **settings):
+    defaults = {"metric": "test_loss", "num_trials": 6, "batch_size": 3, "num_steps": NUM_STEPS, "lanes": 4}
+    return interop.optimize(study, recipe, distributions, None, **(defaults | settings))
+
+
+def random_study(seed=0, **options):
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed), **options)
+
+
+def states(study):
+    return [trial.state.name for trial in study.trials]
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Record the number of runs of the space of every sweep."""
+    sizes = []
+
+    def counted(recipe, space, *args, **options):
+        sizes.append(len(space))
+        return fn.sweep(recipe, space, *args, **options)
+
+    monkeypatch.setattr(interop, "sweep", counted)
+    return sizes
+
+
+# Distributions
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (Uniform(-1, 2.5), FloatDistribution(-1.0, 2.5)),
+        (LogUniform(1e-4, 3), FloatDistribution(1e-4, 3.0, log=True)),
+        (IntUniform(-2, 7), IntDistribution(-2, 7)),
+        (Choice(["relu", "tanh"]), CategoricalDistribution(["relu", "tanh"])),
+        (Choice(np.array([64, 128])), CategoricalDistribution([64, 128])),
+        (Choice([False, 0.5]), CategoricalDistribution([False, 0.5])),
+        (Choice([(64,), (64, 32)]), CategoricalDistribution(["(64,)", "(64, 32)"])),
+        # Python, and Optuna with it, takes True for 1.
+        (Choice([1, True]), CategoricalDistribution(["1", "True"])),
+        (Choice([(1, 2), "(1, 2)"]), CategoricalDistribution(["(1, 2)", "'(1, 2)'"])),
+    ],
+)
+def test_distributions_are_translated(ours, theirs):
+    translated = interop.translate("axis", ours)
+    assert translated == theirs
+    if isinstance(theirs, CategoricalDistribution):  # for which True equals 1
+        assert list(map(type, translated.choices)) == list(map(type, theirs.choices))
+
+
+def test_both_ends_of_integers_are_drawn():
+    study = random_study()
+    distributions = {"count": interop.translate("count", IntUniform(3, 5))}
+    assert {study.ask(distributions).params["count"] for _ in range(40)} == {3, 4, 5}
+
+
+def test_every_kind_of_value_reaches_the_recipe(calls):
+    """Of a choice, the recipe gets the value itself, though the study holds texts."""
+    got = []
+
+    def recipe(curvatures, kind, count):
+        got.append((curvatures, kind, count))
+        return quadratic(curvatures)
+
+    distributions = {
+        **RATES,
+        "curvatures": Choice([(2.0, 0.5), (1.0, 0.25)]),
+        "kind": Choice([1, True]),
+        "count": IntUniform(2, 3),
+    }
+    study = random_study(seed=3)
+    results = search(study, distributions, recipe, num_trials=4, batch_size=4)
+    assert {repr(type(kind)) for _, kind, _ in got} == {"<class 'int'>", "<class 'bool'>"}
+    assert {(curvatures, count) for curvatures, _, count in got} >= {((2.0, 0.5), 2), ((1.0, 0.25), 2)}
+    for trial, config, loss in zip(
+        study.trials, results.space, results.columns["test_loss"].tolist(), strict=True
+    ):
+        assert trial.params["curvatures"] == repr(config["curvatures"])
+        assert trial.params["kind"] == repr(config["kind"])
+        assert type(config["count"]) is int and trial.params["count"] == config["count"]
+        np.testing.assert_allclose(loss, closed_form(config, 1, curvatures=config["curvatures"]), rtol=1e-4)
+    assert len({trial.params["curvatures"] for trial in study.trials}) == 2
+
+
+# What is told
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_told_values_are_means_over_seeds(is_kept, tmp_path, calls):
+    study = random_study()
+    store = tmp_path if is_kept else None
+    results = search(study, num_trials=7, batch_size=3, num_seeds=2, store=store)
+    # A batch is one sweep; in a store its space grows by the batch.
+    assert calls == ([6, 12, 14] if is_kept else [6, 6, 2])
+    table = results.table()
+    assert table.height == 14
+    assert [trial.number for trial in study.trials] == list(range(7))
+    for trial in study.trials:
+        # The very numbers that the study holds.
+        is_trial = [pl.col(name) == value for name, value in trial.params.items()]
+        losses = table.filter(is_trial)["test_loss"].to_list()
+        assert len(losses) == 2 and losses[0] < losses[1]
+        assert trial.value == sum(losses) / 2
+        np.testing.assert_allclose(trial.value, closed_form(trial.params, 2), rtol=1e-4)
+    first = table.filter(pl.col("seed") == 0)
+    for name in RATES:
+        assert first[name].to_list() == [trial.params[name] for trial in study.trials]
+
+
+def test_equal_configurations_are_told_the_same(calls):
+    study = random_study()
+    distributions = {"first_rate": Choice([0.1, 0.2]), "second_rate": Choice([1.0])}
+    results = search(study, distributions, num_trials=8, batch_size=4)
+    table = results.table()
+    assert calls[0] == table.height == 2
+    loss_of = dict(zip(table["first_rate"].to_list(), table["test_loss"].to_list(), strict=True))
+    assert len(study.trials) == 8 and len(set(loss_of.values())) == 2
+    for trial in study.trials:
+        assert trial.value == loss_of[trial.params["first_rate"]]
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "worst"),
+    [("test_loss", "minimize", math.inf), ("closeness", "maximize", -math.inf)],
+)
+def test_diverged_trials_are_told_the_worst_value(metric, direction, worst):
+    sampler = optuna.samplers.TPESampler(n_startup_trials=2, seed=0)
+    study = optuna.create_study(direction=direction, sampler=sampler)
+    distributions = {"first_rate": Choice([0.4, 1e8]), "second_rate": Uniform(1, 3)}
+    results = search(study, distributions, metric=metric, num_trials=12, batch_size=4, num_steps=20)
+    diverged = [trial.value for trial in study.trials if trial.params["first_rate"] == 1e8]
+    finite = [trial.value for trial in study.trials if trial.params["first_rate"] == 0.4]
+    assert set(diverged) == {worst} and finite and np.isfinite(finite).all()
+    assert results.columns["diverged"].sum() == len(diverged)
+    assert math.isfinite(study.best_value)
+
+
+def test_results_without_a_store_are_those_of_a_plain_sweep():
+    """The batches' rows, put together, are as if all had been trained at once."""
+    results = search(random_study(), num_trials=5, eval_every=2)
+    plain = fn.sweep(quadratic, results.space, None, num_steps=NUM_STEPS, eval_every=2, lanes=4)
+    assert results.store is None
+    assert list(results.columns) == list(plain.columns) and list(results.history) == list(plain.history)
+    for ours, theirs in ((results.columns, plain.columns), (results.history, plain.history)):
+        for name in theirs.keys() - {"seconds"}:
+            assert ours[name].dtype == theirs[name].dtype
+            np.testing.assert_array_equal(ours[name], theirs[name])
+
+
+# Samplers
+
+
+def sampler_of(name):
+    if name == "TPE":
+        return optuna.samplers.TPESampler(seed=0)
+    if name == "CMA-ES":
+        pytest.importorskip("cmaes")
+        return optuna.samplers.CmaEsSampler(popsize=8, seed=0)
+    pytest.importorskip("torch", reason="the Gaussian process of Optuna needs torch", exc_type=ImportError)
+    return optuna.samplers.GPSampler(n_startup_trials=8, seed=0)
+
+
+@pytest.mark.parametrize(("name", "num_trials"), [("TPE", 40), ("GP", 24), ("CMA-ES", 40)])
+def test_samplers_find_the_optimum(name, num_trials):
+    """The best is near the known optimum, and the last batch far better than random draws."""
+    study = optuna.create_study(direction="minimize", sampler=sampler_of(name))
+    distributions = {"first_rate": LogUniform(0.1, 1), "second_rate": Uniform(0.5, 3.5)}
+    search(study, distributions, num_trials=num_trials, batch_size=8, num_steps=1)
+    values = [trial.value for trial in study.trials]
+    assert min(values[8:]) < min(values[:8])
+    by_chance = random_study(seed=1)
+    asked = {axis: interop.translate(axis, distribution) for axis, distribution in distributions.items()}
+    drawn = [closed_form(by_chance.ask(asked).params, 1, num_steps=1) for _ in range(num_trials)]
+    assert np.median(values[-8:]) < 0.5 * np.median(drawn)
+    for axis, rate in OPTIMUM.items():
+        assert abs(study.best_params[axis] - rate) < 0.25 * rate
+
+
+@pytest.mark.slow
+def test_a_search_matches_a_grid_on_iris():
+    data = fn.load_dataset("iris")
+    recipe = fn.mlp_recipe(data)
+    settings = {"num_steps": 60, "lanes": 4}
+    sampler = optuna.samplers.TPESampler(seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    results = interop.optimize(
+        study,
+        recipe,
+        {"learning_rate": LogUniform(1e-4, 10)},
+        data,
+        metric="test_accuracy",
+        num_trials=24,
+        batch_size=8,
+        **settings,
+    )
+    coarse = fn.grid(learning_rate=fn.logspace(1e-4, 10, 6), seed=0)
+    accuracies = fn.sweep(recipe, coarse, data, **settings).columns["test_accuracy"]
+    assert accuracies.min() < study.best_value  # so that there is something to find
+    assert study.best_value >= accuracies.max()
+    assert study.best_value == results.best("test_accuracy").mean
+
+
+# Mistakes
+
+
+def two_objectives():
+    return optuna.create_study(directions=["minimize", "minimize"])
+
+
+def after(**distributions):
+    """Make a study that was used with other distributions."""
+    study = random_study()
+    study.tell(study.ask({name: interop.translate(name, d) for name, d in distributions.items()}), 1.0)
+    return study
+
+
+CHOICE = {**RATES, "curvatures": Choice([(2.0, 0.5), (1.0, 0.5)])}
+
+
+@pytest.mark.parametrize(
+    ("make_study", "distributions", "settings", "message"),
+    [
+        (random_study, RATES, {"num_trials": 0}, "num_trials must be a positive integer, got 0"),
+        (random_study, RATES, {"batch_size": 0}, "batch_size must be a positive integer, got 0"),
+        (random_study, RATES, {"num_seeds": True}, "num_seeds must be a positive integer, got True"),
+        (random_study, RATES, {"num_steps": 0}, "num_steps must be a positive integer, got 0"),
+        (random_study, RATES, {"eval_every": 0}, "eval_every must be a positive integer, got 0"),
+        (random_study, {}, {}, "a search needs at least one axis"),
+        (random_study, {**RATES, "seed": IntUniform(0, 9)}, {}, "num_seeds says how many"),
+        (random_study, {**RATES, "first_rate": Uniform(2, 1)}, {}, "numbers low < high"),
+        (random_study, {**RATES, "first_rate": IntUniform(0, 2**53 + 1)}, {}, "2\\*\\*53"),
+        (random_study, {**RATES, "first_rate": IntUniform(2**60, 2**60 + 9)}, {}, "-2\\*\\*53 to 2\\*\\*53"),
+        (random_study, {**RATES, "first_rat": Uniform(1, 2)}, {}, "unknown axis 'first_rat'"),
+        (random_study, {"first_rate": Uniform(1, 2)}, {}, "'second_rate'"),
+        (random_study, {**RATES, "curvatures": Choice([(2.0, 0.5), (0.0, -1.0)])}, {}, "curvature 0.0"),
+        (random_study, RATES, {"metric": "test_los"}, "unknown metric 'test_los'; did you mean 'test_loss'"),
+        (
+            random_study,
+            RATES,
+            {"metric": "test_accuracy"},
+            "is minimize, expected maximize for 'test_accuracy'",
+        ),
+        (
+            lambda: random_study(direction="maximize"),
+            RATES,
+            {},
+            "is maximize, expected minimize for 'test_loss'",
+        ),
+        (two_objectives, RATES, {}, "one objective, got 2"),
+        (lambda: after(first_rate=Uniform(0, 1)), RATES, {}, "trial 0 of the study has the axes"),
+        (
+            lambda: after(**RATES | {"first_rate": Uniform(0.05, 5)}),
+            RATES,
+            {},
+            "axis 'first_rate' was drawn from .*log=False.* in trial 0",
+        ),
+        (
+            lambda: after(**CHOICE),
+            {**CHOICE, "curvatures": Choice([(1.0, 0.5), (2.0, 0.5)])},
+            {},
+            "axis 'curvatures' was drawn from",
+        ),
+        (lambda: after(**RATES), RATES, {"num_trials": 1}, "was told 1 already, got 1"),
+    ],
+)
+def test_mistakes_are_found_before_a_trial_is_asked_for(make_study, distributions, settings, message, calls):
+    def recipe(curvatures=CURVATURES):
+        if curvatures[0] <= 0:
+            raise InputError(f"curvature {curvatures[0]}")
+        return quadratic(curvatures)
+
+    study = make_study()
+    num_trials = len(study.trials)
+    with pytest.raises(InputError, match=message):
+        search(study, distributions, recipe, **settings)
+    assert calls == [] and len(study.trials) == num_trials
+
+
+def test_a_metric_of_ones_own_goes_either_way():
+    """Nothing in its name says which end is better, so the study's direction is right."""
+    study = random_study(direction="maximize")
+    results = search(study, metric="closeness", num_trials=2)
+    assert study.best_value == results.columns["closeness"].max()
+
+
+# Interruptions
+
+
+def broken(error, after=0):
+    """Make a `sweep` that raises in a later call."""
+    num_calls = iter(range(100))
+
+    def sweep(*args, **options):
+        if next(num_calls) >= after:
+            raise error
+        return fn.sweep(*args, **options)
+
+    return sweep
+
+
+@pytest.mark.parametrize(
+    ("error", "queued"), [(RuntimeError("out of luck"), []), (KeyboardInterrupt(), ["WAITING"] * 3)]
+)
+def test_a_sweep_that_breaks_off_leaves_no_trial_running(monkeypatch, error, queued):
+    """Trials that were told keep their values; the others fail, and those without fault are queued again."""
+    monkeypatch.setattr(interop, "sweep", broken(error, after=1))
+    study = random_study()
+    with pytest.raises(type(error)):
+        search(study, num_trials=9)
+    assert states(study) == ["COMPLETE"] * 3 + ["FAIL"] * 3 + queued
+
+
+def test_a_sampler_that_breaks_off_leaves_no_trial_running(calls):
+    class Interrupted(optuna.samplers.RandomSampler):
+        def sample_independent(self, study, trial, name, distribution):
+            if trial.number == 3 and name == "second_rate":
+                raise KeyboardInterrupt
+            return super().sample_independent(study, trial, name, distribution)
+
+    study = optuna.create_study(sampler=Interrupted(seed=0))
+    asked = {axis: interop.translate(axis, distribution) for axis, distribution in RATES.items()}
+    study.ask(asked)  # of somebody else, who is at work on it
+    with pytest.raises(KeyboardInterrupt):
+        search(study)
+    assert calls == []
+    assert states(study) == ["RUNNING", "FAIL", "FAIL", "FAIL", "WAITING", "WAITING"]
+
+
+def test_a_stopped_search_goes_on(tmp_path, monkeypatch, calls):
+    """The same call, with the study from its storage and the same store, does the rest and nothing twice."""
+
+    def study(seed):
+        storage = optuna.storages.JournalStorage(
+            optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log"))
+        )
+        return random_study(seed, storage=storage, study_name="search", load_if_exists=True)
+
+    settings = {"num_trials": 8, "num_seeds": 2, "store": tmp_path / "store"}
+
+    def interrupted(recipe, space, *args, **options):
+        if len(space) > 6:  # after one of the three configurations of the second batch
+            fn.sweep(recipe, space.take(np.arange(8)), *args, **options)
+            raise KeyboardInterrupt
+        return fn.sweep(recipe, space, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(interop, "sweep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search(study(0), **settings)
+    before = fn.open_results(settings["store"]).table()
+    stopped = study(0).trials[3:6]
+    assert before.height == 8
+
+    results = search(study(1), **settings)
+    assert calls == [12, 16]
+    told = [trial for trial in study(0).trials if trial.state == TrialState.COMPLETE]
+    assert len(told) == 8
+    assert [trial.params for trial in told[3:6]] == [trial.params for trial in stopped]
+    assert {trial.state.name for trial in stopped} == {"FAIL"}
+    table = results.table()
+    for name in RATES:
+        assert table[name].to_list() == [trial.params[name] for trial in told for _ in range(2)]
+    # Chunk and seconds tell that these rows were not made again.
+    assert table.head(8).equals(before)
+    means = table["test_loss"].to_numpy().astype(float).reshape(8, 2).mean(axis=1)
+    assert [trial.value for trial in told] == means.tolist()
+
+    again = search(study(2), **settings)
+    assert again.table().equals(table) and len(study(0).trials) == len(told) + 3
+    assert fn.open_results(settings["store"]).table().equals(table)
+
+
+def test_a_study_can_get_a_store_later(tmp_path):
+    """The runs of earlier trials are trained for it, and agree with what was told."""
+    study = random_study()
+    search(study, num_trials=3)
+    results = search(study, num_trials=5, store=tmp_path)
+    assert results.columns["test_loss"].tolist() == [trial.value for trial in study.trials]
+
+
+# An extra
+
+
+def test_optuna_is_named_when_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "fnnet.search.optuna")
+    with pytest.raises(ImportError, match=r"pip install 'fnnet\[optuna\]'"):
+        importlib.import_module("fnnet.search.optuna")
+
+
+@pytest.mark.slow
+def test_nothing_public_needs_optuna():
+    code = "import sys, fnnet; [getattr(fnnet, name) for name in fnnet.__all__]; assert 'optuna' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

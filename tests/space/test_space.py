@@ -1,0 +1,454 @@
+import functools
+import hashlib
+import inspect
+import itertools
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fnnet as fn
+from fnnet.space import designs
+from fnnet.space.designs import Choice, IntUniform, LogUniform, Uniform
+from fnnet.space.space import Space, product, union, zip_axes
+
+VALUES = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.sampled_from([0, 0.0, -0.0, 1, 1.0, 2**60, 2.0**60])
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
+    lambda values: st.lists(values, max_size=3).map(tuple),
+    max_leaves=4,
+)
+CONFIGS = st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, min_size=1), min_size=1, max_size=6)
+
+
+def space_of(configs):
+    """Make the space of some configurations, each with axes of its own."""
+    return union(*(zip_axes(**{name: [value] for name, value in config.items()}) for config in configs))
+
+
+def oracle_text(value):
+    """Write equal values alike, the slow way."""
+    if isinstance(value, tuple):
+        return [oracle_text(item) for item in value]
+    whole = isinstance(value, float) and value == math.floor(value)
+    return int(value) if whole else value
+
+
+def oracle_id(config):
+    """Hash one configuration with Python's integers."""
+    mask = 2**64 - 1
+
+    def scrambled(word):
+        word = (word + 0x9E3779B97F4A7C15) & mask
+        word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 & mask
+        word = (word ^ (word >> 27)) * 0x94D049BB133111EB & mask
+        return word ^ (word >> 31)
+
+    high = low = 0
+    for name, value in config.items():
+        text = json.dumps([name, oracle_text(value)], separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).digest()
+        high += int.from_bytes(digest[:8], "big")
+        low += int.from_bytes(digest[8:16], "big")
+    high = (high + scrambled(low & mask)) & mask
+    low = (low + scrambled(high)) & mask
+    high = (high + scrambled(low)) & mask
+    return f"{high:016x}{low:016x}"
+
+
+def exact(space):
+    """Show configurations so that 1, 1.0 and True differ."""
+    return [repr(config) for config in space]
+
+
+def test_a_grid_is_the_product_with_the_last_axis_fastest():
+    axes = {"depth": [1, 2], "activation": ["relu", "tanh", "sine"], "seed": range(2)}
+    space = fn.grid(**axes)
+    expected = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    assert list(space) == expected and len(space) == 12
+    assert space.column("activation").tolist() == [config["activation"] for config in expected]
+
+
+def test_one_value_is_an_axis_of_one():
+    assert fn.grid(width=3, activation="relu", seed=[1, 2])[1] == {
+        "width": 3,
+        "activation": "relu",
+        "seed": 2,
+    }
+
+
+def test_arrays_become_plain_numbers():
+    space = fn.grid(learning_rate=np.array([0.25, 0.5], np.float32), seed=np.arange(2))
+    assert space.axes == {"learning_rate": (0.25, 0.5), "seed": (0, 1)}
+    assert type(space[0]["seed"]) is int
+
+
+def test_tuples_are_values():
+    space = fn.grid(widths=[(3,), (4, 5)], seed=range(2))
+    assert space[3] == {"widths": (4, 5), "seed": 1}
+    assert space.column("widths").tolist() == [(3,), (3,), (4, 5), (4, 5)]
+
+
+def test_spacings():
+    np.testing.assert_allclose(fn.logspace(1e-3, 10, 16), np.logspace(-3, 1, 16), rtol=1e-5)
+    np.testing.assert_allclose(fn.linspace(-1, 2, 7), np.linspace(-1, 2, 7), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: fn.grid(), "at least one axis"),
+        (lambda: fn.grid(depth=[]), "axis 'depth' is empty"),
+        (lambda: fn.grid(depth=[1, 2, 1]), "axis 'depth' holds 1 twice"),
+        (lambda: fn.grid(learning_rate=[0.1, float("nan")]), "axis 'learning_rate' holds nan"),
+        (lambda: fn.grid(activation=[np.tanh]), "values are numbers, strings, booleans or tuples"),
+        (lambda: fn.grid(depth=None), "axis 'depth' needs a list of values"),
+        (lambda: fn.logspace(0, 1, 3), "positive finite bounds, got 0 and 1"),
+        (lambda: fn.linspace(0, float("inf"), 3), "finite bounds"),
+        (lambda: fn.linspace(0, 1, 0), "positive integer, got 0"),
+        (lambda: fn.grid(depth=[1]).column("dept"), "did you mean 'depth'"),
+        (lambda: fn.grid(depth=[1]).present("dept"), "did you mean 'depth'"),
+        (lambda: fn.grid(power=[1, 1.0]), "axis 'power' holds 1.0 twice"),
+        (lambda: fn.grid(widths=[(1, True), (1.0, True)]), r"holds \(1.0, True\) twice"),
+        (lambda: fn.grid(seed=[2**63]), "axis 'seed' holds an integer that does not fit 64 bits"),
+        (lambda: fn.grid(x=[functools.reduce(lambda v, _: (v,), range(17), 1)]), "more than 16 deep"),
+        (lambda: fn.grid(x=Uniform(0, 1)), "`random` draws from it"),
+        (lambda: fn.grid(x=[Uniform(0, 1)]), "values are numbers"),
+        (lambda: zip_axes(), "at least one axis"),
+        (lambda: zip_axes(width=[1, 2], depth=[1, 2, 3]), "equally many values, got 2 for 'width', 3 for"),
+        (lambda: zip_axes(width=[]), "axis 'width' is empty"),
+        (lambda: union(), "at least one space"),
+        (lambda: product(), "at least one space"),
+        (lambda: fn.grid(depth=1) * fn.grid(depth=2), "'depth' is in two spaces"),
+        (lambda: fn.grid(depth=[1, 2]).take([0, 2]), "from 0 to 1, got 0 to 2"),
+        (lambda: fn.grid(depth=[1, 2]).take([-1]), "from 0 to 1, got -1 to -1"),
+        (lambda: fn.grid(depth=[1, 2]).take([True, False]), "list of integers"),
+        (lambda: fn.grid(depth=[1, 2]).take(1), "list of integers"),
+    ],
+)
+def test_impossible_spaces_are_refused(make, message):
+    with pytest.raises(fn.InputError, match=message):
+        make()
+
+
+def test_true_and_one_are_two_values():
+    assert fn.grid(flag=[True, 1]).axes["flag"] == (True, 1)
+
+
+def test_runs_count_from_either_end():
+    space = fn.grid(depth=[1, 2, 3])
+    assert space[-1] == {"depth": 3}
+    for nothing in (space, space.take([]), Space({}, {})):
+        with pytest.raises(IndexError):
+            nothing[len(nothing)]
+
+
+def test_tuples_of_one_length_are_values():
+    assert fn.grid(widths=[(1, 2), (3, 4)]).column("widths").tolist() == [(1, 2), (3, 4)]
+
+
+def test_zipped_axes_move_together():
+    space = zip_axes(width=[64, 128, 64, 64], learning_rate=[0.2, 0.1, 0.2, 0.3])
+    assert [tuple(config.values()) for config in space] == [(64, 0.2), (128, 0.1), (64, 0.3)]
+    assert space.axes == {"width": (64, 128), "learning_rate": (0.2, 0.1, 0.3)}
+
+
+def test_a_product_has_all_pairs_with_the_last_space_fastest():
+    left, right = zip_axes(a=[1, 2], b=[3, 4]), fn.grid(c=[5, 6, 7])
+    expected = [one | other for one in left for other in right]
+    assert list(left * right) == list(product(left, right)) == expected
+    assert list(product(left)) == list(left)
+    assert list(right * fn.grid(width=9)) == [{**config, "width": 9} for config in right]
+
+
+def test_a_union_has_all_runs_once_in_order():
+    space = fn.grid(a=[3, 1]) | fn.grid(a=[1, 2]) | fn.grid(a=[3])
+    assert list(space) == [{"a": 3}, {"a": 1}, {"a": 2}] and space.axes == {"a": (3, 1, 2)}
+    assert exact(fn.grid(a=[1, 0.5]) | fn.grid(a=[True, 1.0])) == ["{'a': 1}", "{'a': 0.5}", "{'a': True}"]
+
+
+@pytest.mark.slow
+@given(CONFIGS, CONFIGS)
+def test_unions_are_idempotent_and_keep_configurations(one, other):
+    left, right = space_of(one), space_of(other)
+    both = left | right
+    assert exact(both | both) == exact(both | right) == exact(both)
+    assert set(both.ids()) == {oracle_id(config) for config in one + other}
+    assert both.ids()[: len(left)].tolist() == left.ids().tolist()
+    assert exact(left | left) == exact(left)
+
+
+def test_an_axis_may_exist_for_some_runs_only():
+    optimizers = fn.grid(optimizer="sgd") | fn.grid(optimizer="adam", beta=[0.9, 0.99], nesterov=True)
+    space = optimizers * fn.grid(seed=[7, 8])
+    assert space[0] == {"optimizer": "sgd", "seed": 7}
+    assert space[5] == {"optimizer": "adam", "beta": 0.99, "nesterov": True, "seed": 8}
+    assert space.present("beta").tolist() == [False, False, True, True, True, True]
+    assert space.present("seed").all()
+    np.testing.assert_array_equal(space.column("beta"), [np.nan, np.nan, 0.9, 0.9, 0.99, 0.99])
+    assert space.column("nesterov").tolist() == [None, None, True, True, True, True]
+    assert list(space.take([3, 0])) == [space[3], space[0]]
+    assert optimizers.ids()[0] == fn.grid(optimizer="sgd").ids()[0]
+    alone = optimizers.take([0])
+    assert alone.axes["beta"] == () and np.isnan(alone.column("beta")).tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("values", "whole", "with_missing"),
+    [
+        ([1, 2], "int64", "float64"),
+        ([1, 0.5], "float64", "float64"),
+        ([True, False], "bool", "object"),
+        (["a", "bc"], "<U2", "object"),
+        ([(1, 2), (3, 4)], "object", "object"),
+        (["a", 1], "object", "object"),
+    ],
+)
+def test_columns_have_the_dtype_of_their_values(values, whole, with_missing):
+    space = zip_axes(x=values)
+    assert space.column("x").dtype == whole and space.column("x").tolist() == values
+    missing = (space | fn.grid(y=1)).column("x")
+    assert missing.dtype == with_missing and missing.tolist()[:2] == values
+    assert missing[2] is None or np.isnan(missing[2])
+
+
+def test_taking_runs_drops_values_that_none_has():
+    space = fn.grid(depth=[1, 2, 3], seed=range(4))
+    taken = space.take(np.array([9, 5, 5]))
+    assert list(taken) == [space[9], space[5], space[5]]
+    assert taken.axes == {"depth": (2, 3), "seed": (1,)}
+    nothing = space.take([])
+    assert len(nothing) == 0 and nothing.column("depth").shape == nothing.ids().shape == (0,)
+
+
+@given(CONFIGS, st.randoms())
+def test_ids_are_of_configurations_alone(configs, random):
+    space = space_of(configs)
+    ids = space.ids()
+    assert ids.dtype == "U32" and ids.tolist() == [oracle_id(config) for config in space]
+    shuffled = [dict(random.sample(list(config.items()), len(config))) for config in space]
+    random.shuffle(shuffled)
+    assert sorted(space_of(shuffled).ids()) == sorted(set(ids.tolist())) == sorted(ids.tolist())
+
+
+def test_an_id_is_the_same_for_ever():
+    space = fn.grid(activation="relu", depth=2, learning_rate=[0.1, 1e-5], widths=[(3, 4.0)], bias=True)
+    assert space.ids()[1] == "e792c25f725edec03456d92cebc8470e"
+    command = "from fnnet.space.space import grid; print(grid(seed=3, activation='relu').ids()[0])"
+    # Another process has another hash seed.
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == fn.grid(activation="relu", seed=3).ids()[0]
+
+
+def test_types_count_but_whole_floats_are_integers():
+    ids = {repr(value): zip_axes(x=[value]).ids()[0] for value in (True, 1, 1.0, "1", "true", (1,), 0, -0.0)}
+    assert ids["1"] == ids["1.0"] and ids["0"] == ids["-0.0"] and len(set(ids.values())) == 6
+    assert fn.grid(a=1, b=2).ids()[0] != fn.grid(a=2, b=1).ids()[0]
+
+
+def test_ids_of_a_grid_share_no_prefix():
+    ids = fn.grid(a=range(30), b=range(30)).ids()
+    for places in (slice(0, 7), slice(16, 23)):
+        assert len({run_id[places] for run_id in ids.tolist()}) > 890
+
+
+@given(CONFIGS)
+def test_json_gives_the_space_back(configs):
+    space = space_of(configs)
+    back = Space.from_json(json.loads(json.dumps(space.to_json())))
+    assert exact(back) == exact(space) and repr(back.axes) == repr(space.axes)
+    for name, codes in space.codes.items():
+        assert back.codes[name].dtype == codes.dtype == np.int32
+        np.testing.assert_array_equal(back.codes[name], codes)
+
+
+@pytest.mark.parametrize("num_values", [127, 128, 129, 2**15, 2**15 + 1])
+def test_json_holds_axes_of_any_length(num_values):
+    space = fn.grid(x=range(num_values)) | fn.grid(y=0)
+    back = Space.from_json(space.to_json())
+    np.testing.assert_array_equal(back.codes["x"], space.codes["x"])
+    assert back.codes["x"][-1] == -1 and back.codes["x"].max() == num_values - 1
+
+
+def test_json_of_no_runs():
+    space = fn.grid(depth=[1, 2]).take([])
+    assert Space.from_json(space.to_json()).axes == {"depth": ()}
+    assert len(Space.from_json({"axes": []})) == 0
+
+
+def test_json_of_a_million_runs_is_small():
+    space = fn.grid(a=range(100), b=range(100), c=range(100), d=0)
+    assert len(json.dumps(space.to_json())) < 6e6
+
+
+def axis(name="depth", values=(1, 2), codes="AAE="):
+    return {"name": name, "values": list(values) if isinstance(values, tuple) else values, "codes": codes}
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        (None, "object with a list 'axes'"),
+        ([3], "name, values and codes, got 3"),
+        ([{"name": "depth"}], "name, values and codes"),
+        ([axis(name=3)], "name, values and codes"),
+        ([axis(values=3)], "name, values and codes"),
+        ([axis(codes=[0, 1])], "name, values and codes"),
+        ([axis(), axis()], "axis 'depth' twice"),
+        ([axis(values=(1, None))], "axis 'depth' holds None"),
+        ([axis(values=(1, 1))], "axis 'depth' holds 1 twice"),
+        ([axis(values=(1, {"a": 1}))], "axis 'depth' holds {'a': 1}"),
+        ([axis(values=(1, float("inf")))], "axis 'depth' holds inf"),
+        ([axis(values=(1, 10**400))], "does not fit 64 bits"),
+        ([axis(codes="!")], "codes of axis 'depth' are damaged"),
+        ([axis(codes="\u00e9")], "codes of axis 'depth' are damaged"),
+        ([axis(values=tuple(range(200)), codes="AAEC")], "codes of axis 'depth' are damaged"),
+        ([axis(codes="AAI=")], "from -1 to 1, got 0 to 2"),
+        ([axis(codes="AP4=")], "from -1 to 1, got -2 to 0"),
+        ([axis(values=())], "from -1 to -1, got 0 to 1"),
+        (
+            [axis(), axis(name="seed", codes="AAEA")],
+            "stored axes need equally many values, got 2 for 'depth'",
+        ),
+    ],
+)
+def test_damaged_json_is_refused(axes, message):
+    with pytest.raises(fn.InputError, match=message):
+        Space.from_json({"axes": axes})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "AAE=", "depth"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["axes", "name", "values", "codes"]), inner)
+        | st.fixed_dictionaries({"name": inner, "values": st.lists(inner, max_size=3), "codes": inner})
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON | st.fixed_dictionaries({"axes": st.lists(JSON, max_size=3)}))
+def test_any_json_is_a_space_or_an_input_error(stored):
+    try:
+        space = Space.from_json(stored)
+    except fn.InputError:
+        return
+    assert len(list(space)) == len(space.ids())
+
+
+def test_deep_json_is_an_input_error():
+    deep = json.loads("[" * 900 + "]" * 900)
+    for stored in (deep, {"axes": deep}, {"axes": [axis(values=deep)]}, {"axes": [axis(codes=deep)]}):
+        with pytest.raises(fn.InputError):
+            Space.from_json(stored)
+
+
+DESIGNS = pytest.mark.parametrize("design", [designs.random, designs.sobol])
+AXES = {
+    "learning_rate": LogUniform(1e-4, 1),
+    "momentum": Uniform(-0.5, 0.25),
+    "depth": IntUniform(2, 5),
+    "activation": Choice(["relu", "tanh", "sine"]),
+}
+
+
+@DESIGNS
+def test_a_design_grows_and_repeats(design):
+    large = list(design(100, seed=3, **AXES))
+    for num_runs in (1, 2, 33, 64, 100):
+        assert list(design(num_runs, seed=3, **AXES)) == large[:num_runs]
+    assert list(design(100, seed=4, **AXES)) != large
+
+
+@DESIGNS
+def test_a_design_has_the_asked_distributions(design):
+    num_runs = 1024
+    space = design(num_runs, seed=1, **AXES)
+    assert len(space) == num_runs
+    rates, momenta = space.column("learning_rate"), space.column("momentum")
+    # The standard error of a quantile of the uniform distribution is at most 1 / (2 * sqrt(1024)) = 0.016.
+    for uniform in ((np.log10(rates) + 4) / 4, (momenta + 0.5) / 0.75):
+        assert uniform.min() >= 0 and uniform.max() <= 1
+        np.testing.assert_allclose(np.quantile(uniform, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.08)
+    for name, values in (("depth", [2, 3, 4, 5]), ("activation", ["relu", "sine", "tanh"])):
+        found, counts = np.unique(space.column(name), return_counts=True)
+        assert found.tolist() == values
+        np.testing.assert_allclose(counts / num_runs, 1 / len(values), atol=0.08)
+    correlations = np.corrcoef([np.log(rates), momenta, space.column("depth")])
+    np.testing.assert_allclose(correlations, np.eye(3), atol=0.2)
+    assert rates.tolist() == [float(f"{rate:.6g}") for rate in rates]
+    assert type(space[0]["depth"]) is int and type(space[0]["momentum"]) is float
+
+
+def test_sobol_runs_fill_every_cell():
+    space = designs.sobol(64, seed=5, a=Uniform(0, 1), b=Uniform(0, 1))
+    cells = {(int(8 * config["a"]), int(8 * config["b"])) for config in space}
+    assert len(cells) == 64
+
+
+def test_random_axes_do_not_move_one_another():
+    alone = designs.random(9, seed=2, momentum=AXES["momentum"])
+    together = designs.random(9, seed=2, **AXES)
+    assert alone.column("momentum").tolist() == together.column("momentum").tolist()
+
+
+@DESIGNS
+def test_few_configurations_appear_once(design):
+    axes = {"flag": Choice([True, False]), "depth": IntUniform(1, 2)}
+    space, smaller = design(50, seed=0, **axes), design(3, seed=0, **axes)
+    assert len(space) == len(set(space.ids().tolist())) == 4
+    assert list(smaller) == list(space)[: len(smaller)]
+
+
+@DESIGNS
+def test_rounding_stays_within_bounds(design):
+    values = design(256, seed=0, x=Uniform(0.12345678, 0.12345679)).column("x")
+    assert (values >= 0.12345678).all() and (values <= 0.12345679).all()
+
+
+@DESIGNS
+@pytest.mark.parametrize(
+    ("num_runs", "seed", "axes", "message"),
+    [
+        (0, 0, AXES, "num_runs must be an integer from 1 .*, got 0"),
+        (2.0, 0, AXES, "num_runs must be an integer .*, got 2.0"),
+        (True, 0, AXES, "num_runs must be an integer .*, got True"),
+        (2**31, 0, AXES, "num_runs must be an integer"),
+        (2, -1, AXES, "seed must be an integer of at least 0, got -1"),
+        (2, None, AXES, "seed must be an integer of at least 0, got None"),
+        (2, 0, {}, "at least one axis"),
+        (2, 0, {"depth": [1, 2]}, r"axis 'depth' needs Uniform, .* got \[1, 2\]"),
+        (
+            2,
+            0,
+            {"x": Uniform(1, 1)},
+            r"axis 'x' needs finite numbers low < high, got Uniform\(low=1, high=1\)",
+        ),
+        (2, 0, {"x": Uniform(0, float("inf"))}, "axis 'x' needs finite"),
+        (2, 0, {"x": Uniform(float("nan"), 1)}, "axis 'x' needs finite"),
+        (2, 0, {"x": Uniform(-1e308, 1e308)}, "axis 'x' needs finite"),
+        (2, 0, {"x": Uniform(0, 10**400)}, "axis 'x' needs finite"),
+        (2, 0, {"x": Uniform("a", "b")}, "axis 'x' needs finite"),
+        (2, 0, {"x": LogUniform(0, 1)}, "axis 'x' needs positive bounds"),
+        (2, 0, {"x": LogUniform(2, 1)}, "axis 'x' needs finite numbers low < high"),
+        (2, 0, {"x": IntUniform(2, 1)}, "axis 'x' needs integers low < high"),
+        (2, 0, {"x": IntUniform(0.5, 2)}, "axis 'x' needs integers"),
+        (2, 0, {"x": IntUniform(0, 2**63)}, "axis 'x' needs integers"),
+        (2, 0, {"x": IntUniform(-(2**62), 2**62)}, "fewer than"),
+        (2, 0, {"x": Choice([])}, "axis 'x' is empty"),
+        (2, 0, {"x": Choice([1, 1])}, "axis 'x' holds 1 twice"),
+    ],
+)
+def test_impossible_designs_are_refused(design, num_runs, seed, axes, message):
+    # What a user meets without the checker of annotations, which would stop some of these earlier.
+    with pytest.raises(fn.InputError, match=message):
+        inspect.unwrap(design)(num_runs, seed=seed, **axes)

@@ -1,0 +1,109 @@
+"""Chunks: when they measure, and that it does not matter where their segments are cut."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fnnet as fn
+from fnnet.sweeps import job
+from fnnet.sweeps.chunk import Trainer, evaluations
+
+
+@given(first=st.integers(0, 40), stop=st.integers(1, 40), eval_every=st.none() | st.integers(1, 50))
+def test_evaluations_are_at_multiples_and_at_the_end(first, stop, eval_every):
+    expected = []
+    for step in range(1, stop + 1):
+        is_multiple = eval_every is not None and step % eval_every == 0
+        if step > first and (is_multiple or step == stop):
+            expected.append(step)
+    assert list(evaluations(first, stop, eval_every)) == expected
+
+
+@given(first=st.integers(0, 40), length=st.integers(1, 40), eval_every=st.integers(1, 50))
+def test_stopping_on_the_way_adds_an_evaluation_and_moves_none(first, length, eval_every):
+    middle, stop = first + length, first + 2 * length
+    halves = [*evaluations(first, middle, eval_every), *evaluations(middle, stop, eval_every)]
+    assert halves == sorted({*evaluations(first, stop, eval_every), middle})
+
+
+@pytest.mark.slow
+def test_where_segments_are_cut_changes_no_bit(monkeypatch):
+    data = fn.load_dataset("iris")
+    lengths, segment = [], Trainer._segment
+
+    def noting(self, chunk, hparams, underway, point):
+        after = segment(self, chunk, hparams, underway, point)
+        lengths.append(after.step - underway.step)
+        return after
+
+    monkeypatch.setattr(Trainer, "_segment", noting)
+
+    def sweep():
+        lengths.clear()
+        space = fn.grid(depth=1, width=9, learning_rate=fn.logspace(0.01, 1, 5), seed=range(3))
+        return fn.sweep(fn.mlp_recipe(data), space, data, num_steps=20, eval_every=7, lanes=8)
+
+    whole = sweep()
+    assert lengths == [7, 7, 6]
+    assert len(np.unique(whole.columns["train_loss"])) == 15
+    for forced, cuts in {1: [1] * 20, 3: [3, 3, 1, 3, 3, 1, 3, 3]}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(job, "segment_steps", lambda cost, program, forced=forced: forced)
+            cut = sweep()
+        assert lengths == cuts
+        assert cut.history.keys() == whole.history.keys() and "batch_loss" in cut.history
+        for name, curve in whole.history.items():
+            np.testing.assert_array_equal(cut.history[name], curve)
+
+
+@pytest.mark.parametrize("eval_every", [None, 20, 21, 1000])
+def test_measuring_more_rarely_than_there_are_steps_is_measuring_at_the_end(eval_every):
+    assert list(evaluations(0, 20, eval_every)) == [20]
+
+
+def test_every_metric_of_a_step_is_a_curve_as_in_a_run_alone():
+    task = fn.Task(
+        init=lambda hp, data: jnp.asarray(hp["start"]),
+        step=lambda hp, state, data, t: (0.9 * state, {"loss": state**2, "size": jnp.abs(state)}),
+        measure=lambda hp, state, data: {"state": state},
+    )
+    starts = [1.0, -3.0, 0.25]
+    results = fn.sweep(lambda: task, fn.grid(start=starts), None, num_steps=7, eval_every=3)
+    for row, start in enumerate(starts):
+        run = fn.train(task, {"start": jnp.float32(start)}, None, num_steps=7, eval_every=3)
+        for name in ("batch_size", "batch_loss", "state"):
+            np.testing.assert_allclose(results.history[name][row], run.curves[name], rtol=1e-6)
+        means = [np.mean(abs(start) * 0.9 ** np.arange(*part)) for part in ((0, 3), (3, 6), (6, 7))]
+        np.testing.assert_allclose(results.history["batch_size"][row], means, rtol=1e-5)
+    assert "state" in results.columns and "batch_size" not in results.columns
+
+
+@pytest.mark.slow
+def test_a_bfloat16_network_sweeps_to_a_table_and_back_from_its_store(tmp_path):
+    network = fn.mlp(4, [7], 3)
+    low = network._replace(
+        init=lambda key: jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), network.init(key))
+    )
+    data = fn.load_dataset("iris")
+    task = fn.supervised(
+        low, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=16
+    )
+    space = fn.grid(learning_rate=[0.1, 0.3, 0.5])
+
+    def sweep(**options):
+        return fn.sweep(lambda: task, space, data, num_steps=20, eval_every=10, **options)
+
+    plain, kept = sweep(), sweep(store=tmp_path, save_params=True, state_every=0.0)
+    for results in (plain, kept):
+        assert results.table()["test_loss"].dtype == pl.Float32
+        assert results.history["batch_loss"].dtype == np.float32
+    np.testing.assert_array_equal(plain.columns["test_loss"], kept.columns["test_loss"])
+    params = kept.params()
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(jnp.bfloat16)}
+    found = fn.evaluate_results(kept, lambda: task, data.test, ["accuracy", "nll"])
+    np.testing.assert_array_equal(found["accuracy"], kept.columns["test_accuracy"])
+    np.testing.assert_allclose(found["nll"], kept.columns["test_loss"], rtol=1e-5)
