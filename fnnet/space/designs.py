@@ -1,7 +1,7 @@
-"""Designs: spaces whose runs are drawn from distributions, at random or evenly.
+"""Designs: spaces whose runs are sampled from distributions, randomly or quasi-randomly.
 
-A distribution maps a number in [0, 1) to a value. A design only draws such numbers, `[runs, axes]`, so that every
-distribution works in every design.
+A design draws numbers in [0, 1), `[runs, axes]`, and each distribution maps them to values, so every distribution
+works with every design.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from fnnet.errors import InputError
 from fnnet.space.space import Space, zip_axes
 from fnnet.space.values import Value, axis_values
 
-_MAX_RUNS = 2**30  # as many points as a Sobol sequence of 30 bits has
+_MAX_RUNS = 2**30  # the length of a 30-bit Sobol sequence
 
 
 class Uniform(NamedTuple):
@@ -50,23 +50,22 @@ Distribution = Uniform | LogUniform | IntUniform | Choice
 
 
 def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
-    """Draw runs at random, each axis independently.
+    """Sample runs at random, each axis independently.
 
-    A larger design with the same seed begins with the runs of the smaller one, so that a sweep can grow. An
-    axis keeps its draws when another is added. A configuration that is drawn again appears once, so a
-    space with few configurations may have fewer runs than requested.
+    With the same seed, a larger design begins with the runs of a smaller one, so a sweep can be extended. Adding an
+    axis does not change the samples of the others. Duplicates are removed, so a space with few configurations may have
+    fewer runs than requested.
 
     Args:
-        num_runs: how many to draw.
-        seed: chooses the draws. An axis named "seed" comes from a product: `random(...) * grid(seed=...)`.
-        **distributions: by name, the distribution of each axis.
+        num_runs: the number of samples.
+        seed: the seed of the samples. For an axis named "seed", use a product: `random(...) * grid(seed=...)`.
+        **distributions: the distribution of each axis.
 
     Returns:
         The space.
 
     Raises:
-        InputError: when `num_runs` is not positive, `seed` is negative, there is no distribution, or one has
-            impossible bounds.
+        InputError: if `num_runs` is not positive, `seed` is negative, no distribution is given, or bounds are invalid.
 
     Example:
         >>> space = random(5, seed=0, learning_rate=LogUniform(0.001, 1), depth=IntUniform(1, 4))
@@ -76,7 +75,7 @@ def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spa
     _check(num_runs, seed, distributions)
 
     def draw(name: str) -> np.ndarray:
-        # A stream for each name: neither the number of runs nor the other axes can move it.
+        # One stream per name: it depends neither on the number of runs nor on the other axes.
         words = np.frombuffer(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest(), "<u4")
         return np.random.Generator(np.random.PCG64([seed, *words.tolist()])).random(num_runs)
 
@@ -84,22 +83,21 @@ def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spa
 
 
 def sobol(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
-    """Draw runs that fill the space evenly: a scrambled Sobol sequence.
+    """Sample runs from a scrambled Sobol sequence, which covers the space evenly.
 
-    Powers of 2 are filled best. A larger design with the same seed and the same axes in the same order begins
-    with the runs of the smaller one, so that a sweep can grow. A configuration that is drawn again appears
-    once, so where there are few there may be fewer runs than asked for.
+    Powers of 2 give the best coverage. With the same seed and the same axes in the same order, a larger design begins
+    with the runs of a smaller one, so a sweep can be extended. Duplicates are removed, as in `random`.
 
     Args:
-        num_runs: how many to draw.
-        seed: chooses the scrambling. An axis named "seed" comes from a product: `sobol(...) * grid(seed=...)`.
-        **distributions: by name, the distribution of each axis.
+        num_runs: the number of samples.
+        seed: the seed of the scrambling. For an axis named "seed", use a product: `sobol(...) * grid(seed=...)`.
+        **distributions: the distribution of each axis.
 
     Returns:
         The space.
 
     Raises:
-        InputError: as `random`.
+        InputError: as in `random`.
 
     Example:
         >>> space = sobol(4, seed=0, learning_rate=LogUniform(0.001, 1), momentum=Uniform(0, 1))
@@ -110,7 +108,7 @@ def sobol(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spac
 
     _check(num_runs, seed, distributions)
     sequence = qmc.Sobol(len(distributions), scramble=True, seed=np.random.Generator(np.random.PCG64(seed)))
-    # Scipy warns when the number is no power of 2; the beginning of the next power's points is the same.
+    # SciPy warns unless the number is a power of 2; a prefix of the next power has the same points.
     points = sequence.random_base2((num_runs - 1).bit_length())[:num_runs]
     return _design(distributions, points)
 
@@ -125,14 +123,14 @@ def _values(name: str, distribution: Distribution, points: Float[np.ndarray, " r
     match distribution:
         case Choice(values):
             choices = axis_values(name, values)
-            return [choices[place] for place in (points * len(choices)).astype(np.int64)]
+            return [choices[index] for index in (points * len(choices)).astype(np.int64)]
         case IntUniform(low, high):
             return (low + (points * (high - low + 1)).astype(np.int64)).tolist()
         case Uniform(low, high):
             numbers = low + points * (high - low)
         case LogUniform(low, high):
             numbers = np.exp(math.log(low) + points * (math.log(high) - math.log(low)))
-    # Rounding may step over a bound that has more digits itself.
+    # Rounding may cross a bound that has more digits.
     return [min(max(float(f"{number:.6g}"), float(low)), float(high)) for number in numbers.tolist()]
 
 
@@ -151,15 +149,15 @@ def _check_distribution(name: str, distribution: Any) -> None:
     if not isinstance(distribution, Distribution):
         raise InputError(
             f"axis {name!r} needs Uniform, LogUniform, IntUniform or Choice, got {distribution!r}; "
-            "values that are not drawn come from a product with a grid"
+            "for fixed values, multiply the design by a grid"
         )
-    if isinstance(distribution, Choice):  # checked where its values are taken
+    if isinstance(distribution, Choice):  # its values are checked by axis_values
         return
     low, high = distribution
     if isinstance(distribution, IntUniform):
         if not (_is_integer(low) and _is_integer(high) and -(2**63) <= low < high < 2**63):
             raise InputError(f"axis {name!r} needs integers low < high of 64 bits, got {distribution}")
-        if high - low >= 2**53:  # more integers than there are numbers in [0, 1) to reach them
+        if high - low >= 2**53:  # more integers than float64 numbers in [0, 1) can address
             raise InputError(f"axis {name!r} needs fewer than 2**53 integers, got {distribution}")
         return
     if not (_is_finite(low) and _is_finite(high) and low < high and _is_finite(high - low)):

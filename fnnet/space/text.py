@@ -1,4 +1,4 @@
-"""Axes as text, as the command line takes them: `depth=1,2,4 learning_rate=log:1e-3:1:8 seed=range:4`."""
+"""The text form of axes on the command line: `depth=1,2,4 learning_rate=log:1e-3:1:8 seed=range:4`."""
 
 import re
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def parse_space(arguments: Sequence[str]) -> "Space":
-    """Read axes from the command line.
+    """Parse command-line arguments to a grid.
 
     Args:
-        arguments: such as `["depth=1,2", "seed=range:4"]`.
+        arguments: axes such as `["depth=1,2", "seed=range:4"]`.
 
     Returns:
         The space of all combinations.
 
     Raises:
-        InputError: when an argument is not of the form NAME=VALUES or its values make no axis.
+        InputError: if an argument is not of the form NAME=VALUES, or its values are invalid.
 
     Example:
         >>> parse_space(["depth=1,2", "learning_rate=log:0.01:1:3"]).axes
@@ -35,10 +35,10 @@ def parse_space(arguments: Sequence[str]) -> "Space":
 
 
 def parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """Read axes as a dict of values by name.
+    """Parse command-line arguments to a dict from axis name to values.
 
     Raises:
-        InputError: as `parse_space` does.
+        InputError: as in `parse_space`.
 
     Example:
         >>> parse_axes(["depth=2", "seed=range:4"])
@@ -58,17 +58,17 @@ def parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
 
 
 def parse_values(name: str, text: str) -> Sequence[Any]:
-    """Read the values of one axis.
+    """Parse the values of one axis.
 
     Args:
-        name: the axis, for errors.
+        name: the name of the axis, for error messages.
         text: the text after the equals sign.
 
     Returns:
         The values.
 
     Raises:
-        InputError: when there is no value, or a form such as log: has wrong numbers.
+        InputError: if there is no value, or a form such as log: has invalid numbers.
 
     Example:
         >>> parse_values("seed", "range:1:4"), parse_values("activation", "relu,tanh")
@@ -109,7 +109,7 @@ def _spaced(name: str, form: str, low: Any, high: Any, num: Any) -> Sequence[flo
 
 
 def _check_list(name: str, text: str) -> None:
-    """Refuse a list in another notation, and suggest the right one."""
+    """Check that a list is separated by commas; otherwise suggest one that is."""
     meant = None
     if bracketed := re.fullmatch(r"\s*[\[({](.*)[\])}]\s*", text):
         meant = bracketed[1].replace(" ", "")
@@ -134,13 +134,13 @@ def _scalar(name: str, word: str) -> int | float | bool | str:
         return number
     if word.lower() in ("none", "null"):
         raise InputError(
-            f"axis {name!r}: there is no value {word!r}; leave the axis out to train without it"
+            f"axis {name!r} cannot be {word!r}; leave the axis out to train without it"
             + (", or write batch_size=full" if name == "batch_size" else "")
         )
     if re.match(r"[+-]?\.?\d", word):
         start = re.match(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", word, re.IGNORECASE)
         hint = f"; did you mean {start[0]}?" if start else ""
-        raise InputError(f"axis {name!r}: {word!r} is no number{hint}")
+        raise InputError(f"axis {name!r}: {word!r} is not a number{hint}")
     return word
 
 

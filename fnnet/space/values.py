@@ -1,8 +1,7 @@
-"""Values: what an axis may hold, and a column of values as codes.
+"""The values of an axis, and columns of values stored as codes.
 
-Two values are equal when their JSON texts are, with numbers by value: 1 and 1.0 are one number, true and 1
-are not one value. A column lists its distinct values once and has the index of one of them, its code, for
-each run, or -1 where the run has none.
+Values are equal if their JSON texts are, and numbers if they are numerically equal: 1 equals 1.0, but not true.
+A column stores its distinct values once and, for each run, the index of its value (its code), or -1 for none.
 """
 
 import base64
@@ -19,18 +18,18 @@ from jaxtyping import Int, UInt64
 from fnnet.errors import InputError, unknown_name
 
 Value = int | float | bool | str | tuple
-"""What an axis may hold; tuples hold values."""
+"""A value of an axis; tuples may be nested."""
 
 _MAX_NESTING = 16
 
 
 def logspace(low: float, high: float, num: int) -> tuple[float, ...]:
-    """List `num` numbers from `low` to `high`, both included, at equal ratios.
+    """Return `num` geometrically spaced numbers from `low` to `high`, both included.
 
-    Numbers are rounded to 6 significant digits, so that they read and compare well.
+    Numbers are rounded to 6 significant digits.
 
     Raises:
-        InputError: when a bound is not positive and finite, or `num` not a positive integer.
+        InputError: if a bound is not positive and finite, or `num` is not a positive integer.
 
     Example:
         >>> logspace(0.001, 1, 4)
@@ -42,12 +41,12 @@ def logspace(low: float, high: float, num: int) -> tuple[float, ...]:
 
 
 def linspace(low: float, high: float, num: int) -> tuple[float, ...]:
-    """List `num` numbers from `low` to `high`, both included, at equal distances.
+    """Return `num` evenly spaced numbers from `low` to `high`, both included.
 
-    Numbers are rounded to 6 significant digits, so that they read and compare well.
+    Numbers are rounded to 6 significant digits.
 
     Raises:
-        InputError: when a bound is not finite, or `num` not a positive integer.
+        InputError: if a bound is not finite, or `num` is not a positive integer.
 
     Example:
         >>> linspace(0, 1, 3)
@@ -59,18 +58,18 @@ def linspace(low: float, high: float, num: int) -> tuple[float, ...]:
 
 
 def axis_values(name: str, given: Any) -> tuple[Value, ...]:
-    """Convert the values that a user passed for an axis to its distinct values.
+    """Convert a user's values for an axis to plain, distinct Python values.
 
     Args:
-        name: of the axis, for messages.
-        given: one value, or several in anything that can be iterated over.
+        name: the name of the axis, for error messages.
+        given: one value, or an iterable of values.
 
     Returns:
-        The values as plain Python.
+        The values.
 
     Raises:
-        InputError: when there is no value, one repeats, or one is not a finite number, integer of 64 bits,
-            string, boolean or tuple of these.
+        InputError: if there is no value, a value repeats, or a value is not a finite number, 64-bit integer, string,
+            boolean or tuple of these.
 
     Example:
         >>> axis_values("width", np.array([64, 128])), axis_values("width", 64)
@@ -79,15 +78,13 @@ def axis_values(name: str, given: Any) -> tuple[Value, ...]:
     values = listed_values(name, given)
     if len(encode(values)[0]) < len(values):
         texts = [_text(value) for value in values]
-        twice = next(value for place, value in enumerate(values) if texts[place] in texts[:place])
-        raise InputError(f"axis {name!r} holds {twice!r} twice")
+        repeated = next(value for i, value in enumerate(values) if texts[i] in texts[:i])
+        raise InputError(f"axis {name!r} holds {repeated!r} twice")
     return values
 
 
 def listed_values(name: str, given: Any) -> tuple[Value, ...]:
-    """Convert the values that a user passed for an axis to plain Python values, which may repeat.
-
-    Args and errors are those of `axis_values`, except that values may repeat.
+    """Convert a user's values for an axis to plain Python values, as `axis_values` does, but allow repeats.
 
     Example:
         >>> listed_values("width", [64, 128, 64])
@@ -111,7 +108,7 @@ def listed_values(name: str, given: Any) -> tuple[Value, ...]:
 
 
 def encode(values: Iterable[Value]) -> tuple[tuple[Value, ...], Int[np.ndarray, " runs"]]:
-    """List the distinct values in order of first appearance, and each value's index among them.
+    """Return the distinct values in order of first appearance, and each value's index among them.
 
     Example:
         >>> encode(["relu", "tanh", "relu"])
@@ -129,18 +126,18 @@ def encode(values: Iterable[Value]) -> tuple[tuple[Value, ...], Int[np.ndarray, 
 
 
 def find_codes(name: str, values: tuple[Value, ...], given: Any) -> list[int]:
-    """Find the places of some values among those of an axis.
+    """Return the indices of selected values among the values of an axis.
 
     Args:
-        name: of the axis, for messages.
-        values: of the axis, distinct.
-        given: one of them or several; a tuple that is a value of the axis is that one.
+        name: the name of the axis, for error messages.
+        values: the distinct values of the axis.
+        given: one value or several; a tuple that is itself a value of the axis counts as one.
 
     Returns:
-        Their indices in `values`.
+        Indices into `values`.
 
     Raises:
-        InputError: when the axis has no such value, naming the nearest it has.
+        InputError: if the axis lacks a value; the message names the nearest one.
 
     Example:
         >>> find_codes("power", (1, 2, 3), [3, 2.0])
@@ -154,25 +151,24 @@ def find_codes(name: str, values: tuple[Value, ...], given: Any) -> list[int]:
     wanted = (given,) if is_one else listed_values(name, given)
     for value in wanted:
         if _text(value) not in code_of:
-            raise _absent(name, values, value)
+            raise _missing_value(name, values, value)
     return [code_of[_text(value)] for value in wanted]
 
 
 def config_hashes(
     axes: Mapping[str, tuple[Value, ...]], codes: Mapping[str, Int[np.ndarray, " runs"]]
 ) -> tuple[UInt64[np.ndarray, " runs"], UInt64[np.ndarray, " runs"]]:
-    """Hash every run's configuration to two columns of 64 bits.
+    """Hash the configuration of every run to 128 bits.
 
-    Each (name, value) is hashed once, with SHA-256, and a run adds up the hashes of its pairs modulo 2**64.
-    A sum is the same in any order, as the configuration is, and takes a few array operations for all runs
-    together. Unlike with exclusive or, whatever is added twice does not cancel.
+    Each (name, value) pair is hashed once with SHA-256; the hash of a run is the sum over its pairs modulo 2**64. A
+    sum does not depend on the order of the axes and is vectorized over runs; unlike XOR, equal terms do not cancel.
 
     Args:
-        axes: by name, the distinct values.
-        codes: by name, the runs' codes.
+        axes: the distinct values of each axis.
+        codes: the codes of each axis.
 
     Returns:
-        The upper and the lower half of each run's hash.
+        The upper and lower 64 bits of each run's hash.
 
     Example:
         >>> high, low = config_hashes({"seed": (3, 5)}, {"seed": np.array([0, 1, 0])})
@@ -183,20 +179,20 @@ def config_hashes(
     for name, values in axes.items():
         texts = (f"[{_text(name)},{_text(value)}]" for value in values)
         digests = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
-        # A missing axis has the code -1, which finds the last pair and adds nothing.
+        # A missing axis has the code -1, which indexes the last pair and adds zero.
         pairs = np.frombuffer(b"".join([*digests, bytes(16)]), ">u8").astype(np.uint64).reshape(-1, 2)
         high += pairs[codes[name], 0]
         low += pairs[codes[name], 1]
-    # Sums of neighbors in a grid differ by equal steps. Three rounds make every digit of an id, and so any
-    # prefix of it, depend on all 128 bits; each round can be undone, so none makes two sums collide.
-    high += _scrambled(low)
-    low += _scrambled(high)
-    high += _scrambled(low)
+    # Neighbors in a grid differ by constant steps. Three rounds of mixing make every prefix of an id depend on all
+    # 128 bits; each round is invertible, so none adds collisions.
+    high += _mix(low)
+    low += _mix(high)
+    high += _mix(low)
     return high, low
 
 
 def codes_to_text(codes: Int[np.ndarray, " runs"], num_values: int) -> str:
-    """Write codes as base64 of little-endian integers, of 1, 2 or 4 bytes: as few as the values need.
+    """Encode codes as base64 of little-endian integers of 1, 2 or 4 bytes, whichever suffices.
 
     Example:
         >>> codes_to_text(np.array([0, 1, -1]), num_values=2)
@@ -206,10 +202,10 @@ def codes_to_text(codes: Int[np.ndarray, " runs"], num_values: int) -> str:
 
 
 def codes_from_text(name: str, text: str, num_values: int) -> Int[np.ndarray, " runs"]:
-    """Read what `codes_to_text` wrote.
+    """Decode the output of `codes_to_text`.
 
     Raises:
-        InputError: when the text is malformed, or a code has no value; names the axis.
+        InputError: if the text is malformed or a code is out of range.
 
     Example:
         >>> codes_from_text("depth", "AAH/", num_values=2)
@@ -217,11 +213,11 @@ def codes_from_text(name: str, text: str, num_values: int) -> Int[np.ndarray, " 
     """
     try:
         codes = np.frombuffer(base64.b64decode(text, validate=True), _stored_dtype(num_values))
-    except ValueError:  # no base64, or bytes that do not make whole integers
+    except ValueError:  # not base64, or not a whole number of integers
         raise InputError(f"the stored codes of axis {name!r} are damaged") from None
     if codes.size and not -1 <= codes.min() <= codes.max() < num_values:
         raise InputError(
-            f"the stored codes of axis {name!r} are from -1 to {num_values - 1}, "
+            f"the stored codes of axis {name!r} must be from -1 to {num_values - 1}, "
             f"got {codes.min()} to {codes.max()}"
         )
     return codes.astype(np.int32)
@@ -231,8 +227,7 @@ def _stored_dtype(num_values: int) -> str:
     return "<i1" if num_values <= 2**7 else "<i2" if num_values <= 2**15 else "<i4"
 
 
-def _absent(name: str, values: tuple[Value, ...], value: Value) -> InputError:
-    """Build the error for a value that an axis does not have."""
+def _missing_value(name: str, values: tuple[Value, ...], value: Value) -> InputError:
     if isinstance(value, str) and all(isinstance(other, str) for other in values):
         return unknown_name(f"value of axis {name!r}", value, map(str, values))
     numbers = [other for other in values if _is_number(other)]
@@ -265,7 +260,7 @@ def _value(name: str, value: Any, nesting: int = 0) -> Value:
 
 
 def _text(value: Value) -> str:
-    """Write a value as JSON, the same for equal values: whole numbers as integers, others by `repr`."""
+    """Return a value as JSON that is identical for equal values: whole floats are written as integers."""
     if isinstance(value, tuple):
         return f"[{','.join(map(_text, value))}]"
     if isinstance(value, float):
@@ -273,7 +268,7 @@ def _text(value: Value) -> str:
     return json.dumps(value) if isinstance(value, str | bool) else str(value)
 
 
-def _scrambled(words: np.ndarray) -> np.ndarray:
+def _mix(words: np.ndarray) -> np.ndarray:
     """Mix 64-bit words: the finalizer of SplitMix64 (Steele, Lea and Flood 2014)."""
     words = words + np.uint64(0x9E3779B97F4A7C15)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
