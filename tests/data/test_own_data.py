@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 import fnnet as fn
-from fnnet.cli.main import main
 from fnnet.cli import main as cli
+from fnnet.cli.main import main
 from fnnet.data.preprocessing import Column, Preprocessing
 from fnnet.evaluation.model import Model, predict, prepare_table, tabulate, to_csv, trained_model
 from fnnet.interop import safetensors
