@@ -58,6 +58,9 @@ class Task(NamedTuple):
     check: Callable[[Hparams], None] = _accept
 
 
+Recipe = Callable[..., Task]
+"""Maps the values of static axes to the task of the runs that share them."""
+
 _MEASURED_AT_ONCE = 1000  # examples whose outputs are computed together
 
 Target = Callable[[Examples], Any]

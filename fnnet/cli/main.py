@@ -321,7 +321,7 @@ def _prepared(
     usage.check_numbers(**options)
     from fnnet.hparams import MissingHparam
     from fnnet.recipes import mlp_recipe
-    from fnnet.sweeps.plan import split_axes
+    from fnnet.space.groups import split_axes
     from fnnet.sweeps.prepare import prepare
 
     data = data_options.load()

@@ -38,9 +38,9 @@ from fnnet.network import Network
 from fnnet.precision import widen
 from fnnet.records.members import load_members
 from fnnet.records.results import Results
+from fnnet.space.groups import cut_groups, split_axes, traced_columns
 from fnnet.sweeps.chunk import narrow
-from fnnet.sweeps.plan import Plan, Recipe, cut_groups, split_axes
-from fnnet.task import block_size
+from fnnet.task import Recipe, block_size
 from fnnet.types import Params
 
 MOST_EXAMPLES = 300  # that go through the networks together
@@ -125,7 +125,6 @@ def evaluate_results(
     if not len(results.space):
         raise InputError("no run is finished, so there is nothing to evaluate")
     static_axes, traced_axes = split_axes(recipe, results.space)
-    plan = Plan(results.space, static_axes, traced_axes, [], ())
     stacks = []
     for static, runs in cut_groups(results.space, static_axes, traced_axes):
         network_of = recipe(**static).network
@@ -133,7 +132,8 @@ def evaluate_results(
             raise InputError(
                 "the recipe's task names no network; give Task(..., network=lambda hparams: ...)"
             )
-        stacks.append(_stack_of_group(results, network_of, plan, runs))
+        numbers = traced_columns(results.space, traced_axes, runs)
+        stacks.append(_stack_of_group(results, network_of, numbers, runs))
     return _evaluate(stacks, len(results.space), examples, metrics)
 
 
@@ -262,10 +262,13 @@ def _without_hparams(apply: Callable) -> Apply:
 
 
 def _stack_of_group(
-    results: Results, network_of: Callable[[Hparams], Network], plan: Plan, runs: np.ndarray
+    results: Results,
+    network_of: Callable[[Hparams], Network],
+    numbers: dict[str, np.ndarray],
+    runs: np.ndarray,
 ) -> _Stack:
     """Describe the networks of one group; their parameters are read when their turn comes."""
-    hparams = {name: narrow(_numbers(name, values)) for name, values in plan.hparams(runs).items()}
+    hparams = {name: narrow(_numbers(name, values)) for name, values in numbers.items()}
     one = {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in hparams.items()}
     shapes = jax.eval_shape(lambda hparams: network_of(Hparams(hparams)).init(jax.random.key(0)), one)
 

@@ -4,13 +4,11 @@ An axis that is an argument of the recipe is static: it changes shapes or code. 
 number, with one value per lane. Runs with equal static values form a group, which is compiled once.
 """
 
-import difflib
 import hashlib
 import inspect
 import reprlib
 import types
 import typing
-from collections.abc import Callable
 from typing import Any, NamedTuple, get_args, get_origin
 
 import jax
@@ -20,10 +18,9 @@ from jaxtyping import Int
 from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams, MissingHparam, check_number
 from fnnet.memory import too_large, usable_bytes
+from fnnet.space.groups import cut_groups, split_axes, traced_columns
 from fnnet.space.space import Config, Space
-from fnnet.task import Task
-
-Recipe = Callable[..., Task]
+from fnnet.task import Recipe, Task
 
 
 class Group(NamedTuple):
@@ -63,8 +60,7 @@ class Plan(NamedTuple):
 
     def hparams(self, runs: Int[np.ndarray, " lanes"]) -> dict[str, np.ndarray]:
         """Return the traced hyper-parameters of one or more runs of a group, an array `[lanes]` for each axis."""
-        codes = {name: self.space.codes[name][runs] for name in self.traced_axes}
-        return {name: np.asarray(self.space.axes[name])[c] for name, c in codes.items() if c[0] >= 0}
+        return traced_columns(self.space, self.traced_axes, runs)
 
 
 def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Plan:
@@ -112,43 +108,6 @@ def _check_order(recipe: Any, space: Any) -> None:
             "a sweep takes a recipe, a space and data, in this order; "
             f"got {type(recipe).__name__} and {type(space).__name__}"
         )
-
-
-def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split the axes into static ones, which are arguments of the recipe, and traced ones, which are all others.
-
-    Raises:
-        InputError: when an argument has no value.
-    """
-    arguments = inspect.signature(recipe).parameters
-    for name, argument in arguments.items():
-        if argument.default is argument.empty and name not in space.axes:
-            near = difflib.get_close_matches(name, space.axes.keys() - arguments.keys(), n=1)
-            hint = f"; is the axis {near[0]!r} misspelled?" if near else ""
-            raise InputError(
-                f"the recipe's argument {name!r} has no default and is no axis of the space{hint}"
-            )
-    static_axes = tuple(name for name in space.axes if name in arguments)
-    return static_axes, tuple(name for name in space.axes if name not in arguments)
-
-
-def cut_groups(
-    space: Space, static_axes: tuple[str, ...], traced_axes: tuple[str, ...]
-) -> list[tuple[Config, np.ndarray]]:
-    """List the distinct static values and the runs of each; runs that lack a traced axis are listed apart."""
-    keys = [space.codes[name] for name in static_axes]
-    keys += [space.present(name).astype(np.int32) for name in traced_axes]
-    key = np.zeros(len(space), np.int64)  # renumbered after each axis, so that it does not overflow
-    for codes in keys:
-        if len(codes) and codes.min() != codes.max():
-            key = np.unique(key * (codes.max() + 2) + codes + 1, return_inverse=True)[1]
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    groups = []
-    for place in np.argsort(first):
-        config = space[first[place]]
-        static = {name: config[name] for name in static_axes if name in config}
-        groups.append((static, np.flatnonzero(inverse == place)))
-    return groups
 
 
 def _trace(
