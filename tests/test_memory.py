@@ -14,7 +14,7 @@ import pytest
 
 import fnnet as fn
 from fnnet import memory
-from fnnet.records.store import Store, read_plan
+from fnnet.records.store import Store
 from fnnet.sweeps.chunk import Trainer
 
 LANES = fn.grid(depth=0, learning_rate=[0.1, 0.2, 0.3, 0.4, 0.5], seed=range(7))
@@ -179,7 +179,7 @@ def test_out_of_memory_halves_the_lanes_until_it_fits(data, undisturbed, tmp_pat
     lanes_tried = running_out(monkeypatch, 8)
     results = sweep(data, tmp_path)
     assert sorted(set(lanes_tried)) == [8, 16, 32] and lanes_tried[:3] == [32, 16, 8], "on two devices"
-    assert [group["lanes"] for group in read_plan(Store(tmp_path))["groups"]] == [4]
+    assert [group["lanes"] for group in Store(tmp_path).read_plan()["groups"]] == [4]
     assert len(set(results.columns["id"])) == len(results.columns["id"]) == len(LANES) == 35
     assert len(list((tmp_path / "chunks").iterdir())) == 5
     for name in ("train_loss", "test_loss", "test_accuracy"):

@@ -22,7 +22,6 @@ from fnnet.errors import InputError, nearest_names
 from fnnet.network import Network, mlp, stack, unstack
 from fnnet.recipes import mlp_recipe
 from fnnet.records.results import Results
-from fnnet.records.store import read_plan
 from fnnet.types import Params
 
 if TYPE_CHECKING:
@@ -307,7 +306,7 @@ def trained_model(results: Results, run: int) -> Model:
         >>> predict(model, np.array([[5.1, 3.5, 1.4, 0.2]], np.float32)).argmax(axis=1).tolist()
         [0]
     """
-    plan = None if results.store is None else read_plan(results.store)
+    plan = None if results.store is None else results.store.read_plan()
     if plan is None:
         raise InputError(
             "the sweep has no store, which knows its data; sweep with store=... and save_params=True"

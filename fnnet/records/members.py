@@ -12,7 +12,7 @@ import numpy as np
 
 from fnnet.errors import InputError
 from fnnet.records.sealed import Sealed
-from fnnet.records.store import Store, load_params, read_plan
+from fnnet.records.store import Store
 from fnnet.space.space import Space
 
 
@@ -102,7 +102,7 @@ def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int
     if store is None or "chunk" not in columns:
         raise InputError(f"no parameters are kept of run {run}: a sweep keeps them in its store=...")
     chunk = str(columns["chunk"][run])
-    params = load_params(store, chunk)
+    params = store.load_params(chunk)
     kept = params.about.get("runs") if params is not None else None
     if (
         params is None
@@ -123,7 +123,7 @@ def _places(kept: Sealed, columns: Mapping[str, np.ndarray], rows: np.ndarray) -
 
 def _missing(store: Store, run: int) -> InputError:
     """Build the error for missing parameters, naming the command that trains them."""
-    command = (read_plan(store) or {}).get("command")
+    command = (store.read_plan() or {}).get("command")
     again = "the same sweep again with save_params=True"
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
         words = [word for word in command[1:] if word not in ("--no-save-params", "--save-params")]

@@ -4,7 +4,6 @@ import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
@@ -14,7 +13,7 @@ from fnnet.errors import InputError, unknown_name
 from fnnet.records.curves import NamedArray, last_finite, lay_out, rectangle
 from fnnet.records.members import load_member, load_members
 from fnnet.records.statistics import Best, Grouped, averaged_axes, find_best, group_runs, rank
-from fnnet.records.store import Store, read_chunks, read_plan
+from fnnet.records.store import Store
 from fnnet.space.space import Space
 from fnnet.space.values import find_codes
 
@@ -345,11 +344,11 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
         >>> same.table().equals(results.table())
         True
     """
-    store = Store(Path(folder))
-    plan = read_plan(store)
+    store = Store(folder)
+    plan = store.read_plan()
     if plan is None:
         raise InputError(f"{folder} holds no sweep: it has no plan.json")
-    return collect(Space.from_json(plan["space"]), list(read_chunks(store).values()), store)
+    return collect(Space.from_json(plan["space"]), list(store.read_chunks().values()), store)
 
 
 def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None = None) -> Results:

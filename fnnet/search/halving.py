@@ -15,9 +15,9 @@ import polars as pl
 from fnnet.errors import InputError, unknown_name
 from fnnet.lanes.choice import most_lanes
 from fnnet.lanes.program import lanes_sharding, use_all_cores
-from fnnet.records import store as stores
 from fnnet.records.results import Results, collect
 from fnnet.records.statistics import averaged_axes, group_runs, rank
+from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Space
 from fnnet.sweeps.chunk import Chunk, Trainer, Underway, lane_hparams, rows
 from fnnet.sweeps.execution import keep_rows, take_over, trainer_of, write_plan
@@ -183,7 +183,7 @@ def climb_all(
             "factor": first.factor,
             "rank_by": first.metric,
             "over": list(first.over),
-            "runs": [stores.chunk_id_of(sorted(space.ids()[each.runs].tolist())) for each in brackets],
+            "runs": [chunk_id_of(sorted(space.ids()[each.runs].tolist())) for each in brackets],
         },
         show_progress=show_progress,
         **options,

@@ -15,7 +15,6 @@ import polars as pl
 from jax.sharding import Mesh
 
 from fnnet.lanes.program import Program, lanes_sharding
-from fnnet.records import store as stores
 from fnnet.records.sealed import Sealed
 from fnnet.records.store import Store
 from fnnet.sweeps.interrupt import Interrupt
@@ -175,7 +174,7 @@ class Trainer(NamedTuple):
             "seconds": underway.seconds,
         }
         try:
-            stores.save_state(self.folder, chunk.id, Sealed(about, arrays))
+            self.folder.save_state(chunk.id, Sealed(about, arrays))
         except OSError as error:
             warnings.warn(
                 f"cannot save a chunk that is training in {error.filename}: {error.strerror}; the sweep goes on",
@@ -187,7 +186,7 @@ class Trainer(NamedTuple):
 
         Its runs are spread over the current number of lanes.
         """
-        state = stores.load_state(self.folder, chunk.state or chunk.id) if self.folder is not None else None
+        state = self.folder.load_state(chunk.state or chunk.id) if self.folder is not None else None
         if state is None or state.about.get("fingerprint") != self.state_fingerprint:
             return None
         shapes = jax.eval_shape(self.program.begin, hparams, self.data)
@@ -216,7 +215,7 @@ class Trainer(NamedTuple):
         params = pack(jax.device_get(params_of(progress.state)))
         arrays = {name: leaf[: len(chunk.run_ids)] for name, leaf in params.items()}
         about = {"fingerprint": self.fingerprint, "runs": chunk.run_ids}
-        stores.save_params(self.folder, chunk.id, Sealed(about, arrays))
+        self.folder.save_params(chunk.id, Sealed(about, arrays))
 
 
 def params_of(state: Any) -> Any:

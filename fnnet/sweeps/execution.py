@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from fnnet.memory import is_out_of_memory
-from fnnet.records import store as stores
 from fnnet.records.results import Results, collect
 from fnnet.space.space import Space
 from fnnet.sweeps import fingerprint as fingerprints
@@ -117,7 +116,7 @@ def execute(prepared: Prepared, *, show_progress: bool = False) -> Results:
     folder = prepared.store
     is_finished = not any(estimate.num_missing for estimate in prepared.estimates)
     if folder is not None and is_finished and not os.access(folder.folder, os.W_OK):
-        return collect(prepared.plan.space, list(stores.read_chunks(folder).values()), folder)
+        return collect(prepared.plan.space, list(folder.read_chunks().values()), folder)
     with take_over(prepared) as (prepared, done):
         return _execute(prepared, done, show_progress)
 
@@ -132,7 +131,7 @@ def take_over(prepared: Prepared) -> Iterator[tuple[Prepared, Done]]:
         yield prepared, Done({}, {})
         return
     plan, folder, accept = prepared.plan, prepared.store, prepared.accept_fingerprint
-    with stores.writing(folder):
+    with folder.writing():
         stored = stored_plan(folder, mend=True)
         fingerprints.check(folder, prepared.described, stored, accept=accept)
         described = fingerprints.merge(prepared.described, stored)
@@ -140,7 +139,7 @@ def take_over(prepared: Prepared) -> Iterator[tuple[Prepared, Done]]:
             folder, plan, described, stored, prepared.settings.save_params, accept=accept, mend=True
         )
         yield prepared._replace(described=described), done
-        stores.drop_states(folder)
+        folder.drop_states()
 
 
 def _find_waiting(prepared: Prepared) -> list[Waiting]:
@@ -223,7 +222,7 @@ def _train_chunks(
     for chunk in _cut(prepared, job, runs, waiting):
         rows = keep_rows(prepared, job, chunk, trainer.train(chunk, lanes), done)
         if prepared.store is not None:
-            stores.drop_state(prepared.store, chunk.id)
+            prepared.store.drop_state(chunk.id)
         yield chunk, rows
 
 
@@ -274,7 +273,7 @@ def keep_rows(prepared: Prepared, job: Job, chunk: Chunk, rows: pl.DataFrame, do
     rows = rows.with_columns(
         chunk=pl.lit(chunk.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint_of(prepared, job))
     )
-    stores.commit_chunk(prepared.store, chunk.id, rows, replace=done.stale.pop(chunk.id, None) is not None)
+    prepared.store.commit_chunk(chunk.id, rows, replace=done.stale.pop(chunk.id, None) is not None)
     return rows
 
 
@@ -284,4 +283,4 @@ def write_plan(prepared: Prepared, jobs: Sequence[Job]) -> None:
         return
     now, others = prepared.described["groups"][: len(jobs)], prepared.described["groups"][len(jobs) :]
     groups = [described | {"lanes": job.lanes} for described, job in zip(now, jobs, strict=True)]
-    stores.write_plan(prepared.store, {**prepared.described, "groups": groups + others})
+    prepared.store.write_plan({**prepared.described, "groups": groups + others})

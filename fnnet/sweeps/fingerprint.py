@@ -20,7 +20,8 @@ import polars as pl
 
 from fnnet.data.content import combine, content_hash, leaf_hashes
 from fnnet.errors import InputError
-from fnnet.records.store import MAX_LANES, Store
+from fnnet.records.planfile import MAX_LANES
+from fnnet.records.store import Store
 from fnnet.sweeps.plan import Group, Plan
 
 Description = dict[str, Any]

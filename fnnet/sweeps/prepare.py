@@ -5,7 +5,6 @@ Nothing is trained and nothing is written to a store.
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +12,6 @@ import jax
 from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams
 from fnnet.lanes.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
-from fnnet.records import store as stores
 from fnnet.records.results import check_names
 from fnnet.records.store import Store
 from fnnet.space.space import Space
@@ -114,13 +112,13 @@ def prepare(
     check_names(space.axes, plan.metrics)
     if metric is not None and metric not in plan.metrics:
         raise unknown_name("metric", metric, plan.metrics)
-    folder = None if store is None else Store(Path(store))
+    folder = None if store is None else Store(store)
     fixed = {"num_steps": num_steps, "eval_every": eval_every, **(fixed or {})}
     # Without a store nothing is compared, so the data need not be hashed.
     described = fingerprints.describe(plan, None if folder is None else data, fixed, lanes)
     stored = None
     if folder is not None:
-        stores.check_folder(folder)
+        folder.check_folder()
         stored = stored_plan(folder)
         fingerprints.check(folder, described, stored, accept=accept_fingerprint)
     if save_params is None:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from fnnet.records import store as stores
 from fnnet.records.members import holds_params
-from fnnet.records.store import DamagedPlan, Store
+from fnnet.records.planfile import DamagedPlan
+from fnnet.records.store import Store
 from fnnet.sweeps import fingerprint as fingerprints
 from fnnet.sweeps.plan import Plan
 
@@ -32,12 +32,10 @@ def stored_plan(folder: Store, *, mend: bool = False) -> fingerprints.Descriptio
         mend: whether to move a damaged plan aside; only for the holder of the write lock.
     """
     try:
-        return stores.read_plan(folder)
-    except (
-        DamagedPlan
-    ):  # the sweep writes its plan again, and rows carry the fingerprint they were made under
+        return folder.read_plan()
+    except DamagedPlan:  # written again by the sweep, and rows carry the fingerprint they were made under
         if mend:
-            stores.set_aside(folder, folder.plan_path)
+            folder.quarantine(folder.plan_path)
         return None
 
 
@@ -52,15 +50,15 @@ def read_done(
     mend: bool = False,
 ) -> Done:
     """Read the finished chunks of a sweep; chunks of another sweep are left out, or refused unless `accept`."""
-    chunks = stores.read_chunks(folder, mend=mend)
+    chunks = folder.read_chunks(mend=mend)
     for chunk_id in fingerprints.foreign_chunks(folder, plan, described, stored, chunks, accept=accept):
         del chunks[chunk_id]
         if mend:
-            stores.set_aside(folder, folder.chunk_path(chunk_id))
+            folder.quarantine(folder.chunk_path(chunk_id))
     stale = {}
     if save_params:
         for chunk_id, rows in list(chunks.items()):
-            params = stores.load_params(folder, chunk_id)
+            params = folder.load_params(chunk_id)
             if not holds_params(params, rows["id"].to_list(), rows["fingerprint"][0]):
                 stale[chunk_id] = chunks.pop(chunk_id)
     return Done(chunks, stale)
@@ -79,7 +77,7 @@ def drop_stale(folder: Store, done: Done, parts: Sequence[pl.DataFrame]) -> None
     finished = set().union(*(rows["id"].to_list() for rows in parts))
     for chunk_id, rows in done.stale.items():
         if finished.issuperset(rows["id"].to_list()):
-            stores.drop_chunk(folder, chunk_id)
+            folder.drop_chunk(chunk_id)
 
 
 class Waiting(NamedTuple):
@@ -105,8 +103,8 @@ def find_waiting(folder: Store, fingerprints_now: Set[str]) -> list[Waiting]:
         fingerprints_now: of the states of its groups.
     """
     found = []
-    for chunk_id in stores.state_ids(folder):
-        state = stores.load_state(folder, chunk_id)
+    for chunk_id in folder.state_ids():
+        state = folder.load_state(chunk_id)
         about = {} if state is None else state.about
         run_ids, step = about.get("runs"), about.get("step")
         if (

@@ -3,7 +3,6 @@
 import functools
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,7 +13,7 @@ from fnnet.data.record import reload_data
 from fnnet.data.split import check_integer
 from fnnet.errors import InputError
 from fnnet.records.results import open_results
-from fnnet.records.store import Store, read_plan
+from fnnet.records.store import Store
 from fnnet.sweeps.fingerprint import changed_leaves
 from fnnet.sweeps.plan import Recipe, make_plan
 from fnnet.sweeps.provenance import OWN_RECIPES
@@ -54,7 +53,7 @@ def verify(
     if store is None:
         raise InputError('verify needs the folder of a sweep, such as store="results/first"')
     results = open_results(store)
-    stored = read_plan(Store(Path(store)))
+    stored = Store(store).read_plan()
     if stored is None or not len(results.space):
         raise InputError(f"{store} holds no finished run yet")
     if data is None:

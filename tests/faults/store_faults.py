@@ -54,23 +54,23 @@ def chunk_id(chunk: int) -> str:
 
 def export(store: Store) -> str:
     """Hash the whole table, with every run in it, in order."""
-    rows = pl.concat(stores.read_chunks(store).values()).sort("id")
+    rows = pl.concat(store.read_chunks().values()).sort("id")
     return hashlib.sha256(rows.write_ndjson().encode()).hexdigest()
 
 
 def work(store: Store, report=lambda chunk: None, num_chunks: int = NUM_CHUNKS) -> list[int]:
     """Do what a sweep does: plan, and commit what is missing; returns what was computed."""
     computed = []
-    with stores.writing(store):
+    with store.writing():
         try:
-            stores.read_plan(store)
+            store.read_plan()
         except InputError:
-            stores.set_aside(store, store.plan_path)
-        stores.write_plan(store, PLAN)
-        done = stores.read_chunks(store, mend=True)
+            store.quarantine(store.plan_path)
+        store.write_plan(PLAN)
+        done = store.read_chunks(mend=True)
         for chunk in range(num_chunks):
             if chunk_id(chunk) not in done:
-                stores.commit_chunk(store, chunk_id(chunk), train(chunk))
+                store.commit_chunk(chunk_id(chunk), train(chunk))
                 computed.append(chunk)
                 report(chunk)
     return computed
@@ -156,14 +156,14 @@ def work_with_fault(folder: str, log: str, point: str, occurrence: int, kind: st
         with Path(log).open("a") as file:
             file.write(f"{chunk}\n")
 
-    with_faults(FaultyOS(point, occurrence, kind), work, Store(Path(folder)), report)
+    with_faults(FaultyOS(point, occurrence, kind), work, Store(folder), report)
 
 
 def commit_share(folder: str, writer: int, num_writers: int, per_writer: int) -> None:
     """Commit one writer's chunks, and half of its neighbor's after it."""
     for chunk in range(writer * per_writer, (writer + 1) * per_writer):
         for again in (chunk, (chunk + per_writer // 2) % (num_writers * per_writer)):
-            stores.commit_chunk(Store(Path(folder)), chunk_id(again), train(again))
+            Store(folder).commit_chunk(chunk_id(again), train(again))
 
 
 def child_of(function: str, *arguments: object) -> subprocess.Popen:
@@ -206,7 +206,7 @@ def check_commit_path(root: Path, seeds: int) -> int:
                 got = outcome(str(store.folder), str(log), point, occurrence, kind)
                 assert got == expected, (point, kind, got)
                 reported = [int(line) for line in log.read_text().split()]
-                survived = stores.read_chunks(store) if store.folder.exists() else {}
+                survived = store.read_chunks() if store.folder.exists() else {}
                 for chunk in reported:
                     assert survived[chunk_id(chunk)].equals(train(chunk)), (point, kind, "lost", chunk)
                 computed = work(store)
@@ -257,12 +257,12 @@ def check_damage(root: Path, cases: int) -> int:
             target.unlink()
         if kind == "flip plan":
             try:
-                stores.read_plan(store)
+                store.read_plan()
             except InputError:
                 pass
             else:
                 raise AssertionError(f"case {case}: a damaged plan was read")
-        seen = {f"{name}.parquet" for name in stores.read_chunks(store)}
+        seen = {f"{name}.parquet" for name in store.read_chunks()}
         assert not seen & hit, (case, kind, "not noticed")
         assert set(names) - seen <= hit, (case, kind, "too much was lost")
         computed = work(store)
@@ -280,7 +280,7 @@ def check_writers(root: Path, num_writers: int, per_writer: int) -> int:
         for writer in range(num_writers)
     ]
     assert [child.wait() for child in children] == [0] * num_writers
-    rows = pl.concat(stores.read_chunks(store).values())
+    rows = pl.concat(store.read_chunks().values())
     assert rows["id"].n_unique() == rows.height == num_writers * per_writer * RUNS, rows.height
     assert not list((store.folder / "damaged").iterdir())
     return num_writers * per_writer

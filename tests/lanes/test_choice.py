@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import fnnet as fn
 from fnnet.lanes.choice import CACHE_BYTES, MIN_LANES, WORTH_PROBING, choose_lanes, first_guess, most_lanes
 from fnnet.lanes.cost import Cost
-from fnnet.records.store import Store, read_plan
+from fnnet.records.store import Store
 from fnnet.sweeps import job
 
 POWERS = st.integers(0, 10).map(lambda exponent: 2**exponent)
@@ -111,7 +111,7 @@ def test_three_runs_make_two_lanes_on_two_devices():
 
 
 def lanes_in(folder):
-    return [group["lanes"] for group in read_plan(Store(folder))["groups"]]
+    return [group["lanes"] for group in Store(folder).read_plan()["groups"]]
 
 
 def test_a_group_keeps_its_lanes_until_it_grows(tmp_path, monkeypatch):

@@ -12,9 +12,9 @@ import pytest
 from scipy import stats
 
 import fnnet as fn
-from fnnet.records import members
 from fnnet.records.results import collect
 from fnnet.records.statistics import rank
+from fnnet.records.store import Store
 from fnnet.sweeps import execution as execute
 
 VALUES = np.array([0.8, 0.9, 0.7, 0.95, 0.97, 0.93, 0.2, 0.1, 0.0])
@@ -304,13 +304,13 @@ def test_params_are_stacked_in_the_order_of_the_table(trained):
 
 def test_each_file_of_params_is_read_once(trained, monkeypatch):
     _, results = trained
-    read, load = [], members.load_params
+    read, load = [], Store.load_params
 
     def counting(store, chunk):
         read.append(chunk)
         return load(store, chunk)
 
-    monkeypatch.setattr(members, "load_params", counting)
+    monkeypatch.setattr(Store, "load_params", counting)
     shallow = results.where(depth=0)
     shallow.params()
     assert sorted(read) == sorted(set(shallow.columns["chunk"])) and len(read) > 1

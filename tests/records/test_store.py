@@ -15,7 +15,6 @@ import polars as pl
 import pytest
 
 import fnnet as fn
-from fnnet.records import store as stores
 from fnnet.records.sealed import Sealed
 from fnnet.records.store import Store
 from fnnet.sweeps import chunk as chunks
@@ -140,7 +139,7 @@ def test_other_data_are_another_sweep(data, tmp_path):
 
 
 def test_a_second_writer_is_refused(data, tmp_path):
-    with stores.writing(Store(tmp_path)), pytest.raises(fn.InputError, match="another process is writing"):
+    with Store(tmp_path).writing(), pytest.raises(fn.InputError, match="another process is writing"):
         sweep(data, tmp_path)
 
 
@@ -186,12 +185,12 @@ def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, monkeypat
 
 def test_a_damaged_state_starts_its_chunk_over(tmp_path):
     store = Store(tmp_path)
-    with stores.writing(store):
-        stores.save_state(store, "0" * 16, Sealed({"step": 3}, {"w": np.ones((5, 2))}))
-        assert stores.load_state(store, "0" * 16).about["step"] == 3
+    with store.writing():
+        store.save_state("0" * 16, Sealed({"step": 3}, {"w": np.ones((5, 2))}))
+        assert store.load_state("0" * 16).about["step"] == 3
         path = store.state_path("0" * 16)
         path.write_bytes(path.read_bytes()[:-1])
-        assert stores.load_state(store, "0" * 16) is None
+        assert store.load_state("0" * 16) is None
 
 
 def test_names_never_become_paths(tmp_path):
@@ -256,9 +255,9 @@ def test_verifying_finds_agreement_and_forgery(data, tmp_path):
     differences = fn.verify(fn.mlp_recipe(data), data, tmp_path, num_runs=16)
     assert set(differences) == {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}
     assert max(differences.values()) < 1e-5
-    chunk_id, rows = next(iter(stores.read_chunks(Store(tmp_path)).items()))
+    chunk_id, rows = next(iter(Store(tmp_path).read_chunks().items()))
     Store(tmp_path).chunk_path(chunk_id).unlink()
-    stores.commit_chunk(Store(tmp_path), chunk_id, rows.with_columns(test_loss=pl.col("test_loss") + 0.5))
+    Store(tmp_path).commit_chunk(chunk_id, rows.with_columns(test_loss=pl.col("test_loss") + 0.5))
     assert fn.verify(fn.mlp_recipe(data), data, tmp_path, num_runs=16)["test_loss"] > 0.4
     other = fn.load_dataset("iris", split_seed=1)
     with pytest.raises(fn.InputError, match="the data changed since"):

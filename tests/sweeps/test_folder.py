@@ -172,7 +172,7 @@ def test_a_state_that_cannot_be_saved_ends_no_sweep(tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "states"))
 
-    monkeypatch.setattr(stores, "save_state", full)
+    monkeypatch.setattr(stores.Store, "save_state", full)
     with pytest.warns(
         UserWarning, match=r"cannot save a chunk .* No space left on device; the sweep goes on"
     ):

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import fnnet as fn
+from fnnet.records import planfile
 from fnnet.records import store as stores
 from fnnet.records.sealed import Sealed, seal
 from fnnet.records.store import Store
@@ -114,7 +115,7 @@ def test_a_recipe_that_changes_while_other_static_values_are_swept_is_noticed(tm
     sweep(tmp_path, part(4), make=lambda: recipe(gain=2.0))  # nothing in common, so nothing to compare
     with pytest.raises(fn.InputError, match="recipe: it computes something other than before for width=2"):
         sweep(tmp_path, part(2, 4), make=lambda: recipe(gain=2.0))
-    assert {tuple(group["static"].items()) for group in stores.read_plan(Store(tmp_path))["groups"]} == {
+    assert {tuple(group["static"].items()) for group in Store(tmp_path).read_plan()["groups"]} == {
         (("width", 2),),
         (("width", 4),),
     }
@@ -250,9 +251,9 @@ def test_parameters_that_are_lost_or_others_are_never_given_and_trained_again(st
 
 
 def rewrite(store, change):
-    plan = stores.read_plan(store)
+    plan = store.read_plan()
     plan = change(plan) or plan
-    content = {"sha256": stores._hash(stores._canonical(plan)), "plan": plan}
+    content = {"sha256": planfile._hash(plan), "plan": plan}
     store.plan_path.write_text(json.dumps(content))
 
 
@@ -324,7 +325,7 @@ def resealed(header):
 def test_arrays_of_any_other_form_are_damage(store, arrays):
     """Even with a right hash: the last ones are arrays, but not a row for each run."""
     (path, *_) = sorted((store.folder / "params").iterdir())
-    kept = stores.load_params(store, path.stem).about
+    kept = store.load_params(path.stem).about
     path.write_bytes(resealed({"about": {**kept, "runs": kept["runs"] * 2}, "arrays": arrays}))
     row = fn.open_results(store.folder).columns["chunk"].tolist().index(path.stem)
     with pytest.raises(fn.InputError, match="no parameters are kept"):
@@ -339,16 +340,16 @@ def test_a_state_of_any_other_form_starts_its_chunk_over(
         with pytest.raises(RuntimeError, match="stopped"):
             sweep(tmp_path, state_every=0.0)
     (path,) = (tmp_path / "states").iterdir()
-    about = stores.load_state(Store(tmp_path), path.stem).about
+    about = Store(tmp_path).load_state(path.stem).about
     for arrays in ({}, {"progress/0": np.zeros((2, 7, 9))}):
         path.write_bytes(seal(about, arrays))
-        assert isinstance(stores.load_state(Store(tmp_path), path.stem), Sealed)
+        assert isinstance(Store(tmp_path).load_state(path.stem), Sealed)
         assert table(sweep(tmp_path)).equals(table(reference[1]))
         shutil.rmtree(tmp_path / "chunks")
 
 
 def test_a_plan_says_what_made_the_sweep(store):
-    plan = stores.read_plan(store)
+    plan = store.read_plan()
     assert plan["recipe"]["name"].endswith("test_resume:recipe.<locals>.of")
     assert plan["recipe"]["file"] == __file__ and "def of(width=2)" in plan["recipe"]["source"]
     assert plan["data"]["kind"] == "arrays" and plan["options"]["lanes"] == 1
@@ -359,7 +360,7 @@ def test_a_plan_says_what_made_the_sweep(store):
     }
     created = plan["created"]
     sweep(store.folder)
-    assert stores.read_plan(store)["created"] == created
+    assert store.read_plan()["created"] == created
     with pytest.raises(fn.InputError, match="cannot be loaded again"):
         fn.verify(store=store.folder)
     with pytest.raises(fn.InputError, match="which only your own code knows"):
