@@ -1,5 +1,6 @@
 """Reports of experiments: what is written, and the page of them all."""
 
+import io
 import json
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -10,6 +11,17 @@ import pytest
 from matplotlib.figure import Figure
 
 import fnnet as fn
+
+
+def text_of(table):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    return console.file.getvalue()
+
+
+from rich.console import Console
+from scipy import stats
+
 from reporting import Claim, table, write_page, write_report
 
 
