@@ -9,20 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from rich.console import Console
+from scipy import stats
 
 import fnnet as fn
+from reporting import Claim, table, write_page, write_report
 
 
 def text_of(table):
     console = Console(file=io.StringIO(), width=200)
     console.print(table)
     return console.file.getvalue()
-
-
-from rich.console import Console
-from scipy import stats
-
-from reporting import Claim, table, write_page, write_report
 
 
 @dataclass(frozen=True)
