@@ -36,23 +36,6 @@ class PinnedFile(NamedTuple):
     sha256: str
 
 
-def cache_folder() -> Path:
-    """Return the folder for downloads: `$FNNET_CACHE`, or the user's cache folder of the platform.
-
-    Returns:
-        The folder, which need not exist.
-
-    Example:
-        >>> cache_folder().is_absolute()
-        True
-    """
-    if folder := os.environ.get("FNNET_CACHE"):
-        return Path(folder).absolute()
-    import pooch
-
-    return Path(pooch.os_cache("fnnet"))
-
-
 def read_pinned(path: Path, pinned: PinnedFile) -> bytes:
     """Read a file, raw or compressed by gzip, and verify it.
 

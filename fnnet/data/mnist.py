@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from fnnet.data.download import PinnedFile, cache_folder, download, read_pinned
+from fnnet.cache import cache_folder
+from fnnet.data.download import PinnedFile, download, read_pinned
 from fnnet.data.idx import parse_idx
 from fnnet.errors import InputError
 

@@ -22,7 +22,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import NamedSharding
 
-from fnnet.data.download import cache_folder
+from fnnet.cache import cache_folder
+from fnnet.lanes.canary import canary
 from fnnet.lanes.program import Program, lanes_sharding, shared_sharding
 from fnnet.memory import is_out_of_memory
 
@@ -201,8 +202,8 @@ class CostFile:
             program_hash,
             num_devices,
             max_steps,
-            device.platform,
             device.device_kind,
+            canary(),
             os.cpu_count(),
             flags,
             *versions,

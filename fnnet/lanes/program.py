@@ -18,9 +18,10 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from fnnet.data.download import cache_folder
+from fnnet.cache import cache_folder
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
+from fnnet.lanes.canary import canary
 from fnnet.lanes.layout import find_transposed, transpose_some
 from fnnet.task import Task
 from fnnet.training import Progress, advance, begin, measure, repeat_steps
@@ -67,12 +68,13 @@ def count_cores() -> int:
 
 
 def keep_compiled_programs() -> None:
-    """Cache every compiled program on disk, so that the same sweep compiles nothing the next time.
+    """Cache compiled programs on disk, so that the same sweep compiles nothing the next time.
 
-    A cache that the user has configured is left as it is.
+    The folder is named by the canary, since a program compiled for another CPU can crash. A cache that the user has
+    configured is left as it is.
     """
     if jax.config.values["jax_compilation_cache_dir"] is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla" / canary()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 

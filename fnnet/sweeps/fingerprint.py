@@ -14,12 +14,12 @@ from importlib.metadata import version
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from fnnet.data.content import combine, content_hash, leaf_hashes
+from fnnet.data.content import combine, leaf_hashes
 from fnnet.errors import InputError
+from fnnet.lanes.canary import canary
 from fnnet.records.planfile import MAX_LANES
 from fnnet.records.store import Store
 from fnnet.sweeps.plan import Group, Plan
@@ -77,10 +77,9 @@ def merge(described: Description, stored: Description | None) -> Description:
 def fingerprint_of(leaves: Mapping[str, str]) -> dict[str, str]:
     """Return what the bits of a result depend on besides its plan: versions, device, flags and data."""
     device = jax.local_devices()[0]
-    arithmetic = f" arithmetic {_probe()}" if device.platform == "cpu" else ""
     return {
         "versions": " ".join(f"{name} {version(name)}" for name in PACKAGES),
-        "device": f"{device.platform} {device.device_kind} {platform.machine()}{arithmetic}",
+        "device": f"{device.device_kind} {platform.machine()} canary {canary()}",
         "flags": f"{os.environ.get('XLA_FLAGS', '')} x64={jax.dtypes.canonicalize_dtype(float) == np.float64}",
         "data": combine(leaves),
     }
@@ -290,15 +289,3 @@ def _changes(described: Description, stored: Description) -> list[str]:
             static = ", ".join(f"{name}={value}" for name, value in described_group["static"].items())
             return [f"recipe: it computes something other than before{' for ' if static else ''}{static}"]
     return []
-
-
-def _probe() -> str:
-    """Hash some sums, products and functions on this CPU: their last bits depend on its instruction set."""
-    numbers = np.linspace(-3, 3, 33 * 65, dtype=np.float32).reshape(33, 65)
-
-    @jax.jit
-    def compute(x: Any) -> Any:
-        product = jnp.dot(jnp.tanh(x), jnp.exp(x).T)
-        return product, jnp.sum(x / 3), jnp.sum(product * product, axis=1), jnp.log(jnp.abs(product) + 1)
-
-    return content_hash(compute(numbers))[:8]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sklearn import datasets as sklearn_datasets
 from sklearn.preprocessing import StandardScaler
 
+from fnnet.cache import cache_folder
 from fnnet.data import Dataset, from_arrays, load_dataset, make_mnist1d, standardize_examples
-from fnnet.data.download import cache_folder
 from fnnet.data.mnist import FASHION_MNIST, MNIST, data_folder
 from fnnet.data.mnist1d import generate
 from fnnet.data.split import check_fraction, check_integer
