@@ -348,7 +348,7 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
     plan = store.read_plan()
     if plan is None:
         raise InputError(f"{folder} holds no sweep: it has no plan.json")
-    return collect(Space.from_json(plan["space"]), list(store.read_chunks().values()), store)
+    return collect(Space.from_json(plan["space"]), store.read_rows(), store)
 
 
 def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None = None) -> Results:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax  # noqa: F401  (gives numpy the name of bfloat16)
+import ml_dtypes  # noqa: F401  (gives numpy the name of bfloat16)
 import numpy as np
 
 

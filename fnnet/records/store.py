@@ -16,7 +16,6 @@ This module does not know what a run is; nothing is ever pickled, and no name fr
 import contextlib
 import errno
 import hashlib
-import io
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -29,6 +28,7 @@ from fnnet.errors import InputError
 from fnnet.records import planfile
 from fnnet.records.durable import PREFIX, append_line, drop_temporaries, make_folder, write_file
 from fnnet.records.lock import locked
+from fnnet.records.parquet import decode_rows, encode_rows
 from fnnet.records.sealed import Sealed, seal, unseal
 
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -136,9 +136,7 @@ class Store:
         Raises:
             OSError: when the disk is full or fails; then this chunk is not committed, and all others are intact.
         """
-        buffer = io.BytesIO()
-        rows.write_parquet(buffer)
-        content = buffer.getvalue()
+        content = encode_rows(rows)
 
         def link(temporary: str, path: Path) -> None:
             # Recorded first: a hash without its file is a chunk still to be done, a file without a hash is damage.
@@ -150,7 +148,7 @@ class Store:
             try:
                 os.link(temporary, path)
             except FileExistsError:
-                if self.read_chunk(chunk_id, self.recorded_hashes()) is None:
+                if not decode_rows(self._read_files([path], self.recorded_hashes())):
                     self.quarantine(path)
                     os.link(temporary, path)
 
@@ -172,40 +170,48 @@ class Store:
                 hashes.setdefault(match[2].decode(), set()).add(match[1].decode())
         return hashes
 
-    def read_chunk(self, chunk_id: str, hashes: Mapping[str, set[str]]) -> pl.DataFrame | None:
-        """Read one committed chunk.
-
-        Returns:
-            Its rows, or None where it is missing, matches none of its recorded hashes, or is not a table of runs.
-        """
-        content = _content(self.chunk_path(chunk_id))
-        if content is None or _hash(content) not in hashes.get(chunk_id, ()):
-            return None
-        try:
-            rows = pl.read_parquet(io.BytesIO(content))
-        except pl.exceptions.PolarsError:
-            return None
-        has_form = all(rows.schema.get(name) == pl.String for name in ("id", "chunk", "fingerprint"))
-        return rows if has_form and rows.height else None
-
-    def read_chunks(self, *, mend: bool = False) -> dict[str, pl.DataFrame]:
-        """Read all committed chunks.
+    def read_index(self, *, mend: bool = False) -> dict[str, pl.DataFrame]:
+        """Read which runs the committed chunks hold and under which fingerprints, without what was measured.
 
         Args:
             mend: whether to quarantine damaged files; only for the holder of the write lock.
 
         Returns:
-            Rows by chunk id, in the order of ids.
+            By chunk id, in the order of ids, a table with the columns "id", "chunk" and "fingerprint".
         """
-        hashes = self.recorded_hashes(mend=mend)
+        return self._read_chunks(mend=mend, only_index=True)
+
+    def read_rows(self) -> list[pl.DataFrame]:
+        """Read the rows of all committed chunks, in one table for all chunks with the same columns."""
+        return decode_rows(self._read_files(self._chunk_files(), self.recorded_hashes()))
+
+    def read_chunks(self, *, mend: bool = False) -> dict[str, pl.DataFrame]:
+        """Read all committed chunks, as `read_index` but with all columns."""
+        return self._read_chunks(mend=mend, only_index=False)
+
+    def _read_chunks(self, *, mend: bool, only_index: bool) -> dict[str, pl.DataFrame]:
+        paths = self._chunk_files()
+        contents = self._read_files(paths, self.recorded_hashes(mend=mend))
         chunks = {}
-        for path in sorted((self.folder / "chunks").glob("*.parquet")):
-            rows = self.read_chunk(path.stem, hashes) if _ID.fullmatch(path.stem) else None
-            if rows is not None:
-                chunks[path.stem] = rows
-            elif mend:
+        for table in decode_rows(contents, only_index=only_index):
+            for part in table.partition_by("chunk", maintain_order=True):
+                chunks[part["chunk"][0]] = part
+        for path in paths:
+            if mend and path.stem not in chunks:
                 self.quarantine(path)
-        return chunks
+        return dict(sorted(chunks.items()))
+
+    def _chunk_files(self) -> list[Path]:
+        return sorted((self.folder / "chunks").glob("*.parquet"))
+
+    def _read_files(self, paths: list[Path], hashes: Mapping[str, set[str]]) -> dict[str, bytes]:
+        """Read the files of chunks, by chunk id, without those that match none of their hashes."""
+        read = ((path.stem, _content(path)) for path in paths)
+        return {
+            chunk_id: content
+            for chunk_id, content in read
+            if content is not None and _hash(content) in hashes.get(chunk_id, ())
+        }
 
     def drop_chunk(self, chunk_id: str) -> None:
         """Delete a chunk whose runs are all in other chunks."""
