@@ -61,7 +61,7 @@ class Config:
 def take(config: Config, name: str, extent: tuple, side: int, seed: int = 0) -> Picture:
     """Take the picture of a rectangle of learning rates."""
     problem = fn.trainability.make_problem(config.width, config.num_seeds)
-    space = fn.trainability.rectangle(extent, side, seed=seed, data_seed=seed)
+    space = fn.trainability.rate_grid(extent, side, seed=seed, data_seed=seed)
     store = config.store and config.store / name
     options: dict[str, Any] = {"lanes": config.lanes, "store": store, "show_progress": not config.smoke}
     return fn.trainability.take_picture(*problem, space, extent, config.horizons, **options)

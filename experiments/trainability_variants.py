@@ -64,7 +64,7 @@ def take_linearised(config: Config) -> list[Picture]:
     for magnification in (1, *config.zooms):
         if pictures:
             extent = fn.trainability.zoom(pictures[-1], (RATES[1] - RATES[0]) / magnification)
-        space = fn.trainability.rectangle(extent, config.side, linear=True)
+        space = fn.trainability.rate_grid(extent, config.side, linear=True)
         pictures.append(take(config, f"linearised-{magnification}", space, extent))
     return pictures
 

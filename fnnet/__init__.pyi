@@ -41,7 +41,7 @@ from .optimizers import sgd as sgd
 from .parameterizations import mup as mup
 from .recipes import mlp_recipe as mlp_recipe
 from .records.results import Results as Results
-from .records.results import open_results as open_results
+from .records.rows import open_results as open_results
 from .records.statistics import MeanInterval as MeanInterval
 from .records.statistics import mean_interval as mean_interval
 from .report import plots as plots

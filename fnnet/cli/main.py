@@ -157,7 +157,7 @@ def verify(store: tyro.conf.Positional[Path], /, runs: int = 4) -> None:
         store: the folder of the sweep.
         runs: number of runs to draw at random.
     """
-    from fnnet.records.results import open_results
+    from fnnet.records.rows import open_results
     from fnnet.sweeps.verify import judge
     from fnnet.sweeps.verify import verify as verify_store
 
@@ -200,7 +200,7 @@ def export(
     axes = parse_axes(values)
     from fnnet.evaluation.model import trained_model
     from fnnet.interop import safetensors
-    from fnnet.records.results import open_results
+    from fnnet.records.rows import open_results
 
     results = open_results(store).where(**axes)
     run = _choose_run(results, best)

@@ -1,7 +1,7 @@
-"""Curves: the metrics of runs during training, as arrays with named axes."""
+"""Curves: the metrics of runs during training, aligned by step and labeled with the axes of the sweep."""
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Shaped
@@ -10,57 +10,57 @@ from fnnet.space.space import Space
 
 if TYPE_CHECKING:
     import polars as pl
+    import xarray as xr
 
 
-class NamedArray(NamedTuple):
-    """An array with named axes.
-
-    values: the array.
-    coordinates: by axis name, in the order of the array's axes, the coordinate of each index.
-    """
-
-    values: np.ndarray
-    coordinates: dict[str, tuple]
-
-
-def lay_out(
+def to_data_array(
     space: Space,
     steps: Shaped[np.ndarray, "runs evaluations"],
     values: Shaped[np.ndarray, "runs evaluations"],
-) -> NamedArray:
-    """Arrange curves by the axes of a space and by step.
+    name: str | None = None,
+) -> "xr.DataArray":
+    """Convert curves to a labeled array with one dimension per axis of the space and the last dimension "step".
 
-    Runs that form a full grid have one array axis per axis of the space; any other runs have the single axis
-    "run". The last axis is "step": all steps at which any run was measured. An axis of the space that no run has
-    is left out, and a space with an axis "step" is arranged by run.
+    Runs that do not form a full grid get the single dimension "run" instead, with the axes as its coordinates. An
+    axis that no run has is left out of a grid, and a space with an axis "step" is never treated as one.
 
     Args:
         space: the runs.
-        steps: how many updates a run had made at each evaluation; NaN where it has fewer evaluations.
-        values: what was measured.
+        steps: the number of updates before each evaluation; NaN pads runs with fewer evaluations.
+        values: of the metric at these steps.
+        name: of the array.
 
     Returns:
-        The array, NaN where a run was not measured.
+        The array, NaN where a run was not evaluated. "step" covers all steps at which any run was evaluated.
 
     Example:
         >>> from fnnet import grid
         >>> space = grid(depth=[1, 2], seed=range(3))
         >>> steps, values = np.tile([10, 20], (6, 1)), np.arange(12.0).reshape(6, 2)
-        >>> array = lay_out(space, steps, values)
-        >>> array.coordinates
-        {'depth': (1, 2), 'seed': (0, 1, 2), 'step': (10, 20)}
-        >>> array.values[1, 2]
+        >>> array = to_data_array(space, steps, values)
+        >>> dict(array.sizes)
+        {'depth': 2, 'seed': 3, 'step': 2}
+        >>> array.sel(depth=2, seed=2).values
         array([10., 11.])
-        >>> lay_out(space.take([0, 1, 5]), steps[:3], values[:3]).coordinates
-        {'run': (0, 1, 2), 'step': (10, 20)}
+        >>> array = to_data_array(space.take([0, 1, 5]), steps[:3], values[:3])
+        >>> array.dims, array.coords["depth"].values
+        (('run', 'step'), array([1, 1, 2]))
     """
+    import xarray as xr  # with pandas, a second
+
     by_step, aligned = _align(steps, values)
-    axes = {name: values for name, values in space.axes.items() if values}
+    axes = [axis for axis, axis_values in space.axes.items() if axis_values]
     order = _grid_order(space, axes)
+    columns = {axis: space.column(axis) for axis in axes}
+    coordinates: dict[str, tuple[str, np.ndarray]]
     if order is None:
-        return NamedArray(aligned, {"run": tuple(range(len(space))), "step": by_step})
-    shape = [len(values) for values in axes.values()]
-    return NamedArray(aligned[order].reshape(*shape, len(by_step)), {**axes, "step": by_step})
+        coordinates = {axis: ("run", column) for axis, column in columns.items()}
+        coordinates |= {"run": ("run", np.arange(len(space))), "step": ("step", by_step)}
+        return xr.DataArray(aligned, coordinates, ("run", "step"), name)
+    first = {axis: np.unique(space.codes[axis], return_index=True)[1] for axis in axes}
+    coordinates = {axis: (axis, columns[axis][first[axis]]) for axis in axes} | {"step": ("step", by_step)}
+    shape = [len(labels) for _, labels in coordinates.values()]
+    return xr.DataArray(aligned[order].reshape(shape), coordinates, tuple(coordinates), name)
 
 
 def last_finite(
@@ -71,8 +71,8 @@ def last_finite(
     """Return the last finite value of each run before it diverged; NaN where there is none.
 
     Args:
-        steps: how many updates a run had made at each evaluation.
-        values: what was measured.
+        steps: the number of updates before each evaluation.
+        values: of the metric at these steps.
         diverged_at: the first step whose loss was not finite, or -1.
 
     Returns:
@@ -92,45 +92,45 @@ def last_finite(
     return np.where(is_good.any(axis=1), values[np.arange(len(values)), last], np.nan)
 
 
-def rectangle(column: "pl.Series") -> Shaped[np.ndarray, "runs evaluations"]:
-    """Convert a column of lists to an array, padded with NaN where a run has fewer evaluations.
+def pad_lists(column: "pl.Series") -> Shaped[np.ndarray, "runs evaluations"]:
+    """Convert a column of lists to an array, padded with NaN to the longest list.
 
     Example:
         >>> import polars as pl
-        >>> rectangle(pl.Series([[1.0, 2.0], None, [3.0]]))
+        >>> pad_lists(pl.Series([[1.0, 2.0], None, [3.0]]))
         array([[ 1.,  2.],
                [nan, nan],
                [ 3., nan]])
     """
     lengths = column.list.len().fill_null(0).to_numpy()
-    width = int(lengths.max()) if len(lengths) else 0
+    longest = int(lengths.max()) if len(lengths) else 0
     points = column.filter(lengths > 0).explode().to_numpy()
-    if (lengths == width).all():
-        return points.reshape(len(lengths), width)
-    table = np.full((len(lengths), width), np.nan, np.result_type(points.dtype, np.float32))
-    table[np.arange(width) < lengths[:, None]] = points
-    return table
+    if (lengths == longest).all():
+        return points.reshape(len(lengths), longest)
+    padded = np.full((len(lengths), longest), np.nan, np.result_type(points.dtype, np.float32))
+    padded[np.arange(longest) < lengths[:, None]] = points
+    return padded
 
 
-def _align(steps: np.ndarray, values: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
-    """Align evaluations at equal steps in one column; returns the steps of the columns and the values."""
+def _align(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Align evaluations at equal steps; returns the sorted steps and the values `[runs, steps]`."""
     is_there = np.isfinite(steps)
     by_step = np.unique(steps[is_there]).astype(int)
     if is_there.all() and steps.shape[1] == len(by_step):
-        return tuple(by_step.tolist()), values
+        return by_step, values
     aligned = np.full((len(steps), len(by_step)), np.nan, np.result_type(values.dtype, np.float32))
     runs, _ = np.nonzero(is_there)
     aligned[runs, np.searchsorted(by_step, steps[is_there])] = values[is_there]
-    return tuple(by_step.tolist()), aligned
+    return by_step, aligned
 
 
-def _grid_order(space: Space, axes: dict[str, tuple]) -> np.ndarray | None:
-    """Return the order that makes the runs a full grid, the last axis fastest; None where they are not one."""
-    if math.prod(len(values) for values in axes.values()) != len(space) or "step" in axes or not axes:
+def _grid_order(space: Space, axes: list[str]) -> np.ndarray | None:
+    """Return the order in which the runs form a full grid, last axis fastest; None if they form none."""
+    if math.prod(len(space.axes[name]) for name in axes) != len(space) or "step" in axes or not axes:
         return None
     if not all(space.present(name).all() for name in axes):
         return None
     order = np.lexsort([space.codes[name] for name in reversed(axes)])
     sorted_codes = np.stack([space.codes[name][order] for name in axes])
-    is_again = (sorted_codes[:, 1:] == sorted_codes[:, :-1]).all(axis=0)
-    return None if is_again.any() else order
+    is_repeated = (sorted_codes[:, 1:] == sorted_codes[:, :-1]).all(axis=0)
+    return None if is_repeated.any() else order

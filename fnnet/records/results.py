@@ -1,8 +1,7 @@
-"""Results: the table of a sweep, its curves and its trained parameters, by run or by axis."""
+"""Results: the table of a sweep, its learning curves and its trained parameters."""
 
 import html
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -10,33 +9,18 @@ import numpy as np
 from jaxtyping import Int
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.records.curves import NamedArray, last_finite, lay_out, rectangle
+from fnnet.records.columns import RECORDS, STORE_COLUMNS
+from fnnet.records.curves import last_finite, to_data_array
 from fnnet.records.members import load_member, load_members
-from fnnet.records.statistics import Best, Grouped, averaged_axes, find_best, group_runs, rank
+from fnnet.records.ranking import Best, find_best, rank
+from fnnet.records.selection import find_run, find_runs
+from fnnet.records.statistics import Configurations, averaged_axes, find_configurations
 from fnnet.records.store import Store
 from fnnet.space.space import Space
-from fnnet.space.values import find_codes
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-RECORDS = (
-    "bracket",
-    "rung",
-    "steps",
-    "diverged",
-    "diverged_at",
-    "seconds",
-    "id",
-    "chunk",
-    "lane",
-    "fingerprint",
-)
-"""Columns that describe the run and not the network; they come last, and no axis or metric may have their names."""
-_OF_THE_STORE = ("id", "chunk", "lane", "fingerprint")
-CURVES = ("step", "batch_loss")
-"""Curves that every run has, whatever its task measures; no metric may have their names."""
+    import xarray as xr
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +28,11 @@ class Results:
     """The results of a sweep, one row per run in the order of its space.
 
     space: the runs' hyper-parameters.
-    columns: by name, an array `[runs]`: the metrics, "diverged", "diverged_at" (a step, or -1), "seconds" (a
-        run's share of the time of its chunk, compilation included), and where a store keeps the run.
-    history: by name, an array `[runs, evaluations]`: "step" counts the updates made, "batch_loss" is the mean
-        loss of the steps since the evaluation before (its last digit may depend on the number of lanes), and
-        the rest are the task's metrics. NaN pads the rows of runs with fewer evaluations.
+    columns: by name, an array `[runs]`: the metrics, "diverged", "diverged_at" (a step, or -1), "seconds" (the
+        run's share of its chunk's time, including compilation), and the location of the run in the store.
+    history: by name, an array `[runs, evaluations]`: "step" is the number of updates, "batch_loss" the mean loss
+        of the steps since the previous evaluation (its last digit may depend on the number of lanes), and the
+        rest are the task's metrics. NaN pads the rows of runs with fewer evaluations.
     store: where the runs are kept, if anywhere.
     """
 
@@ -79,8 +63,8 @@ class Results:
         """Return the table: one row per run, one column per axis, then the metrics.
 
         Args:
-            records: whether to add the columns that say where and how a store keeps each run: "id", "chunk",
-                "lane" and "fingerprint".
+            records: whether to add the columns "id", "chunk", "lane" and "fingerprint", which locate each run in
+                the store.
 
         Example:
             >>> from fnnet import grid
@@ -90,49 +74,50 @@ class Results:
         import polars as pl
 
         axes = {name: self.space.table_column(name) for name in self.space.axes}
-        last = [name for name in RECORDS if name in self.columns and (records or name not in _OF_THE_STORE)]
+        last = [name for name in RECORDS if name in self.columns and (records or name not in STORE_COLUMNS)]
         metrics = {name: column for name, column in self.columns.items() if name not in RECORDS}
         return pl.DataFrame(axes | metrics | {name: self.columns[name] for name in last})
 
-    def curves(self, metric: str) -> NamedArray:
-        """Return the learning curves of a metric, as an array with named axes.
+    def curves(self, metric: str) -> "xr.DataArray":
+        """Return the learning curves of a metric as a labeled array.
 
-        Runs that are a full grid have an axis for each axis of the space, in the space's order; any other runs
-        have the one axis "run", in the table's order. The last axis is "step".
+        A full grid of runs has one dimension per axis of the space, in its order. Other runs have the single
+        dimension "run", in the order of the table, with the axes as coordinates. The last dimension is "step".
 
         Args:
-            metric: its name, such as "test_loss"; see `history`.
+            metric: its name in `history`, such as "test_loss".
 
         Returns:
-            `values`, NaN where a run was not measured, and `coordinates`: by axis, its values. Those of "step"
-            count updates, over all steps at which any of the runs was measured.
+            The curves, NaN where a run was not evaluated. "step" covers all steps at which any run was.
 
         Raises:
-            InputError: when no such metric was measured.
+            InputError: when there is no such metric.
 
         Example:
             >>> from fnnet import grid
             >>> steps, losses = np.tile([10, 20], (6, 1)), np.arange(12.0).reshape(6, 2)
             >>> results = Results(grid(depth=[1, 2], seed=range(3)), {}, {"step": steps, "loss": losses})
             >>> curves = results.curves("loss")
-            >>> curves.values.shape, curves.coordinates
-            ((2, 3, 2), {'depth': (1, 2), 'seed': (0, 1, 2), 'step': (10, 20)})
+            >>> curves.dims, curves.shape
+            (('depth', 'seed', 'step'), (2, 3, 2))
+            >>> curves.sel(depth=2, step=20).mean("seed").item()
+            9.0
         """
         if metric not in self.history:
             raise unknown_name("metric", metric, self.history)
-        return lay_out(self.space, self.history["step"], self.history[metric])
+        return to_data_array(self.space, self.history["step"], self.history[metric], metric)
 
     def last_finite(self, metric: str) -> np.ndarray:
-        """Return each run's metric at its last evaluation before it diverged, or at its last one if it did not.
+        """Return a metric at each run's last evaluation before it diverged, or its last one if it did not.
 
         Args:
-            metric: its name; see `history`.
+            metric: its name in `history`.
 
         Returns:
             An array `[runs]`, NaN where a run diverged before its first evaluation.
 
         Raises:
-            InputError: when no such metric was measured.
+            InputError: when there is no such metric.
 
         Example:
             >>> from fnnet import grid
@@ -146,16 +131,16 @@ class Results:
         return last_finite(self.history["step"], self.history[metric], self.columns["diverged_at"])
 
     def where(self, /, **values: Any) -> "Results":
-        """Keep the runs that have some values.
+        """Select the runs that have the given values.
 
         Args:
-            **values: by axis, a value or a list of values to keep. A run that lacks the axis is not kept.
+            **values: by axis, one value or a list of values to keep. Runs without the axis are dropped.
 
         Returns:
             The results of these runs, in the same order.
 
         Raises:
-            InputError: when there is no such axis, no run has one of the values, or no run has them together.
+            InputError: when there is no such axis, or no run has one of the values or all of them together.
 
         Example:
             >>> from fnnet import grid
@@ -164,21 +149,20 @@ class Results:
             >>> results.where(depth=2, seed=[0, 2]).columns
             {'loss': array([3., 5.])}
         """
-        return self._take(_find_runs(self.space, values))
+        return self._take(find_runs(self.space, values))
 
     def member(self, run: SupportsIndex | None = None, /, **values: Any) -> Any:
-        """Load the trained parameters of one run, of a sweep with `save_params=True`.
+        """Load the trained parameters of one run of a sweep with `save_params=True`.
 
         Args:
-            run: its place in the space, which is its row in the table; or instead
-            **values: by axis, values that this run has and no other.
+            run: its row in the table; or instead
+            **values: by axis, values that select exactly this run.
 
         Returns:
-            The parameters as nested lists and dicts, as `mlp(...).init` gives them.
+            The parameters as nested lists and dicts, as `mlp(...).init` returns them.
 
         Raises:
-            InputError: when the parameters were not kept or are damaged, or the values are those of no run or
-                of several.
+            InputError: when the parameters were not kept or are damaged, or the values select no run or several.
 
         Example:
             >>> import tempfile
@@ -196,19 +180,18 @@ class Results:
                 "a member is named by its row, member(7), or by its values, member(depth=2, seed=0)"
             )
         if run is None:
-            run = _find_run(self.space, values)
+            run = find_run(self.space, values)
         return load_member(self.columns, self.store, range(len(self.space))[run])
 
     def params(self) -> Any:
-        """Load the trained parameters of all runs, of a sweep with `save_params=True`, for use with `vmap`.
+        """Load the trained parameters of all runs of a sweep with `save_params=True`, stacked for `vmap`.
 
         Returns:
-            The parameters as `member` gives them, each leaf with one more axis in front, `[runs, ...]`, in the
-            order of the table.
+            The parameters as `member` returns them, each leaf with a leading axis `[runs, ...]` in the order of
+            the table.
 
         Raises:
-            InputError: when parameters were not kept or are damaged, or the runs' shapes differ, naming the
-                axes that may be why.
+            InputError: when parameters were not kept or are damaged, or their shapes differ between runs.
 
         Example:
             >>> import tempfile
@@ -223,11 +206,11 @@ class Results:
         """
         return load_members(self.space, self.columns, self.store)
 
-    def over(self, *axes: str) -> Grouped:
-        """Group the runs that differ in nothing but `axes`, to average over them.
+    def over(self, *axes: str) -> Configurations:
+        """Find the configurations of the other axes, to average over `axes`.
 
         Returns:
-            The groups, of which `mean_ci` gives means with intervals.
+            The configurations, whose `mean_ci` computes means with intervals.
 
         Raises:
             InputError: when there is no such axis.
@@ -241,25 +224,25 @@ class Results:
             if name not in self.space.axes:
                 raise unknown_name("axis", name, self.space.axes)
         others = tuple(name for name in self.space.axes if name not in axes)
-        return group_runs(self.space, self.columns, others)
+        return find_configurations(self.space, self.columns, others)
 
     def best(self, metric: str, over: str | Sequence[str] = "seed", maximize: bool | None = None) -> Best:
         """Find the configuration with the best mean, and compare it with the runner-up.
 
-        The best of many means is partly luck; where that matters, report it on seeds that did not take part in the
-        choice. Where a search stopped runs early, only fully trained ones are compared.
+        The best of many means is partly luck: report it on seeds that took no part in the selection. If a search
+        stopped runs early, only fully trained ones are compared.
 
         Args:
             metric: a column.
             over: the axis or axes to average over; a sweep need not have the axis "seed".
-            maximize: whether more is better; None to infer that from the metric's name.
+            maximize: whether higher is better; None to infer it from the metric's name.
 
         Returns:
             The best configuration.
 
         Raises:
-            InputError: when the metric or an axis is unknown, the metric's name does not say whether more is better
-                and `maximize` is not given, or all means are NaN.
+            InputError: when the metric or an axis is unknown, the metric's name does not say whether higher is
+                better and `maximize` is not given, or all means are NaN.
 
         Example:
             >>> from fnnet import grid
@@ -268,26 +251,26 @@ class Results:
             >>> results.best("sharpness", maximize=False).config
             {'depth': 2}
         """
-        grouped = self._finished().over(*averaged_axes(self.space, over))
-        return find_best(grouped, metric, maximize)
+        configurations = self._finished().over(*averaged_axes(self.space, over))
+        return find_best(configurations, metric, maximize)
 
     def top(self, num_runs: int, metric: str, maximize: bool | None = None) -> "Results":
-        """Keep the runs with the best values of a metric, the best first, as for an `ensemble`.
+        """Select the runs with the best values of a metric, best first, for example for an `ensemble`.
 
-        Choose by the validation split what is to be reported on the test split. Where a search stopped runs
-        early, only fully trained ones are compared.
+        Select on the validation split what you report on the test split. If a search stopped runs early, only
+        fully trained ones are compared.
 
         Args:
             num_runs: how many.
             metric: a column.
-            maximize: whether more is better; None to infer that from the metric's name.
+            maximize: whether higher is better; None to infer it from the metric's name.
 
         Returns:
             The results of these runs.
 
         Raises:
-            InputError: when fewer runs have a number for the metric, the metric is unknown, or its name does not say
-                whether more is better and `maximize` is not given.
+            InputError: when fewer runs have a value that is not NaN, the metric is unknown, or its name does not
+                say whether higher is better and `maximize` is not given.
 
         Example:
             >>> from fnnet import grid
@@ -297,18 +280,18 @@ class Results:
         """
         finished = self._finished()
         if metric not in finished.columns:
-            raise unknown_name("metric", metric, finished.columns.keys() - set(_OF_THE_STORE))
+            raise unknown_name("metric", metric, finished.columns.keys() - set(STORE_COLUMNS))
         values = finished.columns[metric]
-        places = rank(values, metric, maximize)
+        order = rank(values, metric, maximize)
         num_known = int(np.sum(~np.isnan(values)))
         if not 1 <= num_runs <= num_known:
             raise InputError(
                 f"num_runs must be from 1 to {num_known}, the runs with a {metric}; got {num_runs}"
             )
-        return finished._take(places[:num_runs])
+        return finished._take(order[:num_runs])
 
     def _finished(self) -> "Results":
-        """Keep the runs that no search stopped early."""
+        """Select the runs that no search stopped early."""
         steps = self.columns.get("steps")
         return self if steps is None or not len(steps) else self._take(np.flatnonzero(steps == steps.max()))
 
@@ -319,126 +302,3 @@ class Results:
             {name: points[rows] for name, points in self.history.items()},
             self.store,
         )
-
-
-def open_results(folder: str | os.PathLike[str]) -> Results:
-    """Load the results of a store: the committed runs, in the order of the space.
-
-    Args:
-        folder: of a sweep, finished or not; reading while it trains is safe.
-
-    Returns:
-        The results.
-
-    Raises:
-        InputError: when there is no store or its plan is damaged.
-
-    Example:
-        >>> import tempfile
-        >>> from fnnet import grid, load_dataset, mlp_recipe, sweep
-        >>> data = load_dataset("iris")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     space = grid(depth=0, learning_rate=0.1, seed=range(3))
-        ...     results = sweep(mlp_recipe(data), space, data, num_steps=5, store=folder)
-        ...     same = open_results(folder)
-        >>> same.table().equals(results.table())
-        True
-    """
-    store = Store(folder)
-    plan = store.read_plan()
-    if plan is None:
-        raise InputError(f"{folder} holds no sweep: it has no plan.json")
-    return collect(Space.from_json(plan["space"]), store.read_rows(), store)
-
-
-def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None = None) -> Results:
-    """Collect the rows of all chunks in the order of the space; unfinished runs are left out.
-
-    Args:
-        space: the runs.
-        parts: rows with the columns "id", axes, metrics and curves.
-        store: where the rows are kept.
-
-    Returns:
-        The results. What a run did not measure is NaN.
-
-    Example:
-        >>> import polars as pl
-        >>> from fnnet import grid
-        >>> space = grid(depth=[1, 2], seed=range(3))
-        >>> done = pl.DataFrame({"id": space.ids()[[4, 0]], "loss": [0.5, 0.25]})
-        >>> collect(space, [done]).table().rows()
-        [(1, 0, 0.25), (2, 1, 0.5)]
-    """
-    import polars as pl
-
-    if not parts:
-        return Results(space.take(np.zeros(0, np.int64)), {}, {}, store)
-    rows = pl.concat(parts, how="diagonal_relaxed")
-    if "rung" in rows.columns:  # only the last rung that a run reached counts
-        rows = rows.sort("rung", descending=True, maintain_order=True)
-    rows = rows.unique("id", keep="first", maintain_order=True)
-    found = rows.select("id").with_row_index("row")  # no column of the runs: these may have any names
-    order = pl.DataFrame({"id": space.ids(), "place": np.arange(len(space))})
-    order = order.join(found, on="id", how="inner").sort("place")
-    rows = rows[order["row"]]
-    if "rung" in rows.columns:  # runs were stopped at different steps
-        rows = rows.with_columns(steps=pl.col("step_curve").list.last())
-    columns, history = {}, {}
-    for name in rows.columns:
-        if name.endswith("_curve"):
-            history[name.removesuffix("_curve")] = rectangle(rows[name])
-        elif name not in space.axes:
-            columns[name] = rows[name].to_numpy()
-    done = order["place"].to_numpy()
-    return Results(space if len(done) == len(space) else space.take(done), columns, history, store)
-
-
-def check_names(axes: Iterable[str], metrics: Iterable[str]) -> None:
-    """Refuse an axis or a metric with the name of another column, which would replace it or vanish.
-
-    Raises:
-        InputError: naming it.
-
-    Example:
-        >>> check_names(["depth", "seed"], ["test_loss"])
-    """
-    for kind, names, taken in (
-        ("axis", axes, {*RECORDS, *metrics}),
-        ("metric", metrics, {*RECORDS, *CURVES}),
-    ):
-        for name in names:
-            if name in taken:
-                raise InputError(
-                    f"{kind} {name!r} has the name of a column of the results; give it another name"
-                )
-            if name.endswith("_curve"):
-                raise InputError(
-                    f"{kind} {name!r} has the name of a curve of the results; give it another name, such as "
-                    f"{name.removesuffix('_curve')!r}"
-                )
-
-
-def _find_runs(space: Space, values: Mapping[str, Any]) -> Int[np.ndarray, " found"]:
-    """Find the runs that have some values."""
-    is_found = np.ones(len(space), bool)
-    for name, given in values.items():
-        if name not in space.axes:
-            raise unknown_name("axis", name, space.axes)
-        is_found &= np.isin(space.codes[name], find_codes(name, space.axes[name], given))
-    if values and not is_found.any():
-        raise InputError(f"no run has {_written(values)} together")
-    return np.flatnonzero(is_found)
-
-
-def _find_run(space: Space, values: Mapping[str, Any]) -> int:
-    """Find the one run that has some values."""
-    rows = _find_runs(space, values)
-    if len(rows) > 1:
-        others = ", ".join(space.take(rows).varied_axes)
-        raise InputError(f"{len(rows)} runs have {_written(values)}; they differ in {others}")
-    return int(rows[0])
-
-
-def _written(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in values.items())

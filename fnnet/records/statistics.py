@@ -1,4 +1,4 @@
-"""Statistics: means over runs with intervals, and the best configuration with its significance."""
+"""Statistics: means over runs of one configuration, with confidence intervals."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, SupportsIndex
@@ -8,14 +8,13 @@ from jaxtyping import Int, Shaped
 from scipy import special
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.metrics import HIGHER_IS_BETTER, LOWER_IS_BETTER
 from fnnet.space.space import Config, Space
 
 
 class MeanCI(NamedTuple):
-    """Means over some axis, an array `[configurations]` each.
+    """Means with confidence intervals, an array `[configurations]` each.
 
-    mean: the mean; not finite where a run's value is not.
+    mean: not finite where a run's value is not.
     low, high: the 95 % interval of the mean, from Student's t; NaN for a single run.
     num_runs: how many runs were averaged.
     num_diverged: how many of these diverged. They are averaged like the others.
@@ -37,49 +36,26 @@ class MeanInterval(NamedTuple):
     num_runs: int
 
 
-class Best(NamedTuple):
-    """The best configuration of a sweep and its significance.
+class Configurations(NamedTuple):
+    """The distinct configurations of some axes, and the runs of each.
 
-    config: its values, without the axis averaged over.
-    mean, low, high, num_runs, num_diverged: of the metric, as in `MeanCI`.
-    gap: by how much the runner-up is worse; NaN where there is none.
-    p_value: of Welch's t test between the two, two-sided; NaN with fewer than two runs each.
-    beyond_noise: whether `p_value` is below 0.05.
-    """
-
-    config: Config
-    mean: float
-    low: float
-    high: float
-    num_runs: int
-    num_diverged: int
-    gap: float
-    p_value: float
-    beyond_noise: bool
-
-
-class Grouped(NamedTuple):
-    """Runs grouped by some axes.
-
-    axes: the axes that distinguish groups.
-    configs: the groups' values of these axes, in order of first appearance.
-    group_of_run: for each run its group's place in `configs`.
+    axes: the names of these axes.
+    configs: their values, in order of first appearance.
+    config_of_run: for each run, the index of its configuration in `configs`.
     columns: by name, an array `[runs]`: the metrics, and "diverged".
     """
 
     axes: tuple[str, ...]
     configs: list[Config]
-    group_of_run: Int[np.ndarray, " runs"]
+    config_of_run: Int[np.ndarray, " runs"]
     columns: Mapping[str, Shaped[np.ndarray, " runs"]]
 
     def __repr__(self) -> str:
-        num_runs = len(self.group_of_run)
-        return (
-            f"Grouped: {num_runs} runs in {len(self.configs)} groups by {', '.join(self.axes) or 'nothing'}"
-        )
+        axes = ", ".join(self.axes) or "no axis"
+        return f"Configurations: {len(self.configs)} of {axes} from {len(self.config_of_run)} runs"
 
-    def values(self, metric: str, group: SupportsIndex) -> np.ndarray:
-        """Return the metric of the runs of one group, as an array `[runs]`.
+    def values(self, metric: str, config: SupportsIndex) -> np.ndarray:
+        """Return the metric of the runs of one configuration, as an array `[runs]`.
 
         Raises:
             InputError: when there is no such column.
@@ -87,16 +63,16 @@ class Grouped(NamedTuple):
         Example:
             >>> from fnnet import grid
             >>> columns = {"loss": np.array([1.0, 2.0, 3.0, 5.0])}
-            >>> group_runs(grid(depth=[1, 2], seed=range(2)), columns, ("depth",)).values("loss", 1)
+            >>> find_configurations(grid(depth=[1, 2], seed=range(2)), columns, ("depth",)).values("loss", 1)
             array([3., 5.])
         """
-        return self._column(metric)[self.group_of_run == group]
+        return self._column(metric)[self.config_of_run == config]
 
     def mean_ci(self, metric: str) -> MeanCI:
-        """Average a metric in each group, with its 95 % interval.
+        """Compute the mean of a metric for each configuration, with its 95 % interval.
 
-        The interval is `mean ± t * s / sqrt(n)`, with the standard deviation `s` of the group's `n` runs and
-        the 0.975 quantile `t` of Student's distribution with `n - 1` degrees of freedom (Student 1908).
+        The interval is `mean ± t * s / sqrt(n)`, with the standard deviation `s` of the `n` runs and the 0.975
+        quantile `t` of Student's distribution with `n - 1` degrees of freedom (Student 1908).
 
         Args:
             metric: a column of the results.
@@ -105,7 +81,7 @@ class Grouped(NamedTuple):
             The means, in the order of `configs`.
 
         Raises:
-            InputError: when there is no such column.
+            InputError: when there is no such column or it is not numeric.
 
         Example:
             >>> from fnnet import Results, grid
@@ -115,16 +91,16 @@ class Grouped(NamedTuple):
             >>> means.mean.tolist(), means.high.round(3).tolist(), means.num_runs.tolist()
             ([2.0, 5.0], [4.484, 5.0], [3, 3])
         """
-        values = _numbers(metric, self._column(metric)).astype(float)
+        values = check_numeric(metric, self._column(metric)).astype(float)
         diverged = self._column("diverged")
-        group = self.group_of_run
-        count = np.bincount(group)
+        config = self.config_of_run
+        count = np.bincount(config)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.bincount(group, values) / count
-            variance = np.bincount(group, np.square(values - mean[group])) / (count - 1)
+            mean = np.bincount(config, values) / count
+            variance = np.bincount(config, np.square(values - mean[config])) / (count - 1)
             half = special.stdtrit(np.maximum(count - 1, 1), 0.975) * np.sqrt(variance / count)
         half = np.where(count > 1, half, np.nan)
-        return MeanCI(mean, mean - half, mean + half, count, np.bincount(group, diverged).astype(int))
+        return MeanCI(mean, mean - half, mean + half, count, np.bincount(config, diverged).astype(int))
 
     def _column(self, name: str) -> np.ndarray:
         if name not in self.columns:
@@ -133,13 +109,13 @@ class Grouped(NamedTuple):
 
 
 def mean_interval(values: Shaped[np.ndarray, " runs"] | Sequence[float]) -> MeanInterval:
-    """Average numbers of several runs, with the 95 % interval `mean ± t * s / sqrt(n)`.
+    """Compute the mean of one number per run, with its 95 % interval `mean ± t * s / sqrt(n)`.
 
     Args:
-        values: one for each run.
+        values: at least one.
 
     Returns:
-        The mean with its interval, which is NaN for one run; not finite where a value is not.
+        The mean, not finite where a value is not; its interval is NaN for a single value.
 
     Raises:
         InputError: when there is no value.
@@ -154,27 +130,27 @@ def mean_interval(values: Shaped[np.ndarray, " runs"] | Sequence[float]) -> Mean
     values = np.asarray(values, float)
     if not len(values):
         raise InputError("a mean needs at least one value, got none")
-    grouped = Grouped(
-        (), [{}], np.zeros(len(values), int), {"value": values, "diverged": ~np.isfinite(values)}
-    )
-    means = grouped.mean_ci("value")
-    return MeanInterval(float(means.mean[0]), float(means.low[0]), float(means.high[0]), len(values))
+    columns = {"value": values, "diverged": ~np.isfinite(values)}
+    means = Configurations((), [{}], np.zeros(len(values), int), columns).mean_ci("value")
+    return MeanInterval(means.mean.item(), means.low.item(), means.high.item(), len(values))
 
 
-def group_runs(space: Space, columns: Mapping[str, np.ndarray], axes: tuple[str, ...]) -> Grouped:
-    """Group the runs that are equal in some axes.
+def find_configurations(
+    space: Space, columns: Mapping[str, np.ndarray], axes: tuple[str, ...]
+) -> Configurations:
+    """Find the distinct configurations of some axes, and the runs of each.
 
     Args:
         space: the runs.
         columns: by name, what they measured, an array `[runs]` each.
-        axes: the axes that distinguish groups.
+        axes: names of axes of the space.
 
     Returns:
-        The groups.
+        The configurations.
 
     Example:
         >>> from fnnet import grid
-        >>> group_runs(grid(depth=[1, 2], seed=range(2)), {}, ("depth",)).group_of_run
+        >>> find_configurations(grid(depth=[1, 2], seed=range(2)), {}, ("depth",)).config_of_run
         array([0, 0, 1, 1])
     """
     codes = np.stack([space.codes[name] for name in axes] or [np.zeros(len(space), np.int32)])
@@ -183,7 +159,7 @@ def group_runs(space: Space, columns: Mapping[str, np.ndarray], axes: tuple[str,
     configs: list[Config] = [
         {name: value for name, value in space[run].items() if name in axes} for run in np.sort(first)
     ]
-    return Grouped(axes, configs, rank_of[inverse.ravel()], columns)
+    return Configurations(axes, configs, rank_of[inverse.ravel()], columns)
 
 
 def averaged_axes(space: Space, over: str | Sequence[str]) -> tuple[str, ...]:
@@ -208,119 +184,16 @@ def averaged_axes(space: Space, over: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in space.axes)
 
 
-def find_best(grouped: Grouped, metric: str, maximize: bool | None = None) -> Best:
-    """Find the group with the best mean, and compare it with the runner-up.
-
-    Args:
-        grouped: the runs.
-        metric: a column.
-        maximize: whether more is better; None to infer that from the metric's name.
-
-    Returns:
-        The best configuration.
+def check_numeric(name: str, column: np.ndarray) -> np.ndarray:
+    """Return a column that can be averaged and ranked.
 
     Raises:
-        InputError: when the metric is unknown, its name does not say whether more is better and `maximize` is
-            not given, or all means are NaN.
+        InputError: when it holds no numbers.
 
     Example:
-        >>> from fnnet import grid
-        >>> columns = {"loss": np.array([1.0, 2.0, 5.0, 7.0]), "diverged": np.zeros(4, bool)}
-        >>> best = find_best(group_runs(grid(depth=[1, 2], seed=range(2)), columns, ("depth",)), "loss")
-        >>> best.config, best.mean, best.gap, best.beyond_noise
-        ({'depth': 1}, 1.5, 4.5, False)
+        >>> check_numeric("diverged", np.array([True, False]))
+        array([ True, False])
     """
-    means = grouped.mean_ci(metric)
-    order = rank(means.mean, metric, maximize)
-    if np.isnan(means.mean[order[0]]):
-        raise InputError(f"every mean of {metric!r} is NaN: all runs diverged")
-    first, second = order[0], order[1] if len(order) > 1 else None
-    gap = p_value = np.nan
-    if second is not None:
-        gap = abs(means.mean[first] - means.mean[second])
-        p_value = _welch(grouped.values(metric, first), grouped.values(metric, second))
-    return Best(
-        config=grouped.configs[first],
-        mean=float(means.mean[first]),
-        low=float(means.low[first]),
-        high=float(means.high[first]),
-        num_runs=int(means.num_runs[first]),
-        num_diverged=int(means.num_diverged[first]),
-        gap=float(gap),
-        p_value=float(p_value),
-        beyond_noise=bool(p_value < 0.05),
-    )
-
-
-def rank(
-    values: Shaped[np.ndarray, " n"], metric: str, maximize: bool | None = None
-) -> Int[np.ndarray, " n"]:
-    """Return the indices that sort values from best to worst; NaN comes last, ties stay in order.
-
-    Args:
-        values: of the metric.
-        metric: a column's name, such as "test_accuracy"; what follows its split says which end is better.
-        maximize: whether more is better, whatever the name says; None to tell from the name.
-
-    Returns:
-        The places.
-
-    Raises:
-        InputError: when the name does not tell and `maximize` is not given, or the values are no numbers.
-
-    Example:
-        >>> rank(np.array([0.5, np.nan, 0.9]), "test_accuracy").tolist()
-        [2, 0, 1]
-        >>> rank(np.array([0.5, np.nan, 0.9]), "sharpness", maximize=False).tolist()
-        [0, 2, 1]
-    """
-    is_up = is_higher_better(metric, maximize)
-    places = _numbers(metric, values)
-    _, codes = np.unique(places, return_inverse=True)  # integers with a sign: counts and booleans have none
-    return np.lexsort((-codes if is_up else codes, np.isnan(places)))
-
-
-def is_higher_better(metric: str, maximize: bool | None = None) -> bool:
-    """Return whether more of a metric is better.
-
-    Args:
-        metric: a column's name, such as "test_accuracy"; what follows its split is looked up.
-        maximize: overrides what the name says; None to infer the answer from the name.
-
-    Returns:
-        Whether more is better.
-
-    Raises:
-        InputError: when the name does not tell and `maximize` is not given.
-
-    Example:
-        >>> is_higher_better("test_accuracy"), is_higher_better("sharpness", maximize=False)
-        (True, False)
-    """
-    if maximize is not None:
-        return maximize
-    name = metric.partition("_")[2] if metric.startswith(("train_", "validation_", "test_")) else metric
-    if name not in HIGHER_IS_BETTER | LOWER_IS_BETTER:
-        error = unknown_name("metric to rank by", metric, HIGHER_IS_BETTER | LOWER_IS_BETTER)
-        raise InputError(f"{error}; maximize=True or maximize=False ranks by any column")
-    return name in HIGHER_IS_BETTER
-
-
-def _numbers(name: str, column: np.ndarray) -> np.ndarray:
-    """Return a column, refusing one that cannot be averaged and ranked."""
     if column.dtype.kind not in "biuf":
         raise InputError(f"column {name!r} holds no numbers, so it cannot be averaged or ranked")
     return column
-
-
-def _welch(first: np.ndarray, second: np.ndarray) -> float:
-    """Compute the p value of Welch's t test (Welch 1947); NaN where there is no variance."""
-    if min(len(first), len(second)) < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
-        return np.nan
-    if np.ptp(first) == 0 and np.ptp(second) == 0:
-        return np.nan
-    from scipy import stats  # takes as long to load as JAX
-
-    # From means and deviations, since scipy warns of groups that hardly vary when it has to compute them itself.
-    moments = (number for each in (first, second) for number in (each.mean(), each.std(ddof=1), len(each)))
-    return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fnnet.errors import InputError, unknown_name
+from fnnet.records.ranking import is_higher_better, rank
 from fnnet.records.results import Results
-from fnnet.records.statistics import is_higher_better, rank
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,11 +114,11 @@ def _choose_axes(results: Results, x: str, y: str | None) -> tuple[str | None, l
 
 def _cut_panels(results: Results, metric: str, x: str, y: str | None, panel_axes: list[str]) -> list[_Panel]:
     """Arrange the means of all configurations in cells, one panel per combination of the other axes."""
-    grouped = results.over(*({"seed"} & set(results.space.axes)))
-    means = grouped.mean_ci(metric)
+    configurations = results.over(*({"seed"} & set(results.space.axes)))
+    means = configurations.mean_ci(metric)
     x_values, y_values = _ordered(results.space.axes[x]), results.space.axes[y] if y else ("",)
     panels: dict[tuple, _Panel] = {}
-    for place, config in enumerate(grouped.configs):
+    for place, config in enumerate(configurations.configs):
         if x not in config or (y is not None and y not in config):
             continue
         chosen = tuple((name, config[name]) for name in panel_axes if name in config)

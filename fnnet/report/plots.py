@@ -6,7 +6,7 @@ import numpy as np
 
 from fnnet.errors import unknown_name
 from fnnet.records.results import Results
-from fnnet.records.statistics import averaged_axes, group_runs, mean_interval
+from fnnet.records.statistics import averaged_axes, find_configurations, mean_interval
 from fnnet.report.heatmap import heatmap
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ def curves(
     averaged = averaged_axes(results.space, over) if over is not None else ()
     others = tuple(name for name in results.space.axes if name not in averaged)
     labeled = set()
-    grouped = group_runs(results.space, {}, others)
-    for group, config in enumerate(grouped.configs):
-        runs = np.flatnonzero(grouped.group_of_run == group)
+    configurations = find_configurations(results.space, {}, others)
+    for number, config in enumerate(configurations.configs):
+        runs = np.flatnonzero(configurations.config_of_run == number)
         curve = results._take(runs).curves(metric)
-        steps, values = np.array(curve.coordinates["step"]), curve.values.reshape(len(runs), -1)
+        steps, values = curve["step"].values, curve.values.reshape(len(runs), -1)
         value = config.get(by)
         color = f"C{results.space.axes[by].index(value)}" if by in config else "0.5"
         means = [mean_interval(points) for points in values.T]

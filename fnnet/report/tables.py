@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from fnnet.records.ranking import rank
 from fnnet.records.results import Results
-from fnnet.records.statistics import rank
 from fnnet.sweeps.job import Estimate
 from fnnet.sweeps.progress import seconds_in_words
 
@@ -27,14 +27,16 @@ def best_rates(results: Results, metric: str, maximize: bool | None = None) -> T
         InputError: when the metric is unknown, or its name does not say which end is better and `maximize` is not
             given.
     """
-    grouped = results.over(*({"seed"} & set(results.space.axes)))
-    means = grouped.mean_ci(metric)
+    configurations = results.over(*({"seed"} & set(results.space.axes)))
+    means = configurations.mean_ci(metric)
     rows: dict[tuple, list[int]] = {}
-    for place, config in enumerate(grouped.configs):
+    for place, config in enumerate(configurations.configs):
         key = tuple((name, value) for name, value in config.items() if name != "learning_rate")
         rows.setdefault(key, []).append(place)
 
-    varied = [name for name in grouped.axes if len(results.space.axes[name]) > 1 or name == "learning_rate"]
+    varied = [
+        name for name in configurations.axes if len(results.space.axes[name]) > 1 or name == "learning_rate"
+    ]
     shown = [name for name in varied if name != "learning_rate"]
     title = f"best mean {metric} over seeds, ± 95 % interval"
     if (means.num_runs == 1).all():
@@ -42,13 +44,13 @@ def best_rates(results: Results, metric: str, maximize: bool | None = None) -> T
     table = Table(title=title, min_width=len(title))
     for name in shown:
         table.add_column(name, justify="right")
-    if "learning_rate" in grouped.axes:
+    if "learning_rate" in configurations.axes:
         table.add_column("best learning_rate", justify="right")
     for heading in (metric, "runs", "diverged", "diverged at any rate"):
         table.add_column(heading, justify="right", no_wrap=heading == metric)
     for places in rows.values():
         best = places[int(rank(means.mean[places], metric, maximize)[0])]
-        config = grouped.configs[best]
+        config = configurations.configs[best]
         all_runs, all_diverged = means.num_runs[places].sum(), means.num_diverged[places].sum()
         cells = [str(config[name]) for name in shown]
         if "learning_rate" in config:

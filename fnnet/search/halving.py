@@ -15,8 +15,10 @@ import polars as pl
 from fnnet.errors import InputError, unknown_name
 from fnnet.lanes.choice import most_lanes
 from fnnet.lanes.program import lanes_sharding, use_all_cores
-from fnnet.records.results import Results, collect
-from fnnet.records.statistics import averaged_axes, group_runs, rank
+from fnnet.records.ranking import rank
+from fnnet.records.results import Results
+from fnnet.records.rows import collect
+from fnnet.records.statistics import averaged_axes, find_configurations
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Space
 from fnnet.sweeps.chunk import Chunk, Trainer, Underway, lane_hparams, rows
@@ -288,7 +290,7 @@ def _steps_to(bracket: Bracket, rung: int) -> int:
 def _work(space: Space, bracket: Bracket) -> float:
     """Count the steps of all runs of a bracket, as if all configurations had equally many runs."""
     axes = tuple(name for name in space.axes if name not in bracket.over)
-    num_configs = len(group_runs(space.take(bracket.runs), {}, axes).configs)
+    num_configs = len(find_configurations(space.take(bracket.runs), {}, axes).configs)
     runs_each = len(bracket.runs) / num_configs
     num_kept = [_num_kept(num_configs, bracket, rung - 1) for rung in range(len(bracket.rungs))]
     return runs_each * sum(number * _steps_to(bracket, rung) for rung, number in enumerate(num_kept))
@@ -297,7 +299,7 @@ def _work(space: Space, bracket: Bracket) -> float:
 def _num_runs_at_the_end(space: Space, bracket: Bracket) -> int:
     """Count the runs that can reach the last rung; more lanes than these fill would be idle there."""
     axes = tuple(name for name in space.axes if name not in bracket.over)
-    runs_each = np.bincount(group_runs(space.take(bracket.runs), {}, axes).group_of_run)
+    runs_each = np.bincount(find_configurations(space.take(bracket.runs), {}, axes).config_of_run)
     num_kept = _num_kept(len(runs_each), bracket, len(bracket.rungs) - 2)
     return int(np.sort(runs_each)[-num_kept:].sum())
 
@@ -322,12 +324,12 @@ def _survivors(space: Space, reached: Results, bracket: Bracket, rung: int) -> n
     if bracket.metric not in reached.columns:
         raise unknown_name("metric", bracket.metric, reached.columns)
     axes = tuple(name for name in reached.space.axes if name not in bracket.over)
-    groups = group_runs(reached.space, reached.columns, axes)
-    means = groups.mean_ci(bracket.metric).mean
+    configurations = find_configurations(reached.space, reached.columns, axes)
+    means = configurations.mean_ci(bracket.metric).mean
     all_axes = tuple(name for name in space.axes if name not in bracket.over)
-    num_configs = len(group_runs(space.take(bracket.runs), {}, all_axes).configs)
+    num_configs = len(find_configurations(space.take(bracket.runs), {}, all_axes).configs)
     kept = rank(means, bracket.metric, bracket.maximize)[: _num_kept(num_configs, bracket, rung)]
-    ids = reached.columns["id"][np.isin(groups.group_of_run, kept)]
+    ids = reached.columns["id"][np.isin(configurations.config_of_run, kept)]
     return np.flatnonzero(np.isin(space.ids(), ids))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fnnet.errors import InputError
 from fnnet.records.results import Results
-from fnnet.records.statistics import group_runs
+from fnnet.records.statistics import find_configurations
 from fnnet.search.halving import climb_all, make_bracket
 from fnnet.space.space import Space
 from fnnet.sweeps.plan import Recipe
@@ -75,18 +75,22 @@ def hyperband(
     num_rungs = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
     # A small factor rounds several rungs to the same step, and one comparison there is enough.
     ladder = sorted({round(max_steps / factor**k) for k in range(num_rungs)})
-    groups = group_runs(space, {}, tuple(name for name in space.axes if name not in whole.over))
-    if len(groups.configs) < len(ladder):
+    configurations = find_configurations(
+        space, {}, tuple(name for name in space.axes if name not in whole.over)
+    )
+    if len(configurations.configs) < len(ladder):
         raise InputError(
-            f"{len(ladder)} brackets need as many configurations, but the space has {len(groups.configs)}"
+            f"{len(ladder)} brackets need as many configurations, but the space has {len(configurations.configs)}"
         )
     brackets = [
         whole._replace(
-            runs=np.flatnonzero(np.isin(groups.group_of_run, configs)),
+            runs=np.flatnonzero(np.isin(configurations.config_of_run, configs)),
             rungs=tuple(ladder[number:]),
             number=number,
         )
-        for number, configs in enumerate(assign_brackets(len(groups.configs), len(ladder), factor, seed))
+        for number, configs in enumerate(
+            assign_brackets(len(configurations.configs), len(ladder), factor, seed)
+        )
     ]
     return climb_all(recipe, space, data, brackets, options, show_progress)
 

@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.records.results import Results, collect
-from fnnet.records.statistics import rank
+from fnnet.records.ranking import rank
+from fnnet.records.results import Results
+from fnnet.records.rows import collect
 from fnnet.space.designs import Choice, Distribution, IntUniform, LogUniform, Uniform, random
 from fnnet.space.space import Config, Space, grid, union, zip_axes
 from fnnet.space.values import Value, axis_values

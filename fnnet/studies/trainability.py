@@ -149,11 +149,11 @@ def make_recipe(network: Network, horizons: Sequence[int]) -> Callable[..., Task
     return recipe
 
 
-def rectangle(extent: Extent, side: int, **axes: Any) -> Space:
+def rate_grid(extent: Extent, side: int, **axes: Any) -> Space:
     """List the pixels of a square picture of learning rates, row by row from below.
 
     Example:
-        >>> space = rectangle((0, 1, -1, 0), 2, seed=3)
+        >>> space = rate_grid((0, 1, -1, 0), 2, seed=3)
         >>> [(config["output_rate"], config["input_rate"]) for config in space]
         [(0.1, 1.0), (0.1, 10.0), (1.0, 1.0), (1.0, 10.0)]
     """
@@ -172,7 +172,7 @@ def take_picture(
     Args:
         network: as of `make_problem`.
         data: as of `make_problem`.
-        space: the pixels row by row from below, as of `rectangle`.
+        space: the pixels row by row from below, as of `rate_grid`.
         extent: what the picture's edges stand for.
         horizons: as of `make_recipe`; the last one is the number of steps.
         **options: of `sweep`, such as lanes and store.
@@ -185,7 +185,7 @@ def take_picture(
 
     Example:
         >>> (network, data), extent = make_problem(2, num_seeds=1), (0.0, 6.0, 0.0, 6.0)
-        >>> picture = take_picture(network, data, rectangle(extent, 2), extent, horizons=[5, 40])
+        >>> picture = take_picture(network, data, rate_grid(extent, 2), extent, horizons=[5, 40])
         >>> picture.converged[-1].tolist()  # the second row has an output rate of a million
         [[True, True], [False, False]]
     """

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from fnnet.memory import is_out_of_memory
-from fnnet.records.results import Results, collect
+from fnnet.records.results import Results
+from fnnet.records.rows import collect
 from fnnet.space.space import Space
 from fnnet.sweeps import fingerprint as fingerprints
 from fnnet.sweeps.chunk import Chunk, Trainer

@@ -12,7 +12,7 @@ import jax
 from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams
 from fnnet.lanes.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
-from fnnet.records.results import check_names
+from fnnet.records.columns import check_names
 from fnnet.records.store import Store
 from fnnet.space.space import Space
 from fnnet.sweeps import fingerprint as fingerprints

@@ -18,7 +18,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 
 from fnnet.errors import InputError
-from fnnet.records.statistics import is_higher_better, rank
+from fnnet.records.ranking import is_higher_better, rank
 
 LINE_SECONDS = 25.0  # between two lines; a chunk comes back about every 2 seconds
 Show = Callable[[str, float, bool], None]

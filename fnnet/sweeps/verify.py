@@ -12,7 +12,7 @@ from fnnet.data.content import leaf_hashes
 from fnnet.data.record import reload_data
 from fnnet.data.split import check_integer
 from fnnet.errors import InputError
-from fnnet.records.results import open_results
+from fnnet.records.rows import open_results
 from fnnet.records.store import Store
 from fnnet.sweeps.fingerprint import changed_leaves
 from fnnet.sweeps.plan import Recipe, make_plan

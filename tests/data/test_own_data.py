@@ -15,7 +15,7 @@ from fnnet.cli.main import main
 from fnnet.data.preprocessing import Column, Preprocessing
 from fnnet.evaluation.model import Model, predict, prepare_table, tabulate, to_csv, trained_model
 from fnnet.interop import safetensors
-from fnnet.records.results import open_results
+from fnnet.records.rows import open_results
 
 
 def run(arguments, capsys):

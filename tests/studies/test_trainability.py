@@ -87,7 +87,7 @@ def test_a_linearised_network_is_a_quadratic_one(problem):
 def test_a_picture_lists_its_pixels_from_below(problem):
     network, data = problem
     extent = (0.0, 5.0, -1.0, 1.0)
-    space = trainability.rectangle(extent, 3, seed=2)
+    space = trainability.rate_grid(extent, 3, seed=2)
     picture = trainability.take_picture(network, data, space, extent, HORIZONS)
     train = train_alone(network, data)
     for row, output_rate in enumerate((0.1, 1.0, 10.0)):

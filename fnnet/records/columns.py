@@ -1,0 +1,50 @@
+"""Columns: the names that the table and the curves of results reserve."""
+
+from collections.abc import Iterable
+
+from fnnet.errors import InputError
+
+RECORDS = (
+    "bracket",
+    "rung",
+    "steps",
+    "diverged",
+    "diverged_at",
+    "seconds",
+    "id",
+    "chunk",
+    "lane",
+    "fingerprint",
+)
+"""Columns about the run rather than the network, last in the table; no axis or metric may have these names."""
+
+STORE_COLUMNS = ("id", "chunk", "lane", "fingerprint")
+"""The columns of `RECORDS` that locate a run in its store."""
+
+CURVES = ("step", "batch_loss")
+"""Curves that every run has; no metric may have these names."""
+
+
+def check_names(axes: Iterable[str], metrics: Iterable[str]) -> None:
+    """Check that no axis or metric has the name of another column.
+
+    Raises:
+        InputError: naming the one that has.
+
+    Example:
+        >>> check_names(["depth", "seed"], ["test_loss"])
+    """
+    for kind, names, taken in (
+        ("axis", axes, {*RECORDS, *metrics}),
+        ("metric", metrics, {*RECORDS, *CURVES}),
+    ):
+        for name in names:
+            if name in taken:
+                raise InputError(
+                    f"{kind} {name!r} has the name of a column of the results; give it another name"
+                )
+            if name.endswith("_curve"):
+                raise InputError(
+                    f"{kind} {name!r} has the name of a curve of the results; give it another name, such as "
+                    f"{name.removesuffix('_curve')!r}"
+                )

@@ -1,0 +1,133 @@
+"""Ranking: runs and configurations from best to worst, and the significance of the best."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from fnnet.errors import InputError, unknown_name
+from fnnet.metrics import HIGHER_IS_BETTER, LOWER_IS_BETTER
+from fnnet.records.statistics import Configurations, check_numeric
+from fnnet.space.space import Config
+
+
+class Best(NamedTuple):
+    """The best configuration of a sweep and its significance.
+
+    config: its values, without the axes averaged over.
+    mean, low, high, num_runs, num_diverged: of the metric, as in `MeanCI`.
+    gap: by how much the runner-up is worse; NaN where there is none.
+    p_value: of a two-sided Welch's t-test between the two; NaN with fewer than two runs each.
+    beyond_noise: whether `p_value` is below 0.05.
+    """
+
+    config: Config
+    mean: float
+    low: float
+    high: float
+    num_runs: int
+    num_diverged: int
+    gap: float
+    p_value: float
+    beyond_noise: bool
+
+
+def find_best(configurations: Configurations, metric: str, maximize: bool | None = None) -> Best:
+    """Find the configuration with the best mean, and compare it with the runner-up.
+
+    Args:
+        configurations: the runs by configuration.
+        metric: a column.
+        maximize: whether higher is better; None to infer it from the metric's name.
+
+    Returns:
+        The best configuration.
+
+    Raises:
+        InputError: when the metric is unknown, its name does not say whether higher is better and `maximize` is
+            not given, or all means are NaN.
+
+    Example:
+        >>> from fnnet import Results, grid
+        >>> columns = {"loss": np.array([1.0, 2.0, 5.0, 7.0]), "diverged": np.zeros(4, bool)}
+        >>> best = find_best(Results(grid(depth=[1, 2], seed=range(2)), columns, {}).over("seed"), "loss")
+        >>> best.config, best.mean, best.gap, best.beyond_noise
+        ({'depth': 1}, 1.5, 4.5, False)
+    """
+    means = configurations.mean_ci(metric)
+    first, *others = rank(means.mean, metric, maximize)
+    if np.isnan(means.mean[first]):
+        raise InputError(f"every mean of {metric!r} is NaN: all runs diverged")
+    gap = p_value = np.nan
+    if others:
+        second = others[0]
+        gap = float(abs(means.mean[first] - means.mean[second]))
+        p_value = _welch(configurations.values(metric, first), configurations.values(metric, second))
+    mean, low, high, num_runs, num_diverged = (column[first].item() for column in means)
+    config = configurations.configs[first]
+    return Best(config, mean, low, high, num_runs, num_diverged, gap, p_value, p_value < 0.05)
+
+
+def rank(
+    values: Shaped[np.ndarray, " n"], metric: str, maximize: bool | None = None
+) -> Int[np.ndarray, " n"]:
+    """Return the indices that sort values from best to worst; NaN comes last, ties stay in order.
+
+    Args:
+        values: of the metric.
+        metric: a column's name, such as "test_accuracy".
+        maximize: whether higher is better; None to infer it from the metric's name.
+
+    Returns:
+        The indices.
+
+    Raises:
+        InputError: when the name does not say whether higher is better and `maximize` is not given, or the values
+            are not numeric.
+
+    Example:
+        >>> rank(np.array([0.5, np.nan, 0.9]), "test_accuracy").tolist()
+        [2, 0, 1]
+        >>> rank(np.array([0.5, np.nan, 0.9]), "sharpness", maximize=False).tolist()
+        [0, 2, 1]
+    """
+    is_up = is_higher_better(metric, maximize)
+    numbers = check_numeric(metric, values)
+    _, codes = np.unique(numbers, return_inverse=True)  # signed, unlike counts and booleans
+    return np.lexsort((-codes if is_up else codes, np.isnan(numbers)))
+
+
+def is_higher_better(metric: str, maximize: bool | None = None) -> bool:
+    """Return whether higher values of a metric are better.
+
+    Args:
+        metric: a column's name, such as "test_accuracy"; the part after the split is looked up.
+        maximize: the answer where it is given; None to infer it from the name.
+
+    Raises:
+        InputError: when the name is unknown and `maximize` is not given.
+
+    Example:
+        >>> is_higher_better("test_accuracy"), is_higher_better("sharpness", maximize=False)
+        (True, False)
+    """
+    if maximize is not None:
+        return maximize
+    name = metric.partition("_")[2] if metric.startswith(("train_", "validation_", "test_")) else metric
+    if name not in HIGHER_IS_BETTER | LOWER_IS_BETTER:
+        error = unknown_name("metric to rank by", metric, HIGHER_IS_BETTER | LOWER_IS_BETTER)
+        raise InputError(f"{error}; maximize=True or maximize=False ranks by any column")
+    return name in HIGHER_IS_BETTER
+
+
+def _welch(first: np.ndarray, second: np.ndarray) -> float:
+    """Compute the p-value of Welch's t-test (Welch 1947); NaN without variance."""
+    if min(len(first), len(second)) < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return np.nan
+    if np.ptp(first) == 0 and np.ptp(second) == 0:
+        return np.nan
+    from scipy import stats  # takes as long to load as JAX
+
+    # From means and deviations: given the samples, scipy warns if one of them is nearly constant.
+    moments = (number for each in (first, second) for number in (each.mean(), each.std(ddof=1), len(each)))
+    return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)

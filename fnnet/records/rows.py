@@ -1,0 +1,89 @@
+"""Rows: the committed runs of a store, collected into results."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fnnet.errors import InputError
+from fnnet.records.curves import pad_lists
+from fnnet.records.results import Results
+from fnnet.records.store import Store
+from fnnet.space.space import Space
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def open_results(folder: str | os.PathLike[str]) -> Results:
+    """Load the results of a sweep from its store: the committed runs, in the order of the space.
+
+    Args:
+        folder: the store; loading it while the sweep trains is safe.
+
+    Returns:
+        The results.
+
+    Raises:
+        InputError: when there is no store or its plan is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from fnnet import grid, load_dataset, mlp_recipe, sweep
+        >>> data = load_dataset("iris")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     space = grid(depth=0, learning_rate=0.1, seed=range(3))
+        ...     results = sweep(mlp_recipe(data), space, data, num_steps=5, store=folder)
+        ...     same = open_results(folder)
+        >>> same.table().equals(results.table())
+        True
+    """
+    store = Store(folder)
+    plan = store.read_plan()
+    if plan is None:
+        raise InputError(f"{folder} holds no sweep: it has no plan.json")
+    return collect(Space.from_json(plan["space"]), store.read_rows(), store)
+
+
+def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None = None) -> Results:
+    """Collect the rows of all chunks in the order of the space, without unfinished runs.
+
+    Args:
+        space: the runs.
+        parts: the rows of each chunk, with the columns "id", axes, metrics and curves.
+        store: where the rows are kept.
+
+    Returns:
+        The results; NaN for what a run did not measure.
+
+    Example:
+        >>> import polars as pl
+        >>> from fnnet import grid
+        >>> space = grid(depth=[1, 2], seed=range(3))
+        >>> done = pl.DataFrame({"id": space.ids()[[4, 0]], "loss": [0.5, 0.25]})
+        >>> collect(space, [done]).table().rows()
+        [(1, 0, 0.25), (2, 1, 0.5)]
+    """
+    import polars as pl
+
+    if not parts:
+        return Results(space.take(np.zeros(0, np.int64)), {}, {}, store)
+    rows = pl.concat(parts, how="diagonal_relaxed")
+    if "rung" in rows.columns:  # keep the last rung that a run reached
+        rows = rows.sort("rung", descending=True, maintain_order=True)
+    rows = rows.unique("id", keep="first", maintain_order=True)
+    found = rows.select("id").with_row_index("row")  # without the runs' own columns, which may have any name
+    order = pl.DataFrame({"id": space.ids(), "place": np.arange(len(space))})
+    order = order.join(found, on="id", how="inner").sort("place")
+    rows = rows[order["row"]]
+    if "rung" in rows.columns:  # runs were stopped at different steps
+        rows = rows.with_columns(steps=pl.col("step_curve").list.last())
+    columns, history = {}, {}
+    for name in rows.columns:
+        if name.endswith("_curve"):
+            history[name.removesuffix("_curve")] = pad_lists(rows[name])
+        elif name not in space.axes:
+            columns[name] = rows[name].to_numpy()
+    done = order["place"].to_numpy()
+    return Results(space if len(done) == len(space) else space.take(done), columns, history, store)
