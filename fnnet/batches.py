@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from fnnet.data import Examples
-from fnnet.errors import InputError, unknown_name
+from fnnet.errors import InputError, check_integer, unknown_name
 
 Integer = int | Int[Array, ""]
 
@@ -54,8 +54,7 @@ def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
     """
     if batch_size is None:
         return Batches(draw=_draw_steps, select=lambda examples, step: examples)
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        raise InputError(f"batch_size must be a positive integer or None, got {batch_size!r}")
+    check_integer("batch_size", batch_size)
     if order not in _ORDERS:
         raise unknown_name("order of batches", order, _ORDERS)
 

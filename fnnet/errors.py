@@ -37,6 +37,22 @@ def unknown_name(field: str, value: object, choices: Iterable[str]) -> InputErro
     return InputError(f"unknown {field} {str(value)!r}{'; ' if hint else ''}{hint}{listed}")
 
 
+def check_integer(field: str, value: object, minimum: int = 1) -> None:
+    """Check that a value is an integer of at least `minimum`; True and False are not integers.
+
+    Raises:
+        InputError: naming the field, what came and what was expected.
+
+    Example:
+        >>> check_integer("num_steps", 0)
+        Traceback (most recent call last):
+        fnnet.errors.InputError: num_steps must be a positive integer, got 0
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        expected = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
+        raise InputError(f"{field} must be {expected}, got {value!r}")
+
+
 def nearest_names(name: str, choices: Iterable[str]) -> list[str]:
     """List the names that were probably meant, at most three, the best first.
 

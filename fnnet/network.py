@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from fnnet.activations import ACTIVATIONS, Activation
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.initializers import INITIALIZERS, Initializer, JaxInitializer, from_jax, uniform_noise
 from fnnet.names import lookup
 from fnnet.parameterizations import PARAMETERIZATIONS, LayerShape, Parameterization, Scales
@@ -125,7 +125,7 @@ def mlp(
     if not isinstance(use_bias, bool):
         raise InputError(f"use_bias must be true or false, got {use_bias!r}")
     layers = _plan_layers(
-        sizes=[_size("num_inputs", num_inputs), *widths, _size("num_outputs", num_outputs)],
+        sizes=[num_inputs, *widths, num_outputs],
         activation=lookup("activation", activation, ACTIVATIONS),
         output_activation=lookup("output_activation", output_activation, ACTIVATIONS),
         initializer=initializer,
@@ -249,8 +249,9 @@ def _plan_layers(
     residual: bool,
 ) -> list[_Layer]:
     """Decide everything about each layer that does not depend on parameters."""
-    for index, width in enumerate(sizes[1:-1]):
-        _size(f"widths[{index}]", width)
+    names = ["num_inputs", *(f"widths[{index}]" for index in range(len(sizes) - 2)), "num_outputs"]
+    for name, size in zip(names, sizes, strict=True):
+        check_integer(name, size)
     num_layers = len(sizes) - 1
     is_one = isinstance(initializer, str | Initializer) or not isinstance(initializer, Sequence)
     initializers = [initializer] * num_layers if is_one else list(initializer)
@@ -333,9 +334,3 @@ def _update_scales(blocks: list[list[_Layer]], use_bias: bool) -> PyTree[float] 
         if use_bias:
             scales[-1]["b"] = layer.scales.bias_update
     return None if all(leaf == 1.0 for leaf in jax.tree.leaves(scales)) else scales
-
-
-def _size(field: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{field} must be a positive integer, got {value!r}")
-    return value

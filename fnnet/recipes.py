@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fnnet.data import Dataset
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.network import mlp
 from fnnet.optimizers import sgd
 from fnnet.task import Task, supervised
@@ -52,8 +52,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
             )
         if not 0 <= depth <= MAX_DEPTH:
             raise InputError(f"depth must be the number of hidden layers, from 0 to {MAX_DEPTH}; got {depth}")
-        if width < 1:
-            raise InputError(f"width must be a positive integer, got {width}")
+        check_integer("width", width)
         if isinstance(batch_size, str) and batch_size != "full":
             raise InputError(f"batch_size must be a positive integer or 'full', got {batch_size!r}")
         network = mlp(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from fnnet.batches import Integer
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.hparams import Hparams, check_number
 from fnnet.precision import widen
 from fnnet.task import Task
@@ -202,8 +202,6 @@ def check_steps(num_steps: int, eval_every: int | None) -> None:
     Raises:
         InputError: naming the field and what came.
     """
-    for field, value in {"num_steps": num_steps, "eval_every": eval_every}.items():
-        if value is None and field == "eval_every":
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"{field} must be a positive integer, got {value!r}")
+    check_integer("num_steps", num_steps)
+    if eval_every is not None:
+        check_integer("eval_every", eval_every)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from fnnet import linalg
 from fnnet.data import Examples
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.losses import LOSSES, Loss, mean_loss
 from fnnet.names import lookup
 from fnnet.network import Network
@@ -149,7 +149,7 @@ def top_eigenvalues(
     """
     flat, product = _flat_hessian(objective, params)
     for field, value in {"num_eigenvalues": num_eigenvalues, "num_iterations": num_iterations}.items():
-        _check_count(field, value, least=1)
+        check_integer(field, value)
     num_iterations = min(num_iterations, flat.size)
     if num_eigenvalues > num_iterations:
         raise InputError(
@@ -185,7 +185,7 @@ def hessian_trace(objective: Objective, params: Params, key: KeyArray, num_sampl
 
     Source: Hutchinson (1990), proposition 1.
     """
-    _check_count("num_samples", num_samples, least=2)
+    check_integer("num_samples", num_samples, minimum=2)
     flat, product = _flat_hessian(objective, params)
 
     def sample(key: KeyArray) -> Array:
@@ -227,7 +227,7 @@ def gradient_noise_scale(
 
     Source: McCandlish et al. (2018), eq. 2.9, and appendix A.1 for the unbiased estimates.
     """
-    _check_count("batch_size", batch_size, least=1)
+    check_integer("batch_size", batch_size)
     num_examples = len(jax.tree.leaves(examples)[0])
     num_batches = num_examples // batch_size
     if num_batches < 2:
@@ -293,8 +293,3 @@ def _project(product: Callable[[Array], Array], start: Array, num_iterations: in
         jnp.zeros(num_iterations, start.dtype),
     )
     return jax.lax.scan(step, nothing, jnp.arange(num_iterations, dtype=jnp.int32))[1]
-
-
-def _check_count(field: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{field} must be an integer of at least {least}, got {value!r}")

@@ -18,8 +18,8 @@ from fnnet.data.arrays import (
 from fnnet.data.dataset import Dataset, Examples, Origin
 from fnnet.data.preprocessing import Column, Preprocessing, is_one_hot, name_features
 from fnnet.data.scaling import Scaling, apply_scaling, fit_scaling
-from fnnet.data.split import Rows, check_fraction, check_integer, split_rows
-from fnnet.errors import InputError
+from fnnet.data.split import Rows, check_fraction, split_rows
+from fnnet.errors import InputError, check_integer
 
 
 def from_arrays(

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from fnnet.data.arrays import Arrays
 from fnnet.data.assemble import from_arrays
 from fnnet.data.dataset import Dataset
-from fnnet.data.split import check_fraction, check_integer
-from fnnet.errors import InputError
+from fnnet.data.split import check_fraction
+from fnnet.errors import InputError, check_integer
 
 _NUM_FEATURES = 40
 

@@ -1,12 +1,11 @@
 """Which example goes into which split."""
 
-import operator
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 
 
 class Rows(NamedTuple):
@@ -52,7 +51,7 @@ def split_rows(
     num_validation = _part("validation_fraction", validation_fraction, remaining)
     available = remaining - num_validation
     if num_train is not None:
-        check_integer("num_train", num_train, minimum=1)
+        check_integer("num_train", num_train)
         if num_train > available:
             raise InputError(f"num_train is {num_train}, but the training split has {available} examples")
     order = np.arange(num_examples) if seed is None else np.random.default_rng(seed).permutation(num_examples)
@@ -77,28 +76,6 @@ def check_fraction(field: str, value: Any, zero: bool = False) -> None:
     is_number = isinstance(value, int | float | np.floating) and not isinstance(value, bool)
     if not (is_number and (0 < value < 1 or (zero and value == 0))):
         raise InputError(f"{field} must be a number in {'[' if zero else '('}0, 1), got {value!r}")
-
-
-def check_integer(field: str, value: Any, minimum: int) -> None:
-    """Refuse what is not an integer of at least `minimum`.
-
-    Args:
-        field: what the number is called.
-        value: what came.
-        minimum: the smallest allowed.
-
-    Raises:
-        InputError: when `value` is no integer or too small.
-
-    Example:
-        >>> check_integer("num_train", 100, minimum=1)
-    """
-    try:
-        right = not isinstance(value, bool) and operator.index(value) >= minimum
-    except TypeError:
-        right = False
-    if not right:
-        raise InputError(f"{field} must be an integer of at least {minimum}, got {value!r}")
 
 
 def _part(field: str, fraction: float, whole: int) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.losses import cross_entropy
 from fnnet.network import Network
 from fnnet.precision import widen
@@ -119,8 +119,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
         >>> bool(together[0] <= members.mean())
         True
     """
-    if not isinstance(num_members, int) or isinstance(num_members, bool) or num_members < 1:
-        raise InputError(f"num_members must be a positive integer, got {num_members!r}")
+    check_integer("num_members", num_members)
 
     def init(key: KeyArray) -> Params:
         return jax.vmap(network.init)(jax.random.split(key, num_members))
@@ -174,8 +173,7 @@ def greedy_selection(
         raise InputError(
             f"targets are the classes of {outputs.shape[1]} examples here, got the shape {targets.shape}"
         )
-    if num_picks < 1:
-        raise InputError(f"num_picks must be at least 1, got {num_picks}")
+    check_integer("num_picks", num_picks)
     # The NLL needs only what each member gives the right class.
     log_right = -jax.vmap(jax.vmap(cross_entropy), in_axes=(0, None))(outputs, targets)
 

@@ -27,7 +27,7 @@ from jax.tree_util import tree_flatten_with_path
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.network import Network, stack, unstack
 from fnnet.types import KeyArray, Params
 
@@ -235,8 +235,8 @@ _OURS = {"kernel": "w", "bias": "b"}
 
 def _batch_of_one(input_shape: Sequence[int]) -> jax.ShapeDtypeStruct:
     """Describe a batch of one example, without computing anything."""
-    if not all(isinstance(size, int) and size > 0 for size in input_shape):
-        raise InputError(f"input_shape must be positive integers, such as (28, 28, 1), got {input_shape!r}")
+    for place, size in enumerate(input_shape):
+        check_integer(f"input_shape[{place}]", size)
     return jax.ShapeDtypeStruct((1, *input_shape), jnp.result_type(float))
 
 

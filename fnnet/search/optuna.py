@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fnnet.errors import InputError, unknown_name
+from fnnet.errors import InputError, check_integer, unknown_name
 from fnnet.records.ranking import rank
 from fnnet.records.results import Results
 from fnnet.records.rows import collect
@@ -283,8 +283,7 @@ def _check(
     """Find every mistake before the first trial is asked for; returns Optuna's distributions."""
     counts = {"num_trials": num_trials, "batch_size": batch_size, "num_seeds": num_seeds}
     for field, count in counts.items():
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise InputError(f"{field} must be a positive integer, got {count!r}")
+        check_integer(field, count)
     check_steps(num_steps, options.get("eval_every"))
     if not distributions:
         raise InputError("a search needs at least one axis, such as {'learning_rate': LogUniform(0.001, 1)}")

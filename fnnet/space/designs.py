@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.space.space import Space, zip_axes
 from fnnet.space.values import Value, axis_values
 
@@ -137,8 +137,7 @@ def _values(name: str, distribution: Distribution, points: Float[np.ndarray, " r
 def _check(num_runs: Any, seed: Any, distributions: dict[str, Any]) -> None:
     if not _is_integer(num_runs) or not 1 <= num_runs <= _MAX_RUNS:
         raise InputError(f"num_runs must be an integer from 1 to {_MAX_RUNS}, got {num_runs!r}")
-    if not _is_integer(seed) or seed < 0:
-        raise InputError(f"seed must be an integer of at least 0, got {seed!r}")
+    check_integer("seed", seed, minimum=0)
     if not distributions:
         raise InputError("a design needs at least one axis, such as learning_rate=LogUniform(0.001, 1)")
     for name, distribution in distributions.items():

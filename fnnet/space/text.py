@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fnnet.errors import InputError, nearest_names
+from fnnet.errors import InputError, check_integer, nearest_names
 
 if TYPE_CHECKING:
     from fnnet.space.space import Space
@@ -98,8 +98,7 @@ def _spaced(name: str, form: str, low: Any, high: Any, num: Any) -> Sequence[flo
     from fnnet.space.space import MAX_RUNS
     from fnnet.space.values import linspace, logspace
 
-    if not isinstance(num, int) or num < 1:
-        raise InputError(f"axis {name!r}: the number of values must be a positive integer, got {num}")
+    check_integer(f"axis {name!r}: the number of values", num)
     if num > MAX_RUNS:
         raise InputError(f"axis {name!r} has {num:,} values; a sweep has at most {MAX_RUNS:,} runs")
     try:

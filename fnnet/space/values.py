@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from jaxtyping import Int, UInt64
 
-from fnnet.errors import InputError, unknown_name
+from fnnet.errors import InputError, check_integer, unknown_name
 
 Value = int | float | bool | str | tuple
 """A value of an axis; tuples may be nested."""
@@ -277,7 +277,6 @@ def _mix(words: np.ndarray) -> np.ndarray:
 
 
 def _spaced(space: Callable[..., np.ndarray], low: float, high: float, num: int) -> tuple[float, ...]:
-    if not isinstance(num, int) or isinstance(num, bool) or num < 1:
-        raise InputError(f"the number of values must be a positive integer, got {num!r}")
+    check_integer("the number of values", num)
     numbers: list[float] = space(low, high, num).tolist()
     return tuple(float(f"{number:.6g}") for number in numbers)

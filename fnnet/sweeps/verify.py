@@ -10,8 +10,7 @@ import numpy as np
 
 from fnnet.data.content import leaf_hashes
 from fnnet.data.record import reload_data
-from fnnet.data.split import check_integer
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.records.rows import open_results
 from fnnet.records.store import Store
 from fnnet.sweeps.fingerprint import changed_leaves
@@ -49,7 +48,7 @@ def verify(
         InputError: when the folder holds no sweep or no finished run, the data have changed, or the recipe or the data
             have to be passed.
     """
-    check_integer("num_runs", num_runs, minimum=1)
+    check_integer("num_runs", num_runs)
     if store is None:
         raise InputError('verify needs the folder of a sweep, such as store="results/first"')
     results = open_results(store)

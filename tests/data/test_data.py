@@ -19,8 +19,8 @@ from fnnet.cache import cache_folder
 from fnnet.data import Dataset, from_arrays, load_dataset, make_mnist1d, standardize_examples
 from fnnet.data.mnist import FASHION_MNIST, MNIST, data_folder
 from fnnet.data.mnist1d import generate
-from fnnet.data.split import check_fraction, check_integer
-from fnnet.errors import InputError
+from fnnet.data.split import check_fraction
+from fnnet.errors import InputError, check_integer
 
 
 def numbered(num_examples: int, num_classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -370,8 +370,8 @@ def test_fractions_are_numbers(value):
 
 @pytest.mark.parametrize("value", ["2", True, None, 2.0])
 def test_counts_are_integers(value):
-    with pytest.raises(InputError, match="num must be an integer of at least 1, got"):
-        check_integer("num", value, minimum=1)
+    with pytest.raises(InputError, match="num must be an integer of at least 2, got"):
+        check_integer("num", value, minimum=2)
 
 
 def test_strings_become_sorted_classes_over_both_splits():

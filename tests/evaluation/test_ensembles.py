@@ -259,7 +259,10 @@ def test_top_compares_what_was_fully_trained():
         ),
         (lambda: ensembles.vote.__wrapped__(np.zeros(3)), r"got the shape \(3,\)"),
         (lambda: ensembles.disagreement.__wrapped__(np.zeros((5, 2))), r"\[members, n, classes\] here"),
-        (lambda: ensembles.greedy_selection(OUTPUTS, CLASSES, 0), "num_picks must be at least 1, got 0"),
+        (
+            lambda: ensembles.greedy_selection(OUTPUTS, CLASSES, 0),
+            "num_picks must be a positive integer, got 0",
+        ),
         (
             lambda: ensembles.greedy_selection.__wrapped__(OUTPUTS, CLASSES[1:]),
             "targets are the classes of .* examples here, got the shape",

@@ -282,7 +282,10 @@ class Summed(linen.Module):
             "NnxDropped holds BatchStat, RngCount, RngKey besides nnx.Param",
         ),
         (lambda: linen_network(Summed(), (IN,)), "must give a batch of outputs"),
-        (lambda: linen_network(linen.Dense(4), (IN, 0)), "input_shape must be positive integers"),
+        (
+            lambda: linen_network(linen.Dense(4), (IN, 0)),
+            r"input_shape\[1\] must be a positive integer, got 0",
+        ),
         (lambda: nnx_network(lambda rngs: rngs, (IN,)), "must make a flax.nnx module"),
         (
             lambda: linen_network(linen.Dense(4), (IN,)).apply({}, jnp.zeros((5, IN))),
