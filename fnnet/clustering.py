@@ -13,12 +13,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from fnnet.blocks import all_outputs
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.network import Network
 from fnnet.optimizers import Optimizer, from_hparams
-from fnnet.task import Metrics, Task, TrainState, all_outputs, check_with, descend, order_of_batches, splits
+from fnnet.task import Metrics, Task, TrainState, check_with, descend, order_of_batches, splits
 from fnnet.types import KeyArray, Params
 
 

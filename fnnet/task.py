@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from fnnet import losses
 from fnnet.batches import Batches, Integer, make_batches
+from fnnet.blocks import all_outputs
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
@@ -22,7 +23,6 @@ from fnnet.metrics import METRICS, MetricChoice, find_metrics
 from fnnet.names import lookup
 from fnnet.network import Network
 from fnnet.optimizers import Optimizer, apply_updates, from_hparams, scale_updates
-from fnnet.precision import widen
 from fnnet.types import Metrics, OptState, Params
 
 
@@ -60,8 +60,6 @@ class Task(NamedTuple):
 
 Recipe = Callable[..., Task]
 """Maps the values of static axes to the task of the runs that share them."""
-
-_MEASURED_AT_ONCE = 1000  # examples whose outputs are computed together
 
 Target = Callable[[Examples], Any]
 
@@ -249,26 +247,6 @@ def splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
     train = jax.tree.map(lambda leaf: leaf[:max_measured], data.train)
     named = {"train": train, "validation": data.validation, "test": data.test}
     return {name: examples for name, examples in named.items() if examples is not None}
-
-
-def all_outputs(network: Network, params: Params, inputs: Any) -> Array:
-    """Compute the outputs for a whole split, a block of examples at a time; of float32 at least."""
-    block = block_size(len(inputs), _MEASURED_AT_ONCE)
-    return widen(jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=block))
-
-
-def block_size(num_examples: int, most: int) -> int:
-    """Choose how many examples go through a network at once.
-
-    The hidden layers of all examples would leave the cache. Equal blocks, if there are, need one copy of the
-    network in the program and not another for what is left over.
-
-    Example:
-        >>> block_size(10_000, 300), block_size(10_007, 300), block_size(599, 300)
-        (250, 300, 599)
-    """
-    sizes = (size for size in range(most, most // 4, -1) if num_examples % size == 0)
-    return num_examples if num_examples < 2 * most else next(sizes, most)
 
 
 def _scalar(name: str, value: Any) -> Array:

@@ -17,8 +17,8 @@ PACKAGE = Path(fn.__file__).parent
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
 # A room imports only from itself and from the rooms above it.
 ROOMS = [
-    {"errors", "names", "types", "hparams", "linalg", "precision", "memory", "cache"},
-    {"activations", "initializers", "parameterizations", "network"},
+    {"errors", "names", "types", "hparams", "leaves", "linalg", "precision", "memory", "cache"},
+    {"activations", "initializers", "parameterizations", "network", "blocks"},
     {"losses", "metrics", "schedules", "optimizers"},
     {"data"},
     {"batches", "task", "training", "clustering", "recipes"},

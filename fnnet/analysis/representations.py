@@ -14,18 +14,16 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from fnnet import linalg
+from fnnet.blocks import map_examples
 from fnnet.data import Dataset
 from fnnet.errors import InputError
 from fnnet.losses import one_hot
 from fnnet.metrics import METRICS, find_metrics
 from fnnet.network import Network
 from fnnet.precision import widen
-from fnnet.task import block_size
 from fnnet.types import Params
 
 AnyArray = Array | np.ndarray
-
-_COMPUTED_AT_ONCE = 1000  # examples that go through the network together
 
 
 def activations(network: Network, params: Params, inputs: Shaped[Any, "n ..."]) -> list[Float[Array, "n _"]]:
@@ -54,11 +52,7 @@ def activations(network: Network, params: Params, inputs: Shaped[Any, "n ..."]) 
         raise InputError(
             "the network does not show its layers: its intermediates are None, as an mlp's are not"
         )
-    return jax.lax.map(
-        lambda x: [values.h for values in intermediates(params, x)],
-        jnp.asarray(inputs),
-        batch_size=block_size(len(inputs), _COMPUTED_AT_ONCE),
-    )
+    return map_examples(lambda x: [values.h for values in intermediates(params, x)], jnp.asarray(inputs))
 
 
 def fit_probe(

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from fnnet.blocks import map_examples
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
@@ -31,6 +32,7 @@ from fnnet.lanes.program import (
     shared_sharding,
     use_all_cores,
 )
+from fnnet.leaves import name_leaves
 from fnnet.memory import too_large, usable_bytes, usable_host_bytes
 from fnnet.metrics import ARRAY_METRICS, METRICS, Metric, MetricChoice, find_metrics
 from fnnet.metrics import outputs as plain_outputs
@@ -40,10 +42,10 @@ from fnnet.records.members import load_members
 from fnnet.records.results import Results
 from fnnet.space.groups import cut_groups, split_axes, traced_columns
 from fnnet.sweeps.chunk import narrow
-from fnnet.task import Recipe, block_size
+from fnnet.task import Recipe
 from fnnet.types import Params
 
-MOST_EXAMPLES = 300  # that go through the networks together
+MAX_EXAMPLES = 300  # that go through the networks together
 MIN_LANES = (
     2  # where they fit: a loop over one network would be left out, and its sums added in another order
 )
@@ -241,8 +243,8 @@ def _program(apply: Apply, metrics: tuple[tuple[str, Metric], ...], mesh: Mesh) 
                 hparams, params
             )
 
-        block = block_size(len(examples.inputs), MOST_EXAMPLES)
-        outputs = widen(jnp.moveaxis(jax.lax.map(all_networks, examples.inputs, batch_size=block), 1, 0))
+        outputs = map_examples(all_networks, examples.inputs, MAX_EXAMPLES)
+        outputs = widen(jnp.moveaxis(outputs, 1, 0))
         # One network after the other: sums over lanes would add in an order that depends on their number.
         return jax.lax.map(
             lambda outputs: {name: widen(metric(outputs, examples.targets)) for name, metric in metrics},
@@ -358,24 +360,18 @@ def _check_examples(examples: Any) -> Examples:
 
 def _fit_params(params: Params, shapes: Any) -> Params:
     """Check stacked parameters against one network's, and give them its structure."""
-    wanted, structure = jax.tree_util.tree_flatten_with_path(shapes)
-    given = {_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]}
-    names = [_name(path) for path, _ in wanted]
-    if sorted(names) != sorted(given):
-        raise InputError(f"the network's params are {', '.join(names)}; got {', '.join(given) or 'nothing'}")
-    leading = np.shape(given[names[0]])[:1]
-    for name, (_, shape) in zip(names, wanted, strict=True):
+    wanted, given = name_leaves(shapes), name_leaves(params)
+    if sorted(wanted) != sorted(given):
+        raise InputError(f"the network's params are {', '.join(wanted)}; got {', '.join(given) or 'nothing'}")
+    leading = np.shape(given[next(iter(wanted))])[:1]
+    for name, shape in wanted.items():
         if np.shape(given[name]) != (*leading, *shape.shape) or leading in ((), (0,)):
             raise InputError(
                 f"params {name} of stacked networks have the shape (networks, {', '.join(map(str, shape.shape))}) "
                 f"with as many networks in each leaf, got {np.shape(given[name])}; one network is stacked by "
                 "jax.tree.map(lambda leaf: leaf[None], params)"
             )
-    return jax.tree.unflatten(structure, [given[name] for name in names])
-
-
-def _name(path: tuple) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
+    return jax.tree.unflatten(jax.tree.structure(shapes), [given[name] for name in wanted])
 
 
 def _numbers(name: str, values: np.ndarray) -> np.ndarray:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from fnnet.blocks import all_outputs
 from fnnet.data.arrays import flatten, to_inputs
 from fnnet.data.preprocessing import (
     Preprocessing,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _PROBABILITIES = {"cross_entropy": jax.nn.softmax, "binary_cross_entropy": jax.nn.sigmoid}
 """How outputs become the probabilities of classes, by the loss that takes them for logits."""
-
-_BLOCK = 1000  # examples that go through the network at once
 
 
 class Model(NamedTuple):
@@ -182,7 +181,9 @@ def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.n
     scaling, target_scaling = model.preprocessing.input_scaling, model.preprocessing.target_scaling
     dtype = jax.tree.leaves(model.params)[0].dtype
     inputs = inputs.astype(dtype) if scaling is None else apply_scaling(scaling, inputs, dtype)
-    outputs = np.asarray(_outputs(model, inputs))
+    network = model.network
+    run = jax.jit(lambda params, inputs: all_outputs(network, params, inputs))
+    outputs = np.asarray(run(model.params, inputs))
     if model.class_names and model.loss in _PROBABILITIES:
         outputs = np.asarray(_PROBABILITIES[model.loss](outputs))
     if target_scaling is not None:
@@ -357,13 +358,3 @@ def _missing_columns(missing: Sequence[str], names: Sequence[str], columns: Sequ
     near = nearest_names(missing[0], extra)
     hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, columns[:5]))}"
     return f"lacks the column{'s' * (len(missing) > 1)} {listed} of the training data; {hint}"
-
-
-def _outputs(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[Array, "n outputs"]:
-    network = model.network
-
-    @jax.jit
-    def run(params: Params, inputs: Any) -> Any:
-        return jax.lax.map(lambda x: network.apply(params, x), inputs, batch_size=_BLOCK)
-
-    return run(model.params, inputs)

@@ -28,6 +28,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from fnnet.errors import InputError, check_integer
+from fnnet.leaves import name_leaves, nest_leaves
 from fnnet.network import Network, stack, unstack
 from fnnet.types import KeyArray, Params
 
@@ -122,12 +123,12 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
 
     def init(key: KeyArray) -> Params:
         _, state, _ = nnx.split(build(nnx.Rngs(key)), nnx.Param, ...)
-        return _plain(nnx.to_pure_dict(state))
+        return _plain(state)
 
     def run(params: Any, batch: Array) -> Any:
         return nnx.merge(definition, nnx_state(params, abstract))(batch)
 
-    _check_outputs(run, _plain(nnx.to_pure_dict(abstract)), batch)
+    _check_outputs(run, _plain(abstract), batch)
     return Network(init, lambda params, x: run(params, _shaped(x, input_shape)[None])[0])
 
 
@@ -150,7 +151,7 @@ def nnx_state(params: Params, like: Any) -> Any:
     """
     # Places instead of leaves tell where each leaf goes, whatever order either side lists its own in.
     leaves, definition = jax.tree.flatten(like)
-    places = _plain(nnx.to_pure_dict(jax.tree.unflatten(definition, range(len(leaves)))))
+    places = _plain(jax.tree.unflatten(definition, range(len(leaves))))
 
     def put(place: int, leaf: Any) -> None:
         leaves[place] = leaf
@@ -260,14 +261,9 @@ def _check_outputs(run: Callable[..., Any], params: Any, batch: jax.ShapeDtypeSt
         )
 
 
-def _plain(tree: Any) -> Any:
-    """Write dicts whose keys are numbers as lists, which is how stored parameters come back."""
-    if not isinstance(tree, Mapping):
-        return tree
-    children = {name: _plain(child) for name, child in tree.items()}
-    if children and all(isinstance(name, int) for name in children):
-        return [children[name] for name in sorted(children)]
-    return children
+def _plain(state: Any) -> Any:
+    """Return an `nnx.State` as nested dicts and lists, which is how stored parameters come back."""
+    return nest_leaves(name_leaves(nnx.to_pure_dict(state)))
 
 
 def _layers(tree: Any, names: Sequence[str] | None) -> dict[str, dict[str, int]]:

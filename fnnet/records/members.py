@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fnnet.errors import InputError
+from fnnet.leaves import nest_leaves
 from fnnet.records.sealed import Sealed
 from fnnet.records.store import Store
 from fnnet.space.space import Space
@@ -32,7 +33,7 @@ def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int
     """
     kept = _load_chunk(columns, store, run)
     (place,) = _places(kept, columns, np.array([run]))
-    return unpack({name: leaf[place] for name, leaf in kept.arrays.items()})
+    return nest_leaves({name: leaf[place] for name, leaf in kept.arrays.items()})
 
 
 def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store | None) -> Any:
@@ -63,26 +64,7 @@ def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store |
             raise _unlike_shapes(space, columns)
         for name, leaf in lanes.items():
             stacked[name][rows] = leaf[places]
-    return unpack(stacked)
-
-
-def unpack(arrays: Mapping[str, Any]) -> Any:
-    """Rebuild nested lists and dicts from leaves named by their paths.
-
-    Example:
-        >>> unpack({"0/w": 1, "0/b": 2, "1/w": 3})
-        [{'w': 1, 'b': 2}, {'w': 3}]
-    """
-    if list(arrays) == [""]:
-        return arrays[""]
-    branches: dict[str, dict[str, Any]] = {}
-    for name, leaf in arrays.items():
-        first, _, rest = name.partition("/")
-        branches.setdefault(first, {})[rest] = leaf
-    children = {name: unpack(branch) for name, branch in branches.items()}
-    if all(name.isdecimal() for name in children):
-        return [children[name] for name in sorted(children, key=int)]
-    return children
+    return nest_leaves(stacked)
 
 
 def holds_params(params: Sealed | None, run_ids: list[str], fingerprint: str) -> bool:

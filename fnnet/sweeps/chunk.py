@@ -15,6 +15,7 @@ import polars as pl
 from jax.sharding import Mesh
 
 from fnnet.lanes.program import Program, lanes_sharding
+from fnnet.leaves import name_leaves
 from fnnet.records.sealed import Sealed
 from fnnet.records.store import Store
 from fnnet.sweeps.interrupt import Interrupt
@@ -212,7 +213,7 @@ class Trainer(NamedTuple):
     def save_params(self, chunk: Chunk, progress: Progress) -> None:
         """Save the trained parameters of the chunk's runs."""
         assert self.folder is not None
-        params = pack(jax.device_get(params_of(progress.state)))
+        params = name_leaves(jax.device_get(params_of(progress.state)))
         arrays = {name: leaf[: len(chunk.run_ids)] for name, leaf in params.items()}
         about = {"fingerprint": self.fingerprint, "runs": chunk.run_ids}
         self.folder.save_params(chunk.id, Sealed(about, arrays))
@@ -270,16 +271,6 @@ def lane_hparams(plan: Plan, runs: np.ndarray, lanes: int, mesh: Mesh) -> dict[s
     columns.pop("data_seed", None)  # shared by all lanes
     columns = columns or {"": np.zeros(lanes)}  # something has to be as long as there are lanes
     return jax.device_put({name: narrow(column) for name, column in columns.items()}, lanes_sharding(mesh))
-
-
-def pack(params: Any) -> dict[str, np.ndarray]:
-    """Name the leaves of a pytree of dicts, lists and tuples by their paths: "0/w"."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    return {"/".join(_token(key) for key in path): np.asarray(leaf) for path, leaf in leaves}
-
-
-def _token(key: Any) -> str:
-    return str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key))))
 
 
 def narrow(column: Any) -> Any:

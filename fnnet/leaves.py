@@ -1,0 +1,39 @@
+"""Leaves: the arrays of a pytree by name.
+
+The name of a leaf is its path: "0/w" is the entry "w" of the first item.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+
+def name_leaves(tree: Any) -> dict[str, Any]:
+    """Return the leaves of a pytree of dicts, lists and tuples by name, in their order.
+
+    Example:
+        >>> name_leaves([{"w": 1, "b": 2}, {"w": 3}])
+        {'0/b': 2, '0/w': 1, '1/w': 3}
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def nest_leaves(leaves: Mapping[str, Any]) -> Any:
+    """Rebuild nested dicts and lists from leaves by name; children that are all numbered become a list.
+
+    Example:
+        >>> nest_leaves({"0/w": 1, "0/b": 2, "1/w": 3})
+        [{'w': 1, 'b': 2}, {'w': 3}]
+    """
+    if list(leaves) == [""]:
+        return leaves[""]
+    branches: dict[str, dict[str, Any]] = {}
+    for name, leaf in leaves.items():
+        first, _, rest = name.partition("/")
+        branches.setdefault(first, {})[rest] = leaf
+    children = {name: nest_leaves(branch) for name, branch in branches.items()}
+    if all(name.isdecimal() for name in children):
+        return [children[name] for name in sorted(children, key=int)]
+    return children
