@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -33,6 +34,16 @@ def usable_bytes() -> float:
 def usable_host_bytes() -> float:
     """Return how many bytes of the host's own memory may be used: 60 % of what is free."""
     return SHARE * min([_available(), *_left_of_limits(Path("/"))])
+
+
+def tree_bytes(tree: Any) -> int:
+    """Return how many bytes the leaves of a pytree of arrays or of their shapes take.
+
+    Example:
+        >>> tree_bytes({"w": jax.ShapeDtypeStruct((3, 2), "float32")})
+        24
+    """
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

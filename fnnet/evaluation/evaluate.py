@@ -21,19 +21,19 @@ from fnnet.blocks import map_examples
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
-from fnnet.lanes.choice import WORTH_PROBING, first_guess, most_lanes
+from fnnet.lanes.choice import Trial, first_guess, most_lanes, next_lanes
+from fnnet.lanes.cost import peak_bytes
 from fnnet.lanes.layout import find_transposed, transpose_some
+from fnnet.lanes.placement import pad, place, replicate
 from fnnet.lanes.program import (
     AXIS,
     compiler_options,
     keep_compiled_programs,
-    lanes_sharding,
     make_mesh,
-    shared_sharding,
     use_all_cores,
 )
 from fnnet.leaves import name_leaves
-from fnnet.memory import too_large, usable_bytes, usable_host_bytes
+from fnnet.memory import tree_bytes, usable_bytes, usable_host_bytes
 from fnnet.metrics import ARRAY_METRICS, METRICS, Metric, MetricChoice, find_metrics
 from fnnet.metrics import outputs as plain_outputs
 from fnnet.network import Network
@@ -160,7 +160,7 @@ def _evaluate(
     chosen = find_metrics(metrics, examples.targets, METRICS | ARRAY_METRICS)
     found = _make_room([_measured_shapes(stack, examples, chosen) for stack in stacks], num_networks)
     mesh = make_mesh()
-    placed = jax.device_put(examples, shared_sharding(mesh))
+    placed = replicate(examples, mesh)
     for stack in stacks:
         program = _program(stack.apply, tuple(chosen.items()), mesh)
         for places, networks in stack.portions:
@@ -174,57 +174,26 @@ def _measure(
     program: jax.stages.Wrapped, networks: Any, examples: Examples, mesh: Mesh
 ) -> Iterator[tuple[np.ndarray, Any]]:
     """Measure some networks after others; yields their places and what was measured of them."""
-    leaves = jax.tree.leaves(networks)
-    num_networks = len(leaves[0])
-    num_bytes = sum(math.prod(leaf.shape[1:]) * leaf.dtype.itemsize for leaf in leaves)
+    num_networks = len(jax.tree.leaves(networks)[0])
     most = math.ceil(num_networks / mesh.size)
-    lanes, limit = max(MIN_LANES, first_guess(num_bytes, most)), usable_bytes()
-    speeds: dict[int, float] = {}
+    lanes, limit = max(MIN_LANES, first_guess(tree_bytes(networks) // num_networks, most)), usable_bytes()
+    trials: dict[int, Trial] = {}
     first = 0
     while first < num_networks:
-        rows = np.arange(first, first + lanes * mesh.size)
-        some = jax.device_put(_take_padded(networks, rows), lanes_sharding(mesh))
-        if lanes not in speeds and (needed := mesh.size * _device_bytes(program, some, examples)) > limit:
-            if lanes == 1:
-                raise too_large(needed, limit)
-            speeds[lanes] = 0.0
-            lanes //= 2
-            continue
-        started = time.perf_counter()
-        measured = jax.device_get(program(some, examples))
-        speeds[lanes] = len(rows) / (time.perf_counter() - started)
-        num_done = min(len(rows), num_networks - first)
-        yield rows[:num_done], jax.tree.map(lambda leaf: leaf[:num_done], measured)  # noqa: B023
-        first += num_done
-        lanes = _next_lanes(speeds, most_lanes(most), num_networks - first)
-
-
-def _take_padded(networks: Any, rows: np.ndarray) -> Any:
-    """Take some networks, and the last one again for each row behind it: fewer would be another program."""
-    return jax.tree.map(lambda leaf: leaf[np.minimum(rows, len(leaf) - 1)], networks)
-
-
-def _next_lanes(speeds: dict[int, float], most: int, num_left: int) -> int:
-    """Choose how many networks go next: the best number so far, or one beside it where trying it will pay.
-
-    Args:
-        speeds: networks a second, by the number of lanes.
-        most: the largest number that is of use.
-        num_left: networks.
-
-    Example:
-        >>> _next_lanes({4: 10.0}, 64, num_left=5), _next_lanes({4: 10.0}, 64, num_left=5000)
-        (4, 2)
-        >>> _next_lanes({4: 10.0, 2: 8.0}, 64, num_left=5000)
-        8
-        >>> _next_lanes({4: 10.0, 2: 8.0, 8: 9.0}, 64, num_left=5000)
-        4
-    """
-    best = max(speeds, key=lambda lanes: speeds[lanes])
-    if num_left < WORTH_PROBING * speeds[best]:
-        return best
-    beside = (lanes for lanes in (best // 2, best * 2) if MIN_LANES <= lanes <= most and lanes not in speeds)
-    return next(beside, best)
+        width = lanes * mesh.size
+        places = np.arange(first, min(first + width, num_networks))
+        rows = pad(places, width)
+        some = place(jax.tree.map(lambda leaf: leaf[rows], networks), mesh)  # noqa: B023
+        num_bytes = mesh.size * peak_bytes(program.lower(some, examples)) if lanes not in trials else 0
+        if num_bytes > limit:
+            trials[lanes] = Trial(num_bytes, math.inf)
+        else:
+            started = time.perf_counter()
+            measured = jax.device_get(program(some, examples))
+            trials[lanes] = Trial(num_bytes, (time.perf_counter() - started) / width)
+            yield places, jax.tree.map(lambda leaf: leaf[: len(places)], measured)  # noqa: B023
+            first += len(places)
+        lanes = next_lanes(trials, most_lanes(most), limit, least=MIN_LANES, num_left=num_networks - first)
 
 
 @lru_cache(maxsize=32)
@@ -277,8 +246,7 @@ def _stack_of_group(
     def apply(hparams: Any, params: Params, x: Any) -> Any:
         return network_of(Hparams(hparams)).apply(params, x)
 
-    num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
-    num_parts = math.ceil(len(runs) / max(1, LOADED_BYTES // num_bytes))
+    num_parts = math.ceil(len(runs) / max(1, LOADED_BYTES // tree_bytes(shapes)))
     wanted = ("id", "chunk", "fingerprint")
     kept = {name: column for name, column in results.columns.items() if name in wanted}
     # Runs whose parameters are kept in one file are read together.
@@ -338,7 +306,7 @@ def _make_room(shapes: list[dict[str, Any]], num_networks: int) -> dict[str, Any
         if other != shapes[0]:
             names = [name for name in other if other[name] != shapes[0][name]]
             raise InputError(f"networks differ in the shape of {', '.join(names)}; evaluate them one by one")
-    num_bytes = num_networks * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes[0]))
+    num_bytes = num_networks * tree_bytes(shapes[0])
     if num_bytes > (usable := usable_host_bytes()):
         raise InputError(
             f"the {', '.join(shapes[0])} of {num_networks} networks need {num_bytes:,} bytes, and "
@@ -378,11 +346,3 @@ def _numbers(name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind not in "biuf":
         raise InputError(f"axis {name!r} is no argument of the recipe; give the recipe that made the results")
     return values
-
-
-def _device_bytes(program: jax.stages.Wrapped, networks: Any, examples: Examples) -> int:
-    """Ask the compiler what the program needs on one device; what it makes here is what runs later."""
-    size = program.lower(networks, examples).compile().memory_analysis()
-    if size is None:
-        return 0
-    return size.argument_size_in_bytes + size.output_size_in_bytes + size.temp_size_in_bytes

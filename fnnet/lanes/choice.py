@@ -1,11 +1,12 @@
-"""Lanes: how many runs of a group train together on one device.
+"""Choice of lanes: how many networks one device trains or evaluates together.
 
-More lanes share more of the work of a step, until a chunk's parameters and gradients leave the cache; where
-that happens depends on the machine, so for long sweeps it is measured.
+More lanes share more of the work, until their parameters and gradients leave the cache. Where that happens depends on
+the machine, so for long work it is measured.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from fnnet.lanes.cost import Cost
 from fnnet.memory import too_large
@@ -51,8 +52,7 @@ def choose_lanes(
 ) -> Cost:
     """Find the number of lanes that trains a group fastest.
 
-    Where the guess does not fit in memory, the bytes of two numbers of lanes tell by a straight line which one
-    does. Where training takes long enough for it to pay, neighbors are tried while they are faster.
+    Where training takes long enough for it to pay, neighbors of the guess are tried while they are faster.
 
     Args:
         cost_of: compiles and measures a number of lanes; its `step` is infinite where that does not fit.
@@ -73,29 +73,72 @@ def choose_lanes(
         >>> choose_lanes(cost_of, lambda cost: 100 * cost.step, guess=4, most=64, limit=1e6).lanes
         16
     """
-    first = best = _fitting(cost_of, guess, limit)
-    if seconds(first) < WORTH_PROBING:
-        return first
-    for factor in (0.5, 2.0):
-        while 1 <= (lanes := int(best.lanes * factor)) <= most:
-            cost = cost_of(lanes)
-            if seconds(cost) > 0.97 * seconds(best):
-                break
-            best = cost
-        if best is not first:  # on the other side it is slower
-            break
-    return best
+    costs: dict[int, Cost] = {}
+    lanes = guess
+    while lanes not in costs:
+        costs[lanes] = cost_of(lanes)
+        trials = {lanes: Trial(cost.num_bytes, seconds(cost)) for lanes, cost in costs.items()}
+        lanes = next_lanes(trials, most, limit)
+    return costs[lanes]
 
 
-def _fitting(cost_of: Callable[[int], Cost], lanes: int, limit: float) -> Cost:
-    larger = None
-    while not math.isfinite((cost := cost_of(lanes)).step):
-        if lanes == 1:
-            raise too_large(cost.num_bytes, limit)
-        lanes //= 2
-        if larger is not None:
-            per_lane = (larger.num_bytes - cost.num_bytes) / (larger.lanes - cost.lanes)
-            while lanes > 1 and cost.num_bytes - (cost.lanes - lanes) * per_lane > limit:
-                lanes //= 2
-        larger = cost
-    return cost
+class Trial(NamedTuple):
+    """What some number of lanes takes.
+
+    num_bytes: on all devices together.
+    seconds: for one unit of work; infinite where the lanes do not fit in memory.
+    """
+
+    num_bytes: int
+    seconds: float
+
+
+def next_lanes(
+    trials: Mapping[int, Trial], most: int, limit: float, *, least: int = 1, num_left: float = 1
+) -> int:
+    """Choose the number of lanes to use next: a new one where trying it pays, otherwise the best so far.
+
+    Args:
+        trials: by number of lanes, in the order in which they were tried.
+        most: the largest number that is of use.
+        limit: bytes.
+        least: the smallest number that is of use, where it fits.
+        num_left: units of work that are left.
+
+    Returns:
+        A power of two. While nothing has fit in memory, it is smaller than all in `trials`; after two trials, the
+        bytes per lane between them predict what fits.
+
+    Raises:
+        InputError: when one lane does not fit.
+
+    Example:
+        >>> next_lanes({4: Trial(400, 0.1)}, 64, 1e6, num_left=50), next_lanes({4: Trial(400, 0.1)}, 64, 1e6, num_left=5000)
+        (4, 2)
+        >>> next_lanes({4: Trial(400, 9.0), 2: Trial(200, 11.0)}, 64, 1e6, num_left=5000)
+        8
+    """
+    fitting = [lanes for lanes, trial in trials.items() if math.isfinite(trial.seconds)]
+    if not fitting:
+        return _fewer_lanes(trials, limit)
+    best = fitting[0]
+    for lanes in fitting[1:]:
+        if trials[lanes].seconds <= 0.97 * trials[best].seconds:
+            best = lanes
+    if trials[best].seconds * num_left < WORTH_PROBING:
+        return best
+    beside = (lanes for lanes in (best // 2, best * 2) if least <= lanes <= most and lanes not in trials)
+    return next(beside, best)
+
+
+def _fewer_lanes(trials: Mapping[int, Trial], limit: float) -> int:
+    smallest, *larger = sorted(trials)
+    num_bytes = trials[smallest].num_bytes
+    if smallest == 1:
+        raise too_large(num_bytes, limit)
+    lanes = smallest // 2
+    if larger:
+        per_lane = (trials[larger[0]].num_bytes - num_bytes) / (larger[0] - smallest)
+        while lanes > 1 and num_bytes - (smallest - lanes) * per_lane > limit:
+            lanes //= 2
+    return lanes

@@ -125,15 +125,16 @@ def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> i
         program.measure.lower(hparams, progress, data),
     )
     with ThreadPoolExecutor() as threads:  # parts of a compilation use one core only
-        sizes = list(threads.map(lambda each: each.compile().memory_analysis(), lowered))
-    return max(
-        size.argument_size_in_bytes
-        + size.output_size_in_bytes
-        - size.alias_size_in_bytes
-        + size.temp_size_in_bytes
-        for size in sizes
-        if size is not None
-    )
+        return max(threads.map(peak_bytes, lowered))
+
+
+def peak_bytes(lowered: jax.stages.Lowered) -> int:
+    """Compile a function; return its peak memory on one device, or 0 where the compiler does not report it."""
+    size = lowered.compile().memory_analysis()
+    if size is None:
+        return 0
+    held = size.argument_size_in_bytes + size.output_size_in_bytes - size.alias_size_in_bytes
+    return held + size.temp_size_in_bytes
 
 
 def _placed(tree: Any, sharding: NamedSharding) -> Any:

@@ -17,7 +17,7 @@ from jaxtyping import Int
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams, MissingHparam, check_number
-from fnnet.memory import too_large, usable_bytes
+from fnnet.memory import too_large, tree_bytes, usable_bytes
 from fnnet.space.groups import cut_groups, split_axes, traced_columns
 from fnnet.space.space import Config, Space
 from fnnet.task import Recipe, Task
@@ -175,7 +175,7 @@ def _read_on(missing: MissingHparam | None, one_step: Any, numbers: dict[str, An
 
 def _check_memory(tree: Any, usable: float) -> None:
     """Refuse arrays that do not fit in memory by themselves, before XLA allocates them."""
-    needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+    needed = tree_bytes(tree)
     if needed > usable:
         raise too_large(needed, usable)
 

@@ -1,6 +1,5 @@
 """Evaluation of many networks: the same as one at a time, in the order asked for, and refusals before any work."""
 
-import importlib
 import math
 from typing import Any, NamedTuple
 
@@ -13,8 +12,9 @@ import scipy.special
 import fnnet as fn
 from fnnet import metrics
 from fnnet.errors import InputError
-
-evaluation = importlib.import_module("fnnet.evaluation.evaluate")  # `fnnet.evaluate` itself is the function
+from fnnet.evaluation import evaluate as evaluation
+from fnnet.lanes import choice
+from fnnet.lanes.cost import peak_bytes
 
 FEATURES, CLASSES, NETWORKS = 6, 3, 11
 RNG = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def test_no_bit_depends_on_how_many_networks_go_together(widths, monkeypatch):
     found = fn.evaluate(network, params, examples, NAMES)
     alone = fn.evaluate(network, jax.tree.map(lambda leaf: leaf[4:5], params), examples, NAMES)
     # As for an evaluation that takes so long that other numbers of networks are tried.
-    monkeypatch.setattr(evaluation, "WORTH_PROBING", 0.0)
+    monkeypatch.setattr(choice, "WORTH_PROBING", 0.0)
     monkeypatch.setattr(evaluation, "first_guess", lambda num_bytes, most: 4)
     tried = fn.evaluate(network, params, examples, NAMES)
     for name in NAMES:
@@ -174,34 +174,25 @@ def test_less_memory_means_fewer_networks_together(monkeypatch):
     network, examples = fn.mlp(FEATURES, [7], CLASSES), examples_of(50)
     params = stacked(network)
     expected = fn.evaluate(network, params, examples, NAMES)
-    widths = []
-    device_bytes = evaluation._device_bytes
+    asked = []
 
-    def noted(program, networks, examples):
-        widths.append(len(jax.tree.leaves(networks)[0]))
-        return device_bytes(program, networks, examples)
+    def noted(lowered):
+        width = jax.tree.leaves(lowered.args_info)[0].shape[0]
+        asked.append((width, jax.local_device_count() * peak_bytes(lowered)))
+        return peak_bytes(lowered)
 
-    monkeypatch.setattr(evaluation, "_device_bytes", noted)
+    monkeypatch.setattr(evaluation, "peak_bytes", noted)
     fn.evaluate(network, params, examples, NAMES)
-    whole = device_bytes_of(network, params, examples, widths[0], device_bytes)
+    (width, whole) = asked.pop(0)
     monkeypatch.setattr(evaluation, "usable_bytes", lambda: 0.9 * whole)
-    widths.clear()
+    asked.clear()
     found = fn.evaluate(network, params, examples, NAMES)
-    assert len(widths) > 1 and widths[1] == widths[0] // 2
+    assert [each for each, _ in asked][:2] == [width, width // 2]
     for name in NAMES:
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
     monkeypatch.setattr(evaluation, "usable_bytes", lambda: 10.0)
     with pytest.raises(InputError, match=r"needs [\d,]+ bytes with its data, and 10 may be used"):
         fn.evaluate(network, params, examples, NAMES)
-
-
-def device_bytes_of(network, params, examples, width, device_bytes):
-    mesh = evaluation.make_mesh()
-    chosen = tuple((name, (metrics.METRICS | metrics.ARRAY_METRICS)[name]) for name in NAMES)
-    program = evaluation._program(evaluation._without_hparams(network.apply), chosen, mesh)
-    rows = np.arange(width) % NETWORKS
-    some = ({}, jax.tree.map(lambda leaf: leaf[rows], params))
-    return mesh.size * device_bytes(program, some, examples)
 
 
 def test_results_that_do_not_fit_say_how_many_bytes_they_need(monkeypatch):

@@ -1,0 +1,34 @@
+"""Placement: runs as the lanes of all devices.
+
+Another number of lanes would be another program, so short chunks are padded.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fnnet.lanes.program import lanes_sharding, shared_sharding
+
+
+def pad(tree: Any, num_lanes: int) -> Any:
+    """Pad each leaf `[runs, ...]` of a pytree of arrays to `[num_lanes, ...]` with copies of the first run.
+
+    Example:
+        >>> pad({"seed": np.array([3, 5])}, 4)["seed"].tolist()
+        [3, 5, 3, 3]
+    """
+
+    rows = np.arange(num_lanes)
+    return jax.tree.map(lambda leaf: leaf[np.where(rows < len(leaf), rows, 0)], tree)
+
+
+def place(tree: Any, mesh: Mesh) -> Any:
+    """Split each leaf `[lanes, ...]` of a pytree across the devices."""
+    return jax.device_put(tree, lanes_sharding(mesh))
+
+
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """Copy a pytree, such as the data, to each device."""
+    return jax.device_put(tree, shared_sharding(mesh))
