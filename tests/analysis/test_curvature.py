@@ -232,7 +232,7 @@ def test_the_noise_of_a_network_is_that_of_gradients_by_hand(x64):
     [
         (
             lambda f, w: top_eigenvalues(f, w, KEY, 0),
-            "num_eigenvalues must be an integer of at least 1, got 0",
+            "num_eigenvalues must be a positive integer, got 0",
         ),
         (lambda f, w: top_eigenvalues(f, w, KEY, 1, 0), "num_iterations must be"),
         (lambda f, w: top_eigenvalues(f, w, KEY, 4), "num_eigenvalues is 4, more than the 3 iterations"),

@@ -340,7 +340,7 @@ def with_value(array: np.ndarray, place: tuple[int, ...], value: float) -> np.nd
         ({"validation_fraction": -0.1}, "validation_fraction must be"),
         ({"validation_fraction": 0.05}, "validation_fraction=0.05 of 8 examples gives 0"),
         ({"num_train": 9}, "num_train is 9, but the training split has 8 examples"),
-        ({"num_train": 0}, "num_train must be an integer of at least 1, got 0"),
+        ({"num_train": 0}, "num_train must be a positive integer, got 0"),
         ({"split_seed": -1}, "split_seed must be an integer of at least 0, got -1"),
         ({"test": (X[:4, :1], Y[:4])}, "inputs has 2 features, test_inputs has 1"),
         ({"test": (X[:4], Y[:3])}, "test_inputs has 4 examples, test_targets has 3"),
