@@ -30,7 +30,7 @@ from .evaluation.evaluate import evaluate_results as evaluate_results
 from .hparams import Hparams as Hparams
 from .initializers import Initializer as Initializer
 from .initializers import scaled_normal as scaled_normal
-from .network import LayerValues as LayerValues
+from .layers import LayerValues as LayerValues
 from .network import Network as Network
 from .network import mlp as mlp
 from .network import stack as stack
@@ -54,11 +54,11 @@ from .space.designs import LogUniform as LogUniform
 from .space.designs import Uniform as Uniform
 from .space.designs import random as random
 from .space.designs import sobol as sobol
+from .space.grids import grid as grid
+from .space.grids import zip_axes as zip_axes
 from .space.space import Space as Space
-from .space.space import grid as grid
 from .space.space import product as product
 from .space.space import union as union
-from .space.space import zip_axes as zip_axes
 from .space.values import linspace as linspace
 from .space.values import logspace as logspace
 from .studies import classical as classical

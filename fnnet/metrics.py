@@ -11,8 +11,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Integer, Shaped
+from jaxtyping import Array, Float, Integer, Shaped
 
+from fnnet.confusion import check_classes, confusion_matrix, f1, is_class, is_finite, precision, recall
 from fnnet.errors import InputError
 from fnnet.losses import cross_entropy, mean_loss, one_hot
 from fnnet.names import lookup, named
@@ -38,7 +39,7 @@ def accuracy(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) 
         >>> round(float(accuracy(outputs, jnp.array([1, 0, 1]))), 4)
         0.3333
     """
-    outputs, targets = _check_classes(outputs, targets)
+    outputs, targets = check_classes(outputs, targets)
     return jnp.mean(_is_right(outputs, targets), dtype=outputs.dtype)
 
 
@@ -67,11 +68,11 @@ def top_k_accuracy(
     """
     if k < 1:
         raise InputError(f"k must be at least 1, got {k}; k=1 is accuracy")
-    outputs, targets = _check_classes(outputs, targets)
+    outputs, targets = check_classes(outputs, targets)
     of_target = jnp.take_along_axis(outputs, targets[:, None], axis=-1)
     is_before = jnp.arange(outputs.shape[-1], dtype=targets.dtype)[None] < targets[:, None]
     num_larger = jnp.sum((outputs > of_target) | ((outputs == of_target) & is_before), axis=-1)
-    is_right = (num_larger < k) & _is_finite(outputs) & _is_class(targets, outputs.shape[-1])
+    is_right = (num_larger < k) & is_finite(outputs) & is_class(targets, outputs.shape[-1])
     return jnp.mean(is_right, dtype=outputs.dtype)
 
 
@@ -108,7 +109,7 @@ def brier(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> 
 
     Source: Brier (1950), eq. 2.
     """
-    outputs, targets = _check_classes(outputs, targets)
+    outputs, targets = check_classes(outputs, targets)
     truth = one_hot(targets, outputs.shape[-1], outputs.dtype)
     return jnp.mean(jnp.sum(jnp.square(jax.nn.softmax(outputs) - truth), axis=-1))
 
@@ -147,9 +148,9 @@ def ece(
     """
     if num_bins < 1:
         raise InputError(f"num_bins must be at least 1, got {num_bins}; the usual number is 15")
-    outputs, targets = _check_classes(outputs, targets)
+    outputs, targets = check_classes(outputs, targets)
     right = _is_right(outputs, targets)
-    confidence = jnp.where(_is_finite(outputs), jnp.max(jax.nn.softmax(outputs), axis=-1), 1)
+    confidence = jnp.where(is_finite(outputs), jnp.max(jax.nn.softmax(outputs), axis=-1), 1)
     gap = right.astype(outputs.dtype) - confidence
     if adaptive:
         gap = gap[jnp.argsort(confidence)]
@@ -195,86 +196,6 @@ def rmse(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]
     """
     outputs, targets = _check_numbers(outputs, targets)
     return jnp.sqrt(jnp.mean(jnp.square(outputs - targets)))
-
-
-def confusion_matrix(
-    outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]
-) -> Int[Array, "classes classes"]:
-    """Count the examples of each class by predicted class.
-
-    Args:
-        outputs: logits or probabilities; a row that is not finite is not counted.
-        targets: classes; an example of a class without an output is not counted.
-
-    Returns:
-        In row i and column j, the number of examples of true class i and predicted class j.
-
-    Example:
-        >>> outputs = jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0], [jnp.nan, 0.0]])
-        >>> confusion_matrix(outputs, jnp.array([0, 1, 1, 1])).tolist()
-        [[1, 0], [1, 1]]
-    """
-    outputs, targets = _check_classes(outputs, targets)
-    num_classes = outputs.shape[-1]
-    guesses = jnp.argmax(outputs, axis=-1).astype(targets.dtype)
-    counts = jnp.zeros((num_classes, num_classes), jnp.int32)
-    is_counted = _is_finite(outputs) & _is_class(targets, num_classes)
-    return counts.at[targets, guesses].add(is_counted.astype(jnp.int32))
-
-
-def precision(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
-    """Compute the precision of each class: TP / (TP + FP).
-
-    Args:
-        outputs: logits or probabilities.
-        targets: classes.
-
-    Returns:
-        The precisions, in [0, 1]; NaN for a class that is never predicted.
-
-    Example:
-        >>> precision(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 1, 1])).tolist()
-        [0.5, 1.0]
-    """
-    right, taken, _ = _class_counts(outputs, targets)
-    return right / taken
-
-
-def recall(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
-    """Compute the recall of each class: TP / (TP + FN), the accuracy on that class.
-
-    Args:
-        outputs: logits or probabilities.
-        targets: classes.
-
-    Returns:
-        The parts, in [0, 1]; NaN where a class has no example.
-
-    Example:
-        >>> recall(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 1, 1])).tolist()
-        [1.0, 0.5]
-    """
-    right, _, there = _class_counts(outputs, targets)
-    return right / there
-
-
-def f1(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
-    """Compute for each class the harmonic mean of precision and recall.
-
-    Args:
-        outputs: logits or probabilities.
-        targets: classes.
-
-    Returns:
-        `2 right / (taken for it + belonging to it)`, in [0, 1]; NaN where a class has neither.
-
-    Example:
-        >>> found = f1(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0], [1.0, 0.0]]), jnp.array([0, 1, 1, 0]))
-        >>> [round(float(value), 2) for value in found]
-        [0.8, 0.67]
-    """
-    right, taken, there = _class_counts(outputs, targets)
-    return 2 * right / (taken + there)
 
 
 def outputs(outputs: Float[Array, "n ..."], targets: Any) -> Float[Array, "n ..."]:
@@ -341,37 +262,8 @@ def find_metrics(
     return dict(zip(names, functions, strict=True))
 
 
-def _is_finite(outputs: Array) -> Array:
-    return jnp.all(jnp.isfinite(outputs), axis=-1)
-
-
-def _is_class(targets: Array, num_classes: int) -> Array:
-    return (targets >= 0) & (targets < num_classes)
-
-
 def _is_right(outputs: Array, targets: Array) -> Array:
-    return _is_finite(outputs) & (jnp.argmax(outputs, axis=-1).astype(targets.dtype) == targets)
-
-
-def _class_counts(outputs: Array, targets: Array) -> tuple[Array, Array, Array]:
-    """Count the true positives, the predictions and the examples of each class."""
-    outputs, targets = _check_classes(outputs, targets)
-    confusion = confusion_matrix(outputs, targets)
-    is_class = _is_class(targets, outputs.shape[-1]).astype(jnp.int32)
-    there = jnp.zeros(outputs.shape[-1], jnp.int32).at[targets].add(is_class)
-    counts = jnp.diagonal(confusion), jnp.sum(confusion, axis=0), there
-    right, taken, there = (count.astype(outputs.dtype) for count in counts)
-    return right, taken, there
-
-
-def _check_classes(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Refuse what is not a batch of logits and classes; return both in 32 bits at least."""
-    if targets.shape != outputs.shape[:1] or not jnp.issubdtype(targets.dtype, jnp.integer):
-        raise InputError(
-            f"a metric of classes takes integer targets of shape {outputs.shape[:1]}, "
-            f"got {targets.dtype} {targets.shape}"
-        )
-    return widen(outputs), widen(targets)
+    return is_finite(outputs) & (jnp.argmax(outputs, axis=-1).astype(targets.dtype) == targets)
 
 
 def _check_numbers(outputs: Array, targets: Array) -> tuple[Array, Array]:

@@ -14,21 +14,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 
 from fnnet.activations import ACTIVATIONS, Activation
-from fnnet.errors import InputError, check_integer
-from fnnet.initializers import INITIALIZERS, Initializer, JaxInitializer, from_jax, uniform_noise
+from fnnet.errors import InputError
+from fnnet.initializers import Initializer, JaxInitializer, uniform_noise
+from fnnet.layers import (
+    LayerValues,
+    apply_layer,
+    apply_stack,
+    group_equal,
+    init_block,
+    plan_layers,
+    update_scales,
+)
 from fnnet.names import lookup
-from fnnet.parameterizations import PARAMETERIZATIONS, LayerShape, Parameterization, Scales
+from fnnet.parameterizations import PARAMETERIZATIONS, Parameterization
 from fnnet.types import KeyArray, Params
-
-
-class LayerValues(NamedTuple):
-    """What one layer computed for one example: `z = x @ w + b` and `h = activation(z)`, plus x in a residual one."""
-
-    z: Float[Array, " fan_out"]
-    h: Float[Array, " fan_out"]
 
 
 class Network(NamedTuple):
@@ -59,16 +61,6 @@ class Network(NamedTuple):
         except Exception:  # from a user's init; a repr, which tracebacks print, must not raise
             return "Network"
         return f"Network: {len(leaves)} arrays, {sum(leaf.size for leaf in leaves):,} parameters"
-
-
-class _Layer(NamedTuple):
-    """What is known of a layer before its parameters; equal neighbors can share one stacked array."""
-
-    shape: LayerShape
-    scales: Scales
-    initializer: Initializer
-    activation: Activation
-    adds_input: bool
 
 
 def mlp(
@@ -124,7 +116,7 @@ def mlp(
     """
     if not isinstance(use_bias, bool):
         raise InputError(f"use_bias must be true or false, got {use_bias!r}")
-    layers = _plan_layers(
+    layers = plan_layers(
         sizes=[num_inputs, *widths, num_outputs],
         activation=lookup("activation", activation, ACTIVATIONS),
         output_activation=lookup("output_activation", output_activation, ACTIVATIONS),
@@ -132,13 +124,13 @@ def mlp(
         parameterization=lookup("parameterization", parameterization, PARAMETERIZATIONS),
         residual=residual,
     )
-    blocks = _group_equal(layers, stack_from)
+    blocks = group_equal(layers, stack_from)
 
     def init(key: KeyArray) -> Params:
         sizes = [len(block) * (block[0].shape.fan_in + 1) * block[0].shape.fan_out for block in blocks]
         noise = uniform_noise(key, sum(sizes), jnp.result_type(float))
         cuts = jnp.split(noise, list(itertools.accumulate(sizes))[:-1])
-        return [_init_block(block, cut, use_bias) for block, cut in zip(blocks, cuts, strict=True)]
+        return [init_block(block, cut, use_bias) for block, cut in zip(blocks, cuts, strict=True)]
 
     def run(params: Params, x: ArrayLike, collect: bool) -> tuple[Array, list[LayerValues]]:
         x = jnp.asarray(x)
@@ -151,11 +143,11 @@ def mlp(
         h = x.astype(params[0]["w"].dtype)
         for block, block_params in zip(blocks, params, strict=True):
             if len(block) == 1:
-                layer_values = _apply_layer(block[0], block_params, h)
+                layer_values = apply_layer(block[0], block_params, h)
                 h = layer_values.h
                 values.append(layer_values)
             else:
-                h, stack_values = _apply_stack(block[0], block_params, h, collect)
+                h, stack_values = apply_stack(block[0], block_params, h, collect)
                 if collect:
                     values += [LayerValues(stack_values.z[i], stack_values.h[i]) for i in range(len(block))]
         return h, values
@@ -164,7 +156,7 @@ def mlp(
         init=init,
         apply=lambda params, x: run(params, x, collect=False)[0],
         intermediates=lambda params, x: run(params, x, collect=True)[1],
-        update_scales=_update_scales(blocks, use_bias),
+        update_scales=update_scales(blocks, use_bias),
     )
 
 
@@ -238,99 +230,3 @@ def _layer_shapes(block: Mapping[str, jax.ShapeDtypeStruct]) -> list[dict[str, t
 
 def _stacked(arrays: list[Any]) -> Any:
     return np.stack(arrays) if all(isinstance(array, np.ndarray) for array in arrays) else jnp.stack(arrays)
-
-
-def _plan_layers(
-    sizes: list[int],
-    activation: Activation,
-    output_activation: Activation,
-    initializer: Any,
-    parameterization: Parameterization,
-    residual: bool,
-) -> list[_Layer]:
-    """Decide everything about each layer that does not depend on parameters."""
-    names = ["num_inputs", *(f"widths[{index}]" for index in range(len(sizes) - 2)), "num_outputs"]
-    for name, size in zip(names, sizes, strict=True):
-        check_integer(name, size)
-    num_layers = len(sizes) - 1
-    is_one = isinstance(initializer, str | Initializer) or not isinstance(initializer, Sequence)
-    initializers = [initializer] * num_layers if is_one else list(initializer)
-    if len(initializers) != num_layers:
-        raise InputError(
-            f"initializer must be one or one for each of {num_layers} layers, got {len(initializers)}"
-        )
-    layers = []
-    for index, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-        is_last = index == num_layers - 1
-        shape = LayerShape(fan_in, fan_out, is_first=index == 0, is_last=is_last)
-        layers.append(
-            _Layer(
-                shape=shape,
-                scales=parameterization(shape),
-                initializer=_find_initializer(initializers[index]),
-                activation=output_activation if is_last else activation,
-                adds_input=residual and not is_last and index > 0 and fan_in == fan_out,
-            )
-        )
-    return layers
-
-
-def _find_initializer(choice: Any) -> Initializer:
-    found = lookup("initializer", choice, INITIALIZERS)
-    return found if isinstance(found, Initializer) else from_jax(found)
-
-
-def _group_equal(layers: list[_Layer], stack_from: int) -> list[list[_Layer]]:
-    """Put stretches of at least `stack_from` equal layers together; every other layer stands alone."""
-    blocks: list[list[_Layer]] = []
-    for _, stretch in itertools.groupby(layers):
-        equal = list(stretch)
-        blocks += [equal] if len(equal) >= max(stack_from, 2) else [[layer] for layer in equal]
-    return blocks
-
-
-def _init_block(block: list[_Layer], noise: Array, use_bias: bool) -> dict[str, Array]:
-    def init_layer(noise: Array) -> dict[str, Array]:
-        return _init_layer(block[0], noise, use_bias)
-
-    return init_layer(noise) if len(block) == 1 else jax.vmap(init_layer)(noise.reshape(len(block), -1))
-
-
-def _init_layer(layer: _Layer, noise: Array, use_bias: bool) -> dict[str, Array]:
-    fan_in, fan_out = layer.shape.fan_in, layer.shape.fan_out
-    weights = layer.initializer.weights(noise[: fan_in * fan_out].reshape(fan_in, fan_out))
-    params = {"w": layer.scales.weight_init * weights}
-    if use_bias:
-        bias_fan_in = layer.scales.bias_fan_in or fan_in
-        params["b"] = layer.initializer.biases(noise[fan_in * fan_out :], bias_fan_in)
-    return params
-
-
-def _apply_layer(layer: _Layer, params: dict[str, Array], x: Array) -> LayerValues:
-    # w.T @ x, which is x @ w for one example: under vmap, examples then lie along the last axis, where sums over
-    # classes and activations are long vector operations, and a product's gradient needs no transposition.
-    z = jax.lax.dot_general(params["w"], x, (((0,), (0,)), ((), ())))
-    if layer.scales.forward != 1.0:
-        z = layer.scales.forward * z
-    if "b" in params:
-        z = z + params["b"]
-    h = layer.activation(z)
-    return LayerValues(z, h + x if layer.adds_input else h)
-
-
-def _apply_stack(layer: _Layer, params: dict[str, Array], x: Array, collect: bool) -> tuple[Array, Any]:
-    def step(h: Array, params: dict[str, Array]) -> tuple[Array, LayerValues | None]:
-        values = _apply_layer(layer, params, h)
-        return values.h, values if collect else None
-
-    return jax.lax.scan(step, x, params)
-
-
-def _update_scales(blocks: list[list[_Layer]], use_bias: bool) -> PyTree[float] | None:
-    scales = []
-    for block in blocks:
-        layer = block[0]
-        scales.append({"w": layer.scales.weight_update})
-        if use_bias:
-            scales[-1]["b"] = layer.scales.bias_update
-    return None if all(leaf == 1.0 for leaf in jax.tree.leaves(scales)) else scales

@@ -18,8 +18,8 @@ MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for p
 # A room imports only from itself and from the rooms above it.
 ROOMS = [
     {"errors", "names", "types", "hparams", "leaves", "linalg", "precision", "memory", "cache"},
-    {"activations", "initializers", "parameterizations", "network", "blocks"},
-    {"losses", "metrics", "schedules", "optimizers"},
+    {"activations", "initializers", "parameterizations", "layers", "network", "blocks"},
+    {"losses", "confusion", "metrics", "schedules", "optimizers"},
     {"data"},
     {"batches", "task", "training", "clustering", "recipes"},
     {"analysis"},

@@ -198,7 +198,7 @@ def export(
         best: a metric such as test_accuracy; exports the best of the runs with these values.
     """
     axes = parse_axes(values)
-    from fnnet.evaluation.model import trained_model
+    from fnnet.evaluation.export import trained_model
     from fnnet.interop import safetensors
     from fnnet.records.rows import open_results
 
@@ -233,6 +233,7 @@ def predict(
     from fnnet.evaluation.model import predict as predict_outputs
     from fnnet.evaluation.model import prepare_array, prepare_table, tabulate, to_csv
     from fnnet.interop import safetensors
+    from fnnet.records.durable import write_new
 
     if to is not None and to.suffix.lower() != ".csv":
         raise InputError(f"--to names a .csv file, got {to}")
@@ -251,7 +252,7 @@ def predict(
     if to is None:
         print(text, end="")
         return
-    safetensors.write_new(to, text.encode())
+    write_new(to, text.encode())
     print(f"wrote {to}")
 
 

@@ -1,6 +1,5 @@
 """Models: a trained `mlp` together with the preprocessing that makes it usable on raw data."""
 
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,12 +16,9 @@ from fnnet.data.preprocessing import (
     name_features,
     note_filled,
 )
-from fnnet.data.record import abstract_data
 from fnnet.data.scaling import apply_scaling
 from fnnet.errors import InputError, nearest_names
-from fnnet.network import Network, mlp, stack, unstack
-from fnnet.recipes import mlp_recipe
-from fnnet.records.results import Results
+from fnnet.network import Network, mlp
 from fnnet.types import Params
 
 if TYPE_CHECKING:
@@ -276,80 +272,6 @@ def _is_formula(text: str) -> bool:
     except ValueError:
         return True
     return False
-
-
-def trained_model(results: Results, run: int) -> Model:
-    """Build the model of one run of a sweep with `mlp_recipe`, such as `fnnet sweep` makes.
-
-    The store records how the data were encoded and scaled; the data themselves are not loaded.
-
-    Args:
-        results: results of a store that kept the parameters.
-        run: the run's index in the space.
-
-    Returns:
-        The model.
-
-    Raises:
-        InputError: when the run diverged, its parameters were not kept, or the sweep used another recipe or data that
-            are not a `Dataset`.
-
-    Example:
-        >>> import tempfile
-        >>> from fnnet import grid, load_dataset, sweep
-        >>> data = load_dataset("iris")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     space = grid(depth=[0, 1], width=8, learning_rate=0.3)
-        ...     results = sweep(mlp_recipe(data), space, data, num_steps=100, store=folder, save_params=True)
-        ...     model = trained_model(results, 1)
-        >>> model.arguments["widths"], model.class_names
-        ([8], ('setosa', 'versicolor', 'virginica'))
-        >>> predict(model, np.array([[5.1, 3.5, 1.4, 0.2]], np.float32)).argmax(axis=1).tolist()
-        [0]
-    """
-    plan = None if results.store is None else results.store.read_plan()
-    if plan is None:
-        raise InputError(
-            "the sweep has no store, which knows its data; sweep with store=... and save_params=True"
-        )
-    name = plan.get("recipe", {}).get("name")
-    if name != _MLP_RECIPE:
-        raise InputError(
-            f"the sweep was made with the recipe {name}; only sweeps with fnnet's mlp_recipe, such as those of "
-            "fnnet sweep, can be exported"
-        )
-    if results.columns["diverged"][run]:
-        step = results.columns["diverged_at"][run]
-        raise InputError(f"run {run} diverged at step {step}, so there is nothing to use")
-    data = abstract_data(plan["data"])
-    config = _recipe_arguments(results.space[run], mlp_recipe(data))
-    model = Model(
-        arguments={
-            "num_inputs": data.num_features,
-            "widths": [config["width"]] * config["depth"],
-            "num_outputs": data.num_outputs,
-            **{name: config[name] for name in ("activation", "initializer", "parameterization", "use_bias")},
-        },
-        params=results.member(run),
-        loss=config["loss"],
-        preprocessing=data.preprocessing,
-        class_names=data.class_names,
-    )
-    stack(unstack(model.params), model.network)  # refuses parameters of another network
-    return model
-
-
-_MLP_RECIPE = "fnnet.recipes:mlp_recipe.<locals>.recipe"
-"""The name of the recipe of `fnnet sweep` in a store."""
-
-
-def _recipe_arguments(config: dict[str, Any], recipe: Any) -> dict[str, Any]:
-    """Return the static values of a run, with the recipe's defaults."""
-    signature = inspect.signature(recipe)
-    given = {name: value for name, value in config.items() if name in signature.parameters}
-    bound = signature.bind(**given)
-    bound.apply_defaults()
-    return bound.arguments
 
 
 def _missing_columns(missing: Sequence[str], names: Sequence[str], columns: Sequence[str]) -> str:

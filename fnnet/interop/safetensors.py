@@ -30,7 +30,6 @@ import json
 import math
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,7 @@ from fnnet.evaluation.model import Model
 from fnnet.losses import LOSSES
 from fnnet.names import lookup
 from fnnet.network import Network, mlp, stack, unstack
+from fnnet.records.durable import write_new
 
 FORMAT = 2
 SUFFIX = ".safetensors"
@@ -93,49 +93,6 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
     _check_arrays(checked, {name: (_FORMS[array.dtype.name], array.shape) for name, array in arrays.items()})
     content = safetensors.numpy.save(arrays, {"fnnet": json.dumps(description)})
     write_new(path, content)
-
-
-def write_new(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a new file, completely or not at all.
-
-    Raises:
-        InputError: when the file exists, or cannot be written.
-
-    Example:
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_new(f"{folder}/new.txt", b"text")
-        ...     Path(f"{folder}/new.txt").read_text()
-        'text'
-    """
-    path = Path(path)
-    exists = InputError(f"{path} exists; name a new file, or remove that one first")
-    if os.path.lexists(path):
-        raise exists
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(file.name).chmod(0o666 & ~mask)
-            _link(Path(file.name), path)
-    except FileExistsError:
-        raise exists from None
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _link(temporary: Path, path: Path) -> None:
-    """Rename a temporary file, unless the name is taken."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        path.touch(exist_ok=False)
-        temporary.replace(path)
-        temporary.touch()  # which the caller removes
 
 
 def load(path: str | os.PathLike[str]) -> Model:

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from fnnet.errors import InputError
+
 PREFIX, SUFFIX = ".fnnet-", ".tmp"
 
 
@@ -34,6 +36,44 @@ def write_file(path: Path, content: bytes, publish: Callable[[str, Path], None])
         finally:
             with contextlib.suppress(FileNotFoundError):
                 Path(temporary).unlink()
+
+
+def write_new(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a new file for a user, completely or not at all.
+
+    Raises:
+        InputError: when the file exists, or cannot be written.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_new(f"{folder}/new.txt", b"text")
+        ...     Path(f"{folder}/new.txt").read_text()
+        'text'
+    """
+    path = Path(path)
+    exists = InputError(f"{path} exists; name a new file, or remove that one first")
+    if os.path.lexists(path):
+        raise exists
+    try:
+        write_file(path, content, _link)
+    except FileExistsError:
+        raise exists from None
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _link(temporary: str, path: Path) -> None:
+    """Give a temporary file its final name, with the permissions of any new file, unless the name is taken."""
+    mask = os.umask(0)
+    os.umask(mask)
+    Path(temporary).chmod(0o666 & ~mask)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        path.touch(exist_ok=False)
+        os.replace(temporary, path)  # noqa: PTH105
 
 
 def append_line(path: Path, line: bytes) -> None:

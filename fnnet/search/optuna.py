@@ -19,7 +19,8 @@ from fnnet.records.ranking import rank
 from fnnet.records.results import Results
 from fnnet.records.rows import collect
 from fnnet.space.designs import Choice, Distribution, IntUniform, LogUniform, Uniform, random
-from fnnet.space.space import Config, Space, grid, union, zip_axes
+from fnnet.space.grids import grid, zip_axes
+from fnnet.space.space import Config, Space, union
 from fnnet.space.values import Value, axis_values
 from fnnet.sweeps.execution import sweep
 from fnnet.sweeps.plan import Recipe, make_plan

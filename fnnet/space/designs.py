@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from fnnet.errors import InputError, check_integer
-from fnnet.space.space import Space, zip_axes
+from fnnet.space.grids import zip_axes
+from fnnet.space.space import Space
 from fnnet.space.values import Value, axis_values
 
 _MAX_RUNS = 2**30  # the length of a 30-bit Sobol sequence

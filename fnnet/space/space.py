@@ -25,7 +25,6 @@ from fnnet.space.values import (
     codes_to_text,
     config_hashes,
     encode,
-    listed_values,
 )
 
 MAX_RUNS = 2**24  # of one space; building one then takes about 100 MB per axis
@@ -241,68 +240,8 @@ class Space:
                 raise InputError(f"the stored space has the axis {name!r} twice")
             axes[name] = axis_values(name, values) if values else ()
             codes[name] = codes_from_text(name, text, len(values))
-        _check_equal_lengths("stored axes", {name: len(column) for name, column in codes.items()})
+        check_equal_lengths("stored axes", {name: len(column) for name, column in codes.items()})
         return cls(axes, codes)
-
-
-def grid(**axes: Any) -> Space:
-    """Make the space of all combinations; the last axis changes fastest.
-
-    Args:
-        **axes: by name, the values of each axis, or one value for all runs.
-
-    Returns:
-        The space.
-
-    Raises:
-        InputError: when there are more than `MAX_RUNS` runs, or an axis is empty, holds a value twice, or holds
-            anything but finite numbers, integers of 64 bits, strings, booleans and tuples of these.
-
-    Example:
-        >>> from fnnet import logspace
-        >>> space = grid(depth=[1, 2], learning_rate=logspace(0.01, 1, 3))
-        >>> len(space), space[1]
-        (6, {'depth': 1, 'learning_rate': 0.1})
-    """
-    if not axes:
-        raise InputError("a grid needs at least one axis, such as learning_rate=[0.1, 0.3]")
-    _check_size([len(given) for given in axes.values() if isinstance(given, range | list | tuple)])
-    values = {name: axis_values(name, given) for name, given in axes.items()}
-    sizes = [len(column) for column in values.values()]
-    _check_size(sizes)
-    indices = np.indices(sizes, dtype=np.int32)
-    return Space(values, {name: index.ravel() for name, index in zip(values, indices, strict=True)})
-
-
-def zip_axes(**axes: Any) -> Space:
-    """Make the space of axes that move together: run `i` has the `i`-th value of each.
-
-    A value may come again; a configuration that comes again appears once.
-
-    Args:
-        **axes: by name, the values of each axis, equally many.
-
-    Returns:
-        The space.
-
-    Raises:
-        InputError: when the axes are not equally long, or as `grid`.
-
-    Example:
-        >>> list(zip_axes(width=[64, 128], learning_rate=[0.2, 0.1]))
-        [{'width': 64, 'learning_rate': 0.2}, {'width': 128, 'learning_rate': 0.1}]
-    """
-    if not axes:
-        raise InputError("zip_axes needs at least one axis, such as learning_rate=[0.1, 0.3]")
-    listed = {name: listed_values(name, given) for name, given in axes.items()}
-    _check_equal_lengths("axes that move together", {name: len(values) for name, values in listed.items()})
-    encoded = {name: encode(values) for name, values in listed.items()}
-    return _each_once(
-        Space(
-            {name: values for name, (values, _) in encoded.items()},
-            {name: codes for name, (_, codes) in encoded.items()},
-        )
-    )
 
 
 def union(*spaces: Space) -> Space:
@@ -332,7 +271,7 @@ def union(*spaces: Space) -> Space:
             start += len(values)
             parts.append(new_codes[np.full(num_runs, -1) if old_codes is None else old_codes])
         codes[name] = np.concatenate(parts)
-    return _each_once(Space(axes, codes))
+    return keep_first(Space(axes, codes))
 
 
 def product(*spaces: Space) -> Space:
@@ -353,7 +292,7 @@ def product(*spaces: Space) -> Space:
     axes: dict[str, tuple[Value, ...]] = {}
     codes: dict[str, np.ndarray] = {}
     sizes = [len(space) for space in spaces]
-    _check_size(sizes)
+    check_size(sizes)
     places = np.indices(sizes, dtype=np.int32)
     for space, rows in zip(spaces, places, strict=True):
         for name in space.axes:
@@ -363,7 +302,7 @@ def product(*spaces: Space) -> Space:
     return Space(axes, codes)
 
 
-def _each_once(space: Space) -> Space:
+def keep_first(space: Space) -> Space:
     """Keep the first of equal configurations."""
     high, low = config_hashes(space.axes, space.codes)
     order = np.lexsort((low, high))  # stable: of equal runs, the first in the space stands first
@@ -375,7 +314,7 @@ def _each_once(space: Space) -> Space:
 _STORED = ("name", "values", "codes")
 
 
-def _check_size(sizes: list[int]) -> None:
+def check_size(sizes: list[int]) -> None:
     """Refuse a product that has too many runs, before it is built."""
     if math.prod(sizes) > MAX_RUNS:
         factors = [f"{size:,}" for size in sizes if size > 1]
@@ -383,7 +322,7 @@ def _check_size(sizes: list[int]) -> None:
         raise InputError(f"a sweep has at most {MAX_RUNS:,} runs, got {' * '.join(factors)}{total}")
 
 
-def _check_equal_lengths(what: str, lengths: dict[str, int]) -> None:
+def check_equal_lengths(what: str, lengths: dict[str, int]) -> None:
     if len(set(lengths.values())) > 1:
         raise InputError(
             f"{what} need equally many values, got "

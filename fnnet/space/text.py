@@ -29,7 +29,7 @@ def parse_space(arguments: Sequence[str]) -> "Space":
     axes = parse_axes(arguments)
     if not axes:
         raise InputError("a sweep needs at least one axis, such as learning_rate=log:1e-3:1:8")
-    from fnnet.space.space import grid
+    from fnnet.space.grids import grid
 
     return grid(**axes)
 

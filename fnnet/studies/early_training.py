@@ -25,7 +25,8 @@ from fnnet.losses import Loss
 from fnnet.network import Network
 from fnnet.optimizers import sgd
 from fnnet.records.results import Results
-from fnnet.space.space import Space, grid, union
+from fnnet.space.grids import grid
+from fnnet.space.space import Space, union
 from fnnet.sweeps.execution import sweep
 from fnnet.task import Task, TrainState, supervised
 from fnnet.types import Metrics

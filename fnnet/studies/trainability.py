@@ -22,7 +22,8 @@ from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.network import Network, mlp
 from fnnet.parameterizations import LayerShape, Scales, ntk
-from fnnet.space.space import Space, grid
+from fnnet.space.grids import grid
+from fnnet.space.space import Space
 from fnnet.studies.fractals import box_dimension, find_boundary
 from fnnet.sweeps.execution import sweep
 from fnnet.task import Task

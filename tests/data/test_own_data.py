@@ -13,7 +13,8 @@ import fnnet as fn
 from fnnet.cli import main as cli
 from fnnet.cli.main import main
 from fnnet.data.preprocessing import Column, Preprocessing
-from fnnet.evaluation.model import Model, predict, prepare_table, tabulate, to_csv, trained_model
+from fnnet.evaluation.export import trained_model
+from fnnet.evaluation.model import Model, predict, prepare_table, tabulate, to_csv
 from fnnet.interop import safetensors
 from fnnet.records.rows import open_results
 

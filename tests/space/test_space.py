@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import fnnet as fn
 from fnnet.space import designs
 from fnnet.space.designs import Choice, IntUniform, LogUniform, Uniform
-from fnnet.space.space import Space, product, union, zip_axes
+from fnnet.space.grids import zip_axes
+from fnnet.space.space import Space, product, union
 
 VALUES = st.recursive(
     st.booleans()
@@ -242,7 +243,7 @@ def test_ids_are_of_configurations_alone(configs, random):
 def test_an_id_is_the_same_for_ever():
     space = fn.grid(activation="relu", depth=2, learning_rate=[0.1, 1e-5], widths=[(3, 4.0)], bias=True)
     assert space.ids()[1] == "e792c25f725edec03456d92cebc8470e"
-    command = "from fnnet.space.space import grid; print(grid(seed=3, activation='relu').ids()[0])"
+    command = "from fnnet.space.grids import grid; print(grid(seed=3, activation='relu').ids()[0])"
     # Another process has another hash seed.
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == fn.grid(activation="relu", seed=3).ids()[0]

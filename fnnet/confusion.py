@@ -1,0 +1,116 @@
+"""Confusion: how often each class is predicted as each other, and the precision and recall of each class."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Integer
+
+from fnnet.errors import InputError
+from fnnet.precision import widen
+
+
+def confusion_matrix(
+    outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]
+) -> Int[Array, "classes classes"]:
+    """Count the examples of each class by predicted class.
+
+    Args:
+        outputs: logits or probabilities; a row that is not finite is not counted.
+        targets: classes; an example of a class without an output is not counted.
+
+    Returns:
+        In row i and column j, the number of examples of true class i and predicted class j.
+
+    Example:
+        >>> outputs = jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0], [jnp.nan, 0.0]])
+        >>> confusion_matrix(outputs, jnp.array([0, 1, 1, 1])).tolist()
+        [[1, 0], [1, 1]]
+    """
+    outputs, targets = check_classes(outputs, targets)
+    num_classes = outputs.shape[-1]
+    guesses = jnp.argmax(outputs, axis=-1).astype(targets.dtype)
+    counts = jnp.zeros((num_classes, num_classes), jnp.int32)
+    is_counted = is_finite(outputs) & is_class(targets, num_classes)
+    return counts.at[targets, guesses].add(is_counted.astype(jnp.int32))
+
+
+def precision(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
+    """Compute the precision of each class: TP / (TP + FP).
+
+    Args:
+        outputs: logits or probabilities.
+        targets: classes.
+
+    Returns:
+        The precisions, in [0, 1]; NaN for a class that is never predicted.
+
+    Example:
+        >>> precision(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 1, 1])).tolist()
+        [0.5, 1.0]
+    """
+    right, taken, _ = _class_counts(outputs, targets)
+    return right / taken
+
+
+def recall(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
+    """Compute the recall of each class: TP / (TP + FN), the accuracy on that class.
+
+    Args:
+        outputs: logits or probabilities.
+        targets: classes.
+
+    Returns:
+        The parts, in [0, 1]; NaN where a class has no example.
+
+    Example:
+        >>> recall(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 1, 1])).tolist()
+        [1.0, 0.5]
+    """
+    right, _, there = _class_counts(outputs, targets)
+    return right / there
+
+
+def f1(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
+    """Compute for each class the harmonic mean of precision and recall.
+
+    Args:
+        outputs: logits or probabilities.
+        targets: classes.
+
+    Returns:
+        `2 right / (taken for it + belonging to it)`, in [0, 1]; NaN where a class has neither.
+
+    Example:
+        >>> found = f1(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0], [1.0, 0.0]]), jnp.array([0, 1, 1, 0]))
+        >>> [round(float(value), 2) for value in found]
+        [0.8, 0.67]
+    """
+    right, taken, there = _class_counts(outputs, targets)
+    return 2 * right / (taken + there)
+
+
+def check_classes(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """Refuse what is not a batch of logits and classes; return both in 32 bits at least."""
+    if targets.shape != outputs.shape[:1] or not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise InputError(
+            f"a metric of classes takes integer targets of shape {outputs.shape[:1]}, "
+            f"got {targets.dtype} {targets.shape}"
+        )
+    return widen(outputs), widen(targets)
+
+
+def is_finite(outputs: Array) -> Array:
+    return jnp.all(jnp.isfinite(outputs), axis=-1)
+
+
+def is_class(targets: Array, num_classes: int) -> Array:
+    return (targets >= 0) & (targets < num_classes)
+
+
+def _class_counts(outputs: Array, targets: Array) -> tuple[Array, Array, Array]:
+    """Count the true positives, the predictions and the examples of each class."""
+    outputs, targets = check_classes(outputs, targets)
+    confusion = confusion_matrix(outputs, targets)
+    is_counted = is_class(targets, outputs.shape[-1]).astype(jnp.int32)
+    there = jnp.zeros(outputs.shape[-1], jnp.int32).at[targets].add(is_counted)
+    counts = jnp.diagonal(confusion), jnp.sum(confusion, axis=0), there
+    right, taken, there = (count.astype(outputs.dtype) for count in counts)
+    return right, taken, there

@@ -1,0 +1,127 @@
+"""Layers of a fully connected network: what each is, its initial parameters, and its values for one example."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array, Float, PyTree
+
+from fnnet.activations import Activation
+from fnnet.errors import InputError, check_integer
+from fnnet.initializers import INITIALIZERS, Initializer, from_jax
+from fnnet.names import lookup
+from fnnet.parameterizations import LayerShape, Parameterization, Scales
+
+
+class LayerValues(NamedTuple):
+    """What one layer computed for one example: `z = x @ w + b` and `h = activation(z)`, plus x in a residual one."""
+
+    z: Float[Array, " fan_out"]
+    h: Float[Array, " fan_out"]
+
+
+class Layer(NamedTuple):
+    """What is known of a layer before its parameters; equal neighbors can share one stacked array."""
+
+    shape: LayerShape
+    scales: Scales
+    initializer: Initializer
+    activation: Activation
+    adds_input: bool
+
+
+def plan_layers(
+    sizes: list[int],
+    activation: Activation,
+    output_activation: Activation,
+    initializer: Any,
+    parameterization: Parameterization,
+    residual: bool,
+) -> list[Layer]:
+    """Decide everything about each layer that does not depend on parameters."""
+    names = ["num_inputs", *(f"widths[{index}]" for index in range(len(sizes) - 2)), "num_outputs"]
+    for name, size in zip(names, sizes, strict=True):
+        check_integer(name, size)
+    num_layers = len(sizes) - 1
+    is_one = isinstance(initializer, str | Initializer) or not isinstance(initializer, Sequence)
+    initializers = [initializer] * num_layers if is_one else list(initializer)
+    if len(initializers) != num_layers:
+        raise InputError(
+            f"initializer must be one or one for each of {num_layers} layers, got {len(initializers)}"
+        )
+    layers = []
+    for index, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+        is_last = index == num_layers - 1
+        shape = LayerShape(fan_in, fan_out, is_first=index == 0, is_last=is_last)
+        layers.append(
+            Layer(
+                shape=shape,
+                scales=parameterization(shape),
+                initializer=_find_initializer(initializers[index]),
+                activation=output_activation if is_last else activation,
+                adds_input=residual and not is_last and index > 0 and fan_in == fan_out,
+            )
+        )
+    return layers
+
+
+def _find_initializer(choice: Any) -> Initializer:
+    found = lookup("initializer", choice, INITIALIZERS)
+    return found if isinstance(found, Initializer) else from_jax(found)
+
+
+def group_equal(layers: list[Layer], stack_from: int) -> list[list[Layer]]:
+    """Put stretches of at least `stack_from` equal layers together; every other layer stands alone."""
+    blocks: list[list[Layer]] = []
+    for _, stretch in itertools.groupby(layers):
+        equal = list(stretch)
+        blocks += [equal] if len(equal) >= max(stack_from, 2) else [[layer] for layer in equal]
+    return blocks
+
+
+def init_block(block: list[Layer], noise: Array, use_bias: bool) -> dict[str, Array]:
+    def init_layer(noise: Array) -> dict[str, Array]:
+        return _init_layer(block[0], noise, use_bias)
+
+    return init_layer(noise) if len(block) == 1 else jax.vmap(init_layer)(noise.reshape(len(block), -1))
+
+
+def _init_layer(layer: Layer, noise: Array, use_bias: bool) -> dict[str, Array]:
+    fan_in, fan_out = layer.shape.fan_in, layer.shape.fan_out
+    weights = layer.initializer.weights(noise[: fan_in * fan_out].reshape(fan_in, fan_out))
+    params = {"w": layer.scales.weight_init * weights}
+    if use_bias:
+        bias_fan_in = layer.scales.bias_fan_in or fan_in
+        params["b"] = layer.initializer.biases(noise[fan_in * fan_out :], bias_fan_in)
+    return params
+
+
+def apply_layer(layer: Layer, params: dict[str, Array], x: Array) -> LayerValues:
+    # w.T @ x, which is x @ w for one example: under vmap, examples then lie along the last axis, where sums over
+    # classes and activations are long vector operations, and a product's gradient needs no transposition.
+    z = jax.lax.dot_general(params["w"], x, (((0,), (0,)), ((), ())))
+    if layer.scales.forward != 1.0:
+        z = layer.scales.forward * z
+    if "b" in params:
+        z = z + params["b"]
+    h = layer.activation(z)
+    return LayerValues(z, h + x if layer.adds_input else h)
+
+
+def apply_stack(layer: Layer, params: dict[str, Array], x: Array, collect: bool) -> tuple[Array, Any]:
+    def step(h: Array, params: dict[str, Array]) -> tuple[Array, LayerValues | None]:
+        values = apply_layer(layer, params, h)
+        return values.h, values if collect else None
+
+    return jax.lax.scan(step, x, params)
+
+
+def update_scales(blocks: list[list[Layer]], use_bias: bool) -> PyTree[float] | None:
+    scales = []
+    for block in blocks:
+        layer = block[0]
+        scales.append({"w": layer.scales.weight_update})
+        if use_bias:
+            scales[-1]["b"] = layer.scales.bias_update
+    return None if all(leaf == 1.0 for leaf in jax.tree.leaves(scales)) else scales
