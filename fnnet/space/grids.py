@@ -10,17 +10,15 @@ from fnnet.space.values import axis_values, encode, listed_values
 
 
 def grid(**axes: Any) -> Space:
-    """Make the space of all combinations; the last axis changes fastest.
+    """Build the space of all combinations; the last axis changes fastest.
 
     Args:
-        **axes: by name, the values of each axis, or one value for all runs.
-
-    Returns:
-        The space.
+        **axes: the values of each axis, or one value for all runs. Values are finite numbers, integers of 64 bits,
+            strings, booleans and tuples of these.
 
     Raises:
-        InputError: when there are more than `MAX_RUNS` runs, or an axis is empty, holds a value twice, or holds
-            anything but finite numbers, integers of 64 bits, strings, booleans and tuples of these.
+        InputError: when there are more than `MAX_RUNS` runs, or an axis is empty, repeats a value, or holds a value
+            of another type.
 
     Example:
         >>> from fnnet import logspace
@@ -39,18 +37,15 @@ def grid(**axes: Any) -> Space:
 
 
 def zip_axes(**axes: Any) -> Space:
-    """Make the space of axes that move together: run `i` has the `i`-th value of each.
+    """Build the space of axes that move together: run `i` has the `i`-th value of each.
 
-    A value may come again; a configuration that comes again appears once.
+    Values may repeat; equal configurations appear once.
 
     Args:
-        **axes: by name, the values of each axis, equally many.
-
-    Returns:
-        The space.
+        **axes: the values of each axis, all of the same length.
 
     Raises:
-        InputError: when the axes are not equally long, or as `grid`.
+        InputError: when the axes differ in length, or as for `grid`.
 
     Example:
         >>> list(zip_axes(width=[64, 128], learning_rate=[0.2, 0.1]))

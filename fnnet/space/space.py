@@ -1,10 +1,7 @@
-"""Spaces: which runs a sweep consists of.
+"""Spaces: the runs of a sweep, as a table in columns.
 
-A `Space` is a table in columns. Each axis has its distinct values once, and a run holds a small integer for
-each axis, so that a million runs are a few arrays and not a million objects.
-
-Two configurations are equal when they have the same names with equal values. Every function here makes each
-configuration once.
+Each axis lists its distinct values once, and a run holds one small integer per axis, so a million runs are a few
+arrays. Two configurations are equal when they have the same names with equal values; a space has no two equal ones.
 """
 
 import html
@@ -35,7 +32,7 @@ Config = dict[str, Value]
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """A list of configurations, held by columns.
+    """A list of configurations.
 
     `a | b` is `union(a, b)` and `a * b` is `product(a, b)`.
 
@@ -104,9 +101,8 @@ class Space:
     def column(self, name: str) -> np.ndarray:
         """Return the value of an axis for every run, as an array `[runs]`.
 
-        A run that lacks the axis has NaN if the axis is numeric, which makes the column float64, and None
-        otherwise. Strings or booleans that every run has keep their own dtype; tuples and mixtures of
-        strings with others are objects.
+        A run that lacks the axis has NaN if the axis is numeric, and None otherwise. Tuples and mixed types make an
+        array of objects.
 
         Raises:
             InputError: when there is no such axis.
@@ -148,7 +144,7 @@ class Space:
         return [None if value is None else str(value) for value in column]
 
     def present(self, name: str) -> Bool[np.ndarray, " runs"]:
-        """Return which runs have an axis, as a mask `[runs]`.
+        """Return a mask `[runs]` of the runs that have an axis.
 
         Raises:
             InputError: when there is no such axis.
@@ -158,18 +154,13 @@ class Space:
         return self.codes[name] >= 0
 
     def take(self, rows: Any) -> "Space":
-        """Keep some runs, in the order asked for.
-
-        All axes stay; of their values, those that a kept run has.
+        """Return the space of some runs, in the given order; values that none of them has are dropped.
 
         Args:
-            rows: places of runs, integers `[rows]`; a place that comes twice is taken twice.
-
-        Returns:
-            The space of these runs.
+            rows: indices of runs, integers `[rows]`; they may repeat.
 
         Raises:
-            InputError: when the rows are no integers or not in the space.
+            InputError: when the rows are not integers or not in the space.
 
         Example:
             >>> grid(depth=[1, 2], seed=range(3)).take([5, 3]).axes
@@ -191,10 +182,9 @@ class Space:
         return Space(axes, codes)
 
     def ids(self) -> np.ndarray:
-        """Name every run by a hash of its configuration, as an array `[runs]` of 32 hexadecimal digits.
+        """Return a hash of each run's configuration, as an array `[runs]` of 32 hexadecimal digits.
 
-        Equal configurations have equal ids, whatever the order of their axes, the rest of the space, the
-        process or the machine.
+        Equal configurations have equal ids in every space, process and machine, whatever the order of their axes.
 
         Example:
             >>> grid(depth=[1, 2], seed=0).ids()[1] == grid(seed=0, depth=2).ids()[0]
@@ -204,7 +194,7 @@ class Space:
         return np.frombuffer(digits, "S32").astype("U32")
 
     def to_json(self) -> dict[str, Any]:
-        """Write the space as an object for a JSON file.
+        """Return the space as a JSON object.
 
         Example:
             >>> grid(depth=[1, 2]).to_json()
@@ -218,7 +208,7 @@ class Space:
 
     @classmethod
     def from_json(cls, stored: Any) -> "Space":
-        """Read what `to_json` wrote.
+        """Build a space from what `to_json` returned.
 
         Raises:
             InputError: when it is anything else.
@@ -245,10 +235,9 @@ class Space:
 
 
 def union(*spaces: Space) -> Space:
-    """Make the space of the runs of all spaces, in order; a configuration that comes again appears once.
+    """Build the space of the runs of all spaces, in order; equal configurations appear once.
 
-    A run has the axes of its own space only. That is how an axis exists where another has some value and
-    nowhere else.
+    A run has only the axes of its own space, so an axis can exist for some values of another axis only.
 
     Raises:
         InputError: when there is no space.
@@ -275,9 +264,9 @@ def union(*spaces: Space) -> Space:
 
 
 def product(*spaces: Space) -> Space:
-    """Make the space of all combinations of the spaces' runs; the last space changes fastest.
+    """Build the space of all combinations of the spaces' runs; the last space changes fastest.
 
-    A value that all runs share is a space of one run: `space * grid(width=64)`.
+    To give all runs a common value: `space * grid(width=64)`.
 
     Raises:
         InputError: when there is no space, or two have an axis of the same name.
@@ -315,7 +304,7 @@ _STORED = ("name", "values", "codes")
 
 
 def check_size(sizes: list[int]) -> None:
-    """Refuse a product that has too many runs, before it is built."""
+    """Check the number of runs of a product before it is built."""
     if math.prod(sizes) > MAX_RUNS:
         factors = [f"{size:,}" for size in sizes if size > 1]
         total = f" = {math.prod(sizes):,}" if len(factors) > 1 else ""
