@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fnnet.errors import InputError
+from fnnet.records.upgrade import plan_of_format_2
 
 FORMAT = 3
 MAX_LANES = 2**16  # that a plan may ask for
@@ -35,7 +36,8 @@ def read_plan(path: Path) -> dict[str, Any] | None:
     """Read a plan.
 
     Returns:
-        The plan, whose form is checked, or None where there is none.
+        The plan, whose form is checked, or None where there is none. Where its "older_fingerprints" are None it is of
+        format 2.
 
     Raises:
         DamagedPlan: when the file cannot be read or fails its hash.
@@ -55,6 +57,8 @@ def read_plan(path: Path) -> dict[str, Any] | None:
         plan, recorded, actual = {}, None, ""
     if recorded != actual:
         raise DamagedPlan(f"{path} is damaged; run the same sweep again to mend it")
+    if isinstance(plan, dict) and plan.get("format") == 2:
+        plan = plan_of_format_2(plan)
     _check_form(path, plan)
     return plan
 
@@ -64,7 +68,7 @@ def _check_form(path: Path, plan: Any) -> None:
     version = plan.get("format") if isinstance(plan, dict) else None
     if version != FORMAT:
         raise InputError(
-            f"{path} has format {version!r:.20}, this fnnet reads {FORMAT}; name another folder to train the sweep anew"
+            f"{path} has format {version!r:.20}, this fnnet reads 2 and {FORMAT}; name another folder to train the sweep anew"
         )
     wrong = [name for name, form in _FIELDS.items() if not isinstance(plan.get(name), form)]
     if not wrong and not all(isinstance(each, dict) for each in plan["earlier"]):

@@ -30,6 +30,7 @@ from fnnet.records.durable import PREFIX, append_line, drop_temporaries, make_fo
 from fnnet.records.lock import locked
 from fnnet.records.parquet import decode_rows, encode_rows
 from fnnet.records.sealed import Sealed, seal, unseal
+from fnnet.records.upgrade import arrays_of_format_2
 
 _ID = re.compile(r"[0-9a-f]{16}")
 _SUM = re.compile(rb"([0-9a-f]{64})  chunks/([0-9a-f]{16})\.parquet")
@@ -90,6 +91,7 @@ class Store:
             for name in (*_FOLDERS, "damaged"):
                 make_folder(self.folder / name)
                 drop_temporaries(self.folder / name)
+            self._upgrade()
             yield
 
     def check_folder(self) -> None:
@@ -123,7 +125,11 @@ class Store:
             DamagedPlan: when the file cannot be read or fails its hash.
             InputError: when it has another format.
         """
-        return planfile.read_plan(self.plan_path)
+        plan = planfile.read_plan(self.plan_path)
+        if plan is not None and plan.get("older_fingerprints", ()) is None:
+            found = (rows["fingerprint"].to_list() for rows in self.read_index().values())
+            plan["older_fingerprints"] = sorted(set().union(*found))
+        return plan
 
     def commit_chunk(self, chunk_id: str, rows: pl.DataFrame, *, replace: bool = False) -> None:
         """Commit the finished runs of one chunk. The first valid commit of a chunk wins, unless `replace`.
@@ -250,7 +256,37 @@ class Store:
     def load_params(self, chunk_id: str) -> Sealed | None:
         """Load a chunk's trained parameters; None where there are none or they are damaged."""
         content = _content(self.params_path(chunk_id))
-        return None if content is None else unseal(content, kind="params", chunk=chunk_id)
+        if content is None:
+            return None
+        return unseal(content, kind="params", chunk=chunk_id) or self._older_params(chunk_id, content)
+
+    def _older_params(self, chunk_id: str, content: bytes) -> Sealed | None:
+        """Decode parameters of format 2, which are those of the chunk's rows, in their order."""
+        arrays, path = arrays_of_format_2(content), self.chunk_path(chunk_id)
+        rows = decode_rows(self._read_files([path], self.recorded_hashes())) if arrays is not None else []
+        if arrays is None or not rows:
+            return None
+        run_ids = rows[0]["id"].to_list()
+        about = {
+            "fingerprint": rows[0]["fingerprint"][0],
+            "runs": run_ids,
+            "kind": "params",
+            "chunk": chunk_id,
+        }
+        return Sealed(about, {name: leaf[: len(run_ids)] for name, leaf in arrays.items() if leaf.ndim})
+
+    def _upgrade(self) -> None:
+        """Convert a store of format 2 in place; its plan, written last, marks that all else is converted."""
+        with contextlib.suppress(InputError):  # one that cannot be read is no plan of format 2
+            plan = planfile.read_plan(self.plan_path)
+            if plan is None or plan.get("older_fingerprints", ()) is not None:
+                return
+            for path in (self.folder / "states").iterdir():
+                self.quarantine(path)
+            for chunk_id in self.read_index(mend=True):
+                if (params := self.load_params(chunk_id)) is not None:
+                    self.save_params(chunk_id, params)
+            self.write_plan(self.read_plan() or plan)
 
     def quarantine(self, path: Path) -> None:
         """Move a damaged file to `damaged/`, under a free name."""

@@ -70,6 +70,7 @@ def merge(described: Description, stored: Description | None) -> Description:
     return described | {
         "earlier": [each for place, each in enumerate(earlier) if each not in earlier[:place]],
         "groups": groups + others,
+        "older_fingerprints": stored.get("older_fingerprints", []),
         "created": stored.get("created"),
     }
 
@@ -173,7 +174,7 @@ def foreign_chunks(
         if number not in known:
             group = merged["groups"][number]
             programs = [group["program"], *group["earlier"]]
-            known[number] = {
+            known[number] = set(merged.get("older_fingerprints", ())) | {
                 name
                 for prefix, asked in prefixes
                 for program in programs

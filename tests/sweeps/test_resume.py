@@ -273,7 +273,7 @@ def set_lanes(lanes):
         lambda plan: plan.update(groups=["a"]),
         lambda plan: plan.update(settings=[1]),
         lambda plan: plan.update(earlier=["a"]),
-        lambda plan: plan.update(format=2),
+        lambda plan: plan.update(format=1),
         *map(set_lanes, (-1, 0, 10**9, "x", None)),
     ],
 )
