@@ -168,9 +168,9 @@ def main(config: Config) -> None:
         results = fn.sweep(
             lambda: catapult(config.width), space, None, num_steps=config.num_steps, eval_every=1
         )
-    first, rates = (results.curves(name).values[..., 0] for name in ("first_output", "rate"))
+    first, rates = (results.curves(name).isel(step=0).values for name in ("first_output", "rate"))
     mapped = iterate_map(first, cs[:, None] / rates, rates, config)
-    after = (np.moveaxis(results.curves(name).values, -1, 0) for name in ("output", "kernel"))
+    after = (results.curves(name).transpose("step", ...).values for name in ("output", "kernel"))
     trained = Paths(*(np.concatenate([start[:1], path]) for start, path in zip(mapped, after, strict=True)))
     claims = make_claims(cs, rates, trained, mapped)
     Console().print(table(claims))

@@ -73,13 +73,14 @@ def fit(degree: int, config: Config) -> fn.Results:
     )
 
 
-def late_sharpness(results: fn.Results, rates: tuple[float, ...]) -> np.ndarray:
-    """Average the last 10 sharpnesses, in units of 2 / learning rate: an array `[learning rate, seed]`."""
-    return results.curves("sharpness").values[..., -10:].mean(axis=-1) * np.array(rates)[:, None] / 2
+def late_sharpness(results: fn.Results) -> np.ndarray:
+    """Return the mean of the last 10 sharpnesses in units of 2 / learning rate, `[learning rate, seed]`."""
+    late = results.curves("sharpness").isel(step=slice(-10, None)).mean("step", skipna=False)
+    return (late * late["learning_rate"] / 2).values
 
 
 def make_claims(found: dict[int, fn.Results], config: Config) -> list[Claim]:
-    late = np.stack([late_sharpness(results, config.rates) for results in found.values()])
+    late = np.stack([late_sharpness(results) for results in found.values()])
 
     def column(name: str) -> np.ndarray:  # [degree, learning rate, seed], as late is
         return np.stack([results.columns[name] for results in found.values()]).reshape(late.shape)
@@ -117,7 +118,7 @@ def draw(found: dict[int, fn.Results], config: Config) -> Figure:
     for axes in (left, middle):
         axes.legend(title="learning rate", ncols=3, loc="upper right")
     for place, results in enumerate(found.values()):
-        for number, row in enumerate(late_sharpness(results, config.rates)):
+        for number, row in enumerate(late_sharpness(results)):
             right.plot(np.full(len(row), place + 0.2 * (number - 1)), row, "o", color=f"C{number}", alpha=0.6)
     right.axhline(1, color="0.4", linestyle="--", linewidth=1)
     right.set(xticks=range(len(found)), xticklabels=[f"T{degree}" for degree in found])
@@ -134,7 +135,7 @@ def main(config: Config) -> None:
     claims = make_claims(found, config)
     Console().print(table(claims))
     if not config.smoke:
-        late = {f"T{degree}": late_sharpness(results, config.rates) for degree, results in found.items()}
+        late = {f"T{degree}": late_sharpness(results) for degree, results in found.items()}
         figure, measured = draw(found, config), {"late_sharpness": late}
         print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 

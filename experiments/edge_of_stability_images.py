@@ -56,13 +56,14 @@ def fit(config: Config) -> fn.Results:
     )
 
 
-def relative_sharpness(results: fn.Results, config: Config) -> np.ndarray:
-    """Give sharpness in units of 2 / learning rate: an array `[learning rate, seed, evaluation]`."""
-    return results.curves("sharpness").values * np.array(config.rates)[:, None, None] / 2
+def relative_sharpness(results: fn.Results) -> np.ndarray:
+    """Return the sharpness in units of 2 / learning rate, `[learning rate, seed, evaluation]`."""
+    sharpness = results.curves("sharpness")
+    return (sharpness * sharpness["learning_rate"] / 2).values
 
 
 def make_claims(results: fn.Results, config: Config) -> list[Claim]:
-    sharpness = relative_sharpness(results, config)
+    sharpness = relative_sharpness(results)
     late = sharpness[..., -10:].mean(axis=-1)
     has_crossed = np.maximum.accumulate(sharpness > 1, axis=-1)
     crosses = has_crossed[..., -1]
@@ -98,7 +99,7 @@ def main(config: Config) -> None:
     claims = make_claims(results, config)
     Console().print(table(claims))
     if not config.smoke:
-        measured = {"relative_sharpness": relative_sharpness(results, config)}
+        measured = {"relative_sharpness": relative_sharpness(results)}
         figure = draw(results, config)
         print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 

@@ -165,7 +165,7 @@ def main(config: Config) -> None:
         config = replace(config, dataset="digits", width=16, depths=(1, 3), scales=(1.0, 1.75, 3.0))
         config = replace(config, learning_rates=(0.03,), num_steps=20, store=None)
     results = train(load(config.dataset), config)
-    accuracy = results.curves("train_accuracy").values[..., -1].max(axis=-1)
+    accuracy = results.curves("train_accuracy").isel(step=-1).max("learning_rate").values
     frontier = find_frontier(accuracy, np.array(config.depths))
     claims = make_claims(accuracy, frontier, config)
     Console().print(table(claims))

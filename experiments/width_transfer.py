@@ -168,12 +168,14 @@ def main(config: Config) -> None:
     data, steps, rates = fn.load_dataset("mnist1d"), config.num_steps, np.array(config.log2_rates)
     options = {"num_steps": steps, "eval_every": steps // 4, "store": config.store, "show_progress": True}
     results = sweep(data, config, config.log2_rates, config.num_seeds, **options)
-    losses = results.curves("batch_loss").values[..., -1]  # of the last quarter [ways, widths, rates, seeds]
+    # Of the last quarter of training: [ways, widths, rates, seeds].
+    losses = results.curves("batch_loss").isel(step=-1).values
     print(f"{results.columns['diverged'].sum()} of {len(results.space)} runs diverged")
     best, edges = find_best(losses), find_edges(losses, config).mean(axis=-1)
     place = min(int(best[0, 0]) + 1, len(rates) - 1)
     check = sweep(data, config, config.log2_rates[place], config.num_check_seeds, num_steps=3, eval_every=1)
-    sizes = {name: check.curves(name).values[:, :, 0] for name in LAYERS}  # [ways, widths, seeds, steps]
+    # [ways, widths, seeds, steps]
+    sizes = {name: check.curves(name).squeeze("log2_rate").values for name in LAYERS}
     claims = make_claims(losses, sizes, place, config)
     Console().print(table(claims))
     if not config.smoke:

@@ -97,8 +97,8 @@ def test_training_sharpens_clusters_in_a_sweep(tmp_path):
         expected = np.mean(np.sum(p * np.log(p / q), axis=1))
         np.testing.assert_allclose(results.columns["test_loss"][seed], expected, rtol=1e-3)
         assert clustering.clustering_accuracy(outputs[seed].argmax(axis=1), data.test.targets) > 0.9
-    losses = results.curves("train_loss").values
-    assert (losses[..., 1] < losses[..., 0]).all()
+    losses = results.curves("train_loss")
+    assert (losses.isel(step=1) < losses.isel(step=0)).all()
 
 
 labels = st.lists(st.tuples(st.integers(-1, 3), st.integers(5, 8)), min_size=1, max_size=30)

@@ -88,7 +88,8 @@ class Results:
             metric: its name in `history`, such as "test_loss".
 
         Returns:
-            The curves, NaN where a run was not evaluated. "step" covers all steps at which any run was.
+            The curves, NaN where a run was not evaluated. "step" covers all steps at which any run was. Note that
+            xarray's means skip NaN, also that of diverged runs, unless told `skipna=False`.
 
         Raises:
             InputError: when there is no such metric.

@@ -1,4 +1,4 @@
-"""What people look at: tables for the terminal, and figures."""
+"""Reports: tables for the terminal, and figures."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Advice: what to try when a sweep went badly, for its summary."""
+"""Advice: what to try after a sweep that went badly."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ import numpy as np
 
 from fnnet.records.results import Results
 
-UNSCALED = 10.0  # standard deviation of a feature from which training suffers
-ENOUGH = 1000  # examples that tell a feature's scale
+UNSCALED = 10.0  # standard deviation of a feature above which training suffers
+NUM_EXAMPLES = 1000  # enough to estimate the scale of a feature
 
 
 def advice(results: Results, inputs: Any) -> str | None:
-    """Return one line that says why many runs may have diverged or trained badly, and what to try.
+    """Return one line on why many runs may have diverged or trained badly, and what to try.
 
     Args:
         results: of a sweep from the command line.
-        inputs: what it trained on, `[examples, ...]`.
+        inputs: of the training examples, `[examples, ...]`.
 
     Returns:
-        The line; None where at most half of the runs diverged and no input is far from unit scale.
+        The line; None if at most half of the runs diverged and every feature is roughly of unit scale.
 
     Example:
         >>> from fnnet import grid
@@ -30,23 +30,23 @@ def advice(results: Results, inputs: Any) -> str | None:
         True
     """
     diverged = results.columns.get("diverged", np.zeros(0, bool))
-    deviations = np.asarray(inputs[:ENOUGH], float).std(axis=0)
+    deviations = np.asarray(inputs[:NUM_EXAMPLES], float).std(axis=0)
     is_unscaled = deviations.size > 0 and deviations.max() > UNSCALED
     reasons, remedies = [], []
     if 2 * diverged.sum() > len(diverged):
         reasons.append(f"{diverged.sum()} of {len(diverged)} runs diverged")
-        remedies.append(f"smaller learning rates{_sound_rates(results, diverged)}")
+        remedies.append(f"smaller learning rates{_stable_rates(results, diverged)}")
     if is_unscaled:
         reasons.append(f"the inputs are not scaled (standard deviations up to {deviations.max():.3g})")
         remedies.insert(0, "--standardize")
     return f"{' and '.join(reasons)}: try {' or '.join(remedies)}" if reasons else None
 
 
-def _sound_rates(results: Results, diverged: np.ndarray) -> str:
-    """Describe up to which learning rate no run diverged, or that all rates were too large."""
+def _stable_rates(results: Results, diverged: np.ndarray) -> str:
+    """Describe the learning rates below which no run diverged, if there are any."""
     if "learning_rate" not in results.space.axes:
         return ""
     rates = results.space.column("learning_rate")
     smallest = np.min(rates[diverged])
-    sound = rates[rates < smallest]
-    return f" (none diverged up to {sound.max():.3g})" if len(sound) else f" than {smallest:.3g}"
+    stable = rates[rates < smallest]
+    return f" (none diverged up to {stable.max():.3g})" if len(stable) else f" than {smallest:.3g}"

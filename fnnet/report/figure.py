@@ -1,4 +1,4 @@
-"""A matplotlib figure that a notebook shows by itself."""
+"""A matplotlib figure that a notebook displays."""
 
 import io
 
@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 
 class InlineFigure(Figure):
-    """A figure that IPython shows without pyplot, which is what teaches it to show any other."""
+    """A figure that IPython displays without pyplot."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

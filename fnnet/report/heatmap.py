@@ -1,4 +1,4 @@
-"""The heat map of a sweep: one cell for each pair of values of two axes."""
+"""The heat map of a sweep: one cell per pair of values of two axes."""
 
 import math
 import textwrap
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_PANELS = 12
-MAX_LABELS = 40  # of an axis; a longer one is labeled at equal distances
-MAX_INCHES = 30.0  # of the figure, either way
-CELL = (0.52, 0.55)  # inches, width and height, where there is room
-SMALLEST_WITH_TEXT = 0.42  # inches of a cell's width and 0.2 of its height
+MAX_LABELS = 40  # per axis; evenly spaced values are labeled beyond that
+MAX_INCHES = 30.0  # width and height of the figure
+CELL = (0.52, 0.55)  # width and height in inches, where there is room
+SMALLEST_WITH_TEXT = (0.42, 0.2)  # inches
 CHARACTERS_PER_INCH = 11  # at 10 points
 
 
 class _Panel(NamedTuple):
-    """The cells of one combination of the other axes, `[y values, x values]`."""
+    """One combination of the other axes; arrays are `[y values, x values]`."""
 
     title: str
     means: np.ndarray
-    diverged: np.ndarray  # the share of runs
+    diverged: np.ndarray  # fraction of the runs
 
 
 def heatmap(
@@ -40,22 +40,22 @@ def heatmap(
 ) -> "Figure":
     """Draw the mean of a metric over seeds, one cell per pair of values of two axes.
 
-    A ring marks the best cell of each row. Hatched cells hold a run that diverged, gray ones have no finite mean.
-    There is one panel per combination of the other axes.
+    A ring marks the best cell of each row. Cells with a diverged run are hatched, cells without a finite mean are
+    gray. There is one panel per combination of the other axes.
 
     Args:
         results: of a sweep.
         metric: a column.
-        x: the axis from left to right.
-        y: the axis from bottom to top; by default the first one that is neither `x` nor the seed.
-        maximize: whether more is better; None to tell from the metric's name.
+        x: the horizontal axis.
+        y: the vertical axis; None for the first one that is neither `x` nor "seed".
+        maximize: whether higher is better; None to infer it from the metric's name.
 
     Returns:
-        A matplotlib figure, drawn without a display; a notebook shows it.
+        A matplotlib figure. It needs no display, and a notebook displays it.
 
     Raises:
-        InputError: when an axis is missing, there would be more than 12 panels, or the metric is unknown or its
-            name does not say which end is better and `maximize` is not given.
+        InputError: when an axis is missing, there would be more than 12 panels, the metric is unknown, or its name
+            does not say whether higher is better and `maximize` is not given.
 
     Example:
         >>> from fnnet import grid
@@ -69,8 +69,8 @@ def heatmap(
 
     maximize = is_higher_better(metric, maximize)
     y, panel_axes = _choose_axes(results, x, y)
-    x_values, y_values = _ordered(results.space.axes[x]), results.space.axes[y] if y else ("",)
-    panels = _cut_panels(results, metric, x, y, panel_axes)
+    x_values, y_values = _sort(results.space.axes[x]), results.space.axes[y] if y else ("",)
+    panels = _make_panels(results, metric, x, y, panel_axes)
 
     width = min(MAX_INCHES, 2.4 + CELL[0] * len(x_values))
     room = MAX_INCHES / len(panels) - 1.5
@@ -86,44 +86,42 @@ def heatmap(
         axes.set_title(panel.title)
     num_seeds = len(results.space.axes.get("seed", (0,)))
     name = metric.replace("_", " ")
-    if limits[0] < limits[1]:  # of one color, or of none, there is nothing to read off
+    if limits[0] < limits[1]:  # otherwise there is at most one color
         figure.colorbar(image, ax=figure.axes, pad=0.02)
     title = name + (f", mean of {num_seeds} seeds" if num_seeds > 1 else "")
-    figure.suptitle(_wrapped(title, figure, 11), fontsize=11)
-    figure.supxlabel(_wrapped(_key(panels), figure, 8), fontsize=8)
+    figure.suptitle(_wrap(title, figure, 11), fontsize=11)
+    figure.supxlabel(_wrap(_key(panels), figure, 8), fontsize=8)
     return figure
 
 
 def _choose_axes(results: Results, x: str, y: str | None) -> tuple[str | None, list[str]]:
-    """Choose the axis from bottom to top and those of the panels."""
+    """Choose the vertical axis and those of the panels."""
     known = [name for name in results.space.axes if name != "seed"]
     varied = [name for name in known if len(results.space.axes[name]) > 1 and name != x]
     if x not in known:
         example = next(iter([*varied, *known]), None)
-        advice = (
-            f"; name the one from left to right: heatmap(results, metric, x={example!r})" if known else ""
-        )
+        advice = f"; choose another horizontal axis: heatmap(results, metric, x={example!r})" if known else ""
         raise InputError(
             f"a heat map needs the axis {x!r}; the sweep has {', '.join(results.space.axes)}{advice}"
         )
     if y is not None and (y not in known or y == x):
-        raise unknown_name("axis from bottom to top", y, [name for name in known if name != x])
+        raise unknown_name("vertical axis", y, [name for name in known if name != x])
     y = y or (varied[0] if varied else None)
     return y, [name for name in varied if name != y]
 
 
-def _cut_panels(results: Results, metric: str, x: str, y: str | None, panel_axes: list[str]) -> list[_Panel]:
-    """Arrange the means of all configurations in cells, one panel per combination of the other axes."""
+def _make_panels(results: Results, metric: str, x: str, y: str | None, panel_axes: list[str]) -> list[_Panel]:
+    """Arrange the means of all configurations in panels."""
     configurations = results.over(*({"seed"} & set(results.space.axes)))
     means = configurations.mean_ci(metric)
-    x_values, y_values = _ordered(results.space.axes[x]), results.space.axes[y] if y else ("",)
+    x_values, y_values = _sort(results.space.axes[x]), results.space.axes[y] if y else ("",)
     panels: dict[tuple, _Panel] = {}
     for place, config in enumerate(configurations.configs):
         if x not in config or (y is not None and y not in config):
             continue
         chosen = tuple((name, config[name]) for name in panel_axes if name in config)
         if chosen not in panels:
-            title = ", ".join(f"{name.replace('_', ' ')} = {_written(value)}" for name, value in chosen)
+            title = ", ".join(f"{name.replace('_', ' ')} = {_format(value)}" for name, value in chosen)
             empty = np.full((len(y_values), len(x_values)), np.nan)
             panels[chosen] = _Panel(title, empty, np.zeros_like(empty))
         cell = y_values.index(config[y]) if y else 0, x_values.index(config[x])
@@ -138,7 +136,7 @@ def _cut_panels(results: Results, metric: str, x: str, y: str | None, panel_axes
 
 
 def _limits(panels: Sequence[_Panel]) -> tuple[float, float]:
-    """Choose the ends of the colors: those of sound runs, or of all if these do not differ."""
+    """Choose the color limits from cells without diverged runs, or from all cells if these are equal."""
     means = np.stack([panel.means for panel in panels])
     diverged = np.stack([panel.diverged for panel in panels])
     limits = 0.0, 0.0
@@ -165,16 +163,18 @@ def _draw(
     axes.set_facecolor("0.85")
     for row, is_hatched in enumerate(panel.diverged > 0):
         edges = np.flatnonzero(np.diff([0, *is_hatched.astype(int), 0]))
-        for start, stop in edges.reshape(-1, 2):  # neighbors as one, which is much faster to draw
+        for start, stop in edges.reshape(-1, 2):  # one box for adjacent cells is much faster to draw
             box = (start - 0.5, row - 0.5), stop - start, 1
             axes.add_patch(Rectangle(*box, fill=False, hatch="////", edgecolor="0.45", linewidth=0))
-    if cell[0] >= SMALLEST_WITH_TEXT and cell[1] >= 0.2:
+    if cell[0] >= SMALLEST_WITH_TEXT[0] and cell[1] >= SMALLEST_WITH_TEXT[1]:
         for (row, column), value in np.ndenumerate(shown):
             if np.isfinite(value):
                 red, green, blue, _ = image.cmap(image.norm(value))
                 is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
                 color = "white" if is_dark else "black"
-                axes.text(column, row, _short(value), ha="center", va="center", fontsize=7.5, color=color)
+                axes.text(
+                    column, row, _format_short(value), ha="center", va="center", fontsize=7.5, color=color
+                )
     size = min(23.0, max(5.0, 72 * 0.8 * min(cell)))
     for row, values in enumerate(shown):
         best = int(rank(values, metric, maximize)[0])
@@ -184,9 +184,9 @@ def _draw(
 
 
 def _label(axis: Any, name: str, values: Sequence[Any], inches: float) -> None:
-    """Name an axis and some of its values; `inches` is the room that each has."""
+    """Label an axis and some of its values, each of which has room for `inches`."""
     places = range(0, len(values), max(1, math.ceil(len(values) / MAX_LABELS)))
-    labels = [_written(values[place]) for place in places]
+    labels = [_format(values[place]) for place in places]
     longest = (max(map(len, labels), default=0) + 1) / CHARACTERS_PER_INCH * 8 / 10
     is_turned = longest > inches * places.step
     axis.set_ticks(list(places), labels, rotation=60 if is_turned else 0, fontsize=8)
@@ -194,7 +194,7 @@ def _label(axis: Any, name: str, values: Sequence[Any], inches: float) -> None:
 
 
 def _key(panels: Sequence[_Panel]) -> str:
-    """Explain the marks that are in the picture."""
+    """Explain the marks that appear in the figure."""
     means = np.stack([panel.means for panel in panels])
     diverged = np.stack([panel.diverged for panel in panels])
     is_gray = ~np.isfinite(means) | (diverged == 1)
@@ -207,21 +207,21 @@ def _key(panels: Sequence[_Panel]) -> str:
     return "; ".join(text for text, is_there in marks.items() if is_there)
 
 
-def _ordered(values: Sequence[Any]) -> tuple:
-    """Sort numbers; words stay in their order."""
+def _sort(values: Sequence[Any]) -> tuple:
+    """Sort numbers; keep the order of other values."""
     is_numeric = all(isinstance(value, int | float) for value in values)
     return tuple(sorted(values)) if is_numeric else tuple(values)
 
 
-def _written(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _short(value: float) -> str:
-    """Write a cell's number in at most five characters or so.
+def _format_short(value: float) -> str:
+    """Format the number of a cell in about five characters.
 
     Example:
-        >>> [_short(value) for value in (0.5, 12.34, 612.3, 1e-4, -3.2e7, 0.0)]
+        >>> [_format_short(value) for value in (0.5, 12.34, 612.3, 1e-4, -3.2e7, 0.0)]
         ['0.50', '12.34', '612', '1e-4', '-3e7', '0.00']
     """
     if value == 0 or 0.005 <= abs(value) < 100:
@@ -232,6 +232,6 @@ def _short(value: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def _wrapped(text: str, figure: "Figure", points: float) -> str:
-    """Break a text into lines that fit the width of a figure."""
+def _wrap(text: str, figure: "Figure", points: float) -> str:
+    """Wrap a text to the width of a figure."""
     return textwrap.fill(text, int(figure.get_figwidth() * CHARACTERS_PER_INCH * 10 / points))

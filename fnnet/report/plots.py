@@ -1,4 +1,4 @@
-"""Pictures of sweeps. Nothing here trains; every function takes results, and returns a figure or draws on axes."""
+"""Plots: functions of results that return a figure or draw on given axes. None of them trains."""
 
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,15 @@ __all__ = ["curves", "heatmap"]
 def curves(
     axes: "Axes", results: Results, metric: str, *, by: str = "learning_rate", over: str | None = "seed"
 ) -> None:
-    """Draw the learning curves of a sweep, in one color for each value of an axis.
+    """Draw the learning curves of a sweep, with one color per value of an axis.
 
-    Runs that differ in nothing but `over` are one line, their mean, in a band that is its 95 % interval.
+    Each configuration is drawn as the mean over its runs, with a band for the 95 % interval of the mean.
 
     Args:
         axes: of matplotlib, to draw on.
         results: of a sweep with `eval_every`.
-        metric: a name in its history.
-        by: the axis that colors and legend tell apart.
+        metric: its name in `results.history`.
+        by: the axis shown by color and in the legend.
         over: the axis to average over; None to draw every run.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Tables for the terminal."""
+"""Tables for the terminal: results and estimated costs."""
 
 import math
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ from fnnet.sweeps.progress import seconds_in_words
 
 
 def best_rates(results: Results, metric: str, maximize: bool | None = None) -> Table:
-    """Tabulate, for each value of the other axes, the learning rate with the best mean over seeds.
+    """Tabulate the learning rate with the best mean over seeds, one row per configuration of the other axes.
 
     Args:
-        results: of a sweep; without a `learning_rate` axis every configuration has a row.
-        metric: what to rank by and to show.
-        maximize: whether more is better; None to tell from the metric's name.
+        results: of a sweep; without an axis "learning_rate" every configuration has a row.
+        metric: the column to rank by and to show.
+        maximize: whether higher is better; None to infer it from the metric's name.
 
     Returns:
-        A table with mean, 95 % interval, number of runs and number diverged, of the best rate and of all. A mean
-        of one run has no interval, and one that is not finite is written as "-".
+        A table with the mean, its 95 % interval, the number of runs and how many diverged, at the best rate and at
+        any. The mean of a single run has no interval; one that is not finite is shown as "-".
 
     Raises:
-        InputError: when the metric is unknown, or its name does not say which end is better and `maximize` is not
-            given.
+        InputError: when the metric is unknown, or its name does not say whether higher is better and `maximize` is
+            not given.
     """
     configurations = results.over(*({"seed"} & set(results.space.axes)))
     means = configurations.mean_ci(metric)
@@ -69,12 +69,12 @@ def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
     """Tabulate the estimated cost of a sweep, one row per group.
 
     Args:
-        groups: of a prepared sweep.
-        num_steps: updates in each run.
+        groups: the estimates of a prepared sweep.
+        num_steps: updates per run.
 
     Returns:
-        A table with the groups' static values, runs that are still to be trained, lanes on each device, chunks,
-        memory of all devices together, operations and time of training, and sums.
+        A table of static values, runs still to train, lanes per device, chunks, memory of all devices, size of the
+        curves, floating-point operations and training time, with totals.
     """
     num_runs = sum(group.num_runs for group in groups)
     num_missing = sum(group.num_missing for group in groups)
@@ -85,7 +85,7 @@ def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
     axes = list(dict.fromkeys(name for group in groups for name in group.static))
     for name in axes or ["group"]:
         table.add_column(name, justify="right")
-    sums = {
+    totals = {
         "runs": str(num_missing),
         "lanes": "",
         "chunks": str(sum(group.num_chunks for group in groups)),
@@ -94,7 +94,7 @@ def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
         "FLOPs": f"{sum(group.flops for group in groups):.2g}",
         "time": _seconds(sum(group.seconds for group in groups)),
     }
-    for heading, footer in sums.items():
+    for heading, footer in totals.items():
         table.add_column(heading, footer, justify="right", no_wrap=True)
     for group in groups:
         cells = [str(group.static.get(name, "")) for name in axes] or ["all"]
@@ -109,7 +109,7 @@ def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
 
 
 def _with_interval(mean: float, high: float) -> str:
-    """Write a mean with half of its interval, where it has one.
+    """Format a mean with half the width of its interval, if it has one.
 
     Example:
         >>> _with_interval(0.5, 0.75), _with_interval(0.5, math.nan), _with_interval(math.nan, math.nan)
@@ -121,7 +121,7 @@ def _with_interval(mean: float, high: float) -> str:
 
 
 def _bytes(number: float) -> str:
-    """Write a number of bytes for people.
+    """Format a number of bytes.
 
     Example:
         >>> _bytes(950), _bytes(25_300_000)
@@ -135,7 +135,7 @@ def _bytes(number: float) -> str:
 
 
 def _seconds(number: float) -> str:
-    """Write a time of training for people."""
+    """Format a training time."""
     if not math.isfinite(number):
         return "does not fit"
     return seconds_in_words(number)

@@ -156,7 +156,7 @@ def test_sharpness_is_a_metric_of_a_sweep(tmp_path):
 
     space = fn.grid(learning_rate=[0.01, 0.02, 0.05], seed=range(2))
     results = fn.sweep(recipe, space, data, num_steps=30, eval_every=10, store=tmp_path, save_params=True)
-    assert results.curves("sharpness").values.shape == (3, 2, 3)
+    assert results.curves("sharpness").shape == (3, 2, 3)
     objective = make_objective(fn.mlp(3, [7], 2, "tanh"), "quadratic")
     for run in range(6):
         params, restore = ravel_pytree(jax.tree.map(jnp.asarray, results.member(run)))

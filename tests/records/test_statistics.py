@@ -30,3 +30,8 @@ def test_one_run_has_no_interval():
     results = fn.Results(fn.grid(seed=[3]), {"loss": np.array([2.0]), "diverged": np.array([False])}, {})
     means = results.over("seed").mean_ci("loss")
     assert means.mean == [2.0] and np.isnan(means.low) and np.isnan(means.high)
+
+
+def test_a_mean_of_nothing_is_refused():
+    with pytest.raises(fn.InputError, match="at least one value"):
+        fn.mean_interval([])

@@ -29,7 +29,7 @@ def text_of(table):
     return console.file.getvalue()
 
 
-def test_the_best_rate_of_each_depth(results):
+def test_the_table_has_the_best_rate_of_each_depth(results):
     rows = [line for line in text_of(tables.best_rates(results, "test_accuracy")).splitlines() if "│" in line]
     cells = [[cell.strip() for cell in row.strip("│ ").split("│")] for row in rows]
     assert cells == [
@@ -48,7 +48,7 @@ def test_the_heat_map_shows_every_cell_and_the_diverged_ones(results):
     assert rings == [(2, 0), (0, 1)]
 
 
-def test_slow_pixels_are_dark_in_the_color_of_their_fate():
+def test_slow_pixels_are_darker():
     value = np.array([[-3.0, -20.0], [1.0, 5.0]])  # below, a quick and a slow one that converged
     axes = Figure().subplots()
     fn.trainability.draw(axes, fn.trainability.Picture((0, 2, 1, 4), value[None] < 0, value), "fates", 1)
@@ -89,10 +89,10 @@ def test_constants_of_early_training_are_drawn_against_width():
     assert labels == {"c_loss", "c_sharp", "c_max", "2, of a quadratic loss", "open: published"}
 
 
-def test_impossible_pictures_are_refused(results):
+def test_impossible_heat_maps_are_refused(results):
     with pytest.raises(fn.InputError, match=r"needs the axis 'width'.*heatmap\(results, metric, x='depth'\)"):
         plots.heatmap(results, "test_accuracy", x="width")
-    with pytest.raises(fn.InputError, match="unknown axis from bottom to top 'dept'; did you mean 'depth'"):
+    with pytest.raises(fn.InputError, match="unknown vertical axis 'dept'; did you mean 'depth'"):
         plots.heatmap(results, "test_accuracy", y="dept")
     space = fn.grid(a=range(13), depth=[1, 2], learning_rate=[0.1, 0.2])
     many = fn.Results(space, {"loss": np.zeros(52), "diverged": np.zeros(52, bool)}, {})
@@ -126,7 +126,7 @@ RATES = fn.logspace(0.001, 10, 300)
     ],
 )
 @pytest.mark.parametrize("metric", ["test_accuracy", "validation_expected_calibration_error_of_my_own"])
-def test_a_heat_map_of_any_size_shows_all_that_is_written(space, diverged, metric):
+def test_no_text_of_a_heat_map_is_cut_off(space, diverged, metric):
     figure = drawn(space, metric, diverged, maximize=True)
     inches = figure.get_size_inches()
     assert max(inches) <= 30.01
@@ -145,7 +145,7 @@ def test_a_heat_map_of_any_size_shows_all_that_is_written(space, diverged, metri
             assert extent.y0 >= -1 and extent.y1 <= box.height + 1, text.get_text()
 
 
-def test_one_seed_is_no_mean_and_one_value_no_label():
+def test_one_seed_is_not_called_a_mean():
     figure = drawn(fn.grid(depth=3, learning_rate=[0.1, 0.3], seed=5))
     assert figure._suptitle.get_text() == "test accuracy" and list(figure.axes[0].get_yticks()) == []
     assert figure._supxlabel.get_text() == "ring: best of its row"
@@ -166,7 +166,7 @@ def cells_of_best(text):
     return [[cell.strip() for cell in row.strip("│ ").split("│")] for row in text.splitlines() if "│" in row]
 
 
-def test_where_all_runs_diverged_there_is_neither_a_color_bar_nor_a_best_rate():
+def test_there_is_no_color_bar_and_no_best_rate_when_all_runs_diverged():
     space = fn.grid(learning_rate=[0.1, 0.3], seed=range(2))
     figure = drawn(space, "test_loss", range(4))
     assert len(figure.axes) == 1 and figure._supxlabel.get_text() == "hatched on gray: all runs diverged"
@@ -174,13 +174,13 @@ def test_where_all_runs_diverged_there_is_neither_a_color_bar_nor_a_best_rate():
     assert cells_of_best(text_of(tables.best_rates(lost, "test_loss"))) == [["-", "-", "2", "2", "4 of 4"]]
 
 
-def test_values_of_other_axes_are_written_as_people_do():
+def test_panel_titles_have_rounded_values():
     figure = drawn(fn.grid(weight_decay=[0.0, 1e-4], depth=[1, 2], learning_rate=[0.1, 0.2]), y="depth")
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == ["weight decay = 0", "weight decay = 0.0001"]
 
 
-def test_words_and_axes_that_some_runs_lack_can_be_drawn():
+def test_text_axes_and_axes_that_some_runs_lack_are_drawn():
     space = fn.grid(optimizer="sgd", learning_rate=[0.1, 0.2]) | fn.grid(
         optimizer="adam", beta=0.9, learning_rate=0.1
     )
@@ -190,7 +190,7 @@ def test_words_and_axes_that_some_runs_lack_can_be_drawn():
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["sgd", "adam"]
 
 
-def test_a_metric_of_ones_own_is_drawn_and_tabulated_when_its_direction_is_given(results):
+def test_a_custom_metric_is_drawn_and_tabulated_with_maximize(results):
     own = fn.Results(results.space, {**results.columns, "flatness": results.columns["test_accuracy"]}, {})
     for maximize, rings in ((True, [(2, 0), (0, 1)]), (False, [(0, 0), (2, 1)])):
         figure = plots.heatmap(own, "flatness", maximize=maximize)
@@ -202,7 +202,7 @@ def test_a_metric_of_ones_own_is_drawn_and_tabulated_when_its_direction_is_given
             show(own, "flatness")
 
 
-def test_a_notebook_is_given_the_picture_itself(results):
+def test_a_notebook_displays_the_figure(results):
     figure = plots.heatmap(results, "test_accuracy")
     header = figure._repr_png_()[:24]  # by which IPython shows an object that it was not taught to show
     assert header.startswith(b"\x89PNG\r\n\x1a\n")
@@ -210,7 +210,7 @@ def test_a_notebook_is_given_the_picture_itself(results):
     np.testing.assert_allclose(size, figure.get_size_inches() * figure.dpi, atol=1)
 
 
-def test_curves_of_several_seeds_are_a_mean_in_its_interval():
+def test_curves_of_several_seeds_are_drawn_as_mean_and_interval():
     values = np.array([[1.0, 0.5], [3.0, 0.6], [2.0, 0.1], [5.0, 0.1], [6.0, 0.1], [7.0, 0.1]])
     history = {"step": np.tile([10, 20], (6, 1)), "test_loss": values}
     results = fn.Results(fn.grid(depth=[1, 2], seed=range(3)), {}, history)
@@ -247,7 +247,7 @@ def test_curves_of_several_seeds_are_a_mean_in_its_interval():
         ),
     ],
 )
-def test_a_sweep_that_went_badly_comes_with_advice(diverged, scale, line):
+def test_a_bad_sweep_gets_advice(diverged, scale, line):
     space = fn.grid(learning_rate=[0.1, 0.3, 1.0, 3.0])
     inputs = np.array([[1.0, -scale, 0.0], [1.0, scale, 2.0]])
     results = fn.Results(space, {"diverged": np.array(diverged, bool)}, {})
@@ -264,7 +264,7 @@ def cells_of(table):
     return [[cell.strip() for cell in line.strip()[1:-1].split("│")] for line in lines]
 
 
-def test_what_a_sweep_would_take_is_summed_up():
+def test_estimated_costs_have_totals():
     small = estimate(
         num_runs=30,
         num_missing=20,
@@ -291,7 +291,7 @@ def test_what_a_sweep_would_take_is_summed_up():
     ]
 
 
-def test_one_group_is_its_own_sum_and_may_not_fit():
+def test_one_group_has_no_totals_and_may_not_fit():
     table = tables.estimates(
         [estimate(static={}, num_runs=5, num_missing=5, num_bytes=10**13, seconds=np.inf)], num_steps=3
     )
@@ -301,12 +301,7 @@ def test_one_group_is_its_own_sum_and_may_not_fit():
     ]
 
 
-def test_a_mean_of_nothing_is_refused():
-    with pytest.raises(fn.InputError, match="at least one value"):
-        fn.mean_interval([])
-
-
-def test_curves_are_told_apart_by_an_axis():
+def test_curves_are_colored_by_an_axis():
     space = fn.grid(learning_rate=[0.1, 0.4], seed=range(2))
     history = {"step": np.tile([5, 10], (4, 1)), "loss": np.arange(8.0).reshape(4, 2)}
     results = fn.Results(space, {}, history)
