@@ -1,7 +1,7 @@
-"""Reports: what an experiment claims, what was published, what was measured, and whether the claim holds.
+"""Reports of experiments: claims, with published and measured values, and whether each claim holds.
 
-An experiment states its claims, whether they hold or not, and writes them with `write_report`. Run as a script, this
-file gathers the reports of `results/` on one page (`make report`).
+Experiments save their claims with `write_report`. Run as a script (`make report`), this file collects the reports in
+`results/` on one page.
 """
 
 import json
@@ -43,12 +43,12 @@ details { font-size: 0.85rem; margin-top: 0.6rem; }
 
 
 class Claim(NamedTuple):
-    """One statement and its verdict.
+    """A claim and its verdict.
 
-    claim: what was to be shown, with its tolerance.
-    published: what the source says: a number, words, or None where the claim is the experiment's own.
-    measured: what came out: a number, a `MeanInterval` over seeds, or several of these by name.
-    holds: whether the measured value is as claimed.
+    claim: the statement, with its tolerance.
+    published: the published value: a number, text, or None if the claim is the experiment's own.
+    measured: the measured value: a number, a `MeanInterval` over seeds, or several of these by name.
+    holds: whether the claim holds.
     """
 
     claim: str
@@ -65,19 +65,19 @@ def write_report(
     figure: "Figure | None" = None,
     measured: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write what an experiment found beside it: `results/NAME.json`, and `results/NAME.png` if there is a figure.
+    """Write an experiment's report to `results/NAME.json`, and its figure to `results/NAME.png`, next to the script.
 
     Args:
         script: the experiment's file, `__file__`.
-        about: its docstring, `__doc__`, whose first line is the report's title; without one its name is.
+        about: its docstring, `__doc__`; the first line is the report's title. Without one, the file's name is.
         settings: a dataclass or a mapping.
-        claims: in the order in which they are to be read.
-        figure: a picture of what was found.
-        measured: what else was measured: arrays and NamedTuples become lists and objects, and numbers that are not
-            finite the words "nan", "inf" and "-inf".
+        claims: the claims, in reading order.
+        figure: a matplotlib figure, or None.
+        measured: other measurements. Arrays and NamedTuples become lists and objects, and numbers that are not finite
+            become the strings "nan", "inf" and "-inf".
 
     Returns:
-        The JSON file.
+        The path of the JSON file.
 
     Example:
         >>> import tempfile
@@ -104,7 +104,7 @@ def write_report(
 
 
 def table(claims: Sequence[Claim]) -> Table:
-    """Tabulate what an experiment claimed and measured, one row per claim.
+    """Build a table of claims, one row per claim.
 
     Example:
         >>> table([Claim("one and one is two", 2, 1 + 1, True)]).row_count
@@ -120,22 +120,22 @@ def table(claims: Sequence[Claim]) -> Table:
 
 
 def write_page(folder: Path) -> Path:
-    """Gather the reports of a folder, as `write_report` writes them, into `index.html` there.
+    """Write `index.html` with all reports in a folder.
 
-    Pictures are shown from where they lie. Files that are not reports are ignored.
+    Figures are linked. Files that are not reports are ignored.
 
     Args:
-        folder: with a `NAME.json` and perhaps a `NAME.png` for each experiment.
+        folder: a folder with files from `write_report`.
 
     Returns:
-        The page's file.
+        The path of the page.
 
     Raises:
-        InputError: when there is no report.
+        InputError: when the folder contains no report.
     """
     reports = {path: report for path in sorted(folder.glob("*.json")) if (report := _read(path))}
     if not reports:
-        raise InputError(f"{folder} holds no report, which an experiment without --smoke writes")
+        raise InputError(f"{folder} contains no report; run an experiment without --smoke to write one")
     claims = [claim for report in reports.values() for claim in report["assertions"]]
     num_held = sum(claim["holds"] for claim in claims)
     head = f"{num_held} of {len(claims)} claims hold"
@@ -148,13 +148,13 @@ def write_page(folder: Path) -> Path:
     page.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{head}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-        f"<h1>What was claimed, and what was measured</h1><p>{head}.</p><ol>{contents}</ol>{sections}</html>\n"
+        f"<h1>Claims and measurements</h1><p>{head}.</p><ol>{contents}</ol>{sections}</html>\n"
     )
     return page
 
 
 def in_words(value: Any) -> str:
-    """Write a value of a report for reading: four digits, a mean with its interval and number of runs.
+    """Format a value of a report as text: four digits, means with their interval and number of runs.
 
     Example:
         >>> in_words({"mean": 0.64561, "low": 0.6311, "high": 0.6601, "num_runs": 5})
@@ -177,7 +177,7 @@ def in_words(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Write a value as JSON has it: objects, lists, strings and finite numbers.
+    """Convert a value to JSON types: objects, lists, strings and finite numbers.
 
     Example:
         >>> plain({"loss": np.array([0.5, np.inf]), "depths": (1, 2)})
@@ -201,13 +201,19 @@ def plain(value: Any) -> Any:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Read a report; None where the file is not one."""
+    """Read a report; return None if the file is not one."""
     try:
         report = json.loads(path.read_text())
         return (
             report if isinstance(report["about"], str) and all(map(_is_claim, report["assertions"])) else None
         )
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # whatever another JSON file may hold
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        RecursionError,
+    ):  # another JSON file may contain anything
         return None
 
 
@@ -233,7 +239,7 @@ def _section(path: Path, report: dict[str, Any]) -> str:
 
 
 def _block(text: str) -> str:
-    """Show a docstring's paragraph: indented lines as they are, numbered ones as a list."""
+    """Render a docstring's paragraph: indented lines verbatim, numbered ones as a list."""
     if all(line.startswith("    ") for line in text.splitlines()):
         return f"<pre>{escape(textwrap.dedent(text))}</pre>"
     if re.match(r"1\. ", text):

@@ -1,7 +1,6 @@
 """Activation functions: `h = activation(z)`, elementwise except `softmax`.
 
-Wherever fnnet takes an activation it takes one of the names below or any function from an array to an
-array of the same shape.
+Wherever fnnet takes an activation, pass one of the names below or any function that preserves the shape of its array.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,7 @@ Activation = Callable[[Array], Array]
 
 
 def identity(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Return `z` itself: a network of identity layers is a product of matrices."""
+    """Return `z`: with this activation a network is a product of matrices."""
     return z
 
 
@@ -56,7 +55,7 @@ def leaky_relu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def erf(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Compute the error function, for which mean-field integrals have closed forms."""
+    """Compute the error function, whose mean-field integrals have closed forms."""
     return jax.scipy.special.erf(z)
 
 
@@ -71,9 +70,9 @@ def square(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def softmax(z: Float[Array, "*batch classes"]) -> Float[Array, "*batch classes"]:
-    """Turn logits into probabilities along the last axis: `exp(z_i) / sum_j exp(z_j)`.
+    """Compute probabilities from logits along the last axis: `exp(z_i) / sum_j exp(z_j)`.
 
-    Meant for outputs. Losses take logits, so train without it and apply it to read probabilities.
+    Losses take logits: train without softmax, and apply it to the outputs to get probabilities.
 
     Example:
         >>> softmax(jnp.array([0.0, 0.0])).tolist()
@@ -85,4 +84,4 @@ def softmax(z: Float[Array, "*batch classes"]) -> Float[Array, "*batch classes"]
 ACTIVATIONS: dict[str, Activation] = named(
     identity, relu, tanh, sigmoid, softplus, gelu, silu, leaky_relu, erf, sine, square, softmax
 )
-"""Every activation that has a name."""
+"""All activations by name."""

@@ -1,8 +1,7 @@
-"""The order in which training sees its examples.
+"""Batches: the order in which training sees its examples.
 
-An order is a function of `data_seed` and of the number of a step alone, never of a run: all lanes of a
-sweep see the same batch at the same step, which is the better experiment and lets them share one large
-first product. It does not depend on where a run was interrupted.
+A batch depends only on `data_seed` and the step, not on the run or on where it was interrupted. All lanes of a sweep
+see the same batch at the same step, so runs are comparable and share one large matrix product in the first layer.
 """
 
 import math
@@ -20,11 +19,11 @@ Integer = int | Int[Array, ""]
 
 
 class Batches(NamedTuple):
-    """Which examples each step sees.
+    """A pair of pure functions that select the examples of each step.
 
-    draw: maps `(data_seed, num_examples, first_step, num_steps)` to a pytree whose leaves have a leading
-        axis of `num_steps`; `num_steps` and `num_examples` are Python integers, the others may be traced.
-    select: maps the training examples and one item of what `draw` gave to the batch of that step.
+    draw: maps `(data_seed, num_examples, first_step, num_steps)` to a pytree whose leaves have a leading axis
+        `num_steps`. `num_examples` and `num_steps` are Python integers, the others may be traced.
+    select: maps the training examples and one step of what `draw` returned to the step's batch.
     """
 
     draw: Callable[[Integer, int, Integer, int], Any]
@@ -32,19 +31,18 @@ class Batches(NamedTuple):
 
 
 def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
-    """Choose an order of batches.
+    """Build the batches of an order.
 
     Args:
-        batch_size: examples in a batch; None for all of them at every step, whatever the order.
-        order: "shuffled" goes through a new permutation in every epoch and leaves out what does not fill
-            a last batch; "sequential" goes through the examples in order, cyclically;
-            "with_replacement" draws each example of each batch anew.
+        batch_size: examples per batch; None for all examples at every step, in which case the order is ignored.
+        order: "shuffled" permutes the examples in every epoch and drops the incomplete last batch; "sequential" cycles
+            through the examples in order; "with_replacement" draws the examples of a batch independently.
 
     Returns:
-        The order.
+        The batches.
 
     Raises:
-        InputError: when the order is unknown or the batch size no positive integer; and from `draw`, when
+        InputError: when the order is unknown or the batch size is not a positive integer; and from `draw`, when
             a batch without replacement is larger than the data.
 
     Example:
@@ -70,7 +68,7 @@ def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
 
 
 def _gather(examples: Examples, rows: Array) -> Examples:
-    # Rows are in range by construction, so the gather need not clamp or mask them.
+    # Rows are in bounds by construction, so the gather need not clip or mask them.
     return jax.tree.map(lambda leaf: jnp.asarray(leaf).at[rows].get(mode="promise_in_bounds"), examples)
 
 
@@ -85,7 +83,7 @@ def _draw_shuffled(
     steps_per_epoch = num_examples // batch_size
     steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
     first_epoch = first_step // steps_per_epoch
-    num_epochs = (num_steps - 1) // steps_per_epoch + 2  # a stretch of steps may begin inside an epoch
+    num_epochs = (num_steps - 1) // steps_per_epoch + 2  # the first step may lie inside an epoch
     key = jax.random.key(data_seed)
 
     def permutation(epoch: Array) -> Array:
@@ -101,7 +99,7 @@ def _draw_sequential(
 ) -> Array:
     del data_seed
     steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
-    # The first row of a batch, reduced before it is multiplied: a long run must not overflow int32.
+    # Reduce the step before multiplying, so that long runs do not overflow int32.
     period = num_examples // math.gcd(num_examples, batch_size)
     starts = (steps % period) * batch_size
     return (starts[:, None] + jnp.arange(batch_size, dtype=jnp.int32)[None, :]) % num_examples

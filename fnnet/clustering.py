@@ -1,8 +1,8 @@
-"""Clustering: examples are grouped by what a network makes of them, without any targets.
+"""Deep embedded clustering: group examples by a network's code, without targets (Xie et al. 2016).
 
-The steps of deep embedded clustering (Xie et al. 2016): train an `autoencoder`; let k-means find centers among its
-codes; then train encoder and centers together, as the task `deep_clustering`. A `cluster_network` gives a logit for
-each cluster, so what takes the outputs of a classifier, such as `evaluate`, takes its outputs too.
+Train an `autoencoder`, find centers of its codes with k-means, then train encoder and centers together with the task
+`deep_clustering`. A `cluster_network` outputs one logit per cluster, so functions of a classifier's outputs, such as
+`evaluate`, work on it too.
 """
 
 from collections.abc import Callable
@@ -24,22 +24,22 @@ from fnnet.types import KeyArray, Params
 
 
 def cluster_network(encoder: Network, num_clusters: int, code_size: int) -> Network:
-    """Build a network that tells how near to each of some centers an example's code lies.
+    """Build a network whose outputs are the logits of soft assignments to clusters.
 
-    With code z and centers mu_j, the output j is `-log(1 + |z - mu_j|^2)`, so that the softmax of the outputs is
+    With code z and centers mu_j, output j is `-log(1 + |z - mu_j|^2)`. The softmax of the outputs is then the
     Student's t kernel with one degree of freedom, `q_j = (1 + |z - mu_j|^2)^-1 / sum_k (1 + |z - mu_k|^2)^-1`.
 
     Args:
         encoder: maps an example to its code `[code_size]`.
-        num_clusters: how many centers.
-        code_size: numbers in a code.
+        num_clusters: number of centers.
+        code_size: size of a code.
 
     Returns:
-        The network. `params` is `{"encoder": the encoder's, "centers": [num_clusters, code_size]}`; `init` draws the
-        centers from a standard normal distribution, which k-means' should replace.
+        The network. `params` is `{"encoder": the encoder's, "centers": [num_clusters, code_size]}`. `init` draws the
+        centers from a standard normal distribution; replace them by those of k-means.
 
     Raises:
-        InputError: when there are fewer than two clusters.
+        InputError: when `num_clusters` is below 2.
 
     Example:
         >>> from fnnet import mlp
@@ -54,9 +54,9 @@ def cluster_network(encoder: Network, num_clusters: int, code_size: int) -> Netw
         raise InputError(f"num_clusters must be at least 2, got {num_clusters}")
 
     def init(key: KeyArray) -> Params:
-        of_encoder, of_centers = jax.random.split(key)
-        centers = jax.random.normal(of_centers, (num_clusters, code_size))
-        return {"encoder": encoder.init(of_encoder), "centers": centers}
+        encoder_key, centers_key = jax.random.split(key)
+        centers = jax.random.normal(centers_key, (num_clusters, code_size))
+        return {"encoder": encoder.init(encoder_key), "centers": centers}
 
     def apply(params: Params, x: ArrayLike) -> Array:
         code = encoder.apply(params["encoder"], jnp.asarray(x))
@@ -66,21 +66,21 @@ def cluster_network(encoder: Network, num_clusters: int, code_size: int) -> Netw
 
 
 def sharpening_loss(outputs: Float[Array, "n clusters"]) -> Float[Array, ""]:
-    """Compute how far soft assignments are from sharper ones: `KL(p || q) / n`.
+    """Compute the KL divergence of soft assignments q from a sharper target distribution p: `KL(p || q) / n`.
 
-    With `q = softmax(outputs)` and the clusters' sizes `f_j = sum_i q_ij`, the sharper ones are
-    `p_ij = (q_ij^2 / f_j) / sum_k (q_ik^2 / f_k)`: what is likely becomes likelier, and large clusters do not swallow
-    small ones. Gradients take p as it is.
+    With `q = softmax(outputs)` and cluster sizes `f_j = sum_i q_ij`, the target is
+    `p_ij = (q_ij^2 / f_j) / sum_k (q_ik^2 / f_k)`, which favors confident assignments and normalizes by cluster size.
+    No gradient flows through p.
 
     Args:
-        outputs: of a `cluster_network`, for a batch large enough to tell the clusters' sizes. Xie et al. take the
-            sizes, and p, from all examples every so many steps.
+        outputs: of a `cluster_network`, for a batch large enough to estimate the cluster sizes. (Xie et al. compute
+            p from all examples, at intervals.)
 
     Returns:
         The mean over examples, in nats.
 
     Example:
-        >>> float(sharpening_loss(jnp.zeros((4, 3))))  # nothing to sharpen
+        >>> float(sharpening_loss(jnp.zeros((4, 3))))  # uniform assignments are not sharpened
         0.0
 
     Source: Xie et al. (2016), eq. 2 and 3.
@@ -100,19 +100,19 @@ def deep_clustering(
     order: str = "shuffled",
     max_measured: int = 10_000,
 ) -> Task:
-    """Build the task of sharpening clusters: encoder and centers lower `sharpening_loss`. No target is looked at.
+    """Build the task that trains encoder and centers on `sharpening_loss`, without targets.
 
     Args:
         network: a `cluster_network`.
-        initial: maps hyper-parameters to the parameters to begin with, as an autoencoder and k-means give them:
-            `lambda hp: jax.tree.map(lambda leaf: leaf[hp["seed"]], stacked)` for those of several seeds.
+        initial: maps hyper-parameters to the initial parameters, from an autoencoder and k-means. To select those of
+            a seed, `lambda hp: jax.tree.map(lambda leaf: leaf[hp["seed"]], stacked)`.
         optimizer: as in `supervised`.
         batch_size: as in `supervised`.
         order: as in `supervised`.
         max_measured: as in `supervised`.
 
     Returns:
-        The task. `measure` gives "train_loss", "test_loss", and "validation_loss" where the data has that split.
+        The task. It measures "train_loss", "test_loss", and "validation_loss" if the data has that split.
 
     Example:
         >>> from fnnet import load_dataset, mlp, sgd, train
@@ -153,31 +153,30 @@ def deep_clustering(
 
 
 def clustering_accuracy(clusters: Int[np.ndarray, " n"], targets: Int[np.ndarray, " n"]) -> float:
-    """Compute which share of examples lies in the cluster that belongs to its class, under the best pairing.
-
-    Each cluster belongs to at most one class and each class to at most one cluster; of all such pairings, the one
-    with the most examples on its side counts.
+    """Compute the accuracy of clusters as classes, under the best one-to-one matching.
 
     Args:
-        clusters: of each example, by number.
-        targets: its class.
+        clusters: the cluster of each example.
+        targets: the class of each example.
 
     Returns:
-        The share, in [0, 1].
+        The accuracy, in [0, 1]. Examples of clusters without a class count as errors.
 
     Raises:
-        InputError: when there is no example, or not a class for each.
+        InputError: when there are no examples, or the shapes differ.
 
     Example:
         >>> clustering_accuracy(np.array([2, 2, 0, 0, 1]), np.array([0, 0, 1, 1, 1]))
         0.8
 
-    Source: Yang et al. (2010), section 4.2; the pairing by Kuhn (1955).
+    Source: Yang et al. (2010), section 4.2; matching by Kuhn (1955).
     """
     from scipy.optimize import linear_sum_assignment
 
     if clusters.shape != targets.shape or not len(targets):
-        raise InputError(f"each example needs a class; got the shapes {clusters.shape} and {targets.shape}")
+        raise InputError(
+            f"clusters and targets must not be empty and have the same shape, got {clusters.shape} and {targets.shape}"
+        )
     rows, columns = (np.unique(labels, return_inverse=True)[1] for labels in (clusters, targets))
     counts = np.zeros((rows.max() + 1, columns.max() + 1), int)
     np.add.at(counts, (rows, columns), 1)

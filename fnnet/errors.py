@@ -1,8 +1,7 @@
-"""Errors for input that cannot be used.
+"""Errors in the input.
 
-Every message names the field, what came and what was expected, and is raised before any work starts.
-The command line turns an `InputError` into one line and exit code 2; any other exception is a bug in fnnet
-and keeps its traceback.
+Messages name the field, the value and what was expected. Input is checked before any work starts. The command line
+prints an `InputError` as one line and exits with code 2; any other exception is a bug in fnnet and keeps its traceback.
 """
 
 import difflib
@@ -10,14 +9,14 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Input that cannot be used: an unknown name, an impossible number, a damaged file."""
+    """Raised for invalid input: an unknown name, a number out of range, a damaged file."""
 
 
 def unknown_name(field: str, value: object, choices: Iterable[str]) -> InputError:
-    """Build the error for a name that is none of `choices`, with the nearest valid names first.
+    """Build the error for a name that is not in `choices`, which suggests the nearest valid names.
 
     Args:
-        field: what the name stands for, such as "activation".
+        field: what the name chooses, such as "activation".
         value: the unknown name.
         choices: the valid names.
 
@@ -54,10 +53,10 @@ def check_integer(field: str, value: object, minimum: int = 1) -> None:
 
 
 def nearest_names(name: str, choices: Iterable[str]) -> list[str]:
-    """List the names that were probably meant, at most three, the best first.
+    """Return up to three names that were probably meant, the best first.
 
-    A name in other letters, such as `ReLU`, and the field's other word for it, such as `lr`, come before names
-    that are spelled alike.
+    Names that differ only in case or separators, such as `ReLU`, and synonyms, such as `lr`, come before names with a
+    similar spelling.
 
     Example:
         >>> nearest_names("Learning-Rate", ["learning_rate", "depth"]), nearest_names("lr", ["learning_rate"])
@@ -136,29 +135,29 @@ OTHER_WORDS = {
     "train": ("sweep",),
     "fit": ("sweep",),
 }
-"""Synonyms, as used elsewhere in the field, of the names that fnnet uses."""
+"""Synonyms of the names that fnnet uses."""
 
-_OWN_RECIPE = "mlp_recipe has none; write a recipe in Python that returns a Task of your network"
+_OWN_RECIPE = "mlp_recipe does not support it; write a recipe in Python that returns a Task for your network"
 _MUP = (
     "muP needs a base width: write a recipe in Python with fn.mlp(..., parameterization=fn.mup(base_width))"
 )
 
 ELSEWHERE = {
     "axis": {
-        "optimizer": "mlp_recipe trains with SGD; for another, write a recipe in Python: "
+        "optimizer": "mlp_recipe trains with SGD; for another optimizer, write a recipe in Python: "
         'fn.supervised(network, loss, optimizer=lambda hp: optax.adam(hp["learning_rate"]))',
-        "schedule": "mlp_recipe keeps the learning rate; for a schedule, write a recipe in Python: "
+        "schedule": "mlp_recipe trains at a constant learning rate; for a schedule, write a recipe in Python: "
         'fn.sgd(fn.schedules.cosine(hp["learning_rate"], num_steps))',
         "dropout": _OWN_RECIPE,
         "batch_norm": _OWN_RECIPE,
         "batchnorm": _OWN_RECIPE,
         "layer_norm": _OWN_RECIPE,
         "residual": "write a recipe in Python with fn.mlp(..., residual=True)",
-        "steps": "it is one for all runs, num_steps",
-        "num_steps": "it is one for all runs",
-        "epochs": "the length of training is one for all runs, num_steps",
-        "dataset": "the data are one for all runs",
+        "steps": "num_steps is the same for all runs",
+        "num_steps": "it is the same for all runs",
+        "epochs": "the length of training, num_steps, is the same for all runs",
+        "dataset": "the data set is the same for all runs",
     },
     "parameterization": {"mu": _MUP, "mup": _MUP},
 }
-"""Hints for what `mlp_recipe` and the command line do not offer."""
+"""Hints for names that `mlp_recipe` and the command line do not support."""

@@ -10,7 +10,7 @@ from fnnet.errors import InputError
 
 
 class MissingHparam(InputError):
-    """A task reads a hyper-parameter, `name`, that it was not given."""
+    """Raised when a task reads a hyper-parameter, `name`, that is missing."""
 
     def __init__(self, name: str, message: str):
         super().__init__(message)
@@ -18,14 +18,12 @@ class MissingHparam(InputError):
 
 
 class Hparams(Mapping[str, Any]):
-    """A read-only mapping that remembers which names were read.
+    """A read-only mapping that records which names are read.
 
-    What a task reads tells which axes a sweep may have, so nobody has to declare them. Reading a name that
-    is missing is the caller's mistake and says so; `get` reads one that may be missing.
+    The names that a task reads are the traced axes that a sweep may have, so they need not be declared. Inside a
+    compiled program, values are traced scalars.
 
-    Values are traced scalars inside a compiled program.
-
-    names_read: every name that was asked for, whether it was there or not.
+    names_read: every name that was read, present or missing.
 
     Example:
         >>> hparams = Hparams({"learning_rate": 0.1})
@@ -49,7 +47,7 @@ class Hparams(Mapping[str, Any]):
         return self._values[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Read a hyper-parameter that may be missing."""
+        """Return a hyper-parameter, or `default` if it is missing."""
         self.names_read.add(name)
         return self._values.get(name, default)
 
@@ -61,13 +59,13 @@ class Hparams(Mapping[str, Any]):
 
 
 def check_number(field: str, value: int | float | np.number) -> None:
-    """Refuse a number that is lost in the cast to JAX's default dtype.
+    """Check that a number survives the cast to JAX's default dtype.
 
-    An integer must fit 32 bits, and a float must not become 0 or infinite in float32; with x64 enabled the
-    limits are those of 64 bits. Otherwise two runs with different numbers would silently be the same run.
+    An integer must fit int32, and a float must not become 0 or infinite in float32 (int64 and float64 with x64
+    enabled). Otherwise runs with different numbers could silently be the same run.
 
     Args:
-        field: the name of the number, for the message.
+        field: the number's name, for the message.
         value: a Python or numpy number.
 
     Raises:

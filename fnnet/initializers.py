@@ -1,9 +1,8 @@
 """Initial weights and biases as functions of random noise.
 
-An `Initializer` does not draw. It receives noise that is uniform on (-1, 1) and maps it to weights, so
-that a network draws once for all of its layers and cuts the draw: with one draw a layer, compiling the
-initialization of a deep network costs more than running it. `fan_in` and `fan_out` are the sizes of the
-noise; a scale may be a traced number, and so an axis of a sweep.
+An `Initializer` maps noise that is uniform on (-1, 1) to weights. A network draws the noise of all its layers at once:
+with one draw per layer, initializing a deep network takes longer to compile than to run. `fan_in` and `fan_out` are the
+noise's shape. Scales may be traced, so they can be axes of a sweep.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from fnnet.types import KeyArray
 
 Scale = int | float | Float[Array, ""]
 JaxInitializer = Callable[..., Any]
-"""A function `init(key, shape, dtype)` that draws weights, such as those of `jax.nn.initializers`."""
+"""A function `init(key, shape, dtype)` that returns weights, as in `jax.nn.initializers`."""
 
 
 class Initializer(NamedTuple):
@@ -36,15 +35,15 @@ class Initializer(NamedTuple):
 
 
 def uniform_noise(key: KeyArray, size: int, dtype: DTypeLike) -> Float[Array, " size"]:
-    """Draw noise uniform on the open interval (-1, 1), which `Initializer` functions take.
+    """Draw the noise that an `Initializer` takes: uniform on the open interval (-1, 1).
 
     Args:
         key: a JAX random key.
-        size: how many numbers.
+        size: number of samples.
         dtype: float32 or float64.
 
     Returns:
-        The noise; never -1 or 1, so its normal quantiles are finite.
+        The noise. It is never -1 or 1, so normal quantiles of it are finite.
     """
     least = jnp.nextafter(jnp.asarray(-1, dtype), jnp.asarray(0, dtype))
     return jax.random.uniform(key, (size,), dtype, minval=least, maxval=1)
@@ -55,13 +54,13 @@ def variance_scaling(
     fan: str = "fan_in",
     distribution: str = "normal",
 ) -> Initializer:
-    """Draw weights of mean 0 and variance `scale / fan`; biases are 0.
+    """Build an initializer of weights with mean 0 and variance `scale / fan`; biases are 0.
 
     Args:
-        scale: the variance times the fan; 2 keeps the size of relu layers, 1 that of linear ones.
-        fan: which number of neurons divides the variance: "fan_in", "fan_out", or "fan_avg", their mean.
-        distribution: "normal"; "uniform" on an interval around 0; or "truncated_normal", cut at two
-            standard deviations and widened so that the variance stays `scale / fan`.
+        scale: the variance times the fan. 2 preserves the variance through relu layers, 1 through linear layers.
+        fan: "fan_in", "fan_out", or "fan_avg", their mean.
+        distribution: "normal", "uniform", or "truncated_normal", which is truncated at two standard deviations and
+            rescaled to the variance `scale / fan`.
 
     Returns:
         The initializer.
@@ -93,13 +92,13 @@ def variance_scaling(
 
 
 def orthogonal(gain: Scale = 1.0) -> Initializer:
-    """Draw a uniformly random orthogonal matrix times `gain`; biases are 0.
+    """Build an initializer of uniformly random orthogonal matrices times `gain`; biases are 0.
 
-    A matrix that is not square has orthonormal rows or columns, whichever are fewer
-    (Saxe, McClelland & Ganguli 2013).
+    For a matrix that is not square, the rows or the columns are orthonormal, whichever are fewer (Saxe, McClelland &
+    Ganguli 2013).
 
     Args:
-        gain: every singular value of the weights.
+        gain: the value of all singular values.
 
     Returns:
         The initializer.
@@ -115,7 +114,7 @@ def orthogonal(gain: Scale = 1.0) -> Initializer:
         fan_in, fan_out = noise.shape
         tall = _normal(noise if fan_in >= fan_out else noise.T)
         q, r = linalg.qr(tall)
-        # QR leaves the signs of r's diagonal open; with positive ones the draw is uniform (Mezzadri 2007).
+        # The signs of r's diagonal are arbitrary; the draw is uniform if they are positive (Mezzadri 2007).
         q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(q.dtype)[None, :]
         return jnp.asarray(gain, noise.dtype) * (q if fan_in >= fan_out else q.T)
 
@@ -123,9 +122,9 @@ def orthogonal(gain: Scale = 1.0) -> Initializer:
 
 
 def pytorch() -> Initializer:
-    """Draw weights and biases uniform on +-1/sqrt(fan_in), what `torch.nn.Linear` does.
+    """Build the initializer of `torch.nn.Linear`: weights and biases are uniform on +-1/sqrt(fan_in).
 
-    The variance of the weights is `1 / (3 fan_in)`: neither LeCun's, nor Glorot's, nor He's.
+    The variance of the weights is `1 / (3 fan_in)`, a third of LeCun's.
     """
     return Initializer(
         weights=lambda noise: noise / jnp.sqrt(jnp.asarray(noise.shape[0], noise.dtype)),
@@ -134,13 +133,13 @@ def pytorch() -> Initializer:
 
 
 def scaled_normal(weight_variance: Scale, bias_variance: Scale = 0.0) -> Initializer:
-    """Draw weights from N(0, weight_variance / fan_in) and biases from N(0, bias_variance).
+    """Build an initializer of weights from N(0, weight_variance / fan_in) and biases from N(0, bias_variance).
 
-    The convention of mean-field theory (Poole et al. 2016; Schoenholz et al. 2017).
+    This is the convention of mean-field theory (Poole et al. 2016; Schoenholz et al. 2017).
 
     Args:
         weight_variance: sigma_w^2.
-        bias_variance: sigma_b^2, not divided by any fan.
+        bias_variance: sigma_b^2, not divided by a fan.
 
     Returns:
         The initializer.
@@ -151,15 +150,15 @@ def scaled_normal(weight_variance: Scale, bias_variance: Scale = 0.0) -> Initial
     )
 
 
-@cache  # so that layers of the same initializer are equal, and can be stacked
+@cache  # layers stack only if their initializers are equal
 def from_jax(initializer: JaxInitializer) -> Initializer:
-    """Convert an initializer of JAX or Flax; biases are 0.
+    """Convert an initializer from JAX or Flax; biases are 0.
 
     Args:
         initializer: a function `init(key, shape, dtype)`, such as `jax.nn.initializers.orthogonal()`.
 
     Returns:
-        The initializer, which derives its key from the noise.
+        The initializer. It derives its key from the noise.
 
     Example:
         >>> noise = uniform_noise(jax.random.key(0), 6, jnp.float32).reshape(3, 2)
@@ -172,10 +171,10 @@ def from_jax(initializer: JaxInitializer) -> Initializer:
         key = jax.random.fold_in(jax.random.key(bits[0]), bits[-1])
         drawn = initializer(key, noise.shape, noise.dtype)
         if getattr(drawn, "shape", None) != noise.shape:
-            came = f"the shape {drawn.shape}" if hasattr(drawn, "shape") else f"a {type(drawn).__name__}"
+            came = f"shape {drawn.shape}" if hasattr(drawn, "shape") else f"a {type(drawn).__name__}"
             raise InputError(
-                f"an initializer must give weights of the shape {noise.shape}, got {came}; those of jax.nn are called "
-                "first, as jax.nn.initializers.orthogonal()"
+                f"initializer must return weights of shape {noise.shape}, got {came}; call those of jax.nn first, "
+                "as in jax.nn.initializers.orthogonal()"
             )
         return drawn
 
@@ -183,7 +182,7 @@ def from_jax(initializer: JaxInitializer) -> Initializer:
 
 
 def zeros() -> Initializer:
-    """Set weights and biases to 0."""
+    """Build the initializer that sets weights and biases to 0."""
     return Initializer(jnp.zeros_like, _zero_biases)
 
 
@@ -196,8 +195,8 @@ def _uniform(noise: Array) -> Array:
 
 
 def _truncated_normal(noise: Array) -> Array:
-    inside = jax.scipy.special.erf(jnp.sqrt(jnp.asarray(2, noise.dtype)))  # mass within +-2
-    standard_deviation = 0.87962566103423978  # of N(0, 1) cut at +-2
+    inside = jax.scipy.special.erf(jnp.sqrt(jnp.asarray(2, noise.dtype)))  # probability of |u| < 2
+    standard_deviation = 0.87962566103423978  # of N(0, 1) truncated at +-2
     return _normal(inside * noise) / standard_deviation
 
 
@@ -232,4 +231,4 @@ INITIALIZERS: dict[str, Initializer] = {
     "pytorch": pytorch(),
     "zeros": zeros(),
 }
-"""Every initializer that has a name, at its usual scale (He et al. 2015; Glorot & Bengio 2010)."""
+"""All initializers by name, at their usual scales (He et al. 2015; Glorot & Bengio 2010)."""

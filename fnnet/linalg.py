@@ -1,9 +1,8 @@
-"""Decompositions that never wait for each other.
+"""Matrix decompositions that cannot deadlock.
 
-On a CPU, XLA splits the decompositions of a batch of matrices over its threads, and the thread that splits them waits
-for the others. With jaxlib 0.10, two batches at once, from two layers or two devices, can so wait for each other
-forever. Here, under `vmap`, a batch is decomposed one matrix after the other, which nothing waits for; derivatives are
-those of `jax.numpy.linalg`.
+On a CPU, XLA splits a batched decomposition over its threads, and the thread that splits it blocks until the others are
+done. With jaxlib 0.10, two batches at once, of two layers or two devices, can deadlock. Under `vmap`, these functions
+decompose one matrix after the other instead. Derivatives are those of `jax.numpy.linalg`.
 """
 
 from collections.abc import Callable
@@ -22,22 +21,20 @@ def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
         return in_sequence(*arrays)
 
     @decompose.defjvp
-    def differentiate(
-        primals: Any, tangents: Any
-    ) -> Any:  # for what is mapped in sequence has no reverse mode
+    def differentiate(primals: Any, tangents: Any) -> Any:  # sequential_vmap has no reverse mode
         return jax.jvp(function, primals, tangents)
 
     return decompose
 
 
 qr = _one_by_one(lambda matrix: tuple(jnp.linalg.qr(matrix)))
-"""Maps a matrix `[m, n]` to q and r, as `jax.numpy.linalg.qr` does."""
+"""Return q and r of a matrix `[m, n]`, as `jax.numpy.linalg.qr`."""
 
 eigvalsh = _one_by_one(lambda matrix: jnp.linalg.eigvalsh(matrix, UPLO="L", symmetrize_input=False))
-"""Maps a symmetric matrix, of which the lower triangle is read, to its eigenvalues, the smallest first."""
+"""Return the eigenvalues of a symmetric matrix in ascending order; only its lower triangle is read."""
 
 singular_values = _one_by_one(lambda matrix: jnp.linalg.svd(matrix, compute_uv=False))
-"""Maps a matrix `[m, n]` to its min(m, n) singular values, the largest first."""
+"""Return the min(m, n) singular values of a matrix `[m, n]` in descending order."""
 
 solve_positive = _one_by_one(lambda matrix, right: jax.scipy.linalg.solve(matrix, right, assume_a="pos"))
-"""Maps a positive definite matrix A and right-hand sides b `[n, k]` to A^-1 b."""
+"""Return A^-1 b for a positive definite matrix A and right-hand sides b `[n, k]`."""

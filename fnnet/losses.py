@@ -1,9 +1,8 @@
-"""Losses of one example, a scalar each; the mean over a batch is taken where it is used.
+"""Losses of one example; see `mean_loss` for batches.
 
-`loss(output, target)` takes one output `[outputs]`. A target is an array of the same shape or, for
-classification, an integer class, which stands for its one-hot vector. Nothing is averaged in secret:
-papers differ by factors of 2 and of the number of outputs, and every learning rate scales with them. The loss
-of a class that there is no output for is NaN.
+`loss(output, target)` takes one output `[outputs]`. The target is an array of the same shape or an integer class, which
+stands for its one-hot vector; the loss of a class that has no output is NaN. Papers differ by factors of 2 and of the
+number of outputs, which rescale the learning rate, so each docstring states its sum or mean.
 """
 
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from fnnet.names import named
 from fnnet.precision import widen
 
 Loss = Callable[[Array, Array], Array]
-Target = Shaped[Array, "..."]  # a vector like the output, or an integer class
+Target = Shaped[Array, "..."]  # of the output's shape, or an integer class
 
 
 def quadratic(output: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
@@ -88,12 +87,12 @@ def cross_entropy(
     """Compute `-sum_k p_k log softmax(logits)_k` in nats.
 
     Args:
-        logits: one output `[classes]`, before softmax, of any finite size. float16 and bfloat16 are cast to float32.
+        logits: one output `[classes]` before softmax. float16 and bfloat16 are cast to float32.
         target: a class, or the probabilities p `[classes]`.
-        label_smoothing: share of p that is spread evenly over all classes (Szegedy et al. 2016).
+        label_smoothing: the share of p that is spread evenly over all classes (Szegedy et al. 2016).
 
     Returns:
-        The loss; a class of probability 0 contributes nothing, however unlikely it is under the logits.
+        The loss. A class with p = 0 contributes 0 for any logits.
 
     Raises:
         InputError: while tracing, when the shapes do not fit.
@@ -114,11 +113,11 @@ def binary_cross_entropy(logits: Float[Array, " outputs"], target: Target) -> Fl
     """Compute `-sum_k p_k log sigmoid(z_k) + (1 - p_k) log sigmoid(-z_k)` in nats, summed over outputs.
 
     Args:
-        logits: one output `[outputs]`, each the logit of an event of its own.
+        logits: one output `[outputs]`, the logits of independent events.
         target: the events' probabilities `[outputs]`, or a class.
 
     Returns:
-        The loss; finite for logits of any finite size.
+        The loss, finite for all finite logits.
 
     Raises:
         InputError: while tracing, when the shapes do not fit.
@@ -132,7 +131,7 @@ def binary_cross_entropy(logits: Float[Array, " outputs"], target: Target) -> Fl
 
 
 LOSSES: dict[str, Loss] = named(quadratic, mse, half_mse, cross_entropy, binary_cross_entropy)
-"""Every loss that has a name."""
+"""All losses by name."""
 
 
 def mean_loss(loss: Loss, outputs: Array, targets: Any) -> Float[Array, ""]:
@@ -140,25 +139,25 @@ def mean_loss(loss: Loss, outputs: Array, targets: Any) -> Float[Array, ""]:
 
     Args:
         loss: a function of one output and one target.
-        outputs: `[batch, outputs]`.
-        targets: `[batch]` classes or `[batch, outputs]`.
+        outputs: `[batch, outputs]`; float16 and bfloat16 are cast to float32.
+        targets: classes `[batch]`, or `[batch, outputs]`.
 
     Returns:
-        The mean. float16 and bfloat16 outputs are cast to float32 first.
+        The mean.
     """
     return jnp.mean(jax.vmap(loss)(widen(outputs), targets))
 
 
 def one_hot(classes: Array, num_classes: int, dtype: DTypeLike) -> Array:
-    """Turn integer classes into one-hot vectors.
+    """Return the one-hot vectors of integer classes.
 
     Args:
-        classes: of any shape.
-        num_classes: how many there are.
-        dtype: of the vectors.
+        classes: integers `[...]`.
+        num_classes: number of classes.
+        dtype: dtype of the vectors.
 
     Returns:
-        The vectors `[..., num_classes]`; NaN where a class is not from 0 to `num_classes - 1`.
+        The vectors `[..., num_classes]`, which are NaN for a class outside `[0, num_classes)`.
 
     Example:
         >>> one_hot(jnp.array([1, 3]), 3, jnp.float32).tolist()
@@ -170,12 +169,12 @@ def one_hot(classes: Array, num_classes: int, dtype: DTypeLike) -> Array:
 
 
 def _as_vector(target: Array, output: Array) -> Array:
-    """Turn a class into its one-hot vector; cast a vector to the output's dtype."""
+    """Return the one-hot vector of a class, or a vector cast to the output's dtype."""
     if jnp.issubdtype(target.dtype, jnp.integer) and target.ndim == 0 and output.ndim == 1:
         return one_hot(target, output.shape[0], output.dtype)
     if target.shape != output.shape:
         raise InputError(
-            f"a target is an integer class or has the output's shape {output.shape}, "
+            f"target must be an integer class or have the output's shape {output.shape}, "
             f"got {target.dtype} {target.shape}"
         )
     return target.astype(output.dtype)

@@ -1,4 +1,4 @@
-"""Names that stand for functions, so that a sweep can have `activation=relu,tanh` as an axis."""
+"""Names of functions, so that `activation=relu,tanh` can be an axis of a sweep."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -9,19 +9,19 @@ Value = TypeVar("Value")
 
 
 def lookup(field: str, choice: str | Value, table: Mapping[str, Value]) -> Value:
-    """Find the value that a name stands for; anything but a string is returned as it came.
+    """Look up a name in a table; a value that is not a string is returned unchanged.
 
     Args:
-        field: what is being chosen, such as "activation"; it appears in errors.
+        field: what the name chooses, such as "activation"; errors name it.
         choice: a key of `table`, or the value itself.
-        table: the known names.
+        table: values by name.
 
     Returns:
         The value.
 
     Raises:
-        InputError: when the name is unknown, with the nearest names; or when `choice` is neither a
-            string nor callable nor of the type of the table's values.
+        InputError: when the name is unknown, with the nearest names; or when `choice` is neither a string, nor
+            callable, nor of the type of the table's values.
 
     Example:
         >>> lookup("rounding", "down", {"down": int})(2.7)
@@ -37,5 +37,5 @@ def lookup(field: str, choice: str | Value, table: Mapping[str, Value]) -> Value
 
 
 def named(*functions: Callable) -> dict[str, Callable]:
-    """Build the table `{function.__name__: function}`."""
+    """Return `{function.__name__: function}` for each function."""
     return {function.__name__: function for function in functions}

@@ -1,8 +1,7 @@
 """Optimizers in optax's protocol: `init(params)` and `update(grads, opt_state, params)`.
 
-`updates` are added to `params`. Any optax transformation can stand where fnnet takes an `Optimizer`, and
-`sgd` can stand in `optax.chain`. Every number may be traced, so that a learning rate is one more lane of a
-sweep and not one more compilation.
+`updates` are added to `params`. fnnet accepts any optax transformation as an `Optimizer`, and `sgd` works in
+`optax.chain`. All numbers may be traced, so new learning rates of a sweep need no compilation.
 """
 
 import math
@@ -22,7 +21,7 @@ from fnnet.types import OptState, Params, Updates
 class Optimizer(NamedTuple):
     """A pair of pure functions, structurally an `optax.GradientTransformation`.
 
-    init: makes the first `opt_state` from `params`.
+    init: maps `params` to the initial `opt_state`.
     update: maps `(grads, opt_state, params)` to `(updates, opt_state)`.
     """
 
@@ -31,10 +30,10 @@ class Optimizer(NamedTuple):
 
 
 class SGDState(NamedTuple):
-    """What `sgd` remembers; both are None, and take no memory, where they are not needed.
+    """The state of `sgd`.
 
-    step: number of updates made, for schedules.
-    velocity: decayed sum of gradients, for momentum.
+    step: number of updates so far; None without a schedule.
+    velocity: decayed sum of gradients; None without momentum.
     """
 
     step: Int[Array, ""] | None
@@ -49,7 +48,7 @@ def sgd(
     weight_decay: Number | None = None,
     max_norm: Number | None = None,
 ) -> Optimizer:
-    """Build gradient descent; on batches, stochastic gradient descent.
+    """Build (stochastic) gradient descent.
 
     With gradient `g`, learning rate `eta`, momentum `mu` and weight decay `lambda`:
 
@@ -58,24 +57,24 @@ def sgd(
         updates = -eta * (v + lambda * params)                 plain and heavy-ball momentum
         updates = -eta * (g + mu * v + lambda * params)        Nesterov's
 
-    The same as optax's `chain(clip_by_global_norm, trace, add_decayed_weights, scale)`.
+    Equivalent to `chain(clip_by_global_norm, trace, add_decayed_weights, scale)` of optax.
 
     Args:
-        learning_rate: eta, or a schedule from the number of the step, from 0, to eta.
-        momentum: mu (Polyak 1964); None for none.
-        nesterov: whether to look ahead (Sutskever et al. 2013, eq. 3-4).
-        weight_decay: lambda, decoupled from the loss (Loshchilov & Hutter 2019); None for none.
-        max_norm: largest global norm of the gradient; None for no clipping.
+        learning_rate: eta, or a schedule: a function from the step, counted from 0, to eta.
+        momentum: mu (Polyak 1964), or None.
+        nesterov: whether to use Nesterov momentum (Sutskever et al. 2013, eq. 3-4).
+        weight_decay: lambda, decoupled from the loss (Loshchilov & Hutter 2019), or None.
+        max_norm: the largest global norm of the gradient; None for no clipping.
 
     Returns:
         The optimizer.
 
     Raises:
-        InputError: when `nesterov` comes without `momentum`, or a number known now is out of range.
+        InputError: when `nesterov` is given without `momentum`, or a concrete number is out of range.
 
     Example:
         >>> optimizer = sgd(0.1)
-        >>> w = jnp.array(5.0)  # predicts w * 2 where 6 is right: loss 8, gradient 8
+        >>> w = jnp.array(5.0)  # predicts 2 w, the target is 6: loss 8, gradient 8
         >>> grad = jax.grad(lambda w: (w * 2 - 6) ** 2 / 2)(w)
         >>> updates, _ = optimizer.update(grad, optimizer.init(w), w)
         >>> round(float(w + updates), 6)
@@ -111,7 +110,7 @@ def sgd(
                 direction = jax.tree.map(lambda g, v: g + _like(momentum, v) * v, clipped, velocity)
         if weight_decay is not None:
             if params is None:
-                raise InputError("weight_decay needs the params: call update(grads, opt_state, params)")
+                raise InputError("weight_decay needs params: call update(grads, opt_state, params)")
             direction = jax.tree.map(lambda d, p: d + _like(weight_decay, p) * p, direction, params)
         eta = rate(jnp.zeros((), jnp.int32) if state.step is None else state.step)
         updates = jax.tree.map(lambda d: -_like(eta, d) * d, direction)
@@ -121,13 +120,13 @@ def sgd(
 
 
 def scale_updates(optimizer: Optimizer, scales: PyTree[float]) -> Optimizer:
-    """Scale the learning rate of each parameter: multiply the updates of an optimizer, but not its weight decay.
+    """Scale the learning rate of each parameter, but not its weight decay.
 
     Weight decay shrinks a parameter by the learning rate times the decay. Where the rate is multiplied by m, the decay
     is divided by m, so that their product is unchanged, as in the package of Yang et al. (2022).
 
     Args:
-        optimizer: any, whose weight decay, if it has one, is linear in the parameters.
+        optimizer: any optimizer whose weight decay is linear in the parameters.
         scales: a pytree like the parameters, with a positive number for each leaf.
 
     Returns:
@@ -151,17 +150,17 @@ def scale_updates(optimizer: Optimizer, scales: PyTree[float]) -> Optimizer:
 
 
 def from_hparams(optimizer: Any) -> Callable[[Hparams], Optimizer]:
-    """Return a function from hyper-parameters to an optimizer whose errors are one line.
+    """Return a function from hyper-parameters to an optimizer whose errors are `InputError`.
 
     Args:
-        optimizer: an optimizer, which reads no hyper-parameter, or the function.
+        optimizer: an optimizer, or a function from hyper-parameters to one.
 
     Returns:
         The function.
 
     Raises:
-        InputError: when it is neither; and from the function, when it returns something else, branches on a traced
-            number, or returns an optimizer that needs more than gradients and parameters.
+        InputError: when `optimizer` is neither; and from the function, when it returns no optimizer, branches on a
+            traced number, or returns an optimizer that needs more than gradients and parameters.
 
     Example:
         >>> build = from_hparams(lambda hp: sgd(hp["learning_rate"]))
@@ -170,28 +169,28 @@ def from_hparams(optimizer: Any) -> Callable[[Hparams], Optimizer]:
         -0.5
     """
     if _is_optimizer(optimizer):
-        return lambda hparams: _explained(optimizer)
+        return lambda hparams: _with_input_errors(optimizer)
     if not callable(optimizer):
         raise InputError(f"optimizer must be {_FORM}, got {optimizer!r}")
 
     def build(hparams: Hparams) -> Optimizer:
         try:
             built = optimizer(hparams)
-        except _UNKNOWN_WHILE_TRACING as error:
+        except _TRACER_ERRORS as error:
             raise InputError(
-                "the optimizer branches on a traced hyper-parameter, whose value is not known yet; use fn.schedules, "
-                "jnp.where, or an argument of the recipe, which is a static axis"
+                "the optimizer branches on a traced hyper-parameter, whose value is unknown at compile time; use "
+                "fn.schedules, jnp.where, or an argument of the recipe, which is a static axis"
             ) from error
         if not _is_optimizer(built):
             raise InputError(f"optimizer must be {_FORM}, got a function that returns {built!r}")
-        return _explained(built)
+        return _with_input_errors(built)
 
     return build
 
 
 _FORM = """an optimizer or a function from hyper-parameters to one, such as lambda hp: fn.sgd(hp["learning_rate"])"""
 
-_UNKNOWN_WHILE_TRACING = (
+_TRACER_ERRORS = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
@@ -202,13 +201,13 @@ def _is_optimizer(value: Any) -> bool:
     return callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))
 
 
-def _explained(optimizer: Any) -> Optimizer:
-    """Wrap an optimizer so that an update that needs more than gradients, state and parameters raises `InputError`."""
+def _with_input_errors(optimizer: Any) -> Optimizer:
+    """Raise `InputError` from updates that need more than gradients, state and parameters."""
 
     def update(grads: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         try:
             return optimizer.update(grads, state, params)
-        # optax.lbfgs needs the value of the loss, optax.lookahead two copies of the parameters.
+        # optax.lbfgs needs the value of the loss, optax.lookahead two copies of params.
         except (TypeError, AttributeError) as error:
             if isinstance(error, TypeError) and "required keyword-only argument" not in str(error):
                 raise
@@ -221,11 +220,11 @@ def _explained(optimizer: Any) -> Optimizer:
 
 
 def clip_by_global_norm(grads: Updates, max_norm: Number) -> Updates:
-    """Shrink gradients whose norm over all leaves exceeds `max_norm` to that norm (Pascanu et al. 2013).
+    """Scale gradients down to the global norm `max_norm` if theirs is larger (Pascanu et al. 2013).
 
     Args:
         grads: a pytree of arrays.
-        max_norm: the largest norm let through.
+        max_norm: the largest norm of all leaves together.
 
     Returns:
         The gradients times `min(1, max_norm / norm)`.
@@ -241,9 +240,9 @@ def clip_by_global_norm(grads: Updates, max_norm: Number) -> Updates:
 
 
 def global_norm(tree: Updates) -> Float[Array, ""]:
-    """Compute the Euclidean norm of all numbers in a pytree; its gradient at 0 is 0."""
+    """Compute the Euclidean norm over all leaves of a pytree; its gradient at 0 is 0."""
     total = sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree))
-    is_zero = total == 0  # where the root has no slope
+    is_zero = total == 0  # where the square root has no derivative
     return jnp.where(is_zero, 0, jnp.sqrt(jnp.where(is_zero, 1, total)))
 
 
@@ -253,5 +252,5 @@ def apply_updates(params: Params, updates: Updates) -> Params:
 
 
 def _like(number: Number, array: Array) -> Array:
-    """Cast a hyper-parameter to the array's dtype, so that float32 rates can drive float64 weights."""
+    """Cast a hyper-parameter to the array's dtype, for float32 rates of float64 weights."""
     return jnp.asarray(number).astype(array.dtype)

@@ -1,7 +1,7 @@
-"""Parameterizations: how init, forward pass and learning rate scale with the width of each layer.
+"""Parameterizations: how initialization, forward pass and learning rate of a layer scale with width.
 
-They are "abc-parametrizations" (Yang & Hu 2021): a layer computes `z = forward * (x @ w) + b`, starts from
-`weight_init` times the initializer's weights, and learns at `weight_update` times the learning rate.
+These are abc-parametrizations (Yang & Hu 2021). A layer computes `z = forward * (x @ w) + b`. Its initial weights are
+the initializer's times `weight_init`, and its learning rate is multiplied by `weight_update`.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from fnnet.errors import InputError, unknown_name
 
 
 class LayerShape(NamedTuple):
-    """Where a weight matrix `[fan_in, fan_out]` stands; a network of depth 0 has one that is both."""
+    """The shape and position of a weight matrix `[fan_in, fan_out]`; at depth 0 one matrix is both first and last."""
 
     fan_in: int
     fan_out: int
@@ -21,9 +21,9 @@ class LayerShape(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """The factors of one layer; all 1 is the standard parameterization.
+    """The factors of one layer. In the standard parameterization all are 1.
 
-    bias_fan_in: the fan_in that initial biases are drawn for; None for the layer's own.
+    bias_fan_in: the fan_in that initial biases are drawn with; None for the layer's own.
     """
 
     weight_init: float = 1.0
@@ -37,16 +37,16 @@ Parameterization = Callable[[LayerShape], Scales]
 
 
 def standard(shape: LayerShape) -> Scales:
-    """Leave everything to the initializer and the learning rate."""
+    """Return factors of 1: scales come from the initializer and the learning rate alone."""
     del shape
     return Scales()
 
 
 def ntk(shape: LayerShape) -> Scales:
-    """Hold weights of order 1 and divide the forward pass by sqrt(fan_in) (Jacot et al. 2018).
+    """Return the factors of the NTK parameterization (Jacot et al. 2018).
 
-    The function at initialization is that of `standard`; what changes is that a learning rate acts on
-    every layer's function alike whatever the width.
+    Weights are of order 1 and the forward pass is divided by sqrt(fan_in). The initial function is that of `standard`,
+    but the effect of a learning rate on a layer's function does not depend on width.
 
     Example:
         >>> ntk(LayerShape(fan_in=16, fan_out=3, is_first=False, is_last=True)).forward
@@ -62,33 +62,31 @@ def mup(
     input_multiplier: float = 1.0,
     output_multiplier: float = 1.0,
 ) -> Parameterization:
-    """Build the maximal-update parameterization, in which good learning rates do not depend on width.
+    """Build the maximal-update parameterization, in which the best learning rate does not depend on width.
 
-    With `m = width / base_width`, the rules of Yang et al. 2022 (arXiv 2203.03466), Table 8, as the
-    authors' package applies them:
+    With `m = width / base_width`, the rules of Yang et al. 2022 (arXiv 2203.03466), Table 8, as implemented in the
+    authors' package:
 
     | weights | init | forward | SGD rate | Adam rate |
     |---|---|---|---|---|
     | input | 1 | 1 | m | 1 |
     | hidden | 1 | 1 | m_out / m_in | 1 / m_in |
     | output | sqrt(m) | output_multiplier / m | m | 1 |
-    | biases of width-sized layers | 1 | 1 | m | 1 |
+    | hidden biases | 1 | 1 | m | 1 |
 
-    An initializer whose biases depend on fan_in, such as "pytorch", draws those of hidden and output layers as at
-    the base width. Weight decay shrinks a parameter by the same factor at every width: where the table multiplies
-    a rate by a factor, the decay is divided by it.
-
-    At `width == base_width` and multipliers of 1 it is exactly `standard`.
+    Initializers whose biases depend on fan_in, such as "pytorch", draw the biases of hidden and output layers with the
+    fan_in of the base width. Weight decay is divided by the factor of the rate, so that it shrinks a parameter equally
+    at every width. With `width == base_width` and multipliers of 1, this is exactly `standard`.
 
     Args:
         base_width: the hidden width at which the learning rate was tuned.
-        optimizer: "sgd" (also with momentum) or "adam"; which column of rates applies.
-        input_multiplier: the first layer's forward pass is multiplied by its root and the initial
-            weights are divided by it: the same initial function, another effective learning rate.
+        optimizer: the column of rates: "sgd" (also with momentum) or "adam".
+        input_multiplier: scales the effective learning rate of the first layer: its root multiplies the forward pass
+            and divides the initial weights, which leaves the initial function unchanged.
         output_multiplier: a factor on the logits.
 
     Returns:
-        The parameterization, for `mlp(..., parameterization=mup(base_width=64))`.
+        The parameterization, as in `mlp(..., parameterization=mup(base_width=64))`.
 
     Raises:
         InputError: when `base_width` is not positive or the optimizer is unknown.
@@ -122,4 +120,4 @@ def mup(
 
 
 PARAMETERIZATIONS: dict[str, Parameterization] = {"standard": standard, "ntk": ntk}
-"""Every parameterization that needs no argument; `mup(base_width)` makes the third."""
+"""The parameterizations without arguments, by name; see also `mup`."""

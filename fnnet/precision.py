@@ -1,6 +1,6 @@
-"""Precision: metrics are computed in at least 32 bits, whatever the precision of the network.
+"""Precision: metrics are computed in at least 32 bits, whatever the dtype of the network.
 
-bfloat16 keeps 8 bits of a number, float16 overflows at 65,504, and 8-bit classes cannot count 300 outputs.
+bfloat16 has 8 significant bits, float16 overflows at 65,504, and 8-bit integers cannot number 300 classes.
 """
 
 from typing import Any

@@ -10,18 +10,19 @@ from fnnet.network import mlp
 from fnnet.optimizers import sgd
 from fnnet.task import Task, supervised
 
-MAX_DEPTH = 10_000  # of the deepest networks trained so far (Xiao et al. 2018)
+MAX_DEPTH = 10_000  # the deepest networks trained so far (Xiao et al. 2018)
 
 
 def mlp_recipe(data: Dataset) -> Callable[..., Task]:
     """Build the recipe of a fully connected network for a data set.
 
-    Its static axes are the arguments of the recipe: depth, width, activation, initializer, parameterization,
-    use_bias, loss, batch_size ("full" for all examples), order and nesterov. Its traced axes are learning_rate,
-    seed, data_seed, momentum, weight_decay and max_norm.
+    The static axes are the arguments of the recipe: depth, width, activation, initializer, parameterization, use_bias,
+    loss, batch_size ("full" for all examples), order and nesterov. The traced axes are learning_rate, seed, data_seed,
+    momentum, weight_decay and max_norm.
 
     Args:
-        data: determines the sizes, and whether the loss is cross-entropy (classes) or the mean squared error.
+        data: determines the input and output sizes and the default loss: cross-entropy for classes, else the mean
+            squared error.
 
     Returns:
         The recipe.
@@ -32,7 +33,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         >>> task = recipe(depth=1, width=8)
     """
     usual_loss = "cross_entropy" if data.is_classification else "mse"
-    usual_batch_size = min(128, max(1, data.train.num_examples // 8))  # small data: 8 batches an epoch
+    usual_batch_size = min(128, max(1, data.train.num_examples // 8))  # small data: 8 batches per epoch
 
     def recipe(
         depth: int = 2,
@@ -48,7 +49,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
     ) -> Task:
         if loss == "cross_entropy" and not (data.is_classification or _are_probabilities(data.train.targets)):
             raise InputError(
-                "loss 'cross_entropy' needs classes or probabilities, and the targets are other numbers; use mse"
+                "loss 'cross_entropy' needs classes or probabilities, got targets that are other numbers; use mse"
             )
         if not 0 <= depth <= MAX_DEPTH:
             raise InputError(f"depth must be the number of hidden layers, from 0 to {MAX_DEPTH}; got {depth}")
@@ -82,5 +83,5 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
 
 
 def _are_probabilities(targets: np.ndarray) -> bool:
-    """Return whether each row of targets is a distribution over classes."""
+    """Return whether each row of targets is a probability distribution."""
     return bool(np.all(targets >= 0) and np.allclose(targets.sum(axis=-1), 1, atol=1e-3))

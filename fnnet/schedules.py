@@ -1,7 +1,7 @@
-"""Learning-rate schedules: functions from the number of the step, from 0, to a scalar.
+"""Learning-rate schedules: functions from the step, counted from 0, to a scalar.
 
-They go wherever `sgd` takes a learning rate, and into optax. Every number may be traced. Rates are computed in JAX's
-default float, which is float64 where that is on. A number that is known when a schedule is built is checked then.
+They work with `sgd` and with optax. All numbers may be traced; concrete ones are checked when the schedule is built.
+Rates are computed in JAX's default float dtype.
 """
 
 import math
@@ -21,7 +21,7 @@ Schedule = Callable[[Int[Array, ""]], Number]
 
 
 def constant(learning_rate: Number) -> Schedule:
-    """Keep one learning rate.
+    """Build a constant schedule.
 
     Example:
         >>> constant(0.1)(jnp.array(7))
@@ -31,12 +31,12 @@ def constant(learning_rate: Number) -> Schedule:
 
 
 def cosine(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0) -> Schedule:
-    """Fall along half a cosine from `learning_rate` to `final_factor` times it (Loshchilov & Hutter 2017).
+    """Build a cosine decay from `learning_rate` to `final_factor * learning_rate` (Loshchilov & Hutter 2017).
 
     Args:
-        learning_rate: at step 0.
-        num_steps: the step from which on the final rate is kept, at least 1.
-        final_factor: the final rate as a share of the first.
+        learning_rate: the rate at step 0.
+        num_steps: length of the decay, at least 1; afterwards the rate is constant.
+        final_factor: the final rate divided by the initial one.
 
     Returns:
         The schedule.
@@ -48,7 +48,6 @@ def cosine(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0)
         >>> round(float(cosine(0.5, num_steps=10)(jnp.array(5))), 6)
         0.25
     """
-
     check_learning_rate(learning_rate)
     _check_from("num_steps", num_steps, 1)
     _check_from("final_factor", final_factor, 0)
@@ -62,11 +61,11 @@ def cosine(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0)
 
 
 def linear_warmup(then: Schedule | Number, num_steps: Length) -> Schedule:
-    """Rise linearly from 0 for `num_steps` steps, then follow `then` from its own step 0.
+    """Build a linear warmup from 0 over `num_steps` steps, followed by another schedule.
 
     Args:
-        then: a schedule or a learning rate; its value at 0 is the height of the rise.
-        num_steps: length of the rise; step `num_steps` is the first at full height. 0 is no rise.
+        then: a schedule or a learning rate, whose step 0 is step `num_steps`; the warmup ends at its first value.
+        num_steps: length of the warmup; 0 for none.
 
     Returns:
         The schedule.
@@ -92,11 +91,11 @@ def linear_warmup(then: Schedule | Number, num_steps: Length) -> Schedule:
 
 
 def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule:
-    """Multiply the rate by `factor` after every `every` steps.
+    """Build a schedule that multiplies the rate by `factor` every `every` steps.
 
     Args:
-        learning_rate: at step 0.
-        factor: what each drop leaves.
+        learning_rate: the rate at step 0.
+        factor: the rate after a drop divided by the rate before.
         every: steps between two drops, at least 1.
 
     Returns:
@@ -116,21 +115,21 @@ def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule
 
 
 def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
-    """Refuse a number that is out of range; None, schedules and traced numbers are accepted.
+    """Check the range of a concrete number; None, schedules and traced numbers are accepted.
 
     Raises:
         InputError: naming the field, the value and the range.
     """
     if value is None or callable(value) or isinstance(value, jax.core.Tracer):
         return
-    if isinstance(value, jax.Array):  # JAX would trace a comparison, although the number is known
+    if isinstance(value, jax.Array):  # under jit, JAX would trace the comparison
         value = np.asarray(value)
     if isinstance(value, str | bool | Mapping) or np.ndim(value) or not holds(value):
         raise InputError(f"{field} must be {expected}, got {value}")
 
 
 def check_learning_rate(value: Any) -> None:
-    """Refuse a concrete learning rate that is not a positive finite number.
+    """Check that a concrete learning rate is positive and finite.
 
     Raises:
         InputError: naming the value.
@@ -143,5 +142,5 @@ def _check_from(field: str, value: Any, least: int) -> None:
 
 
 def _float(number: Number) -> Float[Array, ""]:
-    """Cast to JAX's default float; division alone would make float32 of an int32 step."""
+    """Cast to JAX's default float dtype; division of int32 steps would give float32 even with x64."""
     return jnp.asarray(number, float)

@@ -1,4 +1,4 @@
-"""Names for the values that fnnet's functions exchange. All of them are ordinary JAX pytrees."""
+"""Types of the values that fnnet's functions exchange, all ordinary JAX pytrees."""
 
 from collections.abc import Mapping
 
@@ -6,16 +6,16 @@ import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 Params = PyTree[Array | np.ndarray]
-"""The weights of a network: any pytree of arrays, of numpy where they come from a file."""
+"""The parameters of a network: a pytree of arrays, which are numpy's when loaded from a file."""
 
 Updates = PyTree[Array]
-"""What an optimizer adds to `params`; the same structure as `Params`."""
+"""What an optimizer adds to `params`, with the same structure."""
 
 OptState = PyTree
-"""What an optimizer remembers between two steps."""
+"""The state of an optimizer."""
 
 KeyArray = Key[Array, ""]
-"""One JAX random key, as `jax.random.key` makes it."""
+"""A JAX random key, as returned by `jax.random.key`."""
 
 Metrics = Mapping[str, Array]
-"""Named results: a scalar each for one run, an array `[lanes]` for many."""
+"""Results by name: scalars for one run, arrays `[lanes]` for many."""

@@ -50,7 +50,7 @@ def test_epochs_and_seeds_differ():
     assert not np.array_equal(first, draw(1, 12, 0, 3).ravel())
 
 
-def test_sequential_goes_round_as_numpy_does():
+def test_sequential_batches_are_cyclic():
     rows = make_batches(4, "sequential").draw(0, 10, 3, 5)
     expected = [[(step * 4 + i) % 10 for i in range(4)] for step in range(3, 8)]
     np.testing.assert_array_equal(rows, expected)

@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +37,7 @@ def test_named_initializers_draw_from_their_distribution(family, distribution):
     assert stats.kstest(standardized, DISTRIBUTIONS[distribution].cdf).pvalue > 1e-3
 
 
-def test_noise_never_gives_an_infinite_normal(x64):
+def test_normal_weights_are_finite(x64):
     least = np.nextafter(-1.0, 0.0)
     assert np.isfinite(INITIALIZERS["he_normal"].weights(jnp.full((2, 3), least))).all()
     noise = np.asarray(uniform_noise(jax.random.key(1), 10**6, jnp.float32))
@@ -46,7 +47,7 @@ def test_noise_never_gives_an_infinite_normal(x64):
 @pytest.mark.parametrize(("fan_in", "fan_out"), [(7, 4), (4, 7), (5, 5)])
 def test_orthogonal_matrices_have_equal_singular_values(fan_in, fan_out):
     weights = draw(initializers.orthogonal(1.5), fan_in, fan_out)
-    assert weights.shape == (fan_in, fan_out)
+    chex.assert_shape(weights, (fan_in, fan_out))
     np.testing.assert_allclose(np.linalg.svd(weights, compute_uv=False), 1.5, rtol=1e-5)
 
 
@@ -109,7 +110,7 @@ def test_unknown_choices_are_refused(wrong):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("initializer", ["jax", "mixed"])
-def test_initializers_of_jax_are_taken_as_they_are(initializer):
+def test_jax_initializers_work(initializer):
     jax_orthogonal, jax_constant = jax.nn.initializers.orthogonal(1.7), jax.nn.initializers.constant(0.3)
     chosen = {"jax": jax_orthogonal, "mixed": [jax_orthogonal, "zeros", jax_constant]}[initializer]
     network = fn.mlp(5, [7, 7], 2, initializer=chosen)
@@ -123,14 +124,11 @@ def test_initializers_of_jax_are_taken_as_they_are(initializer):
     other = network.init(jax.random.key(1))
     if initializer == "jax":
         assert jnp.abs(first["w"] - other[0]["w"]).max() > 0.1
-    assert all(
-        (a == b).all()
-        for a, b in zip(*map(jax.tree.leaves, (network.init(jax.random.key(1)), other)), strict=True)
-    )
+    chex.assert_trees_all_equal(network.init(jax.random.key(1)), other)
 
 
 @pytest.mark.slow
-def test_layers_and_seeds_draw_their_own_weights_from_an_initializer_of_jax():
+def test_jax_initializers_draw_independent_weights():
     """16 million pairs of numbers from 2,000 layers and seeds: as independent as normal ones are."""
     network = fn.mlp(4, [4] * 19, 4, initializer=jax.nn.initializers.normal(1.0))
     params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 100))
@@ -147,12 +145,12 @@ def test_layers_and_seeds_draw_their_own_weights_from_an_initializer_of_jax():
     [
         (
             jax.nn.initializers.orthogonal,
-            r"initializer must give weights of the shape \(3, 7\), got a \w*[fF]unction",
+            r"initializer must return weights of shape \(3, 7\), got a \w*[fF]unction",
         ),
-        (lambda key, shape, dtype: jnp.zeros(shape[::-1]), r"of the shape \(3, 7\), got the shape \(7, 3\)"),
+        (lambda key, shape, dtype: jnp.zeros(shape[::-1]), r"of shape \(3, 7\), got shape \(7, 3\)"),
         (3, "initializer must be one of .* or a function, got 3"),
     ],
 )
-def test_initializers_that_give_no_weights_are_refused(initializer, message):
+def test_invalid_initializers_are_refused(initializer, message):
     with pytest.raises(fn.InputError, match=message):
         fn.mlp.__wrapped__(3, [7], 2, initializer=initializer).init(jax.random.key(0))

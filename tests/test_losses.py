@@ -37,7 +37,7 @@ def test_a_class_stands_for_its_one_hot_vector(name):
     np.testing.assert_array_equal(by_class, LOSSES[name](logits, jnp.array([0.0, 0.0, 1.0, 0.0])))
 
 
-def test_cross_entropy_is_scikit_learn_s(x64):
+def test_cross_entropy_matches_scikit_learn(x64):
     rng = np.random.default_rng(0)
     logits, classes = rng.normal(size=(50, 4)), rng.integers(0, 4, 50)
     ours = losses.mean_loss(losses.cross_entropy, jnp.array(logits), jnp.array(classes))
@@ -76,7 +76,7 @@ def test_targets_of_another_shape_are_refused(name):
 @pytest.mark.parametrize(
     ("size", "dtype"), [(4e4, jnp.float16), (3e38, jnp.float32), (3e38, jnp.bfloat16), (1.7e308, jnp.float64)]
 )
-def test_logits_further_apart_than_their_type_reaches_are_right_or_wrong(size, dtype):
+def test_cross_entropy_of_logits_whose_difference_overflows(size, dtype):
     with jax.enable_x64(dtype == jnp.float64):
         logits = jnp.array([size, -size], dtype)
         assert losses.cross_entropy(logits, jnp.array(0)) == 0
@@ -84,7 +84,7 @@ def test_logits_further_apart_than_their_type_reaches_are_right_or_wrong(size, d
         assert not jax.grad(losses.cross_entropy)(logits, jnp.array(0)).any()
 
 
-def test_a_class_that_is_there_and_impossible_has_an_infinite_loss():
+def test_loss_of_a_class_with_probability_0_is_infinite():
     logits = jnp.array([-jnp.inf, 0.0, 1.0])
     assert losses.cross_entropy(logits, jnp.array(0)) == jnp.inf
     expected = np.log(1 + np.exp(-1))
@@ -93,12 +93,12 @@ def test_a_class_that_is_there_and_impossible_has_an_infinite_loss():
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("target", [3, 7, -1])
-def test_a_class_that_the_network_lacks_has_no_loss(name, target):
+def test_loss_of_a_class_without_output_is_nan(name, target):
     for dtype in (jnp.int8, jnp.int32):
         assert jnp.isnan(LOSSES[name](jnp.zeros(3), jnp.array(target, dtype)))
 
 
-def test_small_integers_stand_for_their_classes_however_many_outputs_there_are():
+def test_classes_may_be_8_bit_integers():
     output = jnp.arange(300.0)
     for dtype in (jnp.int8, jnp.uint8):
         found = losses.cross_entropy(output, jnp.array(3, dtype))
@@ -107,7 +107,7 @@ def test_small_integers_stand_for_their_classes_however_many_outputs_there_are()
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
-def test_the_mean_loss_of_low_precision_outputs_is_that_of_float32(name, dtype):
+def test_mean_loss_of_low_precision_outputs_is_computed_in_float32(name, dtype):
     outputs = jnp.asarray(np.random.default_rng(0).normal(size=(5000, 4)), dtype)
     classes = jnp.arange(5000) % 4
     found = losses.mean_loss(LOSSES[name], outputs, classes)

@@ -18,7 +18,7 @@ CLASSES = RNG.integers(0, 6, 40)
 PREDICTIONS, TRUTH = RNG.normal(size=(30, 2)), RNG.normal(size=(30, 2))
 
 
-def test_classification_metrics_are_scikit_learn_s(x64):
+def test_classification_metrics_match_scikit_learn(x64):
     logits, classes = jnp.array(LOGITS), jnp.array(CLASSES)
     probabilities = scipy.special.softmax(LOGITS, axis=1)
     labels = range(6)
@@ -90,7 +90,7 @@ def measured(outputs, targets):
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(classified())
-def test_any_classification_is_measured_as_by_plain_numpy(example):
+def test_classification_metrics_match_numpy(example):
     logits, classes = example
     num_examples, num_classes = logits.shape
     finite = np.isfinite(logits).all(axis=1)
@@ -112,7 +112,7 @@ def test_any_classification_is_measured_as_by_plain_numpy(example):
     np.testing.assert_allclose(recall, shares, rtol=1e-12)
 
 
-def test_figures_of_each_class_are_scikit_learn_s(x64):
+def test_metrics_per_class_match_scikit_learn(x64):
     logits, classes = jnp.array(LOGITS), jnp.where(jnp.array(CLASSES) == 4, 5, jnp.array(CLASSES))
     logits = logits.at[:, 1].set(-100.0)  # class 1 is never guessed, class 4 never there
     guesses, labels = np.argmax(logits, axis=1), range(6)
@@ -142,7 +142,7 @@ def test_calibration_is_blind_to_nothing():
     assert metrics.ece(jnp.full((3, 2), jnp.nan), jnp.array([0, 1, 0])) == 1
 
 
-def test_regression_metrics_are_scikit_learn_s(x64):
+def test_regression_metrics_match_scikit_learn(x64):
     predictions, truth = jnp.array(PREDICTIONS), jnp.array(TRUTH)
     np.testing.assert_allclose(
         metrics.r2(predictions, truth), sklearn.metrics.r2_score(TRUTH, PREDICTIONS), rtol=1e-12
@@ -211,7 +211,7 @@ def test_bad_arguments_of_metrics_are_refused():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
-def test_metrics_of_low_precision_outputs_are_those_of_float32(dtype):
+def test_metrics_of_low_precision_outputs_are_computed_in_float32(dtype):
     rng = np.random.default_rng(1)
     outputs = jnp.asarray(3 * rng.normal(size=(20_000, 2)) + np.array([0, 6]), dtype)
     wide = outputs.astype(jnp.float32)

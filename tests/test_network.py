@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,13 +21,13 @@ def apply(network, params, inputs):
     return jax.vmap(network.apply, in_axes=(None, 0))(params, inputs)
 
 
-def test_weight_matrices_have_a_row_for_each_neuron_left_and_a_column_for_each_entered():
+def test_weight_matrices_have_shape_fan_in_fan_out():
     params = fn.mlp(IN, WIDTHS, OUT).init(jax.random.key(0))
-    assert [layer["w"].shape for layer in params] == [(3, 7), (7, 4), (4, 2)]
-    assert [layer["b"].shape for layer in params] == [(7,), (4,), (2,)]
+    chex.assert_shape([layer["w"] for layer in params], [(3, 7), (7, 4), (4, 2)])
+    chex.assert_shape([layer["b"] for layer in params], [(7,), (4,), (2,)])
 
 
-def test_forward_is_the_article_s_formula(inputs):
+def test_forward_matches_the_formula(inputs):
     network = fn.mlp(IN, WIDTHS, OUT, "tanh", output_activation="softmax", initializer="pytorch")
     params = network.init(jax.random.key(0))
     values = jax.vmap(network.intermediates, in_axes=(None, 0))(params, inputs)
@@ -95,8 +96,7 @@ def test_stacked_layers_equal_separate_ones(inputs, parameterization, residual):
     of_stacked = jax.vmap(stacked.intermediates, in_axes=(None, 0))(params, inputs)
     of_separate = jax.vmap(separate.intermediates, in_axes=(None, 0))(layers, inputs)
     assert len(of_stacked) == 13
-    for one, other in zip(of_stacked, of_separate, strict=True):
-        np.testing.assert_allclose(one.z, other.z, rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(of_stacked, of_separate, rtol=1e-5, atol=1e-6)
 
 
 def test_the_program_of_a_stack_does_not_grow_with_its_depth():
@@ -145,7 +145,7 @@ def test_logits_equal_flax_nnx(inputs):
     use_bias=st.booleans(),
     stack_from=st.integers(1, 4),
 )
-def test_what_init_makes_apply_takes(sizes, use_bias, stack_from):
+def test_apply_accepts_params_of_init(sizes, use_bias, stack_from):
     network = fn.mlp(sizes[0], sizes[1:-1], sizes[-1], use_bias=use_bias, stack_from=stack_from)
     params = jax.eval_shape(network.init, jax.random.key(0))
     output = jax.eval_shape(network.apply, params, jax.ShapeDtypeStruct((sizes[0],), jnp.float32))

@@ -1,5 +1,6 @@
 import inspect
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +48,7 @@ def descend(optimizer, num_steps=200):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_two_hundred_steps_are_optax_s(name):
+def test_updates_match_optax(name):
     ours, theirs = CASES[name]
     with jax.numpy_dtype_promotion("standard"):  # optax needs it
         expected = descend(theirs)
@@ -66,6 +67,7 @@ def test_any_optax_transformation_fits_a_task(digits):
 
 def test_hyper_parameters_may_be_traced():
     @jax.jit
+    @chex.assert_max_traces(n=1)
     def one_update(rate, momentum, decay, norm):
         optimizer = sgd(rate, momentum=momentum, weight_decay=decay, max_norm=norm)
         params = jnp.array([3.0, 4.0])
@@ -74,9 +76,10 @@ def test_hyper_parameters_may_be_traced():
 
     # gradient (3, 4) of norm 5 clipped to 1, plus decay 0.5 * (3, 4)
     np.testing.assert_allclose(one_update(0.1, 0.9, 0.5, 1.0), [-0.21, -0.28], rtol=1e-6)
+    np.testing.assert_allclose(one_update(0.2, 0.5, 0.5, 1.0), [-0.42, -0.56], rtol=1e-6)
 
 
-def test_what_is_not_needed_takes_no_memory():
+def test_unused_state_takes_no_memory():
     params = jnp.zeros(3)
     assert jax.tree.leaves(sgd(0.1).init(params)) == []
     assert len(jax.tree.leaves(sgd(0.1, momentum=0.9).init(params))) == 1
@@ -84,10 +87,9 @@ def test_what_is_not_needed_takes_no_memory():
 
 def test_small_gradients_are_not_clipped():
     grads = {"a": jnp.array([0.3]), "b": jnp.array([0.4])}
-    for clipped, grad in zip(clip_by_global_norm(grads, 1.0).values(), grads.values(), strict=True):
-        np.testing.assert_allclose(clipped, grad, rtol=1e-7)
-    zero = clip_by_global_norm({"a": jnp.zeros(2)}, 1.0)
-    assert not np.any(np.isnan(zero["a"]))
+    zero = {"a": jnp.zeros(2)}
+    chex.assert_trees_all_close(clip_by_global_norm(grads, 1.0), grads, rtol=1e-7, atol=0)
+    chex.assert_trees_all_equal(clip_by_global_norm(zero, 1.0), zero)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_small_gradients_are_not_clipped():
         (lambda: sgd(0.1, weight_decay=float("nan")), "weight_decay must be"),
         (lambda: sgd(0.1, max_norm=0), "max_norm must be a positive number"),
         (lambda: sgd(0.1, nesterov=True), "needs a momentum"),
-        (lambda: sgd(0.1, weight_decay=0.1).update(jnp.ones(1), sgd(0.1).init(None)), "needs the params"),
+        (lambda: sgd(0.1, weight_decay=0.1).update(jnp.ones(1), sgd(0.1).init(None)), "needs params"),
     ],
 )
 def test_impossible_numbers_are_refused(make, message):
@@ -144,7 +146,7 @@ def test_the_gradient_through_training_with_dead_units_is_finite(digits):
         ({"nesterov": "no", "momentum": 0.9}, "nesterov must be true or false, got 'no'"),
     ],
 )
-def test_numbers_known_now_are_in_range(options, message):
+def test_concrete_numbers_are_checked(options, message):
     with pytest.raises(fn.InputError, match=message):
         inspect.unwrap(sgd)(0.1, **options)
 
@@ -186,12 +188,12 @@ def fit(optimizer, **hparams):
         ),
     ],
 )
-def test_optimizers_that_cannot_be_used_say_why_in_one_line(optimizer, message):
+def test_invalid_optimizers_raise_one_line(optimizer, message):
     with pytest.raises(fn.InputError, match=message) as error:
         fit(optimizer, rate=0.1)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("optimizer", [fn.sgd(0.1, momentum=0.9), optax.adam(1e-3)])
-def test_an_optimizer_may_stand_for_a_function_that_returns_it(optimizer):
+def test_an_optimizer_or_a_function_is_accepted(optimizer):
     assert fit(optimizer) == fit(lambda hp: optimizer)

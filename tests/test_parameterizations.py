@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,8 +26,7 @@ def train(parameterization, *, width=8, depth=2, initializer="lecun_normal", num
 
 @pytest.mark.slow
 def test_mup_at_base_width_is_standard():
-    for one, other in zip(train("standard"), train(fn.mup(base_width=8)), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+    chex.assert_trees_all_close(train("standard"), train(fn.mup(base_width=8)), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -56,7 +56,7 @@ def test_ntk_learns_at_the_rate_divided_by_fan_in(x64):
     ("optimizer", "weight_updates", "bias_updates"),
     [("sgd", [3, 2 / 3, 2], [3, 2, 1]), ("adam", [1, 1 / 3, 1], [1, 1, 1])],
 )
-def test_mup_scales_are_the_table_s(optimizer, weight_updates, bias_updates):
+def test_mup_scales_match_the_table(optimizer, weight_updates, bias_updates):
     network = fn.mlp(5, [12, 8], 3, parameterization=fn.mup(4, optimizer=optimizer))
     np.testing.assert_allclose([layer["w"] for layer in network.update_scales], weight_updates)
     np.testing.assert_allclose([layer["b"] for layer in network.update_scales], bias_updates)
@@ -104,8 +104,8 @@ def test_mup_decays_weights_at_the_same_rate_at_every_width(kind, width):
     )
     with jax.numpy_dtype_promotion("standard"):  # optax needs it
         before, after = one_step(network, optimizer)
-    for start, end in zip(before, after, strict=True):
-        np.testing.assert_allclose(end["w"], (1 - rate * decay) * start["w"], rtol=1e-6)
+    expected = jax.tree.map(lambda leaf: (1 - rate * decay) * leaf, before)
+    chex.assert_trees_all_close(after, expected, rtol=1e-6, atol=0)
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ CLAIMS = [
 ]
 
 
-def test_a_report_holds_all_that_was_measured(tmp_path):
+def test_report_contains_all_measurements(tmp_path):
     path = write_report(
         tmp_path / "widths.py", "Wide is good.\n\nMore.\n", Config(), CLAIMS, Figure(), {"n": np.int64(3)}
     )
@@ -93,7 +93,7 @@ def test_the_page_shows_claims_verdicts_and_pictures(tmp_path):
     assert "<td>depth 1: inf<br>depth 2: 1.5, 2<td" in page
     assert [cell for cell in text.cells if cell in ("yes", "no")] == ["no", "yes", "no"]
     assert page.index("No &lt;picture") < page.index("Wide is good")
-    with pytest.raises(fn.InputError, match="holds no report"):
+    with pytest.raises(fn.InputError, match="contains no report"):
         write_page(tmp_path)
 
 
@@ -118,7 +118,7 @@ def test_the_page_ignores_files_of_another_form(tmp_path, content):
     assert "1 of 2 claims hold" in write_page(tmp_path / "results").read_text()
 
 
-def test_the_page_shows_docstrings_as_they_are_meant(tmp_path):
+def test_the_page_renders_docstrings(tmp_path):
     claim = Claim("`tanh` learns", "0.8 < 1; more", 0.9, True)
     about = "About `x`.\n\nPlain `f`\nwords.\n\n    a = 1 < 2\n      b\n\n1. One\n   more.\n2. Two.\n"
     write_report(tmp_path / "a.py", about, {}, [claim])

@@ -21,7 +21,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_schedules_are_optax_s(name):
+def test_schedules_match_optax(name):
     ours, theirs = CASES[name]
     for step in range(30):
         np.testing.assert_allclose(ours(jnp.array(step)), theirs(step), rtol=1e-5, atol=1e-7)
@@ -49,7 +49,7 @@ def test_lengths_may_be_traced_too():
 
 
 @pytest.mark.parametrize("rate", [0.3, 1])
-def test_schedules_of_python_numbers_are_float64_where_that_is_on(x64, rate):
+def test_schedules_of_python_numbers_are_float64_with_x64(x64, rate):
     step = jnp.array(3, jnp.int32)
     expected = {
         schedules.cosine(rate, 10, 0.1): rate * (0.1 + 0.9 * (1 + np.cos(np.pi * 0.3)) / 2),

@@ -3,6 +3,7 @@
 import itertools
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +29,7 @@ def one_weight():
     )
 
 
-def test_the_article_s_example():
+def test_worked_example():
     network, task = one_weight()
     params = network.init(None)
     x, y = jnp.array([2.0]), jnp.array([6.0])
@@ -41,7 +42,7 @@ def test_the_article_s_example():
     np.testing.assert_allclose(run.state.params[0]["w"], [[3.0]], atol=1e-6)
 
 
-def test_beyond_twice_the_inverse_curvature_it_diverges():
+def test_training_diverges_above_twice_the_inverse_curvature():
     """The loss has curvature x^2 = 4, so rates below 0.5 converge and rates above diverge."""
     _, task = one_weight()
     train = partial(fn.train, task, data=ONE_EXAMPLE, num_steps=3000)
@@ -50,7 +51,7 @@ def test_beyond_twice_the_inverse_curvature_it_diverges():
     assert above.diverged and 0 < above.diverged_at < 3000
 
 
-def test_the_gradient_through_training_is_the_closed_form_s(x64):
+def test_gradient_through_training_matches_closed_form(x64):
     """Each step multiplies w - 3 by 1 - 4 rate, so the loss after n steps is 8 (1 - 4 rate)^2n."""
     _, task = one_weight()
     data = jax.tree.map(lambda leaf: leaf.astype(np.float64), ONE_EXAMPLE)
@@ -79,7 +80,7 @@ def combinations():
 @pytest.mark.parametrize(
     ("activation", "output_activation", "loss", "parameterization"), list(combinations())
 )
-def test_gradients_are_central_differences(x64, activation, output_activation, loss, parameterization):
+def test_gradients_match_central_differences(x64, activation, output_activation, loss, parameterization):
     network = fn.mlp(
         3,
         [5, 4],
@@ -104,7 +105,7 @@ def test_gradients_are_central_differences(x64, activation, output_activation, l
     assert jnp.linalg.norm(grads - expected) / jnp.linalg.norm(expected) < 1e-6
 
 
-def test_training_is_the_independent_implementation_s(x64):
+def test_training_matches_numpy(x64):
     rng = np.random.default_rng(1)
     inputs, classes = rng.normal(size=(23, 3)), rng.integers(0, 2, 23).astype(np.int32)
     data = fn.from_arrays(inputs, classes, test=(inputs, classes))
@@ -235,7 +236,7 @@ def test_mnist_to_97_and_a_half_percent(mnist):
         ({"learning_rate": -0.1}, "learning_rate must be a positive finite number, got -0.1"),
     ],
 )
-def test_numbers_that_no_run_may_have_are_refused(hparams, message):
+def test_hyper_parameters_out_of_range_are_refused(hparams, message):
     data = fn.load_dataset("iris")
     task = fn.supervised(
         fn.mlp(4, [7], 3), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=5
@@ -250,7 +251,7 @@ ARRAYS = np.ones((6, 3), np.float32), np.arange(6, dtype=np.int32) % 2
 @pytest.mark.parametrize(
     ("data", "kind"), [({"inputs": ARRAYS[0], "targets": ARRAYS[1]}, "dict"), (ARRAYS, "tuple")]
 )
-def test_arrays_that_are_no_data_set_are_refused(data, kind):
+def test_arrays_instead_of_a_dataset_are_refused(data, kind):
     task = fn.supervised(fn.mlp(3, [], 2), "cross_entropy", optimizer=fn.sgd(0.1), batch_size=5)
     task = task._replace(init=task.init.__wrapped__)  # as without type checks
     with pytest.raises(fn.InputError, match=rf"needs a Dataset, got a {kind}; make one .*fn.from_arrays\("):
@@ -277,7 +278,7 @@ def test_arrays_that_are_no_data_set_are_refused(data, kind):
         ({"batch_size": 7}, "batch_size is 7, larger than the 6 training examples"),
     ],
 )
-def test_parts_that_do_not_make_a_task_are_refused_in_one_line(change, message):
+def test_invalid_parts_of_a_task_are_refused_in_one_line(change, message):
     data = fn.from_arrays(*ARRAYS, test=ARRAYS)
     parts = {"network": fn.mlp(3, [], 2), "loss": "cross_entropy", "optimizer": fn.sgd(0.1), "batch_size": 5}
     with pytest.raises(fn.InputError, match=message) as error:
@@ -285,7 +286,7 @@ def test_parts_that_do_not_make_a_task_are_refused_in_one_line(change, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_metric_may_be_a_number_of_python():
+def test_a_metric_may_be_a_python_number():
     data = fn.from_arrays(*ARRAYS, test=ARRAYS)
     task = fn.supervised(
         fn.mlp(3, [], 2), "mse", optimizer=fn.sgd(0.1), batch_size=5, metrics={"one": lambda o, t: 1.0}
@@ -318,12 +319,12 @@ def test_every_metric_of_a_step_is_a_curve_of_means():
         ({"measure": lambda hp, s, data: {"batch_loss": s}}, "'batch_loss' is a curve of the step's own"),
     ],
 )
-def test_metrics_of_steps_that_make_no_curve_are_refused(change, message):
+def test_invalid_metrics_of_steps_are_refused(change, message):
     with pytest.raises(fn.InputError, match=message):
         fn.train(toy()._replace(**change), {}, None, num_steps=2)
 
 
-def test_what_is_measured_in_low_precision_comes_out_in_float32():
+def test_low_precision_metrics_become_float32():
     """A loss of 1/3 in bfloat16, 300 times: a sum in bfloat16 would stop at 64, where a third is rounded away."""
     third = jnp.asarray(1 / 3, jnp.bfloat16)
     task = toy()._replace(
@@ -331,11 +332,6 @@ def test_what_is_measured_in_low_precision_comes_out_in_float32():
         measure=lambda hp, state, data: {"third": third, "half": jnp.float16(0.5), "count": jnp.int8(3)},
     )
     run = fn.train(task, {}, None, num_steps=300)
-    assert (
-        run.curves["batch_loss"].dtype
-        == run.metrics["third"].dtype
-        == run.metrics["half"].dtype
-        == jnp.float32
-    )
-    assert run.metrics["count"].dtype == jnp.int32
+    chex.assert_type([run.curves["batch_loss"], run.metrics["third"], run.metrics["half"]], jnp.float32)
+    chex.assert_type(run.metrics["count"], jnp.int32)
     np.testing.assert_allclose(run.curves["batch_loss"], float(third), rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Theory and measurements of networks: curvature, representations, mean fields, tangent kernels."""
+"""Theory and analysis of networks: curvature, representations, mean fields, tangent kernels."""
 
 import lazy_loader
 

@@ -1,12 +1,12 @@
-"""Deep linear networks: how gradient descent learns a linear map, one mode after the other.
+"""Deep linear networks: how gradient descent learns the modes of a linear map.
 
-A network of D matrices learns the map `sum of s * left * right^T`, a mode for each singular value s, from whitened
-inputs and half the squared error. If its initial weights are decoupled, each mode is learned by itself. Its strength u in
-the network's own map follows, for small learning rates,
+A network of D matrices learns the map `sum of s * left * right^T`, with one mode per singular value s, from whitened
+inputs and half the squared error. With decoupled initial weights, the modes are learned independently. For small
+learning rates, the strength u of a mode in the network's map follows
 
     du/dt = D u^(2 - 2/D) (s - u)
 
-where an update with the learning rate r lasts t = r.
+where time t is the number of updates times the learning rate.
 
 Source: Saxe, McClelland & Ganguli (2013), "Exact solutions to the nonlinear dynamics of learning in deep linear neural
 networks", equations 12 and 15.
@@ -29,7 +29,7 @@ def trajectories(
     start: float,
     times: Float[np.ndarray, " times"],
 ) -> Float[np.ndarray, "modes times"]:
-    """Compute how strong each mode is at some times: in closed form for 2 matrices, else by solving the equation.
+    """Compute the strength of each mode over time: in closed form for 2 matrices, else by numerical integration.
 
     Args:
         strengths: s of each mode, above 0.
@@ -64,17 +64,17 @@ def decoupled_network(
     start: float,
     seed: int = 0,
 ) -> Network:
-    """Build a deep linear network whose initial weights let each mode of a map be learned by itself.
+    """Build a deep linear network with decoupled initial weights, which learns the modes of a map independently.
 
-    Each matrix is a rotation times `start^(1/D)`; random, but such that the first one turns the right singular vectors
-    into the modes, each next one passes these on, and the last one turns them into the left singular vectors.
+    Each matrix is orthogonal times `start^(1/D)`; their product maps the right singular vectors to `start` times the
+    left ones; the bases in between are random.
 
     Args:
-        left: orthogonal, the left singular vectors of the map as columns.
-        right: the right ones.
+        left: orthogonal matrix of the map's left singular vectors, as columns.
+        right: orthogonal matrix of its right singular vectors.
         num_matrices: D, at least 1.
-        start: the strength of all modes.
-        seed: of the rotations in between; the key that `init` is given changes nothing.
+        start: the initial strength of all modes.
+        seed: of the bases in between; the key passed to `init` is ignored.
 
     Returns:
         The network, without biases.
@@ -91,4 +91,4 @@ def decoupled_network(
     bases[0], bases[-1] = right, left
     weights = start ** (1 / num_matrices) * bases[:-1] @ bases[1:].swapaxes(1, 2)
     params = stack([{"w": matrix} for matrix in weights], network)
-    return network._replace(init=lambda key: jax.tree.map(jnp.asarray, params))  # of JAX's default dtype
+    return network._replace(init=lambda key: jax.tree.map(jnp.asarray, params))  # in JAX's default dtype

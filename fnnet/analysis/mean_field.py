@@ -1,17 +1,17 @@
-"""Mean-field theory: what a wide network with random weights does to its signals and gradients, layer by layer.
+"""Mean-field theory: signal and gradient propagation in wide random networks.
 
-Weights are drawn from N(0, weight_variance / fan_in) and biases from N(0, bias_variance), as `scaled_normal` does. The
-z of a layer are then normal in the limit of infinite width. For two inputs with one variance q and the correlation c
-of their z, a layer makes of them
+Weights are drawn from N(0, weight_variance / fan_in) and biases from N(0, bias_variance), as by `scaled_normal`. At
+infinite width, the z of a layer are then normal. For two inputs whose z have variance q and correlation c, the next
+layer's are
 
     q' = weight_variance E[phi(sqrt(q) u)^2] + bias_variance
     c' = (weight_variance E[phi(sqrt(q) u) phi(sqrt(q) v)] + bias_variance) / q'
 
-with standard normal u and v of correlation c. Where the variance has settled, q' = q, the slope of the second map at
-c = 1 is called chi_1. It is also the factor by which the variance of gradients grows from a layer to the one before.
+with standard normal u and v of correlation c. At the fixed point q' = q, the slope of the second map at c = 1 is chi_1.
+It is also the factor by which the variance of gradients grows per layer, backwards.
 
-Scales may be traced: `jax.vmap` gives a whole phase diagram. Expectations are sums over Gauss-Hermite nodes. They are
-exact to rounding for smooth activations; for the correlation of kinked ones, such as relu, the error is about 1e-3.
+Scales may be traced, so `jax.vmap` computes a whole phase diagram. Gauss-Hermite quadrature computes expectations to
+rounding for smooth activations, and to about 1e-3 for correlations of kinked ones such as relu.
 """
 
 from functools import cache
@@ -28,19 +28,19 @@ from fnnet.names import lookup
 
 Number = Float[Array, ""]
 
-_NUM_NODES = 200  # even: no node lies on the kink at 0, so that half of relu's slopes are 1
-_NUM_LAYERS = 1000  # for a variance to converge
-_ROUNDING = 64  # in units in the last place, of the variance map at a fixed point
+_NUM_NODES = 200  # even, so that no node lies on the kink of relu at 0
+_NUM_LAYERS = 1000  # for the variance to converge
+_ROUNDING = 64  # error of the variance map at a fixed point, in units in the last place
 
 
 class FixedPoint(NamedTuple):
-    """What becomes of signals in deep layers.
+    """The limit of signal propagation in deep layers.
 
-    variance: q* of z, whatever the input; not finite where it grows without end.
-    gradient_factor: chi_1. Below 1 inputs become alike and gradients vanish (the ordered phase), above 1 inputs part
-        and gradients explode (the chaotic phase).
-    correlation: c* that two different inputs end with: 1 in the ordered phase, less in the chaotic.
-    depth_scale: xi_c, in layers: `c - c*` falls like `exp(-layer / xi_c)`. Networks much deeper cannot be trained.
+    variance: q* of z for any input; not finite where it diverges.
+    gradient_factor: chi_1. Below 1, inputs converge and gradients vanish (ordered phase); above 1, inputs diverge and
+        gradients explode (chaotic phase).
+    correlation: c* of two different inputs: 1 in the ordered phase, less in the chaotic phase.
+    depth_scale: xi_c, in layers: `c - c*` decays as `exp(-layer / xi_c)`. Much deeper networks cannot be trained.
 
     The last two are NaN where the variance is 0 or not finite.
     """
@@ -52,11 +52,7 @@ class FixedPoint(NamedTuple):
 
 
 class Signals(NamedTuple):
-    """What z is like in each layer, for two inputs: arrays `[num_layers]`.
-
-    variance: q.
-    correlation: c.
-    """
+    """Statistics of z in each layer, for two inputs: variance q and correlation c, arrays `[num_layers]`."""
 
     variance: Float[Array, " num_layers"]
     correlation: Float[Array, " num_layers"]
@@ -65,10 +61,10 @@ class Signals(NamedTuple):
 def variance_map(
     activation: str | Activation, variance: Scale, weight_variance: Scale, bias_variance: Scale = 0.0
 ) -> Number:
-    """Compute the variance of a layer's z from that of the layer before it.
+    """Compute the variance of a layer's z from that of the previous layer.
 
     Args:
-        activation: phi, a name in `ACTIVATIONS` or any function of an array.
+        activation: phi, a name in `ACTIVATIONS` or a function.
         variance: q.
         weight_variance: sigma_w^2, the variance of weights times fan_in.
         bias_variance: sigma_b^2.
@@ -77,10 +73,10 @@ def variance_map(
         `weight_variance E[phi(sqrt(q) u)^2] + bias_variance`.
 
     Raises:
-        InputError: when the name of the activation is unknown.
+        InputError: when the activation is unknown.
 
     Example:
-        He's initialization keeps the variance of a relu network, and half of its weight variance halves it.
+        He initialization preserves the variance of a relu network; half its weight variance halves it.
 
         >>> [round(float(variance_map("relu", 0.75, sigma)), 6) for sigma in (2.0, 1.0)]
         [0.75, 0.375]
@@ -100,12 +96,12 @@ def correlation_map(
     weight_variance: Scale,
     bias_variance: Scale = 0.0,
 ) -> Number:
-    """Compute the correlation of two inputs in a layer's z from that in the layer before it.
+    """Compute the correlation of two inputs' z in a layer from that in the previous layer.
 
     Args:
         activation: phi.
         correlation: c, in [-1, 1].
-        variance: q of both inputs in the layer before.
+        variance: q of both inputs in the previous layer.
         weight_variance: sigma_w^2.
         bias_variance: sigma_b^2.
 
@@ -113,10 +109,10 @@ def correlation_map(
         `(weight_variance E[phi(sqrt(q) u) phi(sqrt(q) v)] + bias_variance) / q'`, with q' from `variance_map`.
 
     Raises:
-        InputError: when the name of the activation is unknown.
+        InputError: when the activation is unknown.
 
     Example:
-        A bias, which is the same for all inputs, makes them more alike.
+        Biases, which all inputs share, increase the correlation.
 
         >>> float(correlation_map("identity", 0.0, 1.0, 3.0, 1.0).round(6))
         0.25
@@ -131,22 +127,22 @@ def correlation_map(
 def correlation_slope(
     activation: str | Activation, correlation: Scale, variance: Scale, weight_variance: Scale
 ) -> Number:
-    """Compute the slope of the correlation map where the variance has settled; chi_1 at a correlation of 1.
+    """Compute the slope of the correlation map at the fixed point of the variance; at c = 1 it is chi_1.
 
     Args:
         activation: phi.
         correlation: c.
-        variance: q, such as `fixed_point` gives.
+        variance: q, as returned by `fixed_point`.
         weight_variance: sigma_w^2.
 
     Returns:
         `weight_variance E[phi'(sqrt(q) u) phi'(sqrt(q) v)]`.
 
     Raises:
-        InputError: when the name of the activation is unknown.
+        InputError: when the activation is unknown.
 
     Example:
-        He's initialization keeps the size of gradients, too.
+        He initialization also preserves the variance of gradients.
 
         >>> float(correlation_slope("relu", 1.0, 0.75, 2.0).round(6))
         1.0
@@ -164,11 +160,11 @@ def correlation_slope(
 def fixed_point(
     activation: str | Activation, weight_variance: Scale, bias_variance: Scale = 0.0
 ) -> FixedPoint:
-    """Compute what becomes of signals in deep layers, and over how many layers.
+    """Compute the limit of signal propagation in deep layers.
 
-    The variance starts at 1 and is iterated through 1000 layers. If it has not converged by then, bisection between
-    its last value and 0 or infinity finds the fixed point that it approaches. The correlation is found by bisection,
-    too: its map is convex with a fixed point at 1, so it has at most one other, and it lies above c to the left of that.
+    The variance is iterated from 1 through 1000 layers. If it has not converged by then, bisection between its last
+    value and 0 or infinity finds the fixed point. The correlation is found by bisection as well: its map is convex with
+    a fixed point at 1, so it has at most one other, to the left of which the map lies above the diagonal.
 
     Args:
         activation: phi.
@@ -179,7 +175,7 @@ def fixed_point(
         The fixed point. Near criticality, where `gradient_factor` is 1, the depth scale needs float64.
 
     Raises:
-        InputError: when the name of the activation is unknown.
+        InputError: when the activation is unknown.
 
     Example:
         >>> point = fixed_point("tanh", weight_variance=2.5, bias_variance=0.05)
@@ -188,8 +184,7 @@ def fixed_point(
 
     Source: Poole et al. (2016), section 2; Schoenholz et al. (2017), eq. 9.
     """
-
-    variance = _settled_variance(activation, weight_variance, bias_variance)
+    variance = _limit_variance(activation, weight_variance, bias_variance)
 
     def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bounds
@@ -205,8 +200,8 @@ def fixed_point(
     return FixedPoint(variance, factor, jnp.where(has_settled, correlation, jnp.nan), depth_scale)
 
 
-def _settled_variance(activation: str | Activation, weight_variance: Scale, bias_variance: Scale) -> Number:
-    """Compute the limit of the variance in deep layers: 0, infinity, or a fixed point in between."""
+def _limit_variance(activation: str | Activation, weight_variance: Scale, bias_variance: Scale) -> Number:
+    """Compute the variance in the limit of deep layers: 0, infinity, or a fixed point in between."""
 
     def next_layer(variance: Array) -> Array:
         return variance_map(activation, variance, weight_variance, bias_variance)
@@ -220,7 +215,7 @@ def _settled_variance(activation: str | Activation, weight_variance: Scale, bias
     reached = deep_layers(one)
     has_settled = jnp.abs(next_layer(reached) - reached) <= rounding * reached
     shrinks = next_layer(reached) < reached
-    # Bisect the logarithm, since the variance may have any magnitude. One that is not finite has grown.
+    # Bisect the logarithm, since the variance may have any magnitude. Not finite counts as growing.
     smallest, largest = jnp.log(limits.tiny).astype(one.dtype), jnp.log(limits.max).astype(one.dtype)
     here = jnp.log(jnp.where(jnp.isfinite(reached), jnp.maximum(reached, limits.tiny), 1))
 
@@ -246,24 +241,24 @@ def propagate(
     input_variance: Scale = 1.0,
     input_correlation: Scale = 0.0,
 ) -> Signals:
-    """Compute what becomes of two inputs, layer by layer.
+    """Compute variance and correlation of two inputs' z in each layer.
 
     Args:
         activation: phi.
-        num_layers: how many layers.
+        num_layers: number of layers.
         weight_variance: sigma_w^2.
         bias_variance: sigma_b^2.
         input_variance: the mean square of an input's features.
         input_correlation: the cosine between the inputs.
 
     Returns:
-        Variance and correlation of z in each layer.
+        The signals.
 
     Raises:
-        InputError: when the name of the activation is unknown.
+        InputError: when the activation is unknown.
 
     Example:
-        Half of He's weight variance halves the signal of a relu network in each layer.
+        Half the weight variance of He initialization halves the variance in every layer of a relu network.
 
         >>> propagate("relu", 4, weight_variance=1.0).variance.round(6).tolist()
         [1.0, 0.5, 0.25, 0.125]
@@ -271,22 +266,23 @@ def propagate(
     Source: Poole et al. (2016), section 2.
     """
 
-    def enter(activation: str | Activation, signals: Signals) -> Signals:
-        """Go through the layer that takes the activations of z."""
+    def next_layer(activation: str | Activation, signals: Signals) -> Signals:
         variance, correlation = signals
         return Signals(
             variance_map(activation, variance, weight_variance, bias_variance),
             correlation_map(activation, correlation, variance, weight_variance, bias_variance),
         )
 
-    first = enter(
+    first = next_layer(
         "identity", Signals(jnp.asarray(input_variance, float), jnp.asarray(input_correlation, float))
     )
-    return jax.lax.scan(lambda signals, _: (enter(activation, signals), signals), first, length=num_layers)[1]
+    return jax.lax.scan(
+        lambda signals, _: (next_layer(activation, signals), signals), first, length=num_layers
+    )[1]
 
 
 def _expected_product(function: Activation, correlation: Scale, variance: Scale) -> Number:
-    """Compute E[f(sqrt(q) u) f(sqrt(q) v)] for standard normal u and v of some correlation."""
+    """Compute E[f(sqrt(q) u) f(sqrt(q) v)] for standard normal u and v of a correlation."""
     nodes, weights = _quadrature()
     c, scale = jnp.asarray(correlation, nodes.dtype), jnp.sqrt(jnp.asarray(variance, nodes.dtype))
     v = c * nodes[:, None] + jnp.sqrt(1 - jnp.square(c)) * nodes[None, :]
@@ -294,7 +290,7 @@ def _expected_product(function: Activation, correlation: Scale, variance: Scale)
 
 
 def _quadrature() -> tuple[Float[Array, " nodes"], Float[Array, " nodes"]]:
-    """Return nodes and weights for which `weights @ f(nodes)` is E[f(u)] of a standard normal u."""
+    """Return nodes and weights with `weights @ f(nodes)` = E[f(u)] for standard normal u."""
     nodes, weights = _hermite(_NUM_NODES)
     return jnp.asarray(nodes, float), jnp.asarray(weights, float)
 

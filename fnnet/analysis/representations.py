@@ -1,8 +1,7 @@
-"""What the layers of a network represent: activations, linear probes, similarity, effective rank, principal components.
+"""Representations of layers: activations, linear probes, similarity, effective rank, principal components.
 
-A representation is a matrix `[n, features]` with a row for each of n examples: what one layer makes of a data set.
-Each function is pure and takes one network or one or two representations; `jax.vmap` over stacked parameters or
-representations gives many.
+A representation is a matrix `[n, features]` of a layer's activations, one row per example. All functions are pure and
+take one network or one or two representations; use `jax.vmap` over stacked parameters or representations for many.
 """
 
 from collections.abc import Sequence
@@ -27,18 +26,18 @@ AnyArray = Array | np.ndarray
 
 
 def activations(network: Network, params: Params, inputs: Shaped[Any, "n ..."]) -> list[Float[Array, "n _"]]:
-    """Compute what each layer makes of a data set.
+    """Compute the activations of each layer.
 
     Args:
-        network: with `intermediates`, such as an `mlp`.
-        params: of one network.
-        inputs: such as `data.test.inputs`.
+        network: a network with `intermediates`, such as an `mlp`.
+        params: the network's parameters.
+        inputs: the examples, such as `data.test.inputs`.
 
     Returns:
-        For each layer in order, its activations h `[n, fan_out]`; the last are the network's outputs.
+        The activations h `[n, fan_out]` of each layer, in order; the last are the network's outputs.
 
     Raises:
-        InputError: when the network does not show its layers.
+        InputError: when the network has no `intermediates`.
 
     Example:
         >>> from fnnet import load_dataset, mlp
@@ -49,9 +48,7 @@ def activations(network: Network, params: Params, inputs: Shaped[Any, "n ..."]) 
     """
     intermediates = network.intermediates
     if intermediates is None:
-        raise InputError(
-            "the network does not show its layers: its intermediates are None, as an mlp's are not"
-        )
+        raise InputError("network must have intermediates, as an mlp has, got None")
     return map_examples(lambda x: [values.h for values in intermediates(params, x)], jnp.asarray(inputs))
 
 
@@ -61,41 +58,41 @@ def fit_probe(
     num_classes: int = 0,
     penalty: float = 1.0,
 ) -> dict[str, Array]:
-    """Fit a linear map from a representation to targets, by ridge regression.
+    """Fit a linear probe from a representation to targets by ridge regression.
 
     With X and Y centered, classes as one-hot rows, and the penalty lambda:
 
         w = (X^T X + lambda I)^-1 X^T Y            b = mean of the targets - mean of the features @ w
 
-    This has one solution, found in one step, for classes as for numbers. A logistic probe would need a rate and a
-    number of steps, and, where classes can be told apart, would depend on when it was stopped.
+    The solution is unique and in closed form, for classes and for numbers. A logistic probe would need a learning rate
+    and a number of steps, and on separable classes would depend on when it was stopped.
 
     Args:
         features: the representation.
         targets: classes `[n]`, or numbers `[n, outputs]`.
-        num_classes: how many classes there are, where targets are classes.
-        penalty: lambda, on the sum over examples. At 0 features must be linearly independent.
+        num_classes: number of classes, if targets are classes.
+        penalty: lambda, relative to the sum over examples. With 0, features must be linearly independent.
 
     Returns:
-        `{"w": [features, outputs], "b": [outputs]}`, of which `features @ w + b` predicts: the parameters of the one
-        layer of `mlp(features, [], outputs)`.
+        `{"w": [features, outputs], "b": [outputs]}`, the parameters of the one layer of `mlp(features, [], outputs)`;
+        predictions are `features @ w + b`.
 
     Raises:
-        InputError: when targets are classes and their number is not given, or the penalty is negative.
+        InputError: when targets are classes and `num_classes` is missing, or the penalty is negative.
 
     Example:
         >>> probe = fit_probe(jnp.array([[-1.0], [0.0], [1.0]]), jnp.array([[1.0], [3.0], [5.0]]), penalty=0.0)
         >>> round(float(probe["w"][0, 0]), 4), round(float(probe["b"][0]), 4)
         (2.0, 3.0)
 
-    Source: Hoerl and Kennard (1970), eq. 2.1; probes of layers, Alain and Bengio (2016), section 3.
+    Source: Hoerl and Kennard (1970), eq. 2.1; for probes, Alain and Bengio (2016), section 3.
     """
     if isinstance(penalty, int | float) and not penalty >= 0:
         raise InputError(f"penalty must be at least 0, got {penalty}")
     features, numbers = widen(features), jnp.asarray(targets)
     if jnp.issubdtype(numbers.dtype, jnp.integer):
         if num_classes < 1:
-            raise InputError(f"num_classes must be given where targets are classes, got {num_classes}")
+            raise InputError(f"num_classes must be positive if targets are classes, got {num_classes}")
         numbers = one_hot(numbers, num_classes, features.dtype)
     numbers = numbers.astype(features.dtype)
     mean_features, mean_numbers = jnp.mean(features, axis=0), jnp.mean(numbers, axis=0)
@@ -108,21 +105,21 @@ def fit_probe(
 def probe_layers(
     network: Network, params: Params, data: Dataset, penalty: float = 1.0
 ) -> Float[Array, " layers"]:
-    """Measure how well the targets can be read off each layer by a linear map.
+    """Measure how well a linear probe decodes the targets from each layer.
 
-    A probe is fitted to each layer's activations on the training split and measured on the test split.
+    Probes are fitted to each layer's activations on the training split and evaluated on the test split.
 
     Args:
-        network: with `intermediates`, such as an `mlp`.
-        params: of one network.
-        data: whose targets are read off.
+        network: a network with `intermediates`, such as an `mlp`.
+        params: the network's parameters.
+        data: the examples.
         penalty: as in `fit_probe`.
 
     Returns:
-        By layer, the probe's accuracy for classes or its R2 for numbers.
+        The probe's accuracy (classes) or R2 (numbers) for each layer.
 
     Raises:
-        InputError: when the network does not show its layers, or the penalty is negative.
+        InputError: when the network has no `intermediates`, or the penalty is negative.
 
     Example:
         >>> from fnnet import load_dataset, mlp
@@ -142,21 +139,21 @@ def probe_layers(
 
 
 def linear_cka(x: Float[AnyArray, "n features"], y: Float[AnyArray, "n others"]) -> Float[Array, ""]:
-    """Compare two representations of the same examples by linear centered kernel alignment.
+    """Compute the linear centered kernel alignment (CKA) of two representations of the same examples.
 
     With the columns of X and Y centered:
 
         |Y^T X|^2 / (|X^T X| |Y^T Y|)            |.| the Frobenius norm
 
-    Rotations and a common scale of all features change nothing.
+    CKA is invariant to rotation and to isotropic scaling.
 
     Args:
         x: a representation.
-        y: another; it may have another number of features.
+        y: another one, possibly with another number of features.
 
     Returns:
-        The similarity, in [0, 1]: 1 for the same up to rotation and scale. NaN where a representation is the same for
-        all examples.
+        The similarity, in [0, 1]: 1 for representations that are equal up to rotation and scale. NaN if one is the
+        same for all examples.
 
     Example:
         >>> x = jnp.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
@@ -172,14 +169,14 @@ def linear_cka(x: Float[AnyArray, "n features"], y: Float[AnyArray, "n others"])
 def cka_matrix(
     xs: Sequence[Float[AnyArray, "n _"]], ys: Sequence[Float[AnyArray, "n _"]]
 ) -> Float[Array, "xs ys"]:
-    """Compare representations with each other by `linear_cka`: layers of one network, or of two.
+    """Compute the `linear_cka` of all pairs of representations, such as the layers of two networks.
 
     Args:
-        xs: representations, such as `activations` gives.
-        ys: others of the same examples, or the same again.
+        xs: representations, as returned by `activations`.
+        ys: representations of the same examples.
 
     Returns:
-        In row i and column j, the similarity of `xs[i]` and `ys[j]`.
+        The similarity of `xs[i]` and `ys[j]` in row i and column j.
 
     Example:
         >>> x = jnp.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
@@ -191,15 +188,15 @@ def cka_matrix(
 
 
 def effective_rank(matrix: Float[AnyArray, "rows columns"]) -> Float[Array, ""]:
-    """Compute how many dimensions a matrix uses: the exponential of the entropy of its singular values.
+    """Compute the effective rank of a matrix: the exponential of the entropy of its singular values.
 
-    With singular values s and p = s / sum(s), `exp(-sum_k p_k log p_k)`.
+    With singular values s and p = s / sum(s), it is `exp(-sum_k p_k log p_k)`.
 
     Args:
-        matrix: a representation or weights, taken as it is; subtract the mean first to pass over it.
+        matrix: a representation or weights. It is not centered.
 
     Returns:
-        A number from 1 to the rank; the rank if all singular values are equal, and 0 for a matrix of zeros.
+        A number from 1 to the rank, which is reached if all singular values are equal; 0 for a matrix of zeros.
 
     Example:
         >>> round(float(effective_rank(jnp.diag(jnp.array([2.0, 2.0, 2.0, 0.0])))), 4)
@@ -214,14 +211,14 @@ def effective_rank(matrix: Float[AnyArray, "rows columns"]) -> Float[Array, ""]:
 
 
 def explained_variance(features: Float[AnyArray, "n features"]) -> Float[Array, " components"]:
-    """Compute what share of a representation's variance its first principal components hold.
+    """Compute the cumulative share of variance that the first principal components explain.
 
     Args:
         features: the representation.
 
     Returns:
-        For k = 1, 2, ... min(n, features), the share of the first k, in [0, 1]: how much is kept when the
-        representation is compressed to k numbers an example. NaN where it is the same for all examples.
+        The share of the first k components, in [0, 1], for k = 1, 2, ... min(n, features). NaN if the representation
+        is the same for all examples.
 
     Example:
         >>> shares = explained_variance(jnp.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
@@ -235,9 +232,9 @@ def explained_variance(features: Float[AnyArray, "n features"]) -> Float[Array, 
 
 
 def _centered(features: AnyArray) -> Array:
-    """Subtract the mean over examples and scale to a largest entry of 1, so that fourth powers stay in range."""
+    """Subtract the mean over examples and scale the largest entry to 1, so that fourth powers stay in range."""
     features = _scaled(widen(features))
-    # Less the first example: what is the same for all examples is then exactly 0, and stays 0.
+    # Subtract the first example, so that features that are the same for all examples are exactly 0.
     features = features - features[:1]
     return _scaled(features - jnp.mean(features, axis=0, keepdims=True))
 
@@ -248,7 +245,7 @@ def _scaled(matrix: Array) -> Array:
 
 
 def _hsic(x: Array, y: Array) -> Array:
-    """Compute |Y^T X|^2, which is the sum over pairs of examples of products of their inner products."""
+    """Compute |Y^T X|^2, from the Gram matrices X X^T and Y Y^T where that is cheaper."""
     num_examples, num_x, num_y = len(x), x.shape[1], y.shape[1]
     if num_x * num_y <= num_examples * (num_x + num_y):
         return jnp.sum(jnp.square(y.T @ x))

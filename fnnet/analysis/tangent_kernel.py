@@ -1,4 +1,4 @@
-"""Networks to first order in their parameters: what they learn like as long as these hardly move."""
+"""Networks to first order in their parameters: linearization and neural tangent kernels."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from fnnet.types import Params
 
 
 def linearize(network: Network, start: Params) -> Network:
-    """Expand a network in its parameters, to first order around some.
+    """Linearize a network in its parameters.
 
     Args:
-        network: with outputs f(x, params).
-        start: the parameters around which to expand.
+        network: a network with outputs f(x, params).
+        start: the parameters to expand around.
 
     Returns:
         The network with outputs `f(x, start) + df(x, start)/dparams (params - start)` and the same `init`.
@@ -29,7 +29,8 @@ def linearize(network: Network, start: Params) -> Network:
         >>> bool(linearize(network, start).apply(start, x) == network.apply(start, x))
         True
 
-    Source: Lee et al. (2019), "Wide neural networks of any depth evolve as linear models under gradient descent", eq. 5.
+    Source: Lee et al. (2019), "Wide neural networks of any depth evolve as linear models under gradient descent",
+    eq. 5.
     """
 
     def apply(params: Params, x: ArrayLike) -> Array:
@@ -43,24 +44,24 @@ def linearize(network: Network, start: Params) -> Network:
 def tangent_kernels(network: Network, params: Params, inputs: Float[ArrayLike, "n ..."]) -> Any:
     """Compute the tangent kernel of each parameter array; their sum is the network's.
 
-    Small steps of gradient descent with a learning rate r on half the squared error, summed over n examples, multiply
-    the errors by `1 - r * kernel`; where arrays have rates of their own, by 1 minus the sum of rate times kernel.
+    A small step of gradient descent with learning rate r, on half the squared error summed over n examples, multiplies
+    the errors by `1 - r * kernel`; with one learning rate per array, by 1 minus the sum of rate times kernel.
 
     Args:
-        network: with outputs `[outputs]`.
-        params: at which the kernel is wanted.
-        inputs: of examples.
+        network: a network with outputs `[outputs]`.
+        params: the point at which to compute the kernels.
+        inputs: the examples.
 
     Returns:
-        A pytree like `params`, each leaf `[n, outputs, n, outputs]`: the products of the outputs' derivatives by this
-        array.
+        A pytree like `params` with leaves `[n, outputs, n, outputs]`: inner products of the outputs' derivatives with
+        respect to the array.
 
     Example:
         >>> from fnnet import mlp
         >>> network = mlp(2, [], 1, use_bias=False)
         >>> params = network.init(jax.random.key(0))
         >>> kernel = tangent_kernels(network, params, jnp.array([[1.0, 2.0], [3.0, 4.0]]))[0]["w"]
-        >>> kernel.reshape(2, 2).tolist()  # of a linear network, the products of inputs
+        >>> kernel.reshape(2, 2).tolist()  # for a linear network, the inner products of inputs
         [[5.0, 11.0], [11.0, 25.0]]
 
     Source: Jacot et al. (2018), "Neural tangent kernel: convergence and generalization in neural networks", section 4.

@@ -1,7 +1,7 @@
-"""Classical classifiers and hand-made features, to compare networks with.
+"""Baselines: classical classifiers and histograms of oriented gradients.
 
 The classifiers are scikit-learn's, with the settings of Xiao, Rasul & Vollgraf (2017), "Fashion-MNIST", table 3, and
-scikit-learn's defaults where the table is silent. They are fitted one by one, on all processor cores.
+its defaults for what the table does not state. Fits run in parallel on all processor cores.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.names import lookup
 
-_BLOCK = 2  # cells along a side of what is normalized together
-_LARGEST = 0.2  # of a normalized feature, before the last normalization
+_BLOCK = 2  # side of a normalization block, in cells
+_CLIP = 0.2  # largest normalized feature, before it is renormalized
 CLASSIFIERS: dict[str, Any] = {
     "naive Bayes": GaussianNB(),
     "logistic regression": LogisticRegression(tol=1e-3, max_iter=1000),
@@ -39,24 +39,24 @@ FASHION_MNIST = {
     "random forest": 0.873,
     "SVM": 0.897,
 }
-"""The accuracies that the benchmark gives for them, with all 60,000 examples of Fashion-MNIST."""
+"""The accuracies in that table, for all 60,000 training examples of Fashion-MNIST."""
 
 
 def accuracies(
     classifiers: Sequence[str], datasets: Sequence[Dataset], *, show_progress: bool = False
 ) -> Float[np.ndarray, "datasets classifiers"]:
-    """Fit each classifier to the training split of each data set, and measure its accuracy on the test split.
+    """Compute the test accuracy of each classifier on each data set.
 
     Args:
         classifiers: names in `CLASSIFIERS`.
-        datasets: of classes.
-        show_progress: show how many are done.
+        datasets: data sets for classification.
+        show_progress: whether to show a progress bar.
 
     Returns:
         The accuracies.
 
     Raises:
-        InputError: when a name is unknown, or a data set has no classes; before anything is fitted.
+        InputError: when a name is unknown, or a data set has no classes.
 
     Example:
         >>> from fnnet import load_dataset
@@ -65,7 +65,7 @@ def accuracies(
     """
     for data in datasets:
         if not data.is_classification:
-            raise InputError(f"data {data.name!r} has numbers for targets, expected classes")
+            raise InputError(f"targets of data set {data.name!r} must be classes, got numbers")
     estimators = [clone(lookup("classifier", each, CLASSIFIERS)) for each in classifiers]
     fits = [delayed(_test_accuracy)(each, data.train, data.test) for data in datasets for each in estimators]
     found = Parallel(n_jobs=-1, return_as="generator")(fits)
@@ -76,23 +76,23 @@ def accuracies(
 def hog(
     images: Float[np.ndarray, "n height width"], *, cell_size: int = 7, num_orientations: int = 9
 ) -> Float[np.ndarray, "n features"]:
-    """Compute histograms of oriented gradients.
+    """Compute histograms of oriented gradients (HOG).
 
-    Each pixel votes with the size of its gradient for the two orientations next to its own, in proportion to how near
-    they are; votes are summed over square cells, and four neighboring cells at a time are brought to a Euclidean norm
-    of 1, cut at 0.2 and brought to it again. Opposite directions are one orientation. The gradient is half the
-    difference of the pixels on either side, and 0 on the image's border.
+    Each pixel votes for the two nearest orientation bins, weighted by its gradient's magnitude and by linear
+    interpolation. Votes are summed over square cells. Overlapping blocks of 2 x 2 cells are normalized to a Euclidean
+    norm of 1, clipped at 0.2 and renormalized. Orientations are unsigned. Gradients are central differences, and 0 on
+    the image's border.
 
     Args:
-        images: of one channel each.
-        cell_size: pixels along a side of a cell, which must divide height and width.
-        num_orientations: how many there are in half a turn.
+        images: images of one channel.
+        cell_size: side of a cell in pixels, which must divide height and width.
+        num_orientations: number of bins over 180 degrees.
 
     Returns:
-        Of each image `(cells down - 1) * (cells across - 1) * 4 * num_orientations` features in [0, 1].
+        The features in [0, 1], `(cells down - 1) * (cells across - 1) * 4 * num_orientations` per image.
 
     Raises:
-        InputError: when there are not at least two cells in each direction, or they do not fill the image.
+        InputError: when `cell_size` does not divide height and width, or an image has fewer than two cells per side.
 
     Example:
         >>> step = np.zeros((1, 14, 14))
@@ -100,19 +100,19 @@ def hog(
         >>> hog(step).shape, hog(step).reshape(4, 9).argmax(axis=1).tolist()
         ((1, 36), [0, 0, 0, 0])
 
-    Source: Dalal & Triggs (2005), "Histograms of oriented gradients for human detection", with votes not shared between
-    cells.
+    Source: Dalal & Triggs (2005), "Histograms of oriented gradients for human detection", without interpolation
+    between cells.
     """
     num_images, height, width = images.shape
     if height % cell_size or width % cell_size or min(height, width) < _BLOCK * cell_size:
         raise InputError(
-            f"images are {height} x {width}; cell_size must divide both, {_BLOCK} times at least, got {cell_size}"
+            f"cell_size must divide {height} x {width} images into at least {_BLOCK} x {_BLOCK} cells, got {cell_size}"
         )
     down, across = np.zeros((2, *images.shape), images.dtype)
     down[:, 1:-1] = (images[:, 2:] - images[:, :-2]) / 2
     across[:, :, 1:-1] = (images[:, :, 2:] - images[:, :, :-2]) / 2
     size = np.hypot(down, across)
-    orientation = np.arctan2(down, across) / np.pi * num_orientations  # half a turn is all of them
+    orientation = np.arctan2(down, across) / np.pi * num_orientations  # in bins
 
     def votes(number: int) -> Any:
         distance = np.abs(
@@ -125,7 +125,7 @@ def hog(
     histograms = np.stack([votes(number) for number in range(num_orientations)], axis=-1)
     blocks = sliding_window_view(histograms, (_BLOCK, _BLOCK), axis=(1, 2))
     features = blocks.transpose(0, 1, 2, 4, 5, 3).reshape(*blocks.shape[:3], -1)
-    features = _normalized(np.minimum(_normalized(features), _LARGEST))
+    features = _normalized(np.minimum(_normalized(features), _CLIP))
     return features.reshape(num_images, -1)
 
 

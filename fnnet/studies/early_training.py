@@ -1,10 +1,10 @@
-"""Early training: how its first steps depend on c = learning rate x initial sharpness, and where that changes.
+"""Early training: phases of the first steps as a function of c = learning rate x initial sharpness.
 
-Small c train as if the loss were quadratic. From c_loss on, the loss rises at first; from c_sharp on, the sharpness does;
-beyond c_max, training diverges. The sharpness is the largest eigenvalue of the Hessian.
+For small c, training behaves as on a quadratic loss. From c_loss on, the loss initially rises; from c_sharp on, so does
+the sharpness; above c_max, training diverges. The sharpness is the largest eigenvalue of the Hessian.
 
-Source: Kalra & Barkeshli (2023), "Phase diagram of early training dynamics in deep neural networks: effect of the learning
-rate, depth, and width", arXiv 2302.12250.
+Source: Kalra & Barkeshli (2023), "Phase diagram of early training dynamics in deep neural networks: effect of the
+learning rate, depth, and width", arXiv 2302.12250.
 """
 
 import functools
@@ -31,17 +31,17 @@ from fnnet.sweeps.execution import sweep
 from fnnet.task import Task, TrainState, supervised
 from fnnet.types import Metrics
 
-_NO_RATE = 1e-30  # with which no weight moves
-_MARKS = {"c_max": ("D", "C3"), "c_sharp": ("^", "C1"), "c_loss": ("s", "C0")}  # and colors, when drawn
+_TINY_RATE = 1e-30  # positive, but changes no weight
+_MARKS = {"c_max": ("D", "C3"), "c_sharp": ("^", "C1"), "c_loss": ("s", "C0")}  # markers and colors of plots
 
 
 class CriticalConstants(NamedTuple):
-    """Where the phases of early training end, arrays with the axes of the networks.
+    """Boundaries between the phases of early training: arrays with the axes of the networks.
 
-    initial_sharpness: before the first step.
-    c_loss: the smallest c with which the loss is ever above its initial value; c_max where none up to there is.
-    c_sharp: the same of the sharpness; None where it was not measured.
-    c_max: the largest c below all that diverge; NaN, as the others, where even the smallest does.
+    initial_sharpness: the sharpness before the first step.
+    c_loss: the smallest c at which the loss ever exceeds its initial value; c_max if there is none below.
+    c_sharp: the same for the sharpness; None if it was not measured.
+    c_max: the largest c below all that diverge. All three are NaN where even the smallest c diverges.
     """
 
     initial_sharpness: np.ndarray
@@ -60,22 +60,22 @@ def find_constants(
     *,
     threshold: float = 1e5,
 ) -> CriticalConstants:
-    """Find the critical constants of networks that were trained with each of some c.
+    """Find the critical constants of networks from their curves at several values of c.
 
     Args:
         cs: `[cs]`, positive and ascending.
-        initial_sharpness: `[...]`, of each network; any axes.
+        initial_sharpness: `[...]`, for any axes of networks.
         initial_loss: `[...]`.
-        batch_loss: `[..., cs, steps]`, what gradients were taken of; beyond the threshold, or NaN, a run has diverged.
-        loss: `[..., cs, times]`, measured as it was initially.
-        sharpness: `[..., cs, times]`, likewise.
+        batch_loss: `[..., cs, steps]`, the training loss. A run diverged if it is above the threshold or NaN.
+        loss: `[..., cs, times]`, evaluated like `initial_loss`.
+        sharpness: `[..., cs, times]`, or None.
         threshold: of divergence.
 
     Returns:
-        The constants `[...]`, each of them one of the cs or NaN.
+        The constants `[...]`, each a value in `cs` or NaN.
 
     Raises:
-        InputError: when the cs are not positive and ascending, or a shape does not fit them and the networks.
+        InputError: when `cs` is not positive and ascending, or shapes do not match.
 
     Example:
         >>> loss = np.array([[0.9, 0.8], [1.2, 0.7], [3.0, 2e5]])
@@ -84,7 +84,7 @@ def find_constants(
         (2.0, 2.0)
     """
     if cs.ndim != 1 or not len(cs) or not (cs[0] > 0 and (np.diff(cs) > 0).all()):
-        raise InputError(f"cs must be positive and ascend along one axis, got {cs.tolist()}")
+        raise InputError(f"cs must be positive and ascending along one axis, got {cs.tolist()}")
     networks = initial_sharpness.shape
     if initial_loss.shape != networks:
         raise InputError(
@@ -97,8 +97,8 @@ def find_constants(
     is_trained = (batch_loss <= threshold).all(axis=-1)
     last = np.where(is_trained.all(axis=-1), len(cs), is_trained.argmin(axis=-1)) - 1
 
-    def at(places: Any) -> np.ndarray:
-        return np.asarray(np.append(cs, np.nan)[places])  # NaN for -1, where even the smallest diverges
+    def at(indices: Any) -> np.ndarray:
+        return np.asarray(np.append(cs, np.nan)[indices])  # NaN for -1, where even the smallest diverges
 
     def first_above(values: np.ndarray, initial: np.ndarray) -> np.ndarray:
         is_above = (values > initial[..., None, None]).any(axis=-1)
@@ -123,24 +123,24 @@ def measure_constants(
     store: str | os.PathLike[str] | None = None,
     show_progress: bool = False,
 ) -> CriticalConstants:
-    """Measure networks as they start, train them with each c by gradient descent, and find their critical constants.
+    """Train networks by gradient descent with each c, and find their critical constants.
 
     Args:
-        build: makes a network; its arguments are static axes, as of the recipe of a sweep.
-        loss: of one example, a name or a function of output and target.
-        axes: of the networks, by name the values, such as those of "width" and "seed".
-        data: on whose training split networks learn and are measured.
+        build: builds a network; its arguments are static axes, like those of a recipe.
+        loss: the loss of one example, a name or a function of output and target.
+        axes: the networks' axes and their values, such as "width" and "seed".
+        data: networks are trained and evaluated on its training split.
         cs: positive and ascending.
-        num_steps: updates in each run.
-        batch_size: None for all examples at every step.
-        num_measured: the first so many training examples give loss and sharpness; None for all.
-        num_iterations: of Lanczos, see `top_eigenvalues`.
-        with_sharpness: whether to measure the sharpness after each step as well, for c_sharp.
-        store: a folder that keeps the two sweeps, as of `sweep`.
-        show_progress: whether to draw progress bars.
+        num_steps: updates per run.
+        batch_size: examples per batch; None for all.
+        num_measured: evaluate loss and sharpness on the first `num_measured` training examples; None for all.
+        num_iterations: see `top_eigenvalues`.
+        with_sharpness: whether to compute the sharpness after each step, for c_sharp.
+        store: folder for the two sweeps, as in `sweep`.
+        show_progress: whether to show progress bars.
 
     Returns:
-        The constants, with an axis for each of `axes`.
+        The constants, one array axis for each of `axes`.
 
     Raises:
         InputError: as `sweep` and `find_constants`.
@@ -161,7 +161,7 @@ def measure_constants(
         )
 
     networks = grid(**axes)
-    start = sweep_to("start", networks * grid(learning_rate=_NO_RATE), 1, num_iterations)
+    start = sweep_to("start", networks * grid(learning_rate=_TINY_RATE), 1, num_iterations)
     rates = cs / start.columns["sharpness"].astype(float)[:, None]
     spaces = [
         grid(**one) * grid(learning_rate=row.tolist()) for one, row in zip(networks, rates, strict=True)
@@ -189,7 +189,7 @@ def _recipe(
     num_measured: int | None,
     num_iterations: int,
 ) -> Callable[..., Task]:
-    """Build the recipe of networks that measure the loss and, if there are iterations to do so, the sharpness."""
+    """Build the recipe that measures the loss and, unless `num_iterations` is 0, the sharpness."""
 
     @functools.wraps(build, assigned=())
     def recipe(**static: Any) -> Task:
@@ -218,14 +218,13 @@ def draw_constants(
     constants: Mapping[str, np.ndarray | None],
     published: Mapping[str, Mapping[int, float]] | None = None,
 ) -> None:
-    """Draw critical constants of early training against width: seeds as marks, their means as lines.
+    """Plot critical constants against width: one marker per seed, and the means as lines.
 
     Args:
-        axes: of a matplotlib figure.
-        widths: of the networks.
-        constants: by name, "c_loss", "c_sharp" and "c_max" `[widths, seeds]`; what is None or under another name is
-            ignored.
-        published: by name and width, constants to draw as open marks.
+        axes: axes of a matplotlib figure.
+        widths: widths of the networks.
+        constants: "c_loss", "c_sharp" and "c_max" `[widths, seeds]`, by name; None and other names are ignored.
+        published: published constants by name and width, plotted as open markers.
 
     Example:
         >>> from matplotlib.figure import Figure

@@ -1,7 +1,7 @@
-"""Sharpness along training: the largest eigenvalue of the Hessian, and the steps that raise the loss.
+"""The edge of stability: sharpness, the largest eigenvalue of the Hessian, during training.
 
-Gradient descent with the learning rate r lowers a quadratic loss only while the sharpness is below 2 / r. Networks get
-sharper until they are there, and go on training at that edge of stability, while their loss rises now and then.
+Gradient descent with learning rate r is stable on a quadratic loss only if the sharpness is below 2 / r. The sharpness
+of networks rises to that edge of stability and stays there, while the loss still falls, though not at every step.
 
 Source: Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural networks typically occurs at the edge of
 stability".
@@ -25,40 +25,40 @@ from fnnet.task import Task, TrainState, supervised
 from fnnet.types import Metrics, OptState, Params
 
 
-def of_seeds(
+def initial_sharpness(
     network: Network,
     loss: str | Loss,
     examples: Examples,
     seeds: Integer[np.ndarray, " seeds"] | Sequence[int],
 ) -> Float[np.ndarray, " seeds"]:
-    """Compute the sharpness before training of the network that each seed draws.
+    """Compute the sharpness at initialization for each seed.
 
     Args:
-        network: what is to be trained.
-        loss: of one example, a name in `LOSSES` or a function of output and target.
-        examples: over which the loss is averaged.
-        seeds: as the hyper-parameter of `supervised`.
+        network: the network.
+        loss: the loss of one example, a name in `LOSSES` or a function of output and target.
+        examples: the examples to average the loss over.
+        seeds: seeds of the initial parameters, as in `supervised`.
 
     Returns:
-        The largest eigenvalue of each Hessian, by Lanczos' method (`curvature.top_eigenvalues`).
+        The largest eigenvalue of each Hessian, from `curvature.top_eigenvalues`.
 
     Example:
         >>> from fnnet import load_dataset, mlp
-        >>> data, network = load_dataset("diabetes"), mlp(10, [], 1)  # the Hessian is that of the inputs alone
-        >>> [f"{sharpness:.2f}" for sharpness in of_seeds(network, "quadratic", data.train, range(2))]
+        >>> data, network = load_dataset("diabetes"), mlp(10, [], 1)  # the Hessian depends only on the inputs
+        >>> [f"{sharpness:.2f}" for sharpness in initial_sharpness(network, "quadratic", data.train, range(2))]
         ['3.95', '3.95']
     """
     objective = curvature.make_objective(network, loss)
 
-    def of_seed(seed: Array, examples: Examples) -> Float[Array, ""]:
+    def sharpness(seed: Array, examples: Examples) -> Float[Array, ""]:
         params = network.init(jax.random.key(seed))
         return curvature.top_eigenvalues(lambda w: objective(w, examples), params, jax.random.key(0))[0]
 
-    return np.asarray(jax.jit(jax.vmap(of_seed, (0, None)))(np.asarray(seeds), examples))
+    return np.asarray(jax.jit(jax.vmap(sharpness, (0, None)))(np.asarray(seeds), examples))
 
 
 class _Watched(NamedTuple):
-    """The state of a run of `supervised`, with what only one who watches every step knows."""
+    """The state of `supervised`, with the last loss, the number of rises, and the initial metrics."""
 
     params: Params
     opt_state: OptState
@@ -68,18 +68,18 @@ class _Watched(NamedTuple):
 
 
 def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
-    """Build the task of training by full batches while watching the sharpness.
+    """Build the task of full-batch gradient descent that measures the sharpness.
 
-    Its hyper-parameters are `learning_rate` and `seed`. It measures what `supervised` does, and
+    Its hyper-parameters are `learning_rate` and `seed`. In addition to the metrics of `supervised`, it measures
 
         sharpness              of the loss on the training split
-        initial_sharpness      before the first step, as is
-        initial_loss
-        num_rises              steps so far at which the loss was above that of the step before
+        initial_sharpness      before the first step
+        initial_loss           before the first step
+        num_rises              steps so far at which the loss increased
 
     Args:
-        network: what is trained.
-        loss: of one example, a name in `LOSSES` or a function of output and target.
+        network: the network to train.
+        loss: the loss of one example, a name in `LOSSES` or a function of output and target.
 
     Returns:
         The task.
@@ -89,7 +89,7 @@ def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
 
     Example:
         >>> from fnnet import load_dataset, mlp, train
-        >>> task = gradient_descent(mlp(10, [], 1, initializer="pytorch"))  # a quadratic loss: nothing gets sharper
+        >>> task = gradient_descent(mlp(10, [], 1, initializer="pytorch"))  # quadratic: constant sharpness
         >>> run = train(task, {"learning_rate": 0.1, "seed": 0}, load_dataset("diabetes"), num_steps=5)
         >>> float(run.metrics["sharpness"] / run.metrics["initial_sharpness"]), int(run.metrics["num_rises"])
         (1.0, 0)

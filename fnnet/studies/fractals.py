@@ -1,21 +1,21 @@
-"""Boundaries in pictures, and how they grow the closer one looks."""
+"""Boundaries in pictures and their fractal dimension."""
 
 import numpy as np
 from jaxtyping import Bool
 
 from fnnet.errors import InputError
 
-_SMALLEST, _FEWEST = 2, 8  # pixels along a box, boxes along a picture
+_MIN_SIZE, _MIN_BOXES = 2, 8  # side of the smallest boxes in pixels; boxes along a side of the picture
 
 
 def find_boundary(picture: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows_1 columns_1"]:
-    """Mark the corners at which pixels of both kinds meet.
+    """Return the corners at which pixels of both kinds meet.
 
     Args:
-        picture: of two kinds of pixels.
+        picture: a picture with two kinds of pixels.
 
     Returns:
-        For each corner between four pixels, `[rows - 1, columns - 1]`, whether they differ.
+        `[rows - 1, columns - 1]`, for each corner whether its four pixels differ.
 
     Example:
         >>> find_boundary(np.array([[True, True, False], [True, True, False]])).tolist()
@@ -26,19 +26,19 @@ def find_boundary(picture: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray,
 
 
 def box_dimension(picture: Bool[np.ndarray, "side side"]) -> float:
-    """Estimate the dimension of the boundary in a picture by counting boxes.
+    """Estimate the box-counting dimension of the boundary in a picture.
 
-    The dimension is the power of 1 / size at which the number of boxes that hold boundary grows, fitted by least squares
-    on logarithmic scales over boxes of 2, 4, 8, ... pixels, up to an eighth of the picture.
+    The number of boxes that contain boundary grows as a power of 1 / size. The dimension is this power, fitted by least
+    squares on logarithmic scales to boxes of 2, 4, 8, ... pixels, up to an eighth of the picture.
 
     Args:
-        picture: square, of two kinds of pixels; its side is a power of two, 32 at least.
+        picture: a square picture with two kinds of pixels; its side is a power of two, at least 32.
 
     Returns:
-        The dimension: near 1 for a smooth curve, at most 2; NaN where there is no boundary.
+        The dimension: about 1 for a smooth curve, at most 2; NaN if there is no boundary.
 
     Raises:
-        InputError: when the picture is not square, or its side no power of two or too small for two sizes of boxes.
+        InputError: when the picture is not square, or its side is not a power of two or below 32.
 
     Example:
         >>> x, y = np.meshgrid(np.linspace(-1, 1, 256), np.linspace(-1, 1, 256))
@@ -49,13 +49,13 @@ def box_dimension(picture: Bool[np.ndarray, "side side"]) -> float:
     """
     side = len(picture)
     if picture.shape != (side, side):
-        raise InputError(f"the picture must be square, got the shape {picture.shape}")
-    if side < 2 * _SMALLEST * _FEWEST or side & (side - 1):
+        raise InputError(f"picture must be square, got shape {picture.shape}")
+    if side < 2 * _MIN_SIZE * _MIN_BOXES or side & (side - 1):
         raise InputError(
-            f"the picture's side must be a power of two from {2 * _SMALLEST * _FEWEST} on, got {side}"
+            f"the picture's side must be a power of two of at least {2 * _MIN_SIZE * _MIN_BOXES}, got {side}"
         )
     boundary = np.pad(find_boundary(picture), (0, 1))
-    sizes = _SMALLEST ** np.arange(1, (side // _FEWEST).bit_length())
+    sizes = _MIN_SIZE ** np.arange(1, (side // _MIN_BOXES).bit_length())
     counts = [
         boundary.reshape(side // size, size, side // size, size).any(axis=(1, 3)).sum() for size in sizes
     ]

@@ -1,8 +1,8 @@
-"""Which learning rates train: pictures whose every pixel is one training, and the boundary in them.
+"""The boundary of trainability: pictures whose pixels are trainings with different learning rates.
 
-A network with one hidden layer learns the same examples from the same initial weights in every pixel, with the learning
-rates of input and output layer that the pixel's place stands for. It converged if the mean of its last losses is below
-its first loss.
+All pixels train the same network with one hidden layer, from the same initial weights on the same examples. A pixel's
+position gives the learning rates of the input and the output layer. A training converged if the mean of its last losses
+is below its first loss.
 
 Source: Sohl-Dickstein (2024), "The boundary of neural network trainability is fractal", arXiv 2402.06184.
 """
@@ -29,19 +29,19 @@ from fnnet.sweeps.execution import sweep
 from fnnet.task import Task
 from fnnet.types import Metrics, Params
 
-LIMIT = 1e6  # of losses relative to the first one
-NUM_LAST = 20  # losses that say whether training converged
+LIMIT = 1e6  # largest loss relative to the first one
+NUM_LAST = 20  # losses whose mean decides whether training converged
 
 Extent = tuple[float, float, float, float]
 
 
 class Picture(NamedTuple):
-    """What became of each pixel's network.
+    """The outcome of training for each pixel; rows are counted from the bottom.
 
-    extent: the decades of left, right, bottom and top.
-    converged: `[horizons, rows, columns]` from below, as if training had stopped there.
-    value: `[rows, columns]`, minus the sum of losses relative to the first where they converged, the sum of their
-        inverses where they diverged: its size says how slowly.
+    extent: log10 of the learning rates at the left, right, bottom and top edges.
+    converged: `[horizons, rows, columns]`, whether training up to each horizon converged.
+    value: `[rows, columns]`. Where training converged, minus the sum of losses relative to the first; where it
+        diverged, the sum of their inverses. The larger the magnitude, the slower.
     """
 
     extent: Extent
@@ -49,12 +49,12 @@ class Picture(NamedTuple):
     value: Float[np.ndarray, "side side"]
 
     def dimensions(self) -> list[float]:
-        """Estimate the boundary's dimension by horizon (`fractals.box_dimension`)."""
+        """Estimate the boundary's dimension at each horizon with `fractals.box_dimension`."""
         return [box_dimension(each) for each in self.converged]
 
 
 class _State(NamedTuple):
-    """A run: the first loss; sums of losses relative to it, of their inverses, and of the last ones by horizon."""
+    """A run: the first loss, and sums of relative losses, of their inverses, and of the last ones at each horizon."""
 
     params: Params
     first: Array
@@ -67,12 +67,13 @@ def make_problem(width: int, num_seeds: int) -> tuple[Network, Examples]:
     """Build the published problem: a tanh network and as many random examples as it has parameters.
 
     Args:
-        width: of the hidden layer and of the inputs.
-        num_seeds: draws of examples.
+        width: size of the hidden layer and of the inputs.
+        num_seeds: number of draws of examples.
 
     Returns:
-        The mean-field network: weights of order 1, over sqrt(fan_in), and once more at the output, without biases; and
-        the examples of each draw, inputs `[seeds, n, width]` and targets `[seeds, n, 1]` of N(0, 1), in float64.
+        The network without biases in mean-field parameterization: weights of order 1, divided by sqrt(fan_in) in the
+        first and by fan_in in the output layer. The examples of each draw: inputs `[seeds, n, width]` and targets
+        `[seeds, n, 1]` from N(0, 1), in float64.
 
     Example:
         >>> network, data = make_problem(16, num_seeds=2)
@@ -92,19 +93,19 @@ def make_problem(width: int, num_seeds: int) -> tuple[Network, Examples]:
 
 
 def make_recipe(network: Network, horizons: Sequence[int]) -> Callable[..., Task]:
-    """Build the recipe of pixels: gradient descent on the mean squared error of all examples.
+    """Build the recipe of a pixel: full-batch gradient descent on the mean squared error.
 
-    Its static axes are `linear`, for the network linearised at its initial weights, and `reapplied`, with which the
-    offset is added at every step, not once. Traced are `input_rate`, `output_rate`, `offset` (of the input weights,
-    default 0), `seed` (of weights) and `data_seed` (the draw of examples).
+    Static axes: `linear`, which linearizes the network at its initial weights, and `reapplied`, which adds the offset
+    at every step instead of once. Traced axes: `input_rate`, `output_rate`, `offset` (added to the input weights,
+    default 0), `seed` (of the weights) and `data_seed` (the draw of examples).
 
     Args:
-        network: of two layers without biases.
-        horizons: ascending numbers of steps after which it is asked what has converged.
+        network: a network with two layers and no biases.
+        horizons: ascending numbers of steps after which to check convergence.
 
     Returns:
-        The recipe. Its tasks measure "total", "inverse" and for each horizon "last_N", the mean of the last losses
-        relative to the first; losses that are not finite count as a million times the first.
+        The recipe. Its tasks measure "total", "inverse" and, for each horizon N, "last_N", the mean of the last losses
+        relative to the first. Losses that are not finite count as a million times the first.
     """
     ends = np.array(horizons, np.int32)
     num_last = np.minimum(ends, NUM_LAST)
@@ -113,17 +114,17 @@ def make_recipe(network: Network, horizons: Sequence[int]) -> Callable[..., Task
         model = linearize(network, network.init(jax.random.key(0))) if linear else network
         loss_and_grads = jax.value_and_grad(make_objective(model, "mse"))
 
-        def shift(params: Params, hp: Hparams) -> Params:
+        def add_offset(params: Params, hp: Hparams) -> Params:
             return [{"w": params[0]["w"] + hp.get("offset", 0.0)}, params[1]]
 
         def init(hp: Hparams, data: Examples) -> _State:
             params, zero = network.init(jax.random.key(hp.get("seed", 0))), jnp.zeros(())
-            first = params if reapplied else shift(params, hp)
+            first = params if reapplied else add_offset(params, hp)
             return _State(first, zero, zero, zero, jnp.zeros(len(ends)))
 
         def step(hp: Hparams, state: _State, data: Examples, batch: Any) -> tuple[_State, Metrics]:
             number, draw = batch
-            params = shift(state.params, hp) if reapplied else state.params
+            params = add_offset(state.params, hp) if reapplied else state.params
             loss, grads = loss_and_grads(params, jax.tree.map(lambda leaf: leaf[draw], data))
             first = jnp.where(number == 0, loss, state.first)
             relative = jnp.minimum(jnp.where(jnp.isfinite(loss), loss, LIMIT) / first, LIMIT)
@@ -143,7 +144,7 @@ def make_recipe(network: Network, horizons: Sequence[int]) -> Callable[..., Task
 
         def batches(data_seed: Any, data: Examples, first_step: Any, num_steps: int) -> Any:
             numbers = first_step + jnp.arange(num_steps, dtype=np.int32)
-            return numbers, jnp.full_like(numbers, data_seed)  # which examples all pixels see
+            return numbers, jnp.full_like(numbers, data_seed)  # all pixels use the same examples
 
         return Task(init, step, measure, batches)
 
@@ -151,7 +152,7 @@ def make_recipe(network: Network, horizons: Sequence[int]) -> Callable[..., Task
 
 
 def rate_grid(extent: Extent, side: int, **axes: Any) -> Space:
-    """List the pixels of a square picture of learning rates, row by row from below.
+    """Build the space of the pixels of a square picture, row by row from the bottom.
 
     Example:
         >>> space = rate_grid((0, 1, -1, 0), 2, seed=3)
@@ -168,21 +169,21 @@ def rate_grid(extent: Extent, side: int, **axes: Any) -> Space:
 def take_picture(
     network: Network, data: Examples, space: Space, extent: Extent, horizons: Sequence[int], **options: Any
 ) -> Picture:
-    """Train a network for each pixel.
+    """Train one network per pixel.
 
     Args:
-        network: as of `make_problem`.
-        data: as of `make_problem`.
-        space: the pixels row by row from below, as of `rate_grid`.
-        extent: what the picture's edges stand for.
-        horizons: as of `make_recipe`; the last one is the number of steps.
-        **options: of `sweep`, such as lanes and store.
+        network: from `make_problem`.
+        data: from `make_problem`.
+        space: the pixels, from `rate_grid`.
+        extent: as in `Picture`.
+        horizons: as in `make_recipe`; the last one is the number of steps.
+        **options: options of `sweep`, such as lanes and store.
 
     Returns:
         The picture.
 
     Raises:
-        InputError: when the pixels make no square; and as `sweep` does.
+        InputError: when the number of pixels is not a square; and as `sweep` does.
 
     Example:
         >>> (network, data), extent = make_problem(2, num_seeds=1), (0.0, 6.0, 0.0, 6.0)
@@ -192,7 +193,7 @@ def take_picture(
     """
     side = round(len(space) ** 0.5)
     if side**2 != len(space):
-        raise InputError(f"a picture's space must have a square number of pixels, got {len(space)}")
+        raise InputError(f"space must have a square number of pixels, got {len(space)}")
     columns = sweep(make_recipe(network, horizons), space, data, num_steps=horizons[-1], **options).columns
     converged = np.stack([columns[f"last_{horizon}"] < 1 for horizon in horizons])
     value = np.where(converged[-1], -columns["total"], columns["inverse"])
@@ -200,7 +201,7 @@ def take_picture(
 
 
 def zoom(picture: Picture, width: float) -> Extent:
-    """Choose a closer look: a square of some width in decades, around the boundary next to the picture's middle.
+    """Return the extent, `width` decades on a side, around the boundary point nearest to the picture's center.
 
     Raises:
         InputError: when the picture has no boundary.
@@ -214,7 +215,9 @@ def zoom(picture: Picture, width: float) -> Extent:
     boundary = find_boundary(picture.converged[-1])
     rows, columns = np.nonzero(boundary)
     if not len(rows):
-        raise InputError("the picture has no boundary to zoom to: all of its pixels have one fate")
+        raise InputError(
+            "picture must have a boundary to zoom into, got one where all pixels have the same outcome"
+        )
     pixel = (right - left) / len(boundary)  # the outermost pixels lie on the edges
     x, y = left + (columns + 0.5) * pixel, bottom + (rows + 0.5) * pixel
     nearest = np.argmin(np.hypot(x - (left + right) / 2, y - (bottom + top) / 2))
@@ -223,13 +226,13 @@ def zoom(picture: Picture, width: float) -> Extent:
 
 
 def draw(axes: Any, picture: Picture, title: str, num_digits: int = 0) -> None:
-    """Draw what converged in blue and what diverged in red, the slower the darker.
+    """Plot a picture: converged pixels in blue, diverged ones in red; darker is slower.
 
     Args:
-        axes: of a matplotlib figure.
-        picture: of learning rates.
-        title: above it.
-        num_digits: of the ticks, after the point.
+        axes: axes of a matplotlib figure.
+        picture: the picture.
+        title: title of the axes.
+        num_digits: decimals of the tick labels.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -239,10 +242,10 @@ def draw(axes: Any, picture: Picture, title: str, num_digits: int = 0) -> None:
         >>> (axes.images[0].get_array() < 0).tolist()
         [[True, False], [False, False]]
     """
-    from scipy.stats import rankdata  # takes as long to load as JAX
+    from scipy.stats import rankdata  # slow to import
 
     shade = np.empty(picture.value.shape)
-    for kind in (picture.value < 0, picture.value >= 0):  # of each shade there are equally many pixels
+    for kind in (picture.value < 0, picture.value >= 0):  # each shade covers equally many pixels
         ranks = rankdata(np.abs(picture.value[kind])) / max(np.sum(kind), 1)
         shade[kind] = np.sign(picture.value[kind]) * (0.15 + 0.85 * ranks)
     axes.imshow(shade, "RdBu_r", vmin=-1, vmax=1, origin="lower", extent=picture.extent, aspect="auto")

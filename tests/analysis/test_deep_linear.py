@@ -11,7 +11,7 @@ from fnnet.analysis import deep_linear
 
 
 @pytest.mark.parametrize("num_matrices", [1, 2, 3, 8])
-def test_trajectories_take_the_time_that_their_slopes_say(num_matrices):
+def test_trajectories_solve_the_differential_equation(num_matrices):
     strengths, start, times = np.array([3.0, 0.5]), 0.1, np.linspace(0.05, 1, 5) / num_matrices
     found = deep_linear.trajectories(strengths, num_matrices, start, times)
     for s, course in zip(strengths, found, strict=True):
@@ -27,7 +27,7 @@ def product(matrices):
 
 
 @pytest.mark.parametrize("num_matrices", [2, 3])
-def test_decoupled_weights_learn_each_mode_by_itself(x64, num_matrices):
+def test_decoupled_weights_learn_modes_independently(x64, num_matrices):
     left, right = np.linalg.qr(np.random.default_rng(5).normal(size=(2, 4, 4)))[0]
     strengths, start, rate, num_steps = np.array([3.0, 2.0, 1.0, 0.5]), 0.1, 1e-4, 10_000
     network = deep_linear.decoupled_network(left, right, num_matrices, start, seed=3)

@@ -46,13 +46,13 @@ PHI = {
 
 
 @pytest.mark.parametrize("activation", PHI)
-def test_the_variance_is_an_integral_over_normal_numbers(x64, activation):
+def test_variance_map_matches_numerical_integration(x64, activation):
     integral = integrate.quad(lambda u: PHI[activation](np.sqrt(0.7) * u) ** 2 * stats.norm.pdf(u), -9, 9)[0]
     found = mean_field.variance_map(activation, 0.7, 1.3, 0.2)
     np.testing.assert_allclose(found, 1.3 * integral + 0.2, rtol=1e-7)
 
 
-def test_the_correlation_and_its_slope_are_integrals_over_pairs_of_normal_numbers(x64):
+def test_correlation_map_and_slope_match_numerical_integration(x64):
     q, c, scale, bias = 0.7, 0.6, 1.3, 0.2
     u, v = np.meshgrid(
         *2 * [np.linspace(-8, 8, 801)]
@@ -99,7 +99,7 @@ def test_signals_end_at_the_fixed_point(x64):
 
 
 @pytest.mark.slow
-def test_wide_networks_do_what_the_theory_says():
+def test_wide_networks_match_the_theory():
     network = fn.mlp(400, [400] * 6, 400, "tanh", initializer=fn.scaled_normal(2.0, 0.1))
     x = jnp.ones(400).at[200:].set(-1.0)  # uncorrelated with ones
 
@@ -138,7 +138,7 @@ def test_an_unknown_activation_is_refused():
         ("identity", 1.001, 0.1),
     ],
 )
-def test_a_variance_that_grows_without_end_is_not_finite(activation, weight_variance, bias_variance):
+def test_diverging_variance_is_not_finite(activation, weight_variance, bias_variance):
     for precise in (False, True):
         with jax.enable_x64(precise):
             point = mean_field.fixed_point(activation, weight_variance, bias_variance)
@@ -148,7 +148,7 @@ def test_a_variance_that_grows_without_end_is_not_finite(activation, weight_vari
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precise", [False, True])
-def test_a_variance_that_settles_slowly_is_the_closed_form_s(precise):
+def test_slowly_converging_variance_matches_closed_form(precise):
     """relu halves the variance, so q* = bias / (1 - weight / 2); after 1000 layers it is still on its way."""
     with jax.enable_x64(precise):
         assert mean_field.fixed_point("relu", 1.99, 0.0).variance == 0
@@ -162,6 +162,6 @@ def test_a_variance_that_settles_slowly_is_the_closed_form_s(precise):
 
 
 @pytest.mark.slow
-def test_the_slope_of_the_fixed_point_is_that_of_its_closed_form(x64):
+def test_derivative_of_the_fixed_point_matches_closed_form(x64):
     slope = jax.grad(lambda weight: mean_field.fixed_point("relu", weight, 0.3).variance)(1.5)
     np.testing.assert_allclose(slope, 0.3 / 2 / (1 - 0.75) ** 2, rtol=1e-10)

@@ -19,7 +19,7 @@ FEATURES, CLASSES, NUMBERS = RNG.normal(size=(40, 7)), RNG.integers(0, 4, 40), R
 
 
 @pytest.mark.slow
-def test_activations_are_the_layers_of_a_forward_pass_by_hand(x64):
+def test_activations_match_a_forward_pass_in_numpy(x64):
     network = fn.mlp(3, [7, 7, 7, 5], 2, "tanh", stack_from=2)
     params, inputs = network.init(jax.random.key(0)), RNG.normal(size=(2003, 3))  # more than fit in one block
     hidden, logits = oracle.forward(jax.device_get(fn.unstack(params)), inputs)
@@ -29,14 +29,14 @@ def test_activations_are_the_layers_of_a_forward_pass_by_hand(x64):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
-def test_a_network_that_does_not_show_its_layers_is_refused():
+def test_a_network_without_intermediates_is_refused():
     network = fn.mlp(3, [], 2)._replace(intermediates=None)
-    with pytest.raises(fn.InputError, match="does not show its layers"):
+    with pytest.raises(fn.InputError, match="must have intermediates"):
         rep.activations(network, network.init(jax.random.key(0)), jnp.ones((5, 3)))
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0, 30.0])
-def test_probes_are_scikit_learn_s_ridge_regression(x64, penalty):
+def test_probes_match_scikit_learn(x64, penalty):
     features = FEATURES * 3 + 5  # away from the origin, where the intercept matters
     probe = rep.fit_probe(jnp.array(features), NUMBERS, penalty=penalty)
     expected = sklearn.linear_model.Ridge(alpha=penalty).fit(features, NUMBERS)
@@ -50,7 +50,7 @@ def test_probes_are_scikit_learn_s_ridge_regression(x64, penalty):
 
 
 @pytest.mark.slow
-def test_layers_of_many_networks_are_probed_as_scikit_learn_would(digits):
+def test_probes_of_layers_match_scikit_learn(digits):
     network = fn.mlp(64, [12, 6], 10, "relu")
     params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 3))
     found = jax.jit(jax.vmap(lambda params: rep.probe_layers(network, params, digits, penalty=2.0)))(params)
@@ -71,7 +71,7 @@ def test_layers_of_many_networks_are_probed_as_scikit_learn_would(digits):
 
 
 @pytest.mark.slow
-def test_targets_that_are_numbers_are_probed_by_r2():
+def test_probes_of_numbers_are_measured_by_r2():
     inputs = RNG.normal(size=(60, 3))
     data = fn.from_arrays(inputs, inputs @ RNG.normal(size=(3, 2)) + 1)
     network = fn.mlp(3, [7], 2, "identity")
@@ -80,7 +80,7 @@ def test_targets_that_are_numbers_are_probed_by_r2():
 
 
 def test_impossible_probes_are_refused():
-    with pytest.raises(fn.InputError, match="num_classes must be given"):
+    with pytest.raises(fn.InputError, match="num_classes must be positive"):
         rep.fit_probe(jnp.array(FEATURES), CLASSES)
     with pytest.raises(fn.InputError, match="penalty must be at least 0, got -1"):
         rep.fit_probe(jnp.array(FEATURES), NUMBERS, penalty=-1.0)
@@ -114,7 +114,7 @@ cka = jax.jit(rep.linear_cka)
 
 @settings(max_examples=50, deadline=None)
 @given(pairs())
-def test_alignment_is_that_of_centered_kernels_and_blind_to_rotation_scale_and_shift(pair):
+def test_cka_matches_centered_kernels_and_is_invariant(pair):
     x, y = pair
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(x.shape[1], x.shape[1])))[0]
     with jax.enable_x64(True):
@@ -126,7 +126,7 @@ def test_alignment_is_that_of_centered_kernels_and_blind_to_rotation_scale_and_s
         assert 0 <= found <= 1 + 1e-12
 
 
-def test_no_gram_matrix_of_examples_is_made_where_features_are_fewer():
+def test_cka_forms_no_gram_matrix_of_many_examples():
     """30,000 examples would have one of 3.6 GB."""
     shapes = [jax.ShapeDtypeStruct((30_000, width), jnp.float32) for width in (20, 30)]
     memory = jax.jit(rep.linear_cka).lower(*shapes).compile().memory_analysis()
@@ -161,7 +161,7 @@ def test_effective_rank_is_the_exponential_of_the_entropy_of_singular_values(x64
 
 
 @pytest.mark.parametrize("shape", [(40, 7), (7, 40)])
-def test_explained_variance_is_scikit_learn_s(x64, shape):
+def test_explained_variance_matches_scikit_learn(x64, shape):
     features = FEATURES.reshape(shape) * RNG.lognormal(size=shape[1]) + 5
     expected = sklearn.decomposition.PCA().fit(features).explained_variance_ratio_
     np.testing.assert_allclose(rep.explained_variance(features), np.cumsum(expected), rtol=1e-12)
@@ -180,7 +180,7 @@ def test_similarity_and_variance_shares_do_not_depend_on_scale_in_float32(scale)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e30])
-def test_what_is_the_same_for_all_examples_has_no_similarity(constant):
+def test_similarity_of_constant_features_is_nan(constant):
     same = np.full((50, 3), constant, np.float32)
     assert np.isnan(cka(same, FEATURES[:, :3].astype(np.float32)[np.arange(50) % 40]))
     assert np.isnan(rep.explained_variance(same)).all()

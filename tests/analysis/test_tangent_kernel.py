@@ -30,7 +30,7 @@ def test_the_sum_of_kernels_is_the_product_of_derivatives() -> None:
     np.testing.assert_allclose(sum(jax.tree.leaves(kernels)), expected, rtol=1e-7, atol=1e-8)
 
 
-def test_linearised_networks_have_value_and_slope_of_the_network() -> None:
+def test_linearized_networks_match_value_and_slope() -> None:
     network = fn.mlp(3, [5], 2, "tanh")
     start, change = (network.init(jax.random.key(seed)) for seed in (0, 1))
     linear = fn.linearize(network, start)
@@ -45,7 +45,7 @@ def test_linearised_networks_have_value_and_slope_of_the_network() -> None:
 
 
 @pytest.mark.slow
-def test_a_step_multiplies_a_linearised_networks_errors() -> None:
+def test_a_step_multiplies_the_errors_of_a_linearized_network() -> None:
     network = fn.mlp(3, [6], 1, "tanh")
     params = network.init(jax.random.key(0))
     rng = np.random.default_rng(0)

@@ -29,7 +29,7 @@ def fitted(logits, targets):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.03, 1.0, 20.0]))
-def test_the_temperature_is_the_minimum_of_the_nll(seed, scale):
+def test_temperature_minimizes_the_nll(seed, scale):
     logits, targets = overconfident(np.random.default_rng(seed), scale)
 
     def slope(inverse):  # of the NLL, along the inverse temperature
@@ -50,7 +50,7 @@ def test_the_temperature_is_the_minimum_of_the_nll(seed, scale):
     st.integers(-2, 2),
     st.floats(1e-3, 1e3),
 )
-def test_no_temperature_changes_a_guess(logits, sign, steps, temperature):
+def test_temperature_changes_no_prediction(logits, sign, steps, temperature):
     """Also where the two largest outputs are neighboring floats, which a plain division may make equal."""
     logits = sign * np.array([logits])
     first = logits[0].argmax()
@@ -79,7 +79,7 @@ def test_ends_of_the_range(x64):
     assert np.isnan(fit_temperature(sure.at[0, 0].set(jnp.nan), jnp.array([0, 1])))
 
 
-def test_many_networks_have_a_temperature_each():
+def test_each_network_has_its_temperature():
     rng = np.random.default_rng(1)
     logits, targets = zip(*(overconfident(rng, scale) for scale in (0.3, 1.0, 5.0)), strict=True)
     many = jax.vmap(fit_temperature)(jnp.array(logits, jnp.float32), jnp.array(targets))
@@ -93,14 +93,14 @@ def test_shapes_that_do_not_fit_are_refused():
         fit_temperature.__wrapped__(jnp.zeros((4, 3)), jnp.zeros(5, jnp.int32))
 
 
-def test_a_class_that_the_network_lacks_has_no_temperature():
+def test_temperature_is_nan_for_a_class_without_output():
     outputs = jnp.array(np.random.default_rng(0).normal(size=(6, 3)), jnp.float32)
     for unknown in (3, -1):
         targets = jnp.array([0, 1, 2, 0, 1, unknown])
         assert jnp.isnan(fit_temperature(outputs, targets))
 
 
-def test_the_temperature_of_low_precision_outputs_is_that_of_float32():
+def test_temperature_of_low_precision_outputs_is_computed_in_float32():
     outputs = jnp.asarray(5 * np.random.default_rng(0).normal(size=(300, 3)), jnp.bfloat16)
     targets = jnp.arange(300) % 3
     assert fit_temperature(outputs, targets) == fit_temperature(outputs.astype(jnp.float32), targets)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,7 +56,7 @@ def measured(outputs, targets):
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(classified())
-def test_what_holds_for_any_ensemble(example):
+def test_invariants_of_ensembles(example):
     logits, classes = example
     with jax.enable_x64(True):
         found = jax.device_get(measured(jnp.array(logits), jnp.array(classes)))
@@ -83,7 +84,7 @@ def test_what_holds_for_any_ensemble(example):
     assert np.array_equal(matrix, matrix.T) and not matrix.diagonal().any()
 
 
-def test_weights_are_shares_and_a_member_without_one_does_not_count(x64):
+def test_weights_are_normalized_and_members_of_weight_0_ignored(x64):
     outputs, weights = OUTPUTS.copy(), np.array([3.0, 0.0, 1.0, 4.0])
     probabilities = scipy.special.softmax(outputs, axis=2)
     mean = np.tensordot(weights / 8, probabilities, axes=1)
@@ -97,7 +98,7 @@ def test_weights_are_shares_and_a_member_without_one_does_not_count(x64):
     )
 
 
-def test_averages_of_sure_members_are_finite():
+def test_averages_of_confident_members_are_finite():
     """In float32 the probabilities themselves would be 0 and 1, and their logarithms -inf and 0."""
     outputs = jnp.array([[1000.0, 0.0, -1000.0], [0.0, 1000.0, -1000.0]])
     np.testing.assert_allclose(ensembles.average(outputs), [np.log(0.5), np.log(0.5), -2000], rtol=1e-6)
@@ -109,7 +110,7 @@ def test_impossible_classes_add_nothing_to_the_entropy():
     np.testing.assert_allclose(ensembles.mutual_information(outputs), 0, atol=1e-6)
 
 
-def test_members_that_diverged_do_not_vote():
+def test_diverged_members_do_not_vote():
     outputs = jnp.array(OUTPUTS, jnp.float32).at[1].set(jnp.nan)
     some = outputs[jnp.array([0, 2, 3])]
     np.testing.assert_array_equal(ensembles.vote(outputs), ensembles.vote(some))
@@ -128,7 +129,8 @@ def test_an_ensemble_is_a_network():
     members = [NETWORK.init(key) for key in keys]
     together = fn.ensemble(NETWORK, 4)
     params = together.init(jax.random.key(0))
-    assert jax.tree.map(jnp.shape, params)[0] == {"w": (4, 3, 7), "b": (4, 7)}
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+    chex.assert_trees_all_close(params, stacked, rtol=1e-6, atol=0)
     outputs = np.stack([[NETWORK.apply(member, x) for x in INPUTS] for member in members])
     mean = scipy.special.softmax(outputs.astype(float), axis=2).mean(axis=0)
     found = jax.vmap(together.apply, in_axes=(None, 0))(params, INPUTS)
@@ -185,7 +187,7 @@ def selected(outputs, targets, num_picks):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 12]))
-def test_greedy_selection_is_the_plain_one(seed, num_picks):
+def test_greedy_selection_matches_numpy(seed, num_picks):
     rng = np.random.default_rng(seed)
     outputs, targets = 2 * rng.normal(size=(6, 20, 3)), rng.integers(0, 3, 20)
     weights, loss = plain_selection(outputs, targets, num_picks)
@@ -197,7 +199,7 @@ def test_greedy_selection_is_the_plain_one(seed, num_picks):
 
 
 @pytest.mark.slow
-def test_greedy_selection_passes_over_members_that_diverged(x64):
+def test_greedy_selection_ignores_diverged_members(x64):
     outputs = OUTPUTS.copy()
     outputs[2] = np.nan
     weights = ensembles.greedy_selection(outputs, CLASSES, 8)
@@ -224,10 +226,8 @@ def test_the_best_runs_make_an_ensemble(tmp_path):
     losses = results.columns["validation_loss"]
     assert best.columns["validation_loss"].tolist() == sorted(losses)[:4]
     order = np.argsort(losses)[:4]
-    for stacked, single in zip(
-        jax.tree.leaves(best.params()), jax.tree.leaves(results.member(order[2])), strict=True
-    ):
-        np.testing.assert_array_equal(stacked[2], single)
+    third = jax.tree.map(lambda leaf: leaf[2], best.params())
+    chex.assert_trees_all_equal(third, results.member(order[2]))
     one = jax.tree.map(lambda leaf: leaf[None], best.params())
     found = fn.evaluate(fn.ensemble(network, 4), one, data.validation, ["nll"])["nll"]
     assert found[0] <= best.columns["validation_loss"].mean() + 1e-6

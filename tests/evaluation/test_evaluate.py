@@ -47,7 +47,7 @@ def plain_outputs(params: Any, inputs: np.ndarray) -> np.ndarray:
 @pytest.mark.slow
 # Fewer examples than a block, some more than blocks hold, and equal blocks.
 @pytest.mark.parametrize("num_examples", [37, 1303, 1200])
-def test_many_networks_are_measured_as_one_at_a_time(num_examples):
+def test_many_networks_match_one_at_a_time(num_examples):
     network, examples = fn.mlp(FEATURES, [7, 5], CLASSES), examples_of(num_examples)
     params = stacked(network)
     found = fn.evaluate(network, params, examples, NAMES)
@@ -71,7 +71,7 @@ def test_many_networks_are_measured_as_one_at_a_time(num_examples):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("widths", [[], [7], [130, 9]])
-def test_no_bit_depends_on_how_many_networks_go_together(widths, monkeypatch):
+def test_bits_do_not_depend_on_the_number_of_networks(widths, monkeypatch):
     network, examples = fn.mlp(FEATURES, widths, CLASSES), examples_of(1200)
     params = stacked(network)
     found = fn.evaluate(network, params, examples, NAMES)
@@ -195,7 +195,7 @@ def test_less_memory_means_fewer_networks_together(monkeypatch):
         fn.evaluate(network, params, examples, NAMES)
 
 
-def test_results_that_do_not_fit_say_how_many_bytes_they_need(monkeypatch):
+def test_results_that_do_not_fit_raise_with_their_size(monkeypatch):
     network, examples = fn.mlp(FEATURES, [7], CLASSES), examples_of(50)
     monkeypatch.setattr(evaluation, "usable_host_bytes", lambda: 1000.0)
     num_bytes = NETWORKS * 50 * CLASSES * 4

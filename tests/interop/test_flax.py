@@ -2,6 +2,7 @@
 
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,7 +79,7 @@ def plain_loop(kind, data, learning_rate, seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_a_cnn_s_runs_are_those_of_a_plain_loop(kind, digits, tmp_path):
+def test_cnn_runs_match_a_plain_loop(kind, digits, tmp_path):
     def recipe():
         return fn.supervised(
             NETWORKS[kind](),
@@ -94,9 +95,7 @@ def test_a_cnn_s_runs_are_those_of_a_plain_loop(kind, digits, tmp_path):
     results = fn.execute(prepared)
     for run, hparams in enumerate(space):
         plain = plain_loop(kind, digits, **hparams)
-        ours = jax.tree.leaves(results.member(run))
-        for one, other in zip(ours, plain, strict=True):
-            np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+        chex.assert_trees_all_close(jax.tree.leaves(results.member(run)), plain, rtol=0, atol=1e-5)
     # What a store gives back is used as it is, though nnx numbers the layers of a list by a dict, with gaps.
     network, params = NETWORKS[kind](), results.member(0)
     assert jax.tree.structure(params) == jax.tree.structure(network.init(jax.random.key(0)))
@@ -121,7 +120,7 @@ def test_fields_are_static_axes(kind, digits):
 
 
 @pytest.mark.slow
-def test_a_batch_is_that_of_flax(digits):
+def test_batches_match_flax(digits):
     images = digits.test.inputs[:5]
     network, key = NETWORKS["linen"](), jax.random.key(1)
     variables = LinenCNN().init(key, jnp.zeros((1, *IMAGE)))
@@ -181,10 +180,9 @@ def flax_mlp(kind, sizes, use_bias):
 
 
 def assert_same_bits(one, other):
-    assert jax.tree.structure(one) == jax.tree.structure(other)
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        assert a.dtype == b.dtype
-        np.testing.assert_array_equal(np.asarray(a).view(np.uint32), np.asarray(b).view(np.uint32))
+    chex.assert_trees_all_equal_shapes_and_dtypes(one, other)
+    bits = (jax.tree.map(lambda leaf: np.asarray(leaf).view(np.uint32), tree) for tree in (one, other))
+    chex.assert_trees_all_equal(*bits)
 
 
 @pytest.mark.parametrize("kind", ["linen", "nnx"])
@@ -206,7 +204,7 @@ def test_weights_go_to_flax_and_back_bit_for_bit(kind, use_bias, depth):
     assert_same_bits(to_flax(from_flax(like, network), like), like)
 
 
-def test_bits_that_are_no_numbers_survive():
+def test_nan_bits_survive():
     network = fn.mlp(IN, [WIDTH] * 9, OUT)
     params = jax.tree.map(np.array, network.init(jax.random.key(0)))
     params[1]["w"].view(np.uint32)[2, 0] = [0x7FC0BEEF, 0x80000000, 0x00000001, 0x7F800000, 0xFF800000, 1, 2]

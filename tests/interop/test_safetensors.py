@@ -6,6 +6,7 @@ import resource
 import struct
 import tracemalloc
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -46,9 +47,10 @@ def path(tmp_path):
 
 
 def assert_same_bits(one, other):
-    assert jax.tree.structure(one) == jax.tree.structure(other)
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
+    chex.assert_trees_all_equal_shapes_and_dtypes(one, other)
+    chex.assert_trees_all_equal(
+        *(jax.tree.map(lambda leaf: leaf.view(np.uint8), tree) for tree in (one, other))
+    )
 
 
 def test_another_suffix_is_refused(path):
@@ -57,7 +59,7 @@ def test_another_suffix_is_refused(path):
     assert list(path.parent.iterdir()) == []
 
 
-def test_an_export_that_is_cut_short_leaves_no_torn_file_and_does_not_block_the_same_command(path):
+def test_an_interrupted_export_leaves_no_file_and_can_be_repeated(path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
@@ -147,7 +149,7 @@ def test_nothing_is_overwritten(path):
         ({"loss": "crossentropy"}, "did you mean 'cross_entropy'"),
     ],
 )
-def test_a_model_that_does_not_fit_itself_is_not_saved(change, message, path):
+def test_an_inconsistent_model_is_not_saved(change, message, path):
     model = make_model()
     if "arguments" in change:
         change = {"arguments": model.arguments | change["arguments"]}
@@ -261,7 +263,7 @@ def mutate(content, rng):
     return joined(header, arrays)
 
 
-def test_of_200_mutated_files_each_is_refused_or_read_and_none_takes_more_than_its_size(path):
+def test_mutated_files_are_refused_or_read_within_their_size(path):
     save(path, make_model(2))
     content = path.read_bytes()
     load(path)  # what is loaded or traced once does not count
@@ -286,7 +288,7 @@ def test_of_200_mutated_files_each_is_refused_or_read_and_none_takes_more_than_i
 @pytest.mark.parametrize(
     ("shape", "size"), [([2**40, 7], 2**40 * 28), ([2**62, 2**62], 84), ([0, 2**62], 0), ([-3, -7], 84)]
 )
-def test_a_lie_about_a_shape_allocates_nothing(shape, size, path):
+def test_a_wrong_shape_allocates_nothing(shape, size, path):
     save(path, make_model())
     header, arrays = parts(path.read_bytes())
     description = json.loads(header["__metadata__"]["fnnet"])
@@ -302,7 +304,7 @@ def test_a_lie_about_a_shape_allocates_nothing(shape, size, path):
     assert peak < 500_000
 
 
-def test_memory_is_the_file_s_size(path):
+def test_memory_is_the_size_of_the_file(path):
     """Of an honest file of 8 MB; the arrays that are returned are all there is."""
     arguments = {"num_inputs": 3, "widths": [1400, 1400], "num_outputs": 2}
     params = jax.tree.map(np.asarray, fn.mlp(**arguments).init(jax.random.key(0)))
@@ -327,13 +329,13 @@ def test_memory_is_the_file_s_size(path):
         (joined({"__metadata__": {"fnnet": '{"format": 1}'}}, b""), "an older fnnet, so export it again"),
     ],
 )
-def test_what_is_no_model_is_refused(content, message, path):
+def test_invalid_files_are_refused(content, message, path):
     path.write_bytes(content)
     with pytest.raises(fn.InputError, match=message):
         load(path)
 
 
-def test_a_file_that_is_not_there_is_refused(path):
+def test_a_missing_file_is_refused(path):
     with pytest.raises(fn.InputError, match="no such file"):
         load(path)
     with pytest.raises(fn.InputError, match="no such file"):

@@ -9,7 +9,7 @@ import fnnet as fn
 
 
 @pytest.mark.slow
-def test_accuracies_are_those_of_each_classifier_alone() -> None:
+def test_accuracies_match_scikit_learn() -> None:
     datasets = [fn.load_dataset("digits", num_train=num) for num in (100, 300)]
     found = fn.classical.accuracies(["SVM", "naive Bayes"], datasets)
     expected = [
@@ -19,8 +19,8 @@ def test_accuracies_are_those_of_each_classifier_alone() -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-def test_what_cannot_be_classified_is_refused() -> None:
+def test_invalid_classifiers_and_data_are_refused() -> None:
     with pytest.raises(fn.InputError, match="random forest"):
         fn.classical.accuracies(["random forst"], [fn.load_dataset("iris")])
-    with pytest.raises(fn.InputError, match=r"diabetes.*expected classes"):
+    with pytest.raises(fn.InputError, match=r"diabetes.*must be classes"):
         fn.classical.accuracies(["SVM"], [fn.load_dataset("diabetes")])

@@ -30,7 +30,7 @@ def constants_of_one(cs, initial, batch_losses, measured):
     return found
 
 
-def test_histories_give_what_a_loop_finds():
+def test_constants_match_a_loop():
     rng = np.random.default_rng(0)
     shape = 30, 20  # networks
     batch_loss = 10 ** rng.uniform(-2, 5.05, (*shape, len(CS), 3))
@@ -62,7 +62,7 @@ def test_nothing_above_means_c_max():
     assert (found.c_loss, found.c_max) == (2.0, 2.0)
 
 
-def test_what_diverges_at_once_has_no_constants():
+def test_constants_are_nan_if_all_runs_diverge():
     for losses in ([np.inf, 1, 1, 1], [np.nan] * 4):
         found = constants(losses, [2, 2, 2, 2], sharpness=np.full((4, 1), 8.0))
         assert np.isnan([found.c_loss, found.c_sharp, found.c_max]).all()
@@ -76,7 +76,7 @@ def test_the_threshold_itself_is_no_divergence():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cs": np.array([1.0, 3.0, 2.0])}, r"cs must be positive and ascend.*got \[1.0, 3.0, 2.0\]"),
+        ({"cs": np.array([1.0, 3.0, 2.0])}, r"cs must be positive and ascending.*got \[1.0, 3.0, 2.0\]"),
         ({"cs": np.array([0.0, 1.0, 2.0])}, "cs must be positive"),
         ({"cs": np.array([])}, "cs must be positive"),
         ({"initial_loss": np.ones(5)}, r"initial_loss must have .* \[2\], got \[5\]"),
@@ -85,7 +85,7 @@ def test_the_threshold_itself_is_no_divergence():
         ({"sharpness": np.ones((2, 3))}, r"sharpness must have the shape \[2, 3, times\], got \[2, 3\]"),
     ],
 )
-def test_what_does_not_fit_is_refused(changes, message):
+def test_invalid_arguments_are_refused(changes, message):
     fitting = {
         "cs": np.array([1.0, 2.0, 3.0]),
         "initial_sharpness": np.ones(2),
@@ -132,7 +132,7 @@ def descend(loss, start, rates, num_steps, num_measured):
 
 
 @pytest.mark.slow
-def test_networks_have_the_constants_of_gradient_descent_by_hand(x64):
+def test_constants_match_gradient_descent_in_numpy(x64):
     rng = np.random.default_rng(2)
     inputs, targets = rng.normal(size=(11, 3)), rng.normal(size=(11, 2))
     data = fn.from_arrays(inputs, targets, test=(inputs[:4], targets[:4]), split_seed=None)

@@ -28,7 +28,7 @@ def train(network, data, num_steps, **hparams):
 
 
 @pytest.mark.slow
-def test_sharpness_is_the_dense_hessians_before_and_after(x64, data):
+def test_sharpness_matches_the_dense_hessian(x64, data):
     network = fn.mlp(1, [6], 1, "tanh")
     run = train(network, data, 30, learning_rate=0.1, seed=4)
     start = network.init(jax.random.key(4))
@@ -42,15 +42,15 @@ def test_sharpness_is_the_dense_hessians_before_and_after(x64, data):
 
 
 @pytest.mark.slow
-def test_each_seeds_sharpness_is_its_dense_hessians(x64, data):
+def test_initial_sharpness_matches_the_dense_hessian(x64, data):
     network = fn.mlp(1, [5], 1, "tanh")
-    found = fn.edge_of_stability.of_seeds(network, "quadratic", data.train, [3, 8])
+    found = fn.edge_of_stability.initial_sharpness(network, "quadratic", data.train, [3, 8])
     expected = [dense_sharpness(network, network.init(jax.random.key(seed)), data) for seed in (3, 8)]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.slow
-def test_rises_are_the_steps_at_which_the_loss_is_above_the_one_before(x64, data):
+def test_rises_are_counted(x64, data):
     network = fn.mlp(1, [4], 1, "tanh")
     rate, num_steps = 3.0, 60
     objective = jax.jit(jax.value_and_grad(fn.curvature.make_objective(network, "quadratic")))

@@ -42,7 +42,7 @@ def problem(x64):
 
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
 @pytest.mark.parametrize("reapplied", [False, True])
-def test_pixels_are_trained_as_numpy_does(problem, reapplied):
+def test_pixels_match_numpy(problem, reapplied):
     network, data = problem
     train = train_alone(network, data, reapplied=reapplied)
     w, v = (np.asarray(layer["w"]) for layer in network.init(jax.random.key(7)))
@@ -64,7 +64,7 @@ def test_pixels_are_trained_as_numpy_does(problem, reapplied):
 
 
 @pytest.mark.slow
-def test_a_linearised_network_is_a_quadratic_one(problem):
+def test_a_linearized_network_has_a_quadratic_loss(problem):
     """Its error after a step is multiplied by 1 - 2 / n * kernel, so one step and the kernel give every loss."""
     network, data = problem
     params = network.init(jax.random.key(0))
@@ -103,16 +103,16 @@ def test_a_picture_lists_its_pixels_from_below(problem):
         trainability.take_picture(network, data, space.take(range(8)), extent, HORIZONS)
 
 
-def test_a_closer_look_is_around_the_boundary_next_to_the_middle():
+def test_zoom_is_around_the_boundary_nearest_to_the_center():
     converged = np.ones((1, 5, 5), bool)
     converged[0, 4, 0] = converged[0, 1, 3] = False  # corners around the second are nearest: (2.5, 1.5)
     picture = Picture((10.0, 14.0, 20.0, 24.0), converged, np.zeros((5, 5)))
     assert trainability.zoom(picture, 0.5) == pytest.approx((12.25, 12.75, 21.25, 21.75))
-    with pytest.raises(fn.InputError, match="no boundary to zoom to"):
+    with pytest.raises(fn.InputError, match="must have a boundary"):
         trainability.zoom(picture._replace(converged=np.ones((1, 5, 5), bool)), 0.5)
 
 
-def test_dimensions_are_those_of_every_horizon():
+def test_dimensions_are_estimated_at_every_horizon():
     rows, columns = np.mgrid[:64, :64]
     noise = np.random.default_rng(0).random((64, 64)) < 0.5
     picture = Picture((0, 1, 0, 1), np.stack([rows < columns, noise]), np.zeros((64, 64)))
