@@ -1,4 +1,4 @@
-"""Memory: how many bytes a sweep may use on this machine."""
+"""The memory that a sweep may use on this machine."""
 
 import os
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ import jax
 
 from fnnet.errors import InputError
 
-SHARE = 0.6  # of free memory; the rest is for what the compiler cannot foresee, and for other processes
+SHARE = 0.6  # of free memory; the rest is for other processes, and for what the compiler underestimates
 
 
 def usable_bytes() -> float:
-    """Return how many bytes all devices of this host may use together: 60 % of what is free.
+    """Return the bytes that all devices of this host may use together: 60 % of their free memory.
 
-    On a GPU or TPU that is the devices' own memory; on a CPU what the system has available, or what is left
-    of the limit of the process's control group where that is less.
+    On a CPU, free memory is what the system has available, or what the limits of the process's control groups leave
+    if that is less.
 
     Example:
         >>> usable_bytes() > 1_000_000
@@ -32,7 +32,7 @@ def usable_bytes() -> float:
 
 
 def usable_host_bytes() -> float:
-    """Return how many bytes of the host's own memory may be used: 60 % of what is free."""
+    """Return the bytes of host memory that may be used: 60 % of what is free."""
     return SHARE * min([_available(), *_left_of_limits(Path("/"))])
 
 
@@ -52,7 +52,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def too_large(needed: float, usable: float) -> InputError:
-    """Build the error for a run that does not fit.
+    """Build the error for a run that does not fit in memory.
 
     Example:
         >>> print(too_large(5e9, 1e9))
@@ -65,7 +65,7 @@ def too_large(needed: float, usable: float) -> InputError:
 
 
 def _available() -> float:
-    """Read the memory available without swapping, where the system reports it; otherwise all physical memory."""
+    """Return the memory available without swapping, or all physical memory where the system does not report it."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             name, _, value = line.partition(":")
@@ -77,9 +77,9 @@ def _available() -> float:
 
 
 def _left_of_limits(root: Path) -> Iterator[float]:
-    """Yield limit minus use of each control group of this process, version 1 or 2, up to the root.
+    """Yield the limit minus the use of each control group of this process, version 1 or 2, up to the root.
 
-    The file cache does not count as use: the system drops it when the space is needed.
+    The file cache does not count as use, because the system drops it when memory runs low.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -105,7 +105,7 @@ def _left_of_limits(root: Path) -> Iterator[float]:
 
 
 def _of_files(path: Path, prefix: str) -> float:
-    """Read the size of a control group's file cache."""
+    """Return the size of a control group's file cache."""
     names = (f"{prefix}inactive_file", f"{prefix}active_file")
     try:
         lines = (line.split() for line in path.read_text().splitlines())

@@ -1,7 +1,7 @@
 """Choice of lanes: how many networks one device trains or evaluates together.
 
-More lanes share more of the work, until their parameters and gradients leave the cache. Where that happens depends on
-the machine, so for long work it is measured.
+More lanes share more of the work, until their parameters and gradients no longer fit in the cache. Where that happens
+depends on the machine, so it is measured where the work is long.
 """
 
 import math
@@ -11,21 +11,21 @@ from typing import NamedTuple
 from fnnet.lanes.cost import Cost
 from fnnet.memory import too_large
 
-CACHE_BYTES = 2_000_000  # of state that a core keeps near
-MIN_LANES = 4  # of networks that are larger; with fewer lanes the first product is too narrow
+CACHE_BYTES = 2_000_000  # of state that stay in a core's share of the cache
+MIN_LANES = 4  # even for large networks: with fewer, the first product is too narrow
 MAX_LANES = 64
-WORTH_PROBING = 30.0  # seconds of training, of which trying other numbers is a small part
+WORTH_PROBING = 30.0  # seconds of training; measuring other numbers of lanes takes a small part of that
 
 
 def first_guess(bytes_per_run: int, num_runs: int) -> int:
-    """Choose the number of lanes from the size of one run's state.
+    """Guess the number of lanes from the size of one run's state.
 
     Args:
-        bytes_per_run: parameters and optimizer state of one run.
+        bytes_per_run: size of one run's parameters and optimizer state.
         num_runs: runs per device; more lanes would be padding.
 
     Returns:
-        A power of two: from 4 to 64, or less where there are fewer runs.
+        A power of two from 4 to 64, or less if there are fewer runs.
 
     Example:
         >>> first_guess(53_000, 1000), first_guess(407_000, 1000), first_guess(53_000, 12), first_guess(1, 3)
@@ -52,17 +52,17 @@ def choose_lanes(
 ) -> Cost:
     """Find the number of lanes that trains a group fastest.
 
-    Where training takes long enough for it to pay, neighbors of the guess are tried while they are faster.
+    If training takes long, half and double the number are measured for as long as that is faster.
 
     Args:
-        cost_of: compiles and measures a number of lanes; its `step` is infinite where that does not fit.
-        seconds: how long the whole group takes at some cost.
-        guess: where to begin.
-        most: the largest number that is of use.
-        limit: bytes.
+        cost_of: compiles and measures a number of lanes; the cost's `step` is infinite if they do not fit.
+        seconds: maps a cost to the training time of the whole group.
+        guess: the first number to measure.
+        most: the largest useful number.
+        limit: usable memory in bytes.
 
     Returns:
-        The cost of the best number, a power of two.
+        The cost of the fastest number, a power of two.
 
     Raises:
         InputError: when not even one lane fits.
@@ -83,10 +83,10 @@ def choose_lanes(
 
 
 class Trial(NamedTuple):
-    """What some number of lanes takes.
+    """The measured cost of some number of lanes.
 
-    num_bytes: on all devices together.
-    seconds: for one unit of work; infinite where the lanes do not fit in memory.
+    num_bytes: peak memory of all devices.
+    seconds: time per unit of work; infinite if the lanes do not fit in memory.
     """
 
     num_bytes: int
@@ -96,14 +96,14 @@ class Trial(NamedTuple):
 def next_lanes(
     trials: Mapping[int, Trial], most: int, limit: float, *, least: int = 1, num_left: float = 1
 ) -> int:
-    """Choose the number of lanes to use next: a new one where trying it pays, otherwise the best so far.
+    """Choose the next number of lanes: an untried one if enough work is left, otherwise the best so far.
 
     Args:
-        trials: by number of lanes, in the order in which they were tried.
-        most: the largest number that is of use.
-        limit: bytes.
-        least: the smallest number that is of use, where it fits.
-        num_left: units of work that are left.
+        trials: trials by number of lanes, in order.
+        most: the largest useful number.
+        limit: usable memory in bytes.
+        least: the smallest useful number, if it fits.
+        num_left: units of work left.
 
     Returns:
         A power of two. While nothing has fit in memory, it is smaller than all in `trials`; after two trials, the

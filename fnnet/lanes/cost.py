@@ -1,7 +1,7 @@
-"""Costs: the bytes, FLOPs and seconds that training a group takes on this machine.
+"""Costs of training a group on this machine, in bytes, FLOPs and seconds.
 
-Bytes are reported by the compiler, FLOPs are counted in the traced function, and seconds are measured by running a few
-steps. Measurements are cached on disk.
+The compiler reports bytes, FLOPs are counted in the traced function, and seconds are measured on a few steps and
+cached on disk.
 """
 
 import contextlib
@@ -34,11 +34,11 @@ class Cost(NamedTuple):
     """The cost of one chunk with some number of lanes per device.
 
     lanes: runs that train together on one device.
-    num_bytes: peak memory on all devices together, data included.
+    num_bytes: peak memory of all devices, data included.
     begin: seconds to initialize.
-    segment: seconds that each call of some steps takes besides the steps, mostly to draw batches.
-    step: seconds for one step of all lanes; infinite where the lanes do not fit in memory.
-    measure: seconds for one evaluation.
+    segment: seconds of overhead per segment, mostly to draw batches.
+    step: seconds per step of all lanes; infinite if they do not fit in memory.
+    measure: seconds per evaluation.
     """
 
     lanes: int
@@ -50,17 +50,17 @@ class Cost(NamedTuple):
 
 
 def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limit: float) -> Cost:
-    """Compile a program for the given lanes and measure it.
+    """Compile the program of a group and measure its cost.
 
     Args:
-        program: of a group.
-        hparams: of all lanes of all devices, arrays `[lanes]`.
-        data_seed: an order of batches.
-        data: on the devices.
-        limit: bytes; a program that needs more is not run.
+        program: the group's program.
+        hparams: hyper-parameters of the lanes of all devices, arrays `[lanes]`.
+        data_seed: seed of the order of batches.
+        data: the data, on the devices.
+        limit: usable memory in bytes; a program that needs more is not run.
 
     Returns:
-        The cost, infinite where the program needs more than there is.
+        The cost, with infinite seconds if the program does not fit in memory.
     """
     num_devices = program.mesh.size
     lanes = len(jax.tree.leaves(hparams)[0]) // num_devices
@@ -68,7 +68,7 @@ def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limi
     try:
         if num_bytes <= limit:
             return Cost(lanes, num_bytes, *_measure_seconds(program, hparams, data_seed, data))
-    except Exception as error:  # less was left than the limit says
+    except Exception as error:  # less memory was free than `limit`
         if not is_out_of_memory(error):
             raise
     return Cost(lanes, num_bytes, math.inf, math.inf, math.inf, math.inf)
@@ -82,7 +82,7 @@ def _measure_seconds(
     def draw() -> Any:
         return program.draw(data_seed, data, np.int32(0), program.max_steps)
 
-    draw()  # the first call of each function touches memory for the first time
+    draw()  # the first call of each function also maps its memory
     draws, batches = _timed(draw)
 
     def steps(num_steps: int) -> float:
@@ -96,7 +96,7 @@ def _measure_seconds(
     one = many = steps(1)
     num_steps = int(np.clip(MEASURED_SECONDS / max(one, 1e-6), 1, program.max_steps))
     if num_steps > 1:
-        many = min(steps(num_steps) for _ in range(2))  # what else the machine does only adds time
+        many = min(steps(num_steps) for _ in range(2))  # other load only adds time
     step = (many - one) / (num_steps - 1) if many > one else many / num_steps
     measure = _timed(lambda: program.measure(hparams, progress, data))[0]
     return begin, draws + max(0.0, one - step), step, measure
@@ -109,9 +109,9 @@ def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> int:
-    """Return the peak memory of a program on one device, by its compiler: arguments, results and temporaries.
+    """Return the compiler's peak memory of a program on one device: arguments, results and temporaries.
 
-    The programs compiled here are those that run later; nothing is compiled twice.
+    What is compiled here is what runs later; nothing is compiled twice.
     """
     step = np.int32(0)
     drawn = program.draw.lower(data_seed, data, step, program.max_steps)
@@ -124,7 +124,7 @@ def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> i
         program.steps.lower(hparams, progress, batches, data, step, step),
         program.measure.lower(hparams, progress, data),
     )
-    with ThreadPoolExecutor() as threads:  # parts of a compilation use one core only
+    with ThreadPoolExecutor() as threads:  # parts of a compilation are single-threaded
         return max(threads.map(peak_bytes, lowered))
 
 
@@ -142,16 +142,16 @@ def _placed(tree: Any, sharding: NamedSharding) -> Any:
 
 
 def count_flops(function: Callable, *args: Any) -> int:
-    """Count the floating-point operations of a function's matrix products, 2 m k n each.
+    """Count the floating-point operations of a function's matrix products, 2 m k n each, without running it.
 
-    Nothing is computed. What is elementwise is not counted; a loop without a known length counts once.
+    Elementwise operations are not counted. A loop of unknown length counts as one iteration.
 
     Args:
-        function: what to count.
-        *args: arrays, or shapes as `jax.eval_shape` takes them.
+        function: the function to trace.
+        *args: arrays, or shapes as for `jax.eval_shape`.
 
     Returns:
-        The number.
+        The number of operations.
 
     Example:
         >>> count_flops(lambda x, w: jax.nn.relu(x @ w), np.ones((5, 3)), np.ones((3, 7)))
@@ -179,7 +179,7 @@ def _jaxpr_flops(jaxpr: Jaxpr) -> int:
 
 
 def _jaxprs(value: Any) -> list[Jaxpr]:
-    """List the functions among an operation's parameters."""
+    """List the functions in a parameter of an operation."""
     if isinstance(value, ClosedJaxpr):
         return [value.jaxpr]
     if isinstance(value, Jaxpr):
@@ -191,8 +191,8 @@ class CostFile:
     """The measured costs of one group's program on this kind of machine, by number of lanes.
 
     program_hash: identifies what one run computes.
-    num_devices: on which it runs.
-    max_steps: how many steps' batches the program draws at once, which takes memory and time.
+    num_devices: number of devices it runs on.
+    max_steps: number of steps whose batches are drawn at once, which affects memory and time.
     """
 
     def __init__(self, program_hash: str, num_devices: int, max_steps: int):
@@ -213,7 +213,7 @@ class CostFile:
         self._path = cache_folder() / "costs" / f"{name}.json"
 
     def read(self) -> dict[int, Cost]:
-        """Read all costs; none if the file is missing or damaged."""
+        """Read all costs: none if the file is missing or damaged."""
         try:
             stored = json.loads(self._path.read_bytes())
             costs = [Cost(int(cost[0]), int(cost[1]), *map(float, cost[2:])) for cost in stored]
@@ -222,7 +222,7 @@ class CostFile:
             return {}
 
     def add(self, cost: Cost) -> None:
-        """Add a cost; does nothing where the folder cannot be written to."""
+        """Add a cost; do nothing if the folder is not writable."""
         costs = self.read() | {cost.lanes: cost}
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)

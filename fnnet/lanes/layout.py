@@ -1,9 +1,9 @@
-"""Layouts: the memory layout of a state while its steps run.
+"""The memory layout of a state during its steps.
 
-All lanes multiply their first weights with the same batch, so that the lanes' products are one large product,
-`[lanes * fan_out, fan_in] x [fan_in, batch]`. The weights of all lanes are its left factor as they lie if each lane
-holds its own as `[fan_out, fan_in]`. Held as `[fan_in, fan_out]` they are rearranged at every step, and so is their
-gradient, which for narrow networks takes a quarter of the time.
+All lanes multiply their first weights by the same batch, which makes one large product,
+`[lanes * fan_out, fan_in] x [fan_in, batch]`. If each lane stores its weights as `[fan_out, fan_in]`, together they
+are the left factor as it stands. Stored as `[fan_in, fan_out]`, they and their gradients are transposed at every step,
+which takes a quarter of the time of narrow networks.
 """
 
 from itertools import repeat
@@ -14,21 +14,21 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 Origin = frozenset[int] | None
-"""The leaves of the state that a value was computed from elementwise; None for what all lanes share."""
+"""The leaves of the state that a value is computed from elementwise; None if all lanes share the value."""
 
 
 def find_transposed(step: Jaxpr, hparams: Any, state: Any) -> Any:
-    """Find the matrices of a state that are multiplied along their first axis with what all lanes share.
+    """Find the matrices of a state that are contracted along their first axis with an array all lanes share.
 
-    Leaves that are combined with such a matrix elementwise, like its momentum, are found too.
+    Leaves that are combined elementwise with such a matrix, like its momentum, are included.
 
     Args:
-        step: one lane's, traced; of `(hparams, state, *shared)`, where all lanes share the rest.
-        hparams: of one lane; arrays or their shapes.
-        state: of one lane.
+        step: jaxpr of one lane's step, a function of `(hparams, state, *shared)`.
+        hparams: hyper-parameters of one lane, arrays or shapes.
+        state: state of one lane, arrays or shapes.
 
     Returns:
-        A pytree like `state` of booleans.
+        A pytree of booleans with the structure of `state`.
 
     Example:
         >>> def step(hparams, w, x):
@@ -51,7 +51,7 @@ def find_transposed(step: Jaxpr, hparams: Any, state: Any) -> Any:
 
 
 def transpose_some(tree: Any, is_transposed: Any) -> Any:
-    """Exchange the last two axes of some leaves.
+    """Swap the last two axes of the leaves that are marked.
 
     Example:
         >>> transpose_some([jnp.ones((2, 3)), jnp.ones((2, 3))], [True, False])[0].shape
@@ -61,7 +61,7 @@ def transpose_some(tree: Any, is_transposed: Any) -> Any:
 
 
 def _follow(jaxpr: Jaxpr, origins: list[Origin], found: set[int], met: set[frozenset[int]]) -> list[Origin]:
-    """Follow leaves through a traced function; adds to `found` and `met`, and returns the results' origins."""
+    """Trace origins through a function: return those of its results, and add to `found` and `met`."""
     known: dict[Any, Origin] = dict.fromkeys(jaxpr.constvars)
     known.update(zip(jaxpr.invars, origins, strict=True))
 
@@ -86,7 +86,7 @@ def _follow(jaxpr: Jaxpr, origins: list[Origin], found: set[int], met: set[froze
 
 
 def _called(equation: JaxprEqn) -> Jaxpr | None:
-    """Return the function of an equation that only calls a function."""
+    """Return the function of an equation that does nothing but call it."""
     if equation.primitive.name in ("scan", "while", "cond"):
         return None
     for name in ("jaxpr", "call_jaxpr"):
@@ -96,7 +96,7 @@ def _called(equation: JaxprEqn) -> Jaxpr | None:
 
 
 def _shared_factor(equation: JaxprEqn, inputs: list[Origin]) -> frozenset[int]:
-    """Find the leaf that a product contracts along its first axis with what all lanes share, if there is one."""
+    """Return the leaf that a product contracts along its first axis with an array all lanes share, if any."""
     contracted, batched = equation.params["dimension_numbers"]
     for side, other in ((0, 1), (1, 0)):
         leaf = inputs[side]

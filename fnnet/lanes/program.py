@@ -1,9 +1,9 @@
-"""Programs: a group's runs as lanes of one compiled function, on all devices of the host.
+"""Programs that train a group's runs as lanes of one compiled function, on all devices of the host.
 
-The lanes of a device advance together: a loop over steps whose body is one step under `vmap`. Batches are
-drawn outside the lanes, so that lanes share each batch and the first layer is one large product. Drawing is a
-program of its own, which all groups share. A CPU is used as one single-threaded device per core, because a product
-of small matrices is faster on one core's cache than cut across threads.
+The lanes of a device advance together, in a loop over steps whose body is one step under `vmap`. Batches are drawn
+outside the lanes, so that all lanes share each batch and the first layer is one large product. Drawing is a separate
+program, shared by all groups. Each core of a CPU is a single-threaded device, because products of small matrices are
+faster in one core's cache than split across threads.
 """
 
 import os
@@ -32,16 +32,16 @@ Lanes = dict[str, Any]  # hyper-parameters by name, an array [lanes] each
 
 
 def use_all_cores(*, warn: bool = True) -> None:
-    """Split the CPU into one device per core, unless JAX has started its devices or their number was set.
+    """Split the CPU into one device per core, unless their number is configured or JAX has started them.
 
-    Other computations of the user still use all cores: only a sweep's programs are single-threaded, by their
-    compiler options. A GPU or TPU is not affected.
+    Only the programs of sweeps are compiled to be single-threaded; other computations still use all cores. GPUs and
+    TPUs are not affected.
 
     Args:
         warn: whether to warn when JAX has already started fewer devices than there are cores.
 
     Raises:
-        InputError: on Windows, where files do not work as a store needs them to.
+        InputError: on Windows, which is not supported.
     """
     if sys.platform == "win32":
         raise InputError("fnnet runs on Linux and macOS; on Windows use WSL")
@@ -50,7 +50,7 @@ def use_all_cores(*, warn: bool = True) -> None:
     num_cores = count_cores()
     try:
         jax.config.update("jax_num_cpu_devices", num_cores)
-    except RuntimeError:  # devices that have started stay as they are
+    except RuntimeError:  # the devices have started
         num_devices = jax.local_device_count()
         if warn and jax.default_backend() == "cpu" and num_devices < num_cores:
             warnings.warn(
@@ -61,7 +61,7 @@ def use_all_cores(*, warn: bool = True) -> None:
 
 
 def count_cores() -> int:
-    """Count the cores that this process may use, as far as the system reports it."""
+    """Count the cores available to this process; all cores where the system does not say."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -95,7 +95,7 @@ def shared_sharding(mesh: Mesh) -> NamedSharding:
 
 
 def compiler_options(mesh: Mesh) -> dict[str, Any]:
-    """Return the compiler options of a program that runs on each device by itself: single-threaded on a CPU."""
+    """Return the compiler options of a program that each device runs by itself: single-threaded on a CPU."""
     is_cpu = mesh.devices.flat[0].platform == "cpu"
     return {"xla_cpu_multi_thread_eigen": False} if is_cpu else {}
 
@@ -107,10 +107,10 @@ class Program(NamedTuple):
 
     begin: maps `(hparams, data)` to the first `Progress`.
     draw: maps `(data_seed, data, first_step, max_steps)` to the batches of `max_steps` steps.
-    steps: maps `(hparams, progress, batches, data, first_step, num_steps)` to the next progress, in
-        the memory of the given one, which is donated.
+    steps: maps `(hparams, progress, batches, data, first_step, num_steps)` to the next progress; `progress` is
+        donated.
     measure: maps `(hparams, progress, data)` to the task's metrics.
-    max_steps: the upper limit of `num_steps`; any number up to it runs the same program.
+    max_steps: the upper limit of `num_steps`, which is traced.
     mesh: the devices.
     """
 
@@ -126,28 +126,28 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     """Build the functions that train a chunk of a group's runs; each is compiled at its first call.
 
     Args:
-        task: of the group.
+        task: the group's task.
         mesh: the devices, on one axis "runs".
-        max_steps: for how many steps batches are drawn at once.
+        max_steps: number of steps whose batches are drawn at once.
 
     Returns:
         The program.
     """
     lanes, shared = PartitionSpec(AXIS), PartitionSpec()
     options = compiler_options(mesh)
-    # These run rarely, so shorter compilation is worth slower execution.
-    seldom = options | (_COMPILED_SOONER if options and _is_known(**_COMPILED_SOONER) else {})
+    # For what runs rarely, compile time matters more than run time.
+    rare_options = options | (_FAST_COMPILATION if options and _is_known(**_FAST_COMPILATION) else {})
 
     def on_each_device(function: Callable, *in_specs: PartitionSpec) -> Callable:
         return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=lanes, check_vma=False)
 
     def begin_lanes(hparams: Lanes, data: Any) -> Progress:
-        # One lane after the other: initialization draws and sorts, which gains nothing from lanes.
+        # Lane by lane: initialization draws and sorts, which vmap does not speed up.
         return jax.lax.map(lambda hparams: begin(task, Hparams(hparams), data), hparams)
 
     def measure_lanes(hparams: Lanes, progress: Progress, data: Any) -> Metrics:
-        # One lane after the other here too: reductions over lanes would add in an order that depends on their
-        # number, and a split of data is a large product by itself.
+        # Lane by lane: under vmap, sums would add in an order that depends on the number of lanes, and a whole split
+        # is a large product by itself.
         return jax.lax.map(lambda lane: measure(task, Hparams(lane[0]), lane[1], data), (hparams, progress))
 
     def advance_lane(hparams: Lanes, lane: Progress, data: Any, step: Any, batch: Any) -> Progress:
@@ -157,7 +157,7 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
         hparams: Lanes, progress: Progress, batches: Any, data: Any, first_step: Any, num_steps: Any
     ) -> Progress:
         one_hparams, one_lane, one_batch = map(_shapes_of_one, (hparams, progress, batches))
-        # Traced once, although layout and lanes both need it.
+        # Traced once, for both the layout and the lanes.
         traced = jax.make_jaxpr(advance_lane)(one_hparams, one_lane, data, first_step, one_batch)
         is_transposed = find_transposed(traced.jaxpr, one_hparams, one_lane)
 
@@ -173,14 +173,14 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
         return transpose_some(progress, is_transposed)
 
     return Program(
-        begin=jax.jit(on_each_device(begin_lanes, lanes, shared), compiler_options=seldom),
+        begin=jax.jit(on_each_device(begin_lanes, lanes, shared), compiler_options=rare_options),
         draw=jax.jit(task.batches, static_argnums=3, out_shardings=shared_sharding(mesh)),
         steps=jax.jit(
             on_each_device(steps, lanes, lanes, shared, shared, shared, shared),
             donate_argnums=1,
             compiler_options=options,
         ),
-        measure=jax.jit(on_each_device(measure_lanes, lanes, lanes, shared), compiler_options=seldom),
+        measure=jax.jit(on_each_device(measure_lanes, lanes, lanes, shared), compiler_options=rare_options),
         max_steps=max_steps,
         mesh=mesh,
     )
@@ -193,7 +193,7 @@ def _shapes_of_one(lanes: Any) -> Any:
 
 @cache
 def _is_known(**options: Any) -> bool:
-    """Check whether this version of XLA accepts some compiler options; it refuses unknown ones."""
+    """Return whether this version of XLA knows some compiler options; it raises on unknown ones."""
     try:
         jax.jit(lambda: 0, compiler_options=options).lower().compile()
         return True
@@ -201,6 +201,5 @@ def _is_known(**options: Any) -> bool:
         return False
 
 
-_COMPILED_SOONER = {
-    "xla_cpu_use_fusion_emitters": False
-}  # a third less to compile; steps would be 4 % slower
+# Compilation takes a third less time; steps would be 4 % slower.
+_FAST_COMPILATION = {"xla_cpu_use_fusion_emitters": False}

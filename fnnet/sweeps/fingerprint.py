@@ -1,7 +1,7 @@
-"""Fingerprints: what a store was made for, and whether a sweep may resume from it.
+"""Fingerprints: what the bits of a result depend on besides its plan, and whether a sweep may resume from a store.
 
-The same plan under the same fingerprint gives the same bits. Another plan or other data make another sweep; another
-fingerprint is refused unless it is accepted, and marks the rows made under it. Every row carries a hash of all that
+The same plan under the same fingerprint gives the same bits. A store refuses other settings and other data. It also
+refuses another fingerprint, unless that is accepted, which marks the new rows. Every row carries a hash of all that
 its bits depend on, so rows of another sweep are recognized even if the plan is lost.
 """
 
@@ -35,13 +35,13 @@ def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | No
     """Describe a sweep for the plan of its store.
 
     Args:
-        plan: of the sweep.
-        data: of the sweep.
-        settings: those that may not change when a sweep is resumed or extended.
-        lanes: the number of lanes that was requested; None if it is chosen.
+        plan: the sweep's plan.
+        data: the sweep's data.
+        settings: the settings that must stay the same when a sweep is resumed or extended.
+        lanes: the requested number of lanes; None to choose it.
 
     Returns:
-        A JSON object. The lanes of each group are not chosen yet.
+        A JSON object, without the lanes of each group.
     """
     leaves = leaf_hashes(data)
     return {
@@ -55,7 +55,7 @@ def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | No
 
 
 def merge(described: Description, stored: Description | None) -> Description:
-    """Add what a store holds from before: earlier fingerprints and programs, and groups that are not trained now."""
+    """Add what only the stored plan has: earlier fingerprints and programs, and groups that are not in this sweep."""
     if stored is None:
         return described
     groups, stored_groups, own_groups = [], _by_key(stored), _by_key(described)
@@ -76,7 +76,7 @@ def merge(described: Description, stored: Description | None) -> Description:
 
 
 def fingerprint_of(leaves: Mapping[str, str]) -> dict[str, str]:
-    """Return what the bits of a result depend on besides its plan: versions, device, flags and data."""
+    """Return what bits depend on besides the plan: versions, device, flags and data."""
     device = jax.local_devices()[0]
     return {
         "versions": " ".join(f"{name} {version(name)}" for name in PACKAGES),
@@ -90,11 +90,12 @@ def name_of(described: Description, program_hash: str, lanes: int, num_devices: 
     """Hash all that the bits of a group's runs depend on to 8 hexadecimal digits.
 
     Args:
-        described: the sweep.
-        program_hash: of the group.
-        lanes: on each device.
-        num_devices: of the host. Training gives the same bits on any number of them, but losses measured on a
-            single device may differ in the last digit. None for a state, which resumes on any number.
+        described: the description of the sweep.
+        program_hash: hash of the group's program.
+        lanes: lanes per device.
+        num_devices: number of devices. Training gives the same bits on any number of them, but the program of a
+            single device is compiled otherwise, which may change the last digit of measured losses. None for a state,
+            which resumes on any number.
     """
     return _name(_prefix(described["settings"], described["fingerprint"]), program_hash, lanes, num_devices)
 
@@ -103,10 +104,10 @@ def check(store: Store, described: Description, stored: Description | None, *, a
     """Compare a sweep with what its store was made for.
 
     Args:
-        store: the folder.
-        described: the sweep.
+        store: the store.
+        described: the description of the sweep.
         stored: the description in the store's plan, if there is one.
-        accept: whether another fingerprint is accepted; other settings or data never are.
+        accept: whether to accept another fingerprint; other settings or data are never accepted.
 
     Raises:
         InputError: naming what changed.
@@ -141,23 +142,23 @@ def foreign_chunks(
     *,
     accept: bool,
 ) -> list[str]:
-    """Find chunks with runs of the sweep that, by their fingerprints, another sweep wrote.
+    """Find chunks that hold runs of this sweep but have the fingerprint of another.
 
-    They occur where the plan of a store was lost and another sweep is given its folder.
+    They occur when the plan of a store is lost and another sweep uses its folder.
 
     Args:
-        store: the folder.
-        plan: of the sweep.
-        described: the sweep.
+        store: the store.
+        plan: the sweep's plan.
+        described: the description of the sweep.
         stored: the description in the store's plan, if there is one.
-        done: the chunks of the store.
-        accept: whether they are accepted, to be moved aside.
+        done: the store's chunks by id.
+        accept: whether to return such chunks, to be set aside, rather than raise.
 
     Returns:
         Their ids.
 
     Raises:
-        InputError: when there are some and they are not accepted.
+        InputError: when there are some and `accept` is false.
     """
     merged = merge(described, stored)
     envs = [merged["fingerprint"], *merged["earlier"]]
@@ -193,7 +194,7 @@ def foreign_chunks(
 
 
 def lanes_before(described: Description, stored: Description | None) -> list[int | None]:
-    """Look up the lanes that each group had before; None where it is new or has grown, to choose them again."""
+    """Return the stored lanes of each group; None for a group that is new or has grown, to choose them again."""
     stored_groups = _by_key(stored)
     found = ((group, stored_groups.get(_key(group))) for group in described["groups"])
     return [
@@ -221,7 +222,7 @@ def changed_leaves(old: Mapping[str, str], new: Mapping[str, str]) -> str:
 
 
 def _found(done: Mapping[str, pl.DataFrame], places: pl.DataFrame) -> pl.DataFrame:
-    """List which chunks hold runs of which groups under which fingerprints, with their number."""
+    """Count the runs per chunk, group and fingerprint."""
     parts = [
         rows.select("id", "fingerprint").with_columns(chunk=pl.lit(chunk_id))
         for chunk_id, rows in done.items()
@@ -242,7 +243,7 @@ def _name(prefix: str, program_hash: str, lanes: int, num_devices: int | None) -
 
 
 def _names(prefix: str, program_hash: str, asked: str) -> Iterator[str]:
-    """Yield all fingerprints that rows may carry: lanes are powers of two, or halvings of the requested number."""
+    """Yield all fingerprints that rows may have: lanes are powers of two, or the requested number halved repeatedly."""
     first = int(asked) if asked.isdecimal() else 1
     numbers = {1 << k for k in range(MAX_LANES.bit_length())} | {
         first >> k for k in range(first.bit_length())
@@ -270,7 +271,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _by_key(described: Description | None) -> dict[str, dict[str, Any]]:
-    """Index groups by what distinguishes them: static values, and which traced axes they have."""
+    """Index groups by what distinguishes them: static values and the names of traced axes."""
     return {_key(group): group for group in (described or {"groups": ()})["groups"]}
 
 
@@ -281,7 +282,7 @@ def _key(group: Mapping[str, Any]) -> str:
 def _changes(described: Description, stored: Description) -> list[str]:
     old, new = stored["fingerprint"], described["fingerprint"]
     changed = [f"{name}: {old.get(name)} -> {value}" for name, value in new.items() if old.get(name) != value]
-    if changed:  # which may change the text of the same program, so programs are not compared
+    if changed:  # programs are not compared, since other versions may trace the same one differently
         return changed
     stored_groups = _by_key(stored)
     for described_group in described["groups"]:

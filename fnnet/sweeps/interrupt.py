@@ -1,4 +1,4 @@
-"""Signals that stop a sweep, deferred until it can stop without losing work.
+"""Signals that stop a sweep, deferred until no work would be lost.
 
 Ctrl-C sends SIGINT; clusters, containers and `timeout` send SIGTERM; a terminal that closes sends SIGHUP.
 """
@@ -16,7 +16,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 class Stopped(KeyboardInterrupt):
     """Raised for a signal.
 
-    signum: the signal; a process that it ends exits with the code 128 + `signum`.
+    signum: the signal; a process that it stops exits with code 128 + `signum`.
     """
 
     def __init__(self, signum: int):
@@ -71,7 +71,7 @@ def raised_signals() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """Ignore the signals from now on, for a process that is about to exit."""
+    """Ignore the signals from now on, in a process that is about to exit."""
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
 
@@ -80,8 +80,8 @@ def ignore_signals() -> None:
 def _handling(handle: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
     """Install a handler for the signals inside a `with` block.
 
-    An ignored signal, such as SIGHUP under `nohup`, stays ignored. Outside the main thread Python allows no handlers,
-    so there this does nothing.
+    A signal that is ignored, such as SIGHUP under `nohup`, stays ignored. Outside the main thread, where Python allows
+    no handlers, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,7 +1,7 @@
-"""Progress: how far a sweep has got, as a bar on a terminal and otherwise as a line now and then.
+"""Progress of a sweep: a bar on a terminal, otherwise occasional lines.
 
-The bar moves after each segment, not only when a chunk is finished. A file, such as the log of a cluster job, gets a
-line at the start, one at the end, and at least one every 30 seconds.
+The bar moves after each segment, not only after each chunk. A file, such as the log of a cluster job, gets a line at
+the start, one at the end, and one at least every 30 seconds.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from rich.table import Column
 from fnnet.errors import InputError
 from fnnet.records.ranking import is_higher_better, rank
 
-LINE_SECONDS = 25.0  # between two lines; a chunk comes back about every 2 seconds
+LINE_SECONDS = 25.0  # between two lines; segments take about 2 seconds
 Show = Callable[[str, float, bool], None]
-"""Shows a text and the fraction done; an urgent one is shown at once."""
+"""Shows a text and the fraction done, at once if it is urgent."""
 
 
 class Progress:
-    """How far a sweep has got, and its best run so far.
+    """The progress of a sweep and its best run so far.
 
     Work is counted in steps summed over runs: 3 runs of 100 steps are 300.
     """
@@ -46,14 +46,14 @@ class Progress:
         """Start the clock.
 
         Args:
-            show: shows the progress.
-            num_runs: of the sweep.
-            num_done: runs that are finished already.
-            work: still to be done, in steps summed over runs.
-            metric: ranks the runs; None to show no best run.
-            maximize: whether more of it is better; None to infer that from its name.
-            axes: shown for the best run.
-            clock: returns seconds.
+            show: displays the progress.
+            num_runs: number of runs in the sweep.
+            num_done: number of runs already finished.
+            work: remaining work, in steps summed over runs.
+            metric: metric that ranks the runs; None to show no best run.
+            maximize: whether higher is better; None to infer it from the metric's name.
+            axes: axes to show for the best run.
+            clock: returns the time in seconds.
         """
         self._show, self._clock, self._started = show, clock, clock()
         self._num_runs, self._num_done, self._work = num_runs, num_done, work
@@ -62,14 +62,14 @@ class Progress:
         self._best_value = math.nan
 
     def begin_stage(self, name: str, num_runs: int | None = None) -> None:
-        """Begin a named stage; with `num_runs`, count the runs of this stage only."""
+        """Begin a named stage; with `num_runs`, count only the runs of this stage."""
         self._stage = name
         if num_runs is not None:
             self._num_runs, self._num_done = num_runs, 0
         self.show()
 
     def advance(self, work: float) -> None:
-        """Set how much of the current chunk is done."""
+        """Set the work done on the current chunk."""
         self._underway = work
         self.show()
 
@@ -81,7 +81,7 @@ class Progress:
         self.show()
 
     def show(self, is_urgent: bool = False) -> None:
-        """Show how far the sweep has got."""
+        """Show the progress."""
         done = self._done + self._underway
         share = min(done / self._work, 1.0) if self._work else 1.0
         parts = [f"{self._num_done} of {self._num_runs} runs", f"{math.floor(100 * share)} %"]
@@ -107,14 +107,14 @@ class Progress:
 
 @contextlib.contextmanager
 def shown(is_shown: bool, stream: Any = None) -> Iterator[Show]:
-    """Open a display of progress on stderr.
+    """Open a display of progress: a bar on a terminal, otherwise lines.
 
     Args:
         is_shown: whether to show anything.
-        stream: a file to write to instead of stderr.
+        stream: file to write to; None for stderr.
 
     Yields:
-        A function that updates it: a bar on a terminal, otherwise lines.
+        The function that updates the display.
     """
     stream = stream or sys.stderr
     if not is_shown:
@@ -132,7 +132,7 @@ def shown(is_shown: bool, stream: Any = None) -> Iterator[Show]:
 
 
 def lines(stream: Any, clock: Callable[[], float] = time.monotonic) -> Show:
-    """Write progress as lines, at most one every `LINE_SECONDS` unless urgent."""
+    """Return a display that writes lines, at most one every `LINE_SECONDS` unless urgent."""
     last = -math.inf
 
     def show(text: str, share: float, is_urgent: bool) -> None:
@@ -147,7 +147,7 @@ def lines(stream: Any, clock: Callable[[], float] = time.monotonic) -> Show:
 
 @contextlib.contextmanager
 def compiling(num_programs: int, is_shown: bool) -> Iterator[Callable[[int], None]]:
-    """Show that programs are compiling; yields a function that takes how many are done."""
+    """Show that programs are compiling. Yields a function that takes the number of those done."""
     programs = f"{num_programs} program{'s' * (num_programs != 1)}"
     with shown(is_shown and num_programs > 0) as show:
         show(f"compiling {programs}", 0.0, True)

@@ -1,7 +1,6 @@
 """Provenance: what made a sweep, recorded in its plan for readers, `verify` and `export`.
 
-The recipe is recorded by name and source. Nothing is ever imported because a file names it: the name is looked up in
-a table of fnnet's own recipes.
+A recipe is recorded by name and source. A recorded name is never imported, only looked up among fnnet's own recipes.
 """
 
 import functools
@@ -25,12 +24,12 @@ def describe_origin(recipe: Any, data: Any, options: Mapping[str, Any]) -> dict[
     """Describe what made a sweep, as a JSON object.
 
     Args:
-        recipe: of the sweep.
-        data: of the sweep.
-        options: the settings it is trained with.
+        recipe: the sweep's recipe.
+        data: the sweep's data.
+        options: the sweep's options.
 
     Returns:
-        The recipe, data, options, command, versions and times.
+        Recipe, data, options, command line, versions and times.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {
@@ -45,7 +44,7 @@ def describe_origin(recipe: Any, data: Any, options: Mapping[str, Any]) -> dict[
 
 
 def describe_recipe(recipe: Any) -> dict[str, Any]:
-    """Return the name, place and source of a recipe.
+    """Return the name, file, line and source of a recipe.
 
     Example:
         >>> from fnnet import load_dataset

@@ -1,4 +1,4 @@
-"""Verification: compare the results in a store with training the same runs alone."""
+"""Verification of stored results, by training the same runs alone."""
 
 import functools
 import os
@@ -30,23 +30,22 @@ def verify(
 ) -> dict[str, float]:
     """Train some runs of a store again, one at a time, and compare their metrics with the stored ones.
 
-    A run in lanes and the same run alone sum in different orders, so they agree up to rounding, which training
-    amplifies at learning rates near the edge of stability.
+    Alone, a run sums in another order than in lanes, so results agree up to rounding, which training amplifies at
+    learning rates near the edge of stability.
 
     Args:
-        recipe: of the sweep; None if the store names one of fnnet's own.
-        data: of the sweep; None if the store names a data set or a file to load.
-        store: the folder, as in `verify(store="results/first")`.
-        num_runs: how many runs to draw at random; all, if there are fewer.
-        seed: of the draw.
+        recipe: the sweep's recipe; None if it is one of fnnet's own.
+        data: the sweep's data; None to load what the store names.
+        store: the sweep's folder, as in `verify(store="results/first")`.
+        num_runs: number of runs, drawn at random; all if there are fewer.
+        seed: seed of the draw.
 
     Returns:
-        For each metric the largest absolute difference from the stored values. Two values that are not finite
-        count as equal.
+        The largest absolute difference from the stored values, per metric. Values that are not finite count as equal.
 
     Raises:
-        InputError: when the folder holds no sweep or no finished run, the data have changed, or the recipe or the data
-            have to be passed.
+        InputError: when the folder holds no sweep or no finished run, the data changed, or the recipe or data have to
+            be passed.
     """
     check_integer("num_runs", num_runs)
     if store is None:
@@ -63,7 +62,7 @@ def verify(
     plan = make_plan(recipe or own_recipe(store, stored, data), results.space, data)
     drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]
     differences: dict[str, float] = {}
-    # A search stops runs early; the last measurement says where.
+    # A search stops runs early: each was trained to its last measurement.
     last_steps = np.nanmax(results.history["step"], axis=1).astype(int)
     for group in plan.groups:
 
@@ -83,12 +82,12 @@ def judge(difference: float, stored: np.ndarray) -> tuple[str, float]:
     """Classify the difference of a metric relative to its scale.
 
     Args:
-        difference: the largest one, as `verify` returns it.
-        stored: the metric of all runs.
+        difference: the largest absolute difference, from `verify`.
+        stored: the stored metric of all runs.
 
     Returns:
-        "the same up to rounding", "close, as training amplifies rounding", or "different"; and the largest finite
-        absolute value, which is the scale.
+        "the same up to rounding", "close, as training amplifies rounding", or "different"; and the scale, which is the
+        largest finite absolute value.
 
     Example:
         >>> judge(1e-6, np.array([0.5, -2.0, np.inf])), judge(0.5, np.array([0.5, -2.0]))
@@ -102,10 +101,10 @@ def judge(difference: float, stored: np.ndarray) -> tuple[str, float]:
 
 
 def own_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: Any) -> Recipe:
-    """Build the recipe that a plan names, if it is one of fnnet's own; nothing is imported by name.
+    """Build the recipe that a plan names, which must be one of fnnet's own; nothing is imported by name.
 
     Raises:
-        InputError: when it is not.
+        InputError: when it is not one of them.
     """
     recorded = stored.get("recipe")
     name = recorded.get("name") if isinstance(recorded, dict) else None
