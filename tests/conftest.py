@@ -1,4 +1,4 @@
-"""Settings of all tests: shapes are checked, and no dtype or rank is promoted in silence."""
+"""Settings of all tests: shapes are checked, and implicit dtype or rank promotion raises."""
 
 import jax
 import pytest
@@ -27,19 +27,19 @@ def digits():
 
 @pytest.fixture(scope="session")
 def mnist():
-    """MNIST, where it can be had without a network."""
+    """MNIST, if it is available offline."""
     import os
 
     import fnnet as fn
 
     if "FNNET_DATA" not in os.environ:
-        pytest.skip("FNNET_DATA does not say where MNIST is")
+        pytest.skip("FNNET_DATA is not set")
     return fn.load_dataset("mnist")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory):
-    """Keep compiled programs and downloads of the tests to themselves."""
+    """Keep the tests' compiled programs and downloads in a temporary folder."""
     import os
 
     os.environ["FNNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))

@@ -1,4 +1,4 @@
-"""The checker of annotations that tests run under: shapes and types, with an int accepted for a float."""
+"""The type checker of all tests: shapes and dtypes, where an int is accepted for a float."""
 
 from beartype import BeartypeConf, beartype
 

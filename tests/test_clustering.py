@@ -1,4 +1,4 @@
-"""Clustering, against formulas in float64 numpy, finite differences, and every pairing tried."""
+"""Clustering, against formulas in float64 numpy, finite differences, and all matchings."""
 
 import itertools
 

@@ -83,7 +83,7 @@ def test_mup_refuses_impossible_arguments():
 
 
 def one_step(network, optimizer, num_steps=1):
-    """Train where inputs and targets are 0, so that only what is not the gradient acts on weights; return both ends."""
+    """Train on zeros, so that only weight decay changes the weights; return the weights before and after."""
     data = fn.from_arrays(np.zeros((6, 3)), np.zeros((6, 2)), test=(np.zeros((1, 3)), np.zeros((1, 2))))
     task = fn.supervised(network, "mse", optimizer=lambda hp: optimizer, batch_size=None)
     run = fn.train(task, {}, data, num_steps=num_steps)
@@ -137,11 +137,7 @@ def test_mup_draws_biases_that_do_not_depend_on_width():
     for width in (16, 1024):
         network = fn.mlp(9, [width, width], 900, initializer="pytorch", parameterization=fn.mup(base))
         params = network.init(jax.random.key(0))
-        limits = [
-            1 / 3,
-            1 / 4,
-            1 / 4,
-        ]  # of the input layer by its own fan_in of 9, of the others by the base's
+        limits = [1 / 3, 1 / 4, 1 / 4]  # the input layer has its own fan_in of 9, the others that of the base
         for layer, limit in zip(params, limits, strict=True):
             assert np.abs(layer["b"]).max() <= limit
             np.testing.assert_allclose(np.std(layer["b"]), limit / 3**0.5, rtol=0.5 if width == 16 else 0.06)

@@ -1,4 +1,4 @@
-"""Reports of experiments: what is written, and the page of them all."""
+"""Reports of experiments, and their page."""
 
 import io
 import json

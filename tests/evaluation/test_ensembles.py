@@ -1,4 +1,4 @@
-"""Ensembles: exact inequalities, plain numpy versions of everything, and networks made of networks."""
+"""Ensembles: exact inequalities, references in numpy, and networks of networks."""
 
 from functools import partial
 
@@ -164,7 +164,7 @@ def test_an_ensemble_trains_with_its_members_learning_rates():
 
 
 def plain_selection(outputs, targets, num_picks):
-    """Greedy selection as it is told: try every member, keep the best, remember the way."""
+    """Greedy selection by definition: try every member and keep the best."""
     right = scipy.special.softmax(outputs, axis=2)[:, np.arange(len(targets)), targets]
     picks, losses = [], []
     for _ in range(num_picks):
