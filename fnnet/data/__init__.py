@@ -1,4 +1,4 @@
-"""Data sets: named ones, a user's own files and arrays, all as one immutable `Dataset`."""
+"""Load named data sets, files and arrays, each as an immutable `Dataset`."""
 
 from fnnet.data.assemble import from_arrays as from_arrays
 from fnnet.data.dataset import Dataset as Dataset

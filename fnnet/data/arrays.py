@@ -1,4 +1,4 @@
-"""Inputs and targets of any array type, checked and converted to the few dtypes that fnnet uses."""
+"""Validation of inputs and targets of any array type, and their conversion to the dtypes that fnnet uses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from jaxtyping import Float
 from fnnet.errors import InputError
 
 ArrayLike = Any
-"""Whatever `numpy.asarray` understands: an array of numpy or JAX, a list of lists, a column of a table."""
+"""Anything that `numpy.asarray` accepts: a NumPy or JAX array, a list of lists, a column of a table."""
 
 
 class Arrays(NamedTuple):
-    """The arrays of a data source: the arguments of `from_arrays` that are not the user's choice."""
+    """The arrays of a data source, as arguments of `from_arrays`."""
 
     inputs: ArrayLike
     targets: ArrayLike
@@ -25,19 +25,19 @@ class Arrays(NamedTuple):
 def to_inputs(
     name: str, values: ArrayLike, dtype: np.dtype | None = None, *, gaps: bool = False
 ) -> Float[np.ndarray, "n features"]:
-    """Check the inputs of a network.
+    """Check the inputs of a network and convert them to floats.
 
     Args:
-        name: what they are called; it appears in errors.
+        name: the name of the argument, for error messages.
         values: `[n, features]` finite numbers.
-        dtype: of the result; None keeps float64 and makes other types float32.
-        gaps: whether NaN stands for a missing value and is kept.
+        dtype: the dtype of the result; None keeps float64 and converts all else to float32.
+        gaps: whether NaN is allowed, as a missing value.
 
     Returns:
-        The inputs, not copied where nothing changes.
+        The inputs, copied only if they change.
 
     Raises:
-        InputError: when they have the wrong shape or type, or are empty; or when one is not finite.
+        InputError: if the inputs have the wrong shape or type, are empty, or are not finite.
 
     Example:
         >>> to_inputs("inputs", [[1, 2], [3, 4]]).dtype
@@ -47,14 +47,14 @@ def to_inputs(
     if array.ndim != 2:
         raise InputError(
             f"{name} must have the shape [examples, features], got {list(array.shape)}; "
-            "flatten images with x.reshape(len(x), -1), make one feature a column with x.reshape(-1, 1)"
+            "flatten images with x.reshape(len(x), -1), or make a single feature a column with x.reshape(-1, 1)"
         )
     _check_not_empty(name, array)
     return _to_floats(name, array, own_dtype(array) if dtype is None else dtype, gaps)
 
 
 def flatten(array: np.ndarray) -> np.ndarray:
-    """Flatten each example to one row, an image for instance.
+    """Flatten each example, such as an image, to one row.
 
     Example:
         >>> flatten(np.zeros((5, 3, 4))).shape
@@ -64,12 +64,12 @@ def flatten(array: np.ndarray) -> np.ndarray:
 
 
 def own_dtype(array: np.ndarray) -> np.dtype:
-    """Return the dtype that inputs are trained in: float64 if they are, else float32."""
+    """Return the dtype to train in: float64 for float64 inputs, otherwise float32."""
     return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
 
 
 def exact_dtype(array: np.ndarray) -> np.dtype:
-    """Return the dtype to compute in before the last cast: float32 where it holds every value of the type.
+    """Return float32 if it represents every value of the array's dtype, otherwise float64.
 
     Example:
         >>> exact_dtype(np.zeros(3, np.uint8)), exact_dtype(np.zeros(3, np.int64))
@@ -80,15 +80,15 @@ def exact_dtype(array: np.ndarray) -> np.dtype:
 
 
 def check_distinct(name: str, values: Float[np.ndarray, "n columns"], dtype: np.dtype) -> None:
-    """Refuse numbers whose differences are lost in a dtype.
+    """Check that a cast keeps the values of each column distinct.
 
     Args:
-        name: what the columns are; it appears in errors.
+        name: what a column is called in error messages.
         values: the numbers in their original dtype.
         dtype: the dtype of the cast.
 
     Raises:
-        InputError: when rounding is more than 1 % of a column's standard deviation.
+        InputError: if the rounding error exceeds 1 % of a column's standard deviation.
 
     Example:
         >>> check_distinct("feature", 1_700_000_000.0 + np.arange(60.0).reshape(-1, 1), np.dtype(np.float32))
@@ -112,19 +112,19 @@ def check_distinct(name: str, values: Float[np.ndarray, "n columns"], dtype: np.
 def to_targets(
     named_values: Mapping[str, ArrayLike], class_names: Sequence[str] | None, dtype: np.dtype
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Check the targets of all splits together, since they share their classes.
+    """Check the targets of all splits, which share their classes, and convert them.
 
     Args:
         named_values: the targets by argument name.
-        class_names: of the classes in the order of their numbers, or None to take them from the targets.
-        dtype: of the targets of a regression.
+        class_names: the name of each class, or None to infer them from the targets.
+        dtype: the dtype of regression targets.
 
     Returns:
         Classes `[n]` int32 and their names; or numbers `[n, outputs]` and no names.
 
     Raises:
-        InputError: when targets have the wrong shape or type, or are empty; when a number is not finite or a
-            class is not one of 0 to k-1.
+        InputError: if targets have the wrong shape or type or are empty, if a number is not finite, or if a class is
+            not one of 0 to k-1.
 
     Example:
         >>> to_targets({"targets": ["no", "yes", "no"]}, None, np.dtype(np.float32))
@@ -152,17 +152,17 @@ def to_targets(
 
 
 def to_feature_names(names: Sequence[str] | None, num_features: int) -> tuple[str, ...]:
-    """Check the names of features, or make them up.
+    """Check the names of features, or generate them.
 
     Args:
-        names: as many as features, or None.
-        num_features: how many there must be.
+        names: one name per feature, or None.
+        num_features: the number of features.
 
     Returns:
         The names.
 
     Raises:
-        InputError: when their number is wrong.
+        InputError: if the number of names is wrong.
 
     Example:
         >>> to_feature_names(None, 2)
@@ -176,7 +176,7 @@ def to_feature_names(names: Sequence[str] | None, num_features: int) -> tuple[st
 
 
 def to_array(name: str, values: ArrayLike) -> np.ndarray:
-    """Convert to an array; strings in an array of objects become an array of strings."""
+    """Convert to a NumPy array; an object array of strings becomes a string array."""
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
@@ -194,7 +194,7 @@ def _check_not_empty(name: str, array: np.ndarray) -> None:
 def _to_floats(name: str, array: np.ndarray, dtype: np.dtype, gaps: bool = False) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} must be real numbers, got dtype {array.dtype}")
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is reported below
+    with np.errstate(over="ignore"):  # overflow gives infinity, which is reported below
         floats = array.astype(dtype, copy=False)
     finite = np.isfinite(floats) | np.isnan(floats) if gaps else np.isfinite(floats)
     if not finite.all():
@@ -227,7 +227,9 @@ def _to_regression(
     arrays: Mapping[str, np.ndarray], class_names: Sequence[str] | None, dtype: np.dtype
 ) -> list[np.ndarray]:
     if class_names:
-        raise InputError(f"class_names came with {' and '.join(arrays)} of floats; classes are integers")
+        raise InputError(
+            f"class_names is for classification, got floats in {' and '.join(arrays)}; pass integers or strings"
+        )
     columns = {name: y.reshape(-1, 1) if y.ndim == 1 else y for name, y in arrays.items()}
     for name, y in columns.items():
         if y.ndim != 2:
@@ -242,7 +244,7 @@ def _to_class_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
         return None
     classes = tuple(map(str, names))
     if not classes or len(set(classes)) < len(classes):
-        raise InputError(f"class_names must be different from each other and not none, got {classes}")
+        raise InputError(f"class_names must be distinct and not empty, got {classes}")
     return classes
 
 

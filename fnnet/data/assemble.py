@@ -1,6 +1,6 @@
-"""Data sets from arrays: checked, split, scaled and read-only."""
+"""Build data sets from arrays: check, split, scale and freeze."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from fnnet.data.arrays import (
     to_inputs,
     to_targets,
 )
-from fnnet.data.dataset import Dataset, Examples, Origin
+from fnnet.data.dataset import Dataset, Examples
 from fnnet.data.preprocessing import Column, Preprocessing, is_one_hot, name_features
 from fnnet.data.scaling import Scaling, apply_scaling, fit_scaling
 from fnnet.data.split import Rows, check_fraction, split_rows
@@ -36,40 +36,33 @@ def from_arrays(
     feature_names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Dataset:
-    """Build a data set from arrays: check, shuffle, split, and standardize if asked to.
+    """Build a data set from arrays: check, shuffle, split and optionally standardize.
 
-    For a tuple `((x, y), (x_test, y_test))`, call `from_arrays(x, y, test=(x_test, y_test))`; for a dict of arrays,
-    `from_arrays(d["x"], d["y"])`, or `from_arrays(**d)` if its keys are the argument names.
-
-    The training split is shuffled, also where `test` is given, so that its first examples are a
-    fair sample of it. The test split depends on `split_seed` and `test_fraction` alone, and a smaller
-    `num_train` keeps a part of what a larger one keeps.
+    The training split is shuffled even if `test` is given, so its first examples are a fair sample. The test split
+    depends only on `split_seed` and `test_fraction`, and a smaller `num_train` selects a subset of a larger one.
 
     Args:
-        inputs: `[n, features]` finite numbers. float64 is kept, other types become float32.
+        inputs: `[n, features]` finite numbers. float64 is kept; other dtypes become float32.
         targets: `[n]` classes, integers 0 to k-1 or strings; or `[n]` or `[n, outputs]` finite floats for
             regression, which take the dtype of the inputs.
         name: a label for tables and plots.
-        test_fraction: part of all examples that becomes the test split, in (0, 1); unused with `test`.
-        validation_fraction: part of the remaining examples that becomes the validation split, in [0, 1).
+        test_fraction: fraction of all examples in the test split, in (0, 1); unused with `test`.
+        validation_fraction: fraction of the remaining examples in the validation split, in [0, 1).
         num_train: keep only this many examples of the training split.
-        split_seed: seed of the shuffling; None leaves all in the order given, the test split first where none is
-            official, then that for validation.
-        standardize: bring each feature, and each target of a regression, to mean 0 and standard deviation
-            1 over the training split, in float64; a feature that is constant there becomes 0. Errors such as the
-            RMSE are then in units of the training split's standard deviation.
-        test: inputs and targets of an official test split, kept as it is; then all of `inputs` is for
-            training and validation.
-        feature_names: one for each feature; "feature_0", "feature_1", ... by default.
-        class_names: one for each class; by default the sorted strings, or the numbers.
+        split_seed: seed of the shuffle; None keeps the given order, first test (unless given), then validation.
+        standardize: scale each feature, and each regression target, to mean 0 and standard deviation 1 over the
+            training split, in float64; constant features become 0. Errors such as the RMSE are then in units of the
+            training split's standard deviation.
+        test: inputs and targets of an official test split; `inputs` is then split into training and validation.
+        feature_names: one name per feature; "feature_0", "feature_1", ... by default.
+        class_names: one name per class; the sorted strings, or the integers, by default.
 
     Returns:
-        The data set. It has its own arrays, and they are read-only, so its hash stays true.
+        The data set. Its arrays are read-only copies, so its hash stays valid.
 
     Raises:
-        InputError: when an array has the wrong shape or type, or holds a value that cannot be used (with
-            its row); when an argument is out of range; when there is one class; when a split would be empty; when
-            float32 cannot tell the values of a feature apart.
+        InputError: if an array has the wrong shape, type or values (naming the row), an argument is out of range,
+            there is only one class, a split is empty, or float32 cannot tell the values of a feature apart.
 
     Example:
         >>> data = from_arrays([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [4.0, 1.0]], list("abbab"))
@@ -77,32 +70,25 @@ def from_arrays(
         (2, ('a', 'b'), 4, 1)
     """
     check_split_options(test_fraction, validation_fraction, split_seed)
-    if test is not None and len(test) != 2:
-        raise InputError(f"test must be a pair (inputs, targets), got {len(test)} things")
-    given = {"": (inputs, targets)} if test is None else {"": (inputs, targets), "test_": test}
-    arrays = {f"{prefix}inputs": to_array(f"{prefix}inputs", pair[0]) for prefix, pair in given.items()}
-    dtype = own_dtype(arrays["inputs"])
-    checked = [_checked(name, array, dtype, standardize) for name, array in arrays.items()]
-    if len({x.shape[1] for x in checked}) > 1:
-        raise InputError(f"inputs has {checked[0].shape[1]} features, test_inputs has {checked[1].shape[1]}")
+    named_inputs, named_targets = name_splits(inputs, targets, test)
+    dtype = own_dtype(named_inputs["inputs"])
+    checked = {name: _check_inputs(name, x, dtype, standardize) for name, x in named_inputs.items()}
     exact = np.dtype(np.float64) if standardize else dtype
-    numbers, classes = to_targets({f"{p}targets": pair[1] for p, pair in given.items()}, class_names, exact)
-    for prefix, x, y in zip(given, checked, numbers, strict=True):
-        if len(x) != len(y):
-            raise InputError(f"{prefix}inputs has {len(x)} examples, {prefix}targets has {len(y)}")
+    converted, classes = to_targets(named_targets, class_names, exact)
+    examples, *official = pair_splits(checked, converted)
     rows = split_rows(
-        len(checked[0]),
+        examples.num_examples,
         test_fraction=0.0 if test is not None else test_fraction,
         validation_fraction=validation_fraction,
         num_train=num_train,
         seed=split_seed,
     )
-    names = to_feature_names(feature_names, checked[0].shape[1])
+    names = to_feature_names(feature_names, examples.inputs.shape[1])
     return assemble(
-        Examples(checked[0], numbers[0]),
+        examples,
         rows,
         Preprocessing(tuple(map(Column, names))),
-        test=None if test is None else Examples(checked[1], numbers[1]),
+        test=official[0] if official else None,
         dtype=dtype,
         standardize=standardize,
         name=name,
@@ -111,11 +97,37 @@ def from_arrays(
 
 
 def check_split_options(test_fraction: Any, validation_fraction: Any, split_seed: Any) -> None:
-    """Refuse fractions and seeds that say nothing, before any data are read."""
+    """Check the fractions and the seed of a split, before any data are read."""
     check_fraction("test_fraction", test_fraction)
     check_fraction("validation_fraction", validation_fraction, zero=True)
     if split_seed is not None:
         check_integer("split_seed", split_seed, minimum=0)
+
+
+def name_splits(
+    inputs: ArrayLike, targets: ArrayLike, test: Sequence[ArrayLike] | None
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the inputs and the targets of all splits as arrays, by argument name."""
+    if test is not None and len(test) != 2:
+        raise InputError(f"test must be a pair (inputs, targets), got {len(test)} arrays")
+    x, y = {"inputs": inputs}, {"targets": targets}
+    if test is not None:
+        x["test_inputs"], y["test_targets"] = test
+    named = [{name: to_array(name, values) for name, values in splits.items()} for splits in (x, y)]
+    return named[0], named[1]
+
+
+def pair_splits(inputs: Mapping[str, np.ndarray], targets: Sequence[np.ndarray]) -> list[Examples]:
+    """Pair the inputs and targets of each split, and check that their sizes agree."""
+    num_features = inputs["inputs"].shape[1]
+    for (name, x), y in zip(inputs.items(), targets, strict=True):
+        if x.shape[1] != num_features:
+            raise InputError(f"inputs has {num_features} features, {name} has {x.shape[1]}")
+        if len(x) != len(y):
+            raise InputError(
+                f"{name} has {len(x)} examples, {name.replace('inputs', 'targets')} has {len(y)}"
+            )
+    return [Examples(x, y) for x, y in zip(inputs.values(), targets, strict=True)]
 
 
 def assemble(
@@ -128,30 +140,26 @@ def assemble(
     standardize: bool,
     name: str,
     class_names: tuple[str, ...],
-    origin: Origin | None = None,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Split and scale checked examples, and make them read-only.
+    """Split, scale and freeze examples that are already checked.
 
     Args:
-        examples: the examples to split, in a dtype that holds them exactly.
+        examples: the examples to split, in a dtype that represents them exactly.
         rows: the rows of each split.
-        preprocessing: of the features, without scaling.
+        preprocessing: the preprocessing of the features, without scaling.
         test: an official test split, or None.
         dtype: the dtype to train in; the cast to it comes last.
         standardize: whether to fit a scaling on the training split.
-        name: as in `Dataset`, as are the rest.
-        class_names: empty for regression.
-        origin: where the data came from.
-        notes: readable notes on what was done.
+        name, class_names, notes: as in `Dataset`.
 
     Returns:
         The data set.
     """
     splits = {
-        "train": _take(examples, rows.train),
-        "test": _take(examples, rows.test) if test is None else test,
-        "validation": _take(examples, rows.validation) if len(rows.validation) else None,
+        "train": _select(examples, rows.train),
+        "test": _select(examples, rows.test) if test is None else test,
+        "validation": _select(examples, rows.validation) if len(rows.validation) else None,
     }
     train = splits["train"]
     assert train is not None
@@ -165,7 +173,7 @@ def assemble(
         check_distinct("feature", train.inputs, dtype)
 
     def finish(values: np.ndarray, scaling: Scaling | None) -> np.ndarray:
-        # Copies, also of an official test split: the caller's arrays may change after they were hashed.
+        # Always a copy: the caller may change its arrays after they are hashed.
         return values.astype(dtype) if scaling is None else apply_scaling(scaling, values, dtype)
 
     scaled = {
@@ -182,13 +190,12 @@ def assemble(
         feature_names=name_features(preprocessing.columns),
         class_names=class_names,
         preprocessing=preprocessing,
-        origin=origin,
         notes=notes,
     )
 
 
-def _checked(name: str, array: np.ndarray, dtype: np.dtype, standardize: bool) -> np.ndarray:
-    """Check inputs, and keep them exact for the scaling and the check of the cast to come."""
+def _check_inputs(name: str, array: np.ndarray, dtype: np.dtype, standardize: bool) -> np.ndarray:
+    """Check inputs, and return them in an exact dtype, since scaling precedes the cast to `dtype`."""
     exact = exact_dtype(array)
     checked = to_inputs(name, array, exact)
     if not standardize and exact != dtype and np.can_cast(dtype, exact):
@@ -196,12 +203,12 @@ def _checked(name: str, array: np.ndarray, dtype: np.dtype, standardize: bool) -
     return checked
 
 
-def _take(examples: Examples, rows: np.ndarray) -> Examples:
+def _select(examples: Examples, rows: np.ndarray) -> Examples:
     return Examples(examples.inputs[rows], examples.targets[rows])
 
 
 def _freeze(splits: dict[str, Examples], **static: Any) -> Dataset:
-    """Make the arrays read-only."""
+    """Build the data set with read-only arrays."""
     frozen = {name: Examples(*map(np.ascontiguousarray, examples)) for name, examples in splits.items()}
     for examples in frozen.values():
         for array in examples:

@@ -1,4 +1,4 @@
-"""The role of each column of a table: target, feature, name of the row, or none."""
+"""The role of each column of a table: target, feature, row identifier, or none."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,8 +18,8 @@ class Roles(NamedTuple):
     targets: the columns to predict.
     features: the inputs.
     ignored: the columns left out.
-    id: the column that names the rows, if there is one.
-    notes: readable notes on what was guessed, and what was left out without being asked to.
+    id: the column that identifies the rows, or None.
+    notes: what was guessed, and which columns were left out automatically.
     """
 
     targets: tuple[str, ...]
@@ -39,23 +39,23 @@ def assign_roles(
 ) -> Roles:
     """Assign a role to each column.
 
-    The target is the column `target`, or are the columns `target_...`, or else is the last column. Columns that only
-    number or name the rows are left out: those without a name, those of integers that count up by one, and those of
-    text with a different value in every row; and columns without any value.
+    The target is the column `target`, or all columns `target_...`, or else the last column. Empty columns and columns
+    that only identify the rows are left out: those without a name, integers that count up by one, and text with a
+    different value in every row.
 
     Args:
         frame: the table.
-        target: the name of the target column, or of several.
+        target: the target column or columns.
         drop: columns to leave out.
-        keep: columns to keep as features although they seem only to name the rows.
-        id: the column that names the rows.
+        keep: features that would be left out automatically.
+        id: the column that identifies the rows.
 
     Returns:
         The roles.
 
     Raises:
-        InputError: when there is no such column, with the nearest ones; when a column is given two roles; when no
-            feature is left; when a column of numbers holds words.
+        InputError: if a column does not exist (naming the nearest ones) or has two roles, if no feature is left, or if
+            a numeric column contains words.
 
     Example:
         >>> import polars as pl
@@ -78,20 +78,20 @@ def assign_roles(
     if not chosen:
         chosen, guessed = _find_targets(candidates, reasons)
     features = [name for name in candidates if name not in chosen and name not in reasons]
-    if not features:  # a number of seconds that counts up is better than nothing
+    if not features:  # a counter, such as a time in seconds, is better than nothing
         features = [name for name in candidates if name not in chosen and reasons.get(name) == _COUNTS]
     if not features:
         raise InputError(f"has no columns besides {', '.join([*chosen, *reasons])}")
     left_out = {name: reason for name, reason in reasons.items() if name not in (*features, *chosen)}
     for name in features:
         _check_words(frame[name])
-    said = ", ".join(f"{name} ({reason})" for name, reason in left_out.items())
+    listed = ", ".join(f"{name} ({reason})" for name, reason in left_out.items())
     return Roles(
         targets=chosen,
         features=tuple(features),
         ignored=(*drop, *left_out),
         id=id,
-        notes=(*guessed, *([f"left out: {said}"] if said else [])),
+        notes=(*guessed, *([f"left out: {listed}"] if listed else [])),
     )
 
 
@@ -116,14 +116,14 @@ def _find_targets(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     outputs = tuple(name for name in candidates if name.startswith("target_"))
     if "target" in candidates and outputs:
-        raise InputError(f"has the column 'target' and also {', '.join(outputs)}; name the target")
+        raise InputError(f"has the column 'target' and also {', '.join(outputs)}; choose the target")
     if "target" in candidates:
         return ("target",), ()
     if outputs:
         return outputs, ()
     usable = [name for name in candidates if name not in reasons] or candidates
     if not usable:
-        raise InputError("has no column that could be the target")
+        raise InputError("has no column that can be the target")
     return (usable[-1],), ("target: the last column",)
 
 
@@ -139,12 +139,12 @@ def _reason_to_leave_out(column: "pl.Series") -> str | None:
     if column.dtype.is_integer() and (np.diff(column.to_numpy()) == 1).all():
         return _COUNTS
     if column.dtype == pl.String and column.n_unique() == len(column) and not _is_mostly_numbers(column):
-        return "has another value in every row"
+        return "has a different value in every row"
     return None
 
 
 def _check_words(column: "pl.Series") -> None:
-    """Refuse a column of numbers with a few words among them, which one-hot encoding would hide."""
+    """Check a mostly numeric column for stray words, which one-hot encoding would hide."""
     import polars as pl
 
     if column.dtype == pl.String and _is_mostly_numbers(column):

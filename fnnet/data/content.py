@@ -1,4 +1,4 @@
-"""Content hashes, which identify data wherever they are stored."""
+"""Content hashes, which identify data independently of where they are stored."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from fnnet.errors import InputError
 
 
 def content_hash(tree: Any) -> str:
-    """Hash the content of any pytree of arrays: the path, dtype, shape and bytes of each leaf.
+    """Hash a pytree of arrays: the path, dtype, shape and bytes of each leaf.
 
     Args:
-        tree: numpy or JAX arrays, numbers and strings in any containers that JAX knows.
+        tree: a pytree of NumPy or JAX arrays, numbers and strings.
 
     Returns:
-        SHA-256 in hexadecimal. It is the same for the same leaves in numpy and on a device.
+        SHA-256 in hexadecimal, the same for NumPy and JAX arrays.
 
     Raises:
-        InputError: when a leaf is not an array, number or string.
+        InputError: if a leaf is not an array, number or string.
 
     Example:
         >>> x = np.arange(6, dtype=np.int32).reshape(2, 3)
@@ -33,22 +33,22 @@ def content_hash(tree: Any) -> str:
 
 
 def combine(leaves: Mapping[str, str]) -> str:
-    """Hash what `leaf_hashes` returned; `content_hash` is both."""
+    """Combine the result of `leaf_hashes` to one hash, that of `content_hash`."""
     lines = (f"{path} {digest}\n" for path, digest in leaves.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def leaf_hashes(tree: Any) -> dict[str, str]:
-    """Hash each leaf of a pytree by itself, which shows where two pytrees differ.
+    """Hash each leaf of a pytree, which shows where two pytrees differ.
 
     Args:
-        tree: as for `content_hash`.
+        tree: as in `content_hash`.
 
     Returns:
-        By path, such as "train.inputs", the SHA-256 of one leaf.
+        The SHA-256 of each leaf, by its path, such as "train.inputs".
 
     Raises:
-        InputError: as `content_hash`.
+        InputError: as in `content_hash`.
 
     Example:
         >>> list(leaf_hashes({"x": 1.5, "y": (2, 3)}))
@@ -64,9 +64,9 @@ def _hash(path: Any, leaf: Any) -> str:
     array = np.asarray(jax.device_get(leaf))
     if array.dtype.hasobject:
         raise InputError(
-            f"data are arrays, numbers and strings; got {type(leaf).__name__} at {jax.tree_util.keystr(path)!r}"
+            f"data must be arrays, numbers or strings, got {type(leaf).__name__} at {jax.tree_util.keystr(path)!r}"
         )
     digest = hashlib.sha256(f"{array.dtype} {array.shape}\n".encode())
-    # As bytes, because types such as bfloat16 cannot be read through a buffer of their own.
+    # As bytes: dtypes such as bfloat16 do not support the buffer protocol.
     digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -1,8 +1,7 @@
-"""The data of an experiment: checked, split, and identified by the hash of its content.
+"""The data of an experiment: checked, split, and identified by a hash of its content.
 
-A `Dataset` is a pytree whose leaves are its arrays, so it is passed to compiled functions as an argument
-(a constant of the program would be compiled into it, which takes longer than the training). Names, classes
-and everything else that says what the arrays mean are static.
+A `Dataset` is a pytree whose leaves are its arrays; everything else is static. Pass it to compiled functions as an
+argument: as a constant, it would take longer to compile than to train on.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from fnnet.data.preprocessing import Preprocessing
 
 
 class Examples(NamedTuple):
-    """Inputs and targets: numpy arrays, or traced ones in a compiled function.
+    """Inputs and targets: NumPy arrays, or tracers in a compiled function.
 
     inputs: `[n, features]`, float32 or float64.
     targets: classes `[n]` int32, or numbers `[n, outputs]` of the dtype of the inputs.
@@ -32,11 +31,11 @@ class Examples(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a data set was loaded from, so that the same can be loaded again.
+    """Where a data set was loaded from, so that it can be reloaded.
 
     source: the name of a named data set, or the absolute path of a file.
-    is_file: whether it is a path.
-    options: the arguments of `load_dataset` that are not at their defaults, by name.
+    is_file: whether `source` is a path.
+    options: the arguments of `load_dataset` that differ from their defaults.
     """
 
     source: str
@@ -47,19 +46,17 @@ class Origin(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Examples in two or three splits that share no example.
+    """Examples in two or three disjoint splits; `str(data)` is a one-line summary.
 
-    `str(data)` says in one line what it holds.
-
-    train: the examples that gradients see.
-    test: the examples that only measurements see.
-    validation: split off the training examples for choices such as the best learning rate; None if not asked for.
-    name: a label; two data sets may share it.
-    feature_names: one for each column of the inputs.
-    class_names: one for each class, in the order of their numbers; empty for regression.
-    preprocessing: what was done to the columns of a table or an array: encoding, filling, scaling.
-    origin: where it was loaded from; None for arrays.
-    notes: readable notes on what was left out, filled or guessed.
+    train: the examples to compute gradients on.
+    test: the examples for measurements only.
+    validation: the examples for choices such as the best learning rate, or None.
+    name: a label, not necessarily unique.
+    feature_names: one name per column of the inputs.
+    class_names: one name per class; empty for regression.
+    preprocessing: the encoding, filling and scaling of the columns.
+    origin: where the data were loaded from; None for arrays.
+    notes: what was left out, filled or guessed.
     """
 
     train: Examples
@@ -74,11 +71,7 @@ class Dataset:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the content, in hexadecimal.
-
-        All arrays, with split, shape and dtype, and the names of features and classes, but not `name`: a renamed
-        file is still the same data. It is computed on each access.
-        """
+        """SHA-256 of the arrays and of the names of features and classes, but not of `name`. Not cached."""
         return content_hash((self, self.feature_names, self.class_names))
 
     @property
@@ -88,17 +81,17 @@ class Dataset:
 
     @property
     def num_outputs(self) -> int:
-        """The number of classes, or of columns of the targets."""
+        """The number of classes, or of regression targets."""
         return len(self.class_names) if self.is_classification else self.train.targets.shape[-1]
 
     @property
     def is_classification(self) -> bool:
-        """Whether targets are classes and not numbers."""
+        """Whether targets are classes rather than numbers."""
         return bool(self.class_names)
 
     @property
     def summary(self) -> str:
-        """One line on the contents, and on what was left out, filled or guessed.
+        """One line on the contents and the notes.
 
         Example:
             >>> from fnnet import load_dataset
@@ -112,14 +105,14 @@ class Dataset:
         features = _count(self.num_features, "feature")
         if one_hot:
             number = sum(len(column.categories or ()) for column in one_hot)
-            features += f" ({number} one-hot from {_listed([column.name for column in one_hot])})"
+            features += f" ({number} one-hot from {_join([column.name for column in one_hot])})"
         outputs = (
             f"{self.num_outputs} classes"
             if self.is_classification
             else "regression" + f" of {self.num_outputs} outputs" * (self.num_outputs > 1)
         )
         if self.preprocessing.targets:
-            outputs += f" (target: {_listed(self.preprocessing.targets)})"
+            outputs += f" (target: {_join(self.preprocessing.targets)})"
         parts = [_count(sum(sizes.values()), "row"), features, outputs]
         parts.append(" / ".join(f"{size:,} {name}" for name, size in sizes.items()))
         parts.append("not standardized" if self.preprocessing.input_scaling is None else "standardized")
@@ -132,10 +125,10 @@ class Dataset:
         return f"<Dataset {self.summary}>"
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _listed(names: Sequence[str], most: int = 4) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+def _join(names: Sequence[str], limit: int = 4) -> str:
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

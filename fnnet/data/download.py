@@ -1,9 +1,8 @@
-"""Files whose content is known before they are read: found, downloaded, and always verified.
+"""Download files whose content is pinned by a hash, and verify every copy that is read.
 
-A hash of the decompressed content is pinned, so it does not matter who compressed a file, or how, or whether
-a server already decompressed it on the way. (That is why `pooch.retrieve`, which hashes what it downloads,
-does not serve here; its downloader and its cache folder do.) What stands under a file's final name has been
-verified and has reached the disk.
+The hash is of the decompressed content, so neither the compression nor a server that decompresses in transit matters;
+`pooch.retrieve` hashes the download itself, so only its downloader is used. A file gets its final
+name only after it is verified and on disk.
 """
 
 import gzip
@@ -24,11 +23,11 @@ _TIMEOUT = 30  # seconds without a byte
 
 
 class PinnedFile(NamedTuple):
-    """A file and its content.
+    """The expected content of a file.
 
-    name: without ".gz".
-    num_bytes: length of the decompressed content.
-    sha256: of the decompressed content, in hexadecimal.
+    name: the name of the file, without ".gz".
+    num_bytes: the size of the decompressed content.
+    sha256: the hash of the decompressed content, in hexadecimal.
     """
 
     name: str
@@ -37,19 +36,17 @@ class PinnedFile(NamedTuple):
 
 
 def read_pinned(path: Path, pinned: PinnedFile) -> bytes:
-    """Read a file, raw or compressed by gzip, and verify it.
-
-    Never more than the pinned size is decompressed, whatever the file says.
+    """Read a file, raw or compressed with gzip, and verify it. At most the pinned size is decompressed.
 
     Args:
-        path: of the file, whatever its suffix.
-        pinned: what it must contain.
+        path: the file, with any suffix.
+        pinned: the expected content.
 
     Returns:
         The decompressed content.
 
     Raises:
-        InputError: when the content is not the pinned one, or cannot be read.
+        InputError: if the content differs or cannot be read.
 
     Example:
         >>> pinned = PinnedFile("letters", 3, hashlib.sha256(b"abc").hexdigest())
@@ -62,7 +59,7 @@ def read_pinned(path: Path, pinned: PinnedFile) -> bytes:
     try:
         content = _read(path, limit=pinned.num_bytes + 1)
     except EOFError as error:
-        raise InputError(f"{path}: truncated, its compressed data end too early") from error
+        raise InputError(f"{path}: truncated, the compressed data end early") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: damaged, cannot be decompressed ({error})") from error
     except OSError as error:
@@ -77,35 +74,34 @@ def read_pinned(path: Path, pinned: PinnedFile) -> bytes:
 
 
 def download(pinned: PinnedFile, urls: Sequence[str], folder: Path, *, allow_http: bool = False) -> bytes:
-    """Download a file from the first mirror that has it, and keep it as `folder/<name>.gz`.
+    """Download a file from the first mirror that serves it, and save it as `folder/<name>.gz`.
 
     Args:
-        pinned: what to download.
-        urls: of the same file at several mirrors, tried in this order.
-        folder: where to keep it; made if it does not exist.
-        allow_http: also use mirrors without encryption.
+        pinned: the expected content.
+        urls: mirrors, tried in order.
+        folder: where to save the file; created if needed.
+        allow_http: allow mirrors without encryption.
 
     Returns:
         The decompressed content.
 
     Raises:
-        InputError: when no mirror served the right file, with what was wrong with each; then the folder
-            holds no file that it did not hold before.
+        InputError: if no mirror serves the expected content, with the reason for each; no file is left behind.
 
     Example:
         >>> pinned = PinnedFile("letters", 3, hashlib.sha256(b"abc").hexdigest())
         >>> download(pinned, ["http://example.org/letters.gz"], Path("cache"))
         Traceback (most recent call last):
-        fnnet.errors.InputError: letters.gz is only downloaded over https, got http://example.org/letters.gz
+        fnnet.errors.InputError: letters.gz must be downloaded over https, got http://example.org/letters.gz
     """
     for url in urls:
         if not url.startswith("https://") and not (allow_http and url.startswith("http://")):
-            raise InputError(f"{pinned.name}.gz is only downloaded over https, got {url}")
+            raise InputError(f"{pinned.name}.gz must be downloaded over https, got {url}")
     problems = []
     for url in urls:
         try:
             return _download_one(pinned, url, folder)
-        except (OSError, InputError) as error:  # OSError: all that can happen to a connection or a disk
+        except (OSError, InputError) as error:  # OSError: any failure of the connection or the disk
             problems.append(f"  {url}: {error}")
     raise InputError(f"could not download {pinned.name}.gz\n" + "\n".join(problems))
 
@@ -121,18 +117,18 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def _download_one(pinned: PinnedFile, url: str, folder: Path) -> bytes:
-    """Download to a temporary file, verify, and only then give the file its name."""
+    """Download to a temporary file, verify it, and rename it."""
     folder.mkdir(parents=True, exist_ok=True)
     descriptor, part_name = tempfile.mkstemp(dir=folder, prefix=f"{pinned.name}.", suffix=".part")
     part = Path(part_name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            # Compression makes data that cannot be compressed a little longer.
+            # Compression makes incompressible data slightly larger.
             _stream(url, file, limit=pinned.num_bytes + pinned.num_bytes // 100 + 1024)
             file.flush()
             os.fsync(file.fileno())
         content = _verify_part(part, pinned)
-        part.chmod(0o644)  # temporary files are private, a cache may be shared
+        part.chmod(0o644)  # temporary files are private, but a cache may be shared
         part.replace(folder / f"{pinned.name}.gz")
     finally:
         part.unlink(missing_ok=True)
@@ -144,7 +140,7 @@ def _verify_part(part: Path, pinned: PinnedFile) -> bytes:
     try:
         return read_pinned(part, pinned)
     except InputError as error:
-        # The temporary file will be gone when somebody reads this.
+        # The temporary file no longer exists when the message is read.
         raise InputError(str(error).removeprefix(f"{part}: ")) from error
 
 
@@ -157,13 +153,13 @@ def _stream(url: str, file: IO[bytes], limit: int) -> None:
     columns = TextColumn("downloading {task.description}"), DownloadColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         capped = _CappedFile(file, limit, progress, progress.add_task(url, total=None))
-        # A redirect could leave https. It comes as an empty file, which is refused.
+        # A redirect could leave https; it gives an empty file, which fails verification.
         downloader = HTTPDownloader(chunk_size=1 << 16, timeout=_TIMEOUT, allow_redirects=False)
         downloader(url, capped, None)
 
 
 class _CappedFile:
-    """A file that refuses to grow beyond what it was made for, and shows how it grows."""
+    """A file with a maximum size and a progress bar."""
 
     def __init__(self, file: IO[bytes], limit: int, progress: "Progress", task: "TaskID") -> None:
         self._file, self._left, self._progress, self._task = file, limit, progress, task
@@ -171,16 +167,16 @@ class _CappedFile:
     def write(self, chunk: bytes) -> None:
         self._left -= len(chunk)
         if self._left < 0:
-            raise InputError("the server sends more than the file can have")
+            raise InputError("the server sends more bytes than expected")
         self._file.write(chunk)
         self._progress.advance(self._task, len(chunk))
 
     def flush(self) -> None:
-        """Do nothing: the downloader asks for it after every chunk."""
+        """Do nothing; the downloader calls it after every chunk."""
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder, and needs not
+    if os.name == "nt":  # Windows cannot open a folder, and need not
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

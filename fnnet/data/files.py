@@ -1,4 +1,4 @@
-"""Tables in files: `.csv` of any common dialect, and `.parquet`. Nothing in a file is ever executed."""
+"""Read tables from `.csv` files of any common dialect and from `.parquet` files, without executing their content."""
 
 import codecs
 import csv
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 TABLES = (".csv", ".parquet")
 ARRAYS = (".npz",)
 SUFFIXES = (*TABLES, *ARRAYS)
-"""The suffixes of data files, in lower case."""
+"""The suffixes of data files."""
 
 MISSING = ("NA", "N/A", "NaN", "nan", "null", "NULL", "?")
-"""The words for a missing value in a CSV file, besides an empty field."""
+"""The words that mark a missing value in a CSV file, besides an empty field."""
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _DECIMAL_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d*)(,\d+)?([eE][+-]?\d+)?$"
 
 
 class Table(NamedTuple):
-    """The contents of a file.
+    """A table read from a file.
 
-    frame: its columns; missing values are null.
-    notes: readable notes on what was unusual about the file.
+    frame: the columns; missing values are null.
+    notes: what was unusual about the file.
     """
 
     frame: "pl.DataFrame"
@@ -37,10 +37,10 @@ class Table(NamedTuple):
 
 
 def check_file(path: Path) -> str:
-    """Return the suffix of a data file in lower case.
+    """Check that a path is a data file, and return its suffix in lower case.
 
     Raises:
-        InputError: when there is no such file, or its suffix is none of `SUFFIXES`.
+        InputError: if the file does not exist or its suffix is not in `SUFFIXES`.
 
     Example:
         >>> check_file(Path("absent.csv"))
@@ -49,10 +49,9 @@ def check_file(path: Path) -> str:
     """
     suffix = path.suffix.lower()
     if path.is_dir():
-        raise InputError(f"is a folder and not a file; a data file ends in {', '.join(SUFFIXES)}")
+        raise InputError(f"is a folder, not a file; a data file ends in {', '.join(SUFFIXES)}")
     if suffix not in SUFFIXES:
-        has = f"not in {path.suffix!r}" if path.suffix else "and this name has no suffix"
-        raise InputError(f"a data file ends in {', '.join(SUFFIXES)}, {has}")
+        raise InputError(f"a data file ends in {', '.join(SUFFIXES)}, got {path.suffix or 'no suffix'}")
     if not path.exists():
         raise InputError("no such file")
     if not path.is_file():
@@ -63,23 +62,22 @@ def check_file(path: Path) -> str:
 def read_table(path: Path) -> Table:
     """Read a table.
 
-    In a CSV file the delimiter (comma, semicolon, tab or bar), the decimal comma and the encoding (UTF-8, UTF-16 or
-    Latin-1, with or without a byte order mark) are recognized. Its first line names the columns. Empty fields, NA,
-    N/A, NaN, null and ? are missing values.
+    The first line of a CSV file names the columns. The delimiter (comma, semicolon, tab or bar), decimal commas and the
+    encoding (UTF-8, UTF-16 or Latin-1) are detected. Empty fields, NA, N/A, NaN, null and ? are missing values.
 
     Args:
-        path: of a `.csv` or `.parquet` file.
+        path: a `.csv` or `.parquet` file.
 
     Returns:
-        The table. Columns without a name are called "unnamed_1" and so on, by their place.
+        The table. Columns without a name are called "unnamed_1" and so on, by position.
 
     Raises:
-        InputError: when there is no such file, or it is damaged; when two columns have one name; when a row is longer
-            or shorter than the header.
+        InputError: if the file does not exist or is damaged, two columns share a name, or a row is longer or shorter
+            than the header.
     """
     suffix = check_file(path)
     if suffix not in _READERS:
-        raise InputError(f"is no table; a table ends in {' or '.join(TABLES)}")
+        raise InputError(f"a table ends in {' or '.join(TABLES)}, got {suffix}")
     try:
         table = _READERS[suffix](path)
     except OSError as error:
@@ -106,7 +104,7 @@ def _read_csv(path: Path) -> Table:
     delimiter = _sniff_delimiter(text)
     names = _header(text, delimiter)
     try:
-        # All rows decide about the type of a column: a word in the last one makes it a column of words.
+        # Infer types from all rows: a word in the last one makes its column a column of strings.
         frame = pl.read_csv(
             io.BytesIO(text.encode()),
             separator=delimiter,
@@ -132,7 +130,7 @@ def _read_csv(path: Path) -> Table:
 
 
 def _decode(content: bytes) -> tuple[str, tuple[str, ...]]:
-    """Decode text of unknown encoding."""
+    """Decode text of unknown encoding, and note the encoding unless it is UTF-8."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     elif b"\0" in content[:1000]:
@@ -148,18 +146,18 @@ def _decode(content: bytes) -> tuple[str, tuple[str, ...]]:
         if "\0" in text:
             break
         if "\n" not in text:
-            text = text.replace("\r", "\n")  # lines as on an old Macintosh
+            text = text.replace("\r", "\n")  # line ends of the classic Mac OS
         known = {"utf-8-sig": (), "cp1252": ("encoding: Latin-1",), "latin-1": ("encoding: Latin-1",)}
         return text, known.get(encoding, ("encoding: UTF-16",))
-    raise InputError("not a readable .csv file: it is not text")
+    raise InputError("not a readable .csv file: not text")
 
 
 def _sniff_delimiter(text: str) -> str:
-    """Find the delimiter that splits most of the first rows into as many fields as the header, and into most fields."""
+    """Return the delimiter for which most of the first rows have as many fields as the header, and the most fields."""
 
     def score(delimiter: str) -> tuple[float, int]:
         try:
-            # A line may be cut off at the end of the sample.
+            # The last line of the sample may be cut off.
             rows = list(csv.reader(io.StringIO(text[:100_000]), delimiter=delimiter))[:100]
         except csv.Error:
             return 0.0, 0
@@ -177,12 +175,12 @@ def _header(text: str, delimiter: str) -> list[str]:
     except csv.Error as error:
         raise InputError(f"line 1 is not CSV: {error}") from error
     if not header:
-        raise InputError("not a readable .csv file: its first line, which names the columns, is empty")
-    names = [name.strip() or f"unnamed_{place}" for place, name in enumerate(header, 1)]
+        raise InputError("not a readable .csv file: the first line must name the columns, got an empty one")
+    names = [name.strip() or f"unnamed_{number}" for number, name in enumerate(header, 1)]
     if number := next((name for name in names if _is_fraction(name)), None):
         raise InputError(f"the first line must name the columns, got the number {number}")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise InputError(f"the first line must name the columns, and names {twice[0]!r} twice")
+        raise InputError(f"the first line must give each column its own name, got {twice[0]!r} twice")
     return names
 
 
@@ -194,7 +192,7 @@ def _is_fraction(name: str) -> bool:
 
 
 def _tidy(column: "pl.Series", delimiter: str) -> "pl.Series":
-    """Convert a column of strings that are all numbers; decimal commas count unless the comma is the delimiter."""
+    """Convert a string column to numbers if all its values are, with decimal commas if commas are not the delimiter."""
     import polars as pl
 
     if column.dtype != pl.String:
@@ -215,15 +213,15 @@ def _tidy(column: "pl.Series", delimiter: str) -> "pl.Series":
 
 
 def _check_row_lengths(text: str, delimiter: str) -> None:
-    """Find the row that made a table unreadable: polars fills short rows and does not number long ones."""
+    """Check that all rows are as long as the header; polars fills short rows and does not report which are long."""
     rows = csv.reader(io.StringIO(text), strict=True, delimiter=delimiter)
     try:
         width = len(next(rows, []))
         for number, row in enumerate(rows):
             if len(row) != width and row:
                 raise InputError(
-                    f"row {number} (the first after the header is 0), which ends in line {rows.line_num}, "
-                    f"has {len(row)} fields, the header has {width}"
+                    f"row {number} (the first after the header is 0), which ends on line {rows.line_num}, "
+                    f"has {len(row)} fields, but the header has {width}"
                 )
     except csv.Error as error:
         raise InputError(f"line {rows.line_num} is not CSV: {error}") from error

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: 70,000 images of 28 x 28 gray values each, in four IDX files.
+"""Load MNIST and Fashion-MNIST: 70,000 grayscale images of 28 x 28 pixels each, in four IDX files.
 
 Sources: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits" (1998); H. Xiao,
 K. Rasul and R. Vollgraf, "Fashion-MNIST", arXiv:1708.07747.
@@ -19,12 +19,12 @@ from fnnet.errors import InputError
 
 
 class ImageSource(NamedTuple):
-    """Where a set of images is found and what its files contain.
+    """Where to find a set of images, and what its files contain.
 
-    name: of the data set, and of its folder in the cache.
-    folders: what users call its folder in `$FNNET_DATA`.
-    mirrors: addresses that end in "/", tried in this order.
-    class_names: in the order of the labels.
+    name: the name of the data set and of its folder in the cache.
+    folders: possible names of its folder in `$FNNET_DATA`.
+    mirrors: URLs that end in "/", tried in order.
+    class_names: one name per label.
     train_images, train_labels, test_images, test_labels: the files.
     """
 
@@ -44,7 +44,7 @@ class ImageSource(NamedTuple):
 
 
 class ImageArrays(NamedTuple):
-    """Images with gray values in [0, 1], row by row, and their labels."""
+    """Flattened grayscale images with values in [0, 1], and their labels."""
 
     train_inputs: Float[np.ndarray, "train pixels"]
     train_targets: UInt8[np.ndarray, " train"]
@@ -107,19 +107,17 @@ FASHION_MNIST = ImageSource(
 
 
 def load_images(source: ImageSource, *, allow_http: bool = False) -> ImageArrays:
-    """Load images and labels from the user's folder, the cache, or a mirror; whichever has them first.
-
-    Each file, raw or compressed, may lie in `$FNNET_DATA/<name>/` or in `$FNNET_DATA` itself.
+    """Load images and labels from `$FNNET_DATA/<name>/`, `$FNNET_DATA`, the cache or a mirror, in this order.
 
     Args:
-        source: which images.
-        allow_http: also download from mirrors without encryption.
+        source: the set of images.
+        allow_http: allow mirrors without encryption.
 
     Returns:
         The arrays of the official split.
 
     Raises:
-        InputError: when a file in the user's folder is not what it should be, or no mirror has it.
+        InputError: if a file in the user's folder has the wrong content, or no mirror serves a file.
 
     Example:
         >>> [file.name for file in MNIST.files if "labels" in file.name]
@@ -127,52 +125,53 @@ def load_images(source: ImageSource, *, allow_http: bool = False) -> ImageArrays
     """
     cache = cache_folder() / source.name
     arrays = [
-        parse_idx(_obtain(source, file, data_folder(), cache, allow_http), file.name) for file in source.files
+        parse_idx(_read_file(source, file, data_folder(), cache, allow_http), file.name)
+        for file in source.files
     ]
     train_images, train_labels, test_images, test_labels = arrays
-    return ImageArrays(_to_gray(train_images), train_labels, _to_gray(test_images), test_labels)
+    return ImageArrays(_normalize(train_images), train_labels, _normalize(test_images), test_labels)
 
 
 def data_folder() -> Path | None:
-    """Return the folder of the user's own copies, `$FNNET_DATA`, or None when it is not set.
-
-    Returns:
-        The folder, which need not exist.
-    """
+    """Return the folder of the user's own copies, `$FNNET_DATA`, or None if it is not set."""
     folder = os.environ.get("FNNET_DATA")
     return Path(folder) if folder else None
 
 
-def _obtain(source: ImageSource, file: PinnedFile, root: Path | None, cache: Path, allow_http: bool) -> bytes:
+def _read_file(
+    source: ImageSource, file: PinnedFile, root: Path | None, cache: Path, allow_http: bool
+) -> bytes:
     """Return the content of one file from the first place that has it."""
-    for path in _copies(file, [root / name for name in source.folders] if root else []):
+    for path in _find(file, [root / name for name in source.folders] if root else []):
         return read_pinned(path, file)
-    for path in _copies(file, [root] if root else []):
-        # All sets of images use the same file names, so here may lie one of another set.
-        if not _is_of_another_set(path, file, source):
+    for path in _find(file, [root] if root else []):
+        # All sets of images use the same file names, so this file may belong to another one.
+        if not _belongs_to_another(path, file, source):
             return read_pinned(path, file)
     problem = ""
-    for path in _copies(file, [cache]):
+    for path in _find(file, [cache]):
         try:
             return read_pinned(path, file)
         except InputError as error:
-            problem = f"\n  {error}"  # fnnet's own file: a download replaces it
+            problem = f"\n  {error}"  # a download replaces the cached file
     try:
         urls = [f"{mirror}{file.name}.gz" for mirror in source.mirrors]
         return download(file, urls, cache, allow_http=allow_http)
     except InputError as error:
-        advice = f"set FNNET_DATA to a folder with {source.name}/{file.name}.gz to use your own copy"
+        advice = (
+            f"to use your own copy, set FNNET_DATA to a folder that contains {source.name}/{file.name}.gz"
+        )
         raise InputError(f"{error}{problem}\n{advice}") from error
 
 
-def _copies(file: PinnedFile, folders: list[Path]) -> Iterator[Path]:
+def _find(file: PinnedFile, folders: list[Path]) -> Iterator[Path]:
     for folder in folders:
         for suffix in ("", ".gz"):
             if (path := folder / f"{file.name}{suffix}").is_file():
                 yield path
 
 
-def _is_of_another_set(path: Path, file: PinnedFile, source: ImageSource) -> bool:
+def _belongs_to_another(path: Path, file: PinnedFile, source: ImageSource) -> bool:
     others = (other for other in (MNIST, FASHION_MNIST) if other.name != source.name)
     return any(_matches(path, twin) for other in others for twin in other.files if twin.name == file.name)
 
@@ -185,5 +184,5 @@ def _matches(path: Path, file: PinnedFile) -> bool:
     return True
 
 
-def _to_gray(images: UInt8[np.ndarray, "n rows columns"]) -> Float[np.ndarray, "n pixels"]:
+def _normalize(images: UInt8[np.ndarray, "n rows columns"]) -> Float[np.ndarray, "n pixels"]:
     return images.reshape(len(images), -1) / np.float32(255)

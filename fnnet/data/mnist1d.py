@@ -1,8 +1,8 @@
-"""MNIST-1D: ten hand-drawn curves, padded, stretched, shifted, sheared and drowned in noise.
+"""Generate MNIST-1D: ten hand-drawn curves, padded, stretched, shifted, sheared and noisy.
 
-Forty numbers an example are enough to tell a linear model (32 % right), a fully connected network (68 %) and
-a convolutional one (94 %) apart, which takes MNIST 784. Source: S. Greydanus and D. Kobak, "Scaling down
-deep learning with MNIST-1D", ICML 2024, arXiv:2011.14439, whose published data set is the one of seed 42.
+With only 40 features, it separates linear models (32 % accuracy), fully connected networks (68 %) and convolutional
+networks (94 %). Source: S. Greydanus and D. Kobak, "Scaling down deep learning with MNIST-1D", ICML 2024,
+arXiv:2011.14439; the published data set has seed 42.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from fnnet.errors import InputError, check_integer
 
 _NUM_FEATURES = 40
 
-# One row a class, 0 to 9: the height of a pen that draws the digit from top to bottom in 12 steps.
+# One row per class, 0 to 9: the height of a pen that draws the digit from top to bottom in 12 steps.
 _STROKES = np.array(
     [
         [5, 6, 6.5, 6.75, 7, 7, 7, 7, 6.75, 6.5, 6, 5],
@@ -31,12 +31,12 @@ _STROKES = np.array(
         [5, 4, 3.5, 3.5, 4, 5, 5, 5, 5, 4.7, 4.3, 5],
     ]
 )
-_PADDING = (36, 60)  # the least and the most zeros behind a stroke
-_LENGTH = _STROKES.shape[1] + _PADDING[1]  # of a signal before it is subsampled
+_PADDING = (36, 60)  # minimum and maximum number of zeros after a stroke
+_LENGTH = _STROKES.shape[1] + _PADDING[1]  # of a signal before subsampling
 _MAX_SHIFT = 48
 _AMPLITUDE_SPREAD = 0.4
 _SHEAR_SPREAD = 0.75
-_SMOOTH_NOISE = 0.25  # standard deviation of the noise in the padding before it is smoothed
+_SMOOTH_NOISE = 0.25  # standard deviation of the noise in the padding before smoothing
 _SMOOTH_WIDTH = 2  # of the smoothing Gaussian, in samples
 _WHITE_NOISE = 0.02
 
@@ -53,20 +53,18 @@ def make_mnist1d(
     """Build an MNIST-1D data set of any size.
 
     Args:
-        num_samples: examples to generate, a multiple of 10: as many of each class.
-        train_fraction: part of them for training and validation; the rest is the test split.
-        seed: of the generator. With the first three arguments at their defaults, training and test split
-            hold the published examples.
-        validation_fraction: part of the training split to cut out for validation.
-        num_train: keep only so many examples of the training split.
-        split_seed: seed of the order of the training split; None for the order of the generator, which is the
-            published one.
+        num_samples: the number of examples, a multiple of 10; classes are balanced.
+        train_fraction: fraction of the examples for training and validation; the rest is the test split.
+        seed: seed of the generator. The defaults of the first three arguments give the published examples.
+        validation_fraction: fraction of the training split to use for validation instead.
+        num_train: keep only this many examples of the training split.
+        split_seed: seed of the shuffle of the training split; None keeps the published order.
 
     Returns:
-        The data set, 40 float32 features, 10 classes.
+        The data set, with 40 float32 features and 10 classes.
 
     Raises:
-        InputError: when an argument is out of range.
+        InputError: if an argument is out of range.
 
     Example:
         >>> data = make_mnist1d(num_samples=50, train_fraction=0.6)
@@ -83,18 +81,9 @@ def make_mnist1d(
 
 
 def mnist1d_arrays(num_samples: int = 5000, train_fraction: float = 0.8, seed: int = 42) -> Arrays:
-    """Build the arrays of an MNIST-1D data set, in the published order.
+    """Build the arrays of an MNIST-1D data set, in the published order and split.
 
-    Args:
-        num_samples: as in `make_mnist1d`.
-        train_fraction: as in `make_mnist1d`.
-        seed: as in `make_mnist1d`.
-
-    Returns:
-        Float32 signals and their classes, in an official split.
-
-    Raises:
-        InputError: when an argument is out of range.
+    The arguments are those of `make_mnist1d`.
 
     Example:
         >>> arrays = mnist1d_arrays(num_samples=50, train_fraction=0.6)
@@ -120,14 +109,14 @@ def generate(
     """Generate the signals and classes of MNIST-1D, in the published order.
 
     Args:
-        num_samples: how many, a multiple of 10.
-        seed: of the generator; numpy's global one is not touched.
+        num_samples: the number of examples, a multiple of 10.
+        seed: seed of the generator; NumPy's global state is not touched.
 
     Returns:
-        Float64 signals `[n, 40]`, of mean 0 and standard deviation 1 over all their values; and classes.
+        Float64 signals `[n, 40]`, with mean 0 and standard deviation 1 over all values, and classes `[n]`.
 
     Raises:
-        InputError: when an argument is out of range.
+        InputError: if an argument is out of range.
 
     Example:
         >>> signals, labels = generate(20)
@@ -138,7 +127,7 @@ def generate(
     check_integer("seed", seed, minimum=0)
     if num_samples % 10:
         raise InputError(f"num_samples must be a multiple of 10, one for each class, got {num_samples}")
-    # The published data came from numpy's legacy stream; the newer generators give other numbers.
+    # The published data come from NumPy's legacy generator; newer ones give different numbers.
     random = np.random.RandomState(seed)
     labels = np.repeat(np.arange(10), num_samples // 10)
     signals, smooth, white, shear = _draw(random, _templates()[labels])
@@ -151,9 +140,9 @@ def generate(
 
 
 def _templates() -> Float[np.ndarray, "classes steps"]:
-    """Return the strokes with a standard deviation of 1/6 each, beginning at 0."""
+    """Return the strokes, each scaled to a standard deviation of 1/6 and shifted to start at 0."""
     normal = (_STROKES - _STROKES.mean(axis=1, keepdims=True)) / _STROKES.std(axis=1, keepdims=True)
-    # Exact zeros mark the padding, where smooth noise goes; a stroke keeps clear of them.
+    # Exact zeros mark the padding, which gets smooth noise, so strokes must not contain any.
     return (normal - normal[:, :1]) / 6 + 1e-8
 
 
@@ -165,7 +154,7 @@ def _draw(
     Float[np.ndarray, "n length"],
     Float[np.ndarray, " n"],
 ]:
-    """Draw all random numbers, in the order of the original: signals, two noises, and slopes."""
+    """Draw all random numbers in the order of the original: signals, two kinds of noise, and slopes."""
     num_samples = len(templates)
     signals, smooth, white = np.empty((3, num_samples, _LENGTH))
     shear = np.empty(num_samples)

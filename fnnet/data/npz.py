@@ -1,4 +1,4 @@
-"""Arrays in `.npz` files. Nothing in a file is ever executed, and nothing is read that does not fit memory."""
+"""Read arrays from `.npz` files, without executing their content or reading more than fits in memory."""
 
 import math
 import tokenize
@@ -19,9 +19,9 @@ NAMES = {
     "test_inputs": ("test_inputs", "x_test"),
     "test_targets": ("test_targets", "y_test"),
 }
-"""The names of arrays by role, in lower case; files may use any case."""
+"""The names of the arrays of each role, in lower case; files may use any case."""
 
-# A header is Python text that numpy parses without running it, and reading a wrong one can fail in many ways.
+# NumPy parses a header as a Python literal, and a damaged one can fail in many ways.
 _DAMAGES: tuple[type[Exception], ...] = (
     *(OSError, EOFError, KeyError, ValueError, TypeError, SyntaxError, NotImplementedError, OverflowError),
     *(MemoryError, RecursionError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
@@ -29,36 +29,36 @@ _DAMAGES: tuple[type[Exception], ...] = (
 
 
 def read_npz(path: Path) -> Arrays:
-    """Read inputs and targets from a file that `numpy.savez` wrote.
+    """Read inputs and targets from a file written by `numpy.savez`.
 
     Args:
-        path: of the file. Its arrays have one of the names in `NAMES`; those of a test split may be missing.
+        path: the file, whose arrays are named as in `NAMES`; a test split is optional.
 
     Returns:
         The arrays.
 
     Raises:
-        InputError: when the file is damaged, holds Python objects or other arrays, lacks inputs or targets, or
-            is larger than the free memory.
+        InputError: if the file is damaged, contains Python objects or other arrays, lacks inputs or targets, or
+            exceeds the free memory.
     """
     read = _read(path, required=("inputs", "targets"))
     if ("test_inputs" in read) != ("test_targets" in read):
-        raise InputError("test_inputs and test_targets must come together")
+        raise InputError("test_inputs and test_targets must be given together")
     test = (read["test_inputs"], read["test_targets"]) if "test_inputs" in read else None
     return Arrays(read["inputs"], read["targets"], test)
 
 
 def read_npz_inputs(path: Path) -> np.ndarray:
-    """Read inputs alone, for predictions.
+    """Read only the inputs of a file, for predictions.
 
     Args:
-        path: of a file as for `read_npz`; targets and a test split may be missing, and are ignored.
+        path: a file as for `read_npz`; targets and a test split are ignored.
 
     Returns:
-        The array of the inputs.
+        The inputs.
 
     Raises:
-        InputError: as `read_npz`.
+        InputError: as in `read_npz`.
     """
     return _read(path, required=("inputs",))["inputs"]
 
@@ -68,7 +68,7 @@ def _read(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             if file.read(6) == b"\x93NUMPY":
-                raise InputError("holds one array without a name, not inputs and targets")
+                raise InputError("holds a single unnamed array; save inputs and targets by name")
             with zipfile.ZipFile(file) as archive:
                 roles = _roles([member.removesuffix(".npy") for member in archive.namelist()], required)
                 _check_size(archive)
@@ -91,7 +91,7 @@ def _roles(names: Sequence[str], required: Sequence[str]) -> dict[str, str]:
         if role is None:
             raise unknown_name("array", name, [*known, "X", "X_train", "X_test"])
         if role in roles:
-            raise InputError(f"holds {roles[role]!r} and {name!r}; which are the {role}?")
+            raise InputError(f"holds {roles[role]!r} and {name!r}, which both name the {role}")
         roles[role] = name
     for role in required:
         if role not in roles:
@@ -100,7 +100,7 @@ def _roles(names: Sequence[str], required: Sequence[str]) -> dict[str, str]:
 
 
 def _check_size(archive: zipfile.ZipFile) -> None:
-    """Refuse what does not fit memory, from the headers of the arrays alone."""
+    """Check from the headers that the arrays fit in memory."""
     from fnnet.memory import usable_host_bytes
 
     needed = 0
@@ -109,20 +109,20 @@ def _check_size(archive: zipfile.ZipFile) -> None:
             shape, dtype = _read_header(file)
         if dtype.hasobject:
             raise InputError(
-                "holds an array of Python objects, which could run code when it is read; save plain numbers: "
+                "holds an array of Python objects, which can run code when loaded; save plain numbers: "
                 "numpy.savez(path, inputs=numpy.asarray(x, float), targets=numpy.asarray(y))"
             )
         size = math.prod(shape) * dtype.itemsize
         if size > member.file_size:
             raise InputError(
-                f"array {member.filename.removesuffix('.npy')!r} is damaged: its header speaks of {size:,} bytes, "
-                f"the file holds {member.file_size:,}"
+                f"array {member.filename.removesuffix('.npy')!r} is damaged: its header declares {size:,} bytes, "
+                f"but the file holds {member.file_size:,}"
             )
         needed += size
     usable = usable_host_bytes()
     if needed > usable:
         raise InputError(
-            f"holds {needed:,} bytes of arrays, and {int(usable):,} may be used; save fewer examples"
+            f"holds {needed:,} bytes of arrays, but only {int(usable):,} are free; save fewer examples"
         )
 
 

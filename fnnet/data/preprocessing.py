@@ -1,7 +1,7 @@
-"""Preprocessing of the columns of a table: one-hot categories, filled gaps, scaled features.
+"""Preprocess the columns of a table: encode categories, fill missing values, scale features.
 
-Everything here is fitted on the training split alone. A `Preprocessing` is made of tuples, strings and floats, so
-it is hashable, goes into JSON, and travels with a trained model, which applies it to new tables.
+Everything is fitted on the training split only. A `Preprocessing` is hashable, converts to JSON, and is exported with a
+trained model, which applies it to new tables.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +22,10 @@ MOST_CATEGORIES = 50
 class Column(NamedTuple):
     """A column of a table that becomes one feature, or one feature per category.
 
-    name: in the header of the table.
-    fill: what replaces a missing number: the median of the training split. None where none may be missing.
-    categories: the strings of a column of categories in the order of their features, None (a missing value)
-        last; None for a column of numbers.
+    name: the name in the header.
+    fill: the replacement for missing numbers, the median of the training split; None if none may be missing.
+    categories: the strings of a categorical column in the order of their features, where None, the last, is a missing
+        value; None for a numeric column.
     """
 
     name: str
@@ -34,14 +34,14 @@ class Column(NamedTuple):
 
 
 class Preprocessing(NamedTuple):
-    """What was done to the columns of a table, or of an array, to make a `Dataset`.
+    """The preprocessing of the columns of a table or an array.
 
-    columns: those that became features, in the order of the features.
-    targets: the names of the target columns.
-    ignored: the columns that were left out.
-    id: the column that names the rows, if there is one; it is not a feature.
-    input_scaling: how features were standardized; None if they were not.
-    target_scaling: how the targets of a regression were standardized; None if they were not.
+    columns: the columns that became features, in order.
+    targets: the target columns.
+    ignored: the columns left out.
+    id: the column that identifies the rows, or None.
+    input_scaling: the standardization of features, or None.
+    target_scaling: the standardization of regression targets, or None.
     """
 
     columns: tuple[Column, ...] = ()
@@ -52,11 +52,15 @@ class Preprocessing(NamedTuple):
     target_scaling: Scaling | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same as plain dicts, lists, strings and numbers."""
+        """Convert to dicts, lists, strings and numbers."""
         scalings = {name: getattr(self, name) for name in ("input_scaling", "target_scaling")}
         return {
             "columns": [
-                {name: _listed(value) for name, value in column._asdict().items() if value is not None}
+                {
+                    name: list(value) if isinstance(value, tuple) else value
+                    for name, value in column._asdict().items()
+                    if value is not None
+                }
                 for column in self.columns
             ],
             "targets": list(self.targets),
@@ -72,7 +76,7 @@ class Preprocessing(NamedTuple):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """Build it from what `to_json` returned.
+        """Build from the output of `to_json`.
 
         Example:
             >>> preprocessing = Preprocessing((Column("size", 1.5), Column("color", None, ("red", None))), ("kind",))
@@ -100,11 +104,11 @@ class Preprocessing(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """A table as numbers.
+    """A table encoded as numbers.
 
-    inputs: filled, not scaled.
-    num_filled: missing values, of numbers and categories.
-    unknown: for each column with categories that the training split lacks, one of them; it is encoded as zeros.
+    inputs: filled, but not scaled.
+    num_filled: the number of missing values, numeric and categorical.
+    unknown: for each column with categories absent from the training split, one of them; it is encoded as zeros.
     """
 
     inputs: Float[np.ndarray, "n features"]
@@ -113,7 +117,7 @@ class Encoded(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Readable notes on what was filled and what is unknown."""
+        """Notes on filled values and unknown categories."""
         unknown = [
             f"{value!r} of {name} is not in the training split" for name, value in self.unknown.items()
         ]
@@ -121,7 +125,7 @@ class Encoded(NamedTuple):
 
 
 def note_filled(number: int) -> tuple[str, ...]:
-    """Return a note on how many missing values were filled; none for 0.
+    """Return a note on the number of filled values, unless it is 0.
 
     Example:
         >>> note_filled(1), note_filled(0)
@@ -131,16 +135,16 @@ def note_filled(number: int) -> tuple[str, ...]:
 
 
 def fit_columns(train: "pl.DataFrame") -> tuple[Column, ...]:
-    """Find the categories and medians of the training split.
+    """Fit the categories and medians of the training split.
 
     Args:
-        train: its features, columns of numbers, strings and booleans.
+        train: its features, columns of numbers, strings or booleans.
 
     Returns:
-        One description per column.
+        The fitted columns.
 
     Raises:
-        InputError: when a column has too many categories or is of another type.
+        InputError: if a column has too many categories or another type.
 
     Example:
         >>> import polars as pl
@@ -151,17 +155,17 @@ def fit_columns(train: "pl.DataFrame") -> tuple[Column, ...]:
 
 
 def encode_table(columns: Sequence[Column], table: "pl.DataFrame") -> Encoded:
-    """Turn a table into numbers: one-hot categories, filled gaps.
+    """Encode a table as numbers: one-hot encode categories and fill missing values.
 
     Args:
-        columns: those of the training split.
-        table: any split, or a new table; its columns may come in any order.
+        columns: the columns fitted on the training split.
+        table: any split, or a new table, with its columns in any order.
 
     Returns:
         The inputs in float64, with notes.
 
     Raises:
-        InputError: when a column is missing, or a column of numbers holds anything else.
+        InputError: if a column is missing, or a numeric column contains anything else.
 
     Example:
         >>> import polars as pl
@@ -194,13 +198,13 @@ def encode_table(columns: Sequence[Column], table: "pl.DataFrame") -> Encoded:
 
 
 def fill_missing(values: Float[np.ndarray, "n features"], columns: Sequence[Column]) -> np.ndarray:
-    """Replace NaN in an array of numbers by the columns' medians."""
+    """Replace each NaN by the fill value of its column."""
     fills = np.array([np.nan if column.fill is None else column.fill for column in columns])
     return np.where(np.isnan(values), fills.astype(values.dtype), values)
 
 
 def name_features(columns: Sequence[Column]) -> tuple[str, ...]:
-    """Name the features that columns become.
+    """Return the names of the features that columns are encoded as.
 
     Example:
         >>> name_features((Column("size"), Column("color", None, ("red", None))))
@@ -219,16 +223,16 @@ def name_features(columns: Sequence[Column]) -> tuple[str, ...]:
 
 
 def is_one_hot(columns: Sequence[Column]) -> np.ndarray:
-    """Return for each feature whether it is one-hot, and so is not scaled."""
+    """Return whether each feature is one-hot, and therefore not scaled."""
     counts = [1 if column.categories is None else len(column.categories) for column in columns]
     return np.repeat([column.categories is not None for column in columns], counts)
 
 
 def to_numbers(column: "pl.Series") -> Float[np.ndarray, " n"]:
-    """Read a column as float64, with NaN for a missing value.
+    """Convert a column to float64, with NaN for missing values.
 
     Raises:
-        InputError: when it holds something else, or an infinite number.
+        InputError: if a value is not a number, or infinite.
 
     Example:
         >>> import polars as pl
@@ -238,7 +242,9 @@ def to_numbers(column: "pl.Series") -> Float[np.ndarray, " n"]:
     import polars as pl
 
     if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Null)):
-        raise InputError(f"column {column.name!r} is not numeric but {column.dtype}; drop it")
+        raise InputError(
+            f"column {column.name!r} must be numeric, got {column.dtype}; leave it out with drop"
+        )
     if column.dtype.is_float() or column.dtype.is_integer():
         numbers = column.to_numpy().astype(np.float64)
     else:
@@ -246,8 +252,8 @@ def to_numbers(column: "pl.Series") -> Float[np.ndarray, " n"]:
     wrong = np.isnan(numbers) & column.is_not_null().to_numpy() if column.dtype == pl.String else []
     if np.any(wrong):
         raise InputError(
-            f"column {column.name!r} is not numeric: {column[int(np.argmax(wrong))]!r} {place(wrong)}; "
-            "mend it, or drop the column"
+            f"column {column.name!r} must be numeric, got {column[int(np.argmax(wrong))]!r} {place(wrong)}; "
+            "correct it, or leave the column out with drop"
         )
     if (infinite := np.isinf(numbers)).any():
         raise InputError(
@@ -257,14 +263,14 @@ def to_numbers(column: "pl.Series") -> Float[np.ndarray, " n"]:
 
 
 def to_strings(column: "pl.Series") -> list[str | None]:
-    """Read a column as strings; true and false become "true" and "false"."""
+    """Convert a column to strings; booleans become "true" and "false"."""
     import polars as pl
 
     return column.cast(pl.String).to_list()
 
 
 def place(rows: Sequence[bool] | np.ndarray) -> str:
-    """Describe where the first true row is."""
+    """Describe the first true row, for error messages."""
     return f"in row {int(np.argmax(rows))} (the first after the header is 0)"
 
 
@@ -278,11 +284,7 @@ def _fit_column(column: "pl.Series") -> Column:
     categories = sorted({string for string in strings if string is not None})
     if len(categories) > MOST_CATEGORIES:
         raise InputError(
-            f"column {column.name!r} has {len(categories)} different values, more than the {MOST_CATEGORIES} that "
-            "are one-hot encoded; drop it, or group its values"
+            f"column {column.name!r} must have at most {MOST_CATEGORIES} different values to be one-hot encoded, "
+            f"got {len(categories)}; leave it out with drop, or group its values"
         )
     return Column(column.name, categories=(*categories, *([None] if None in strings else [])))
-
-
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

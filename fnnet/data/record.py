@@ -1,4 +1,4 @@
-"""The record of a sweep's data in its store, so that later commands need only the store."""
+"""Describe a sweep's data in its store, so that later commands need only the store."""
 
 import inspect
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from fnnet.data.dataset import Dataset, Examples
 from fnnet.data.files import SUFFIXES
 from fnnet.data.preprocessing import Preprocessing
 from fnnet.data.sources import SOURCES, load_dataset
-from fnnet.errors import InputError
+from fnnet.errors import InputError, unknown_name
 
 Record = dict[str, Any]
-"""What `describe_data` returns: plain dicts, lists, strings and numbers."""
+"""The result of `describe_data`: dicts, lists, strings and numbers."""
 
 
 def describe_data(data: Any) -> Record:
@@ -25,10 +25,9 @@ def describe_data(data: Any) -> Record:
         data: a `Dataset`, or any other pytree of arrays.
 
     Returns:
-        For a `Dataset` its "name", its "source" (the name of a named data set or the absolute path of a file; None
-        for arrays), whether that "is_file", the "options" it was loaded with, the shapes and dtypes of its "splits",
-        the names of features and classes, its "preprocessing" and its "summary". For anything else the shapes and
-        dtypes of its leaves.
+        For a `Dataset`: its "name", "source" (the name of a data set, the absolute path of a file, or None for arrays),
+        whether the source "is_file", the "options" of `load_dataset`, the shapes and dtypes of its "splits",
+        "feature_names", "class_names", "preprocessing" and "summary". Otherwise the shapes and dtypes of the leaves.
 
     Example:
         >>> record = describe_data(load_dataset("iris", split_seed=3))
@@ -39,7 +38,7 @@ def describe_data(data: Any) -> Record:
         leaves = jax.tree_util.tree_leaves_with_path(data)
         return {
             "kind": "arrays",
-            "leaves": {jax.tree_util.keystr(path): _form(leaf) for path, leaf in leaves},
+            "leaves": {jax.tree_util.keystr(path): _describe_array(leaf) for path, leaf in leaves},
         }
     splits = {"train": data.train, "test": data.test, "validation": data.validation}
     origin = data.origin
@@ -52,7 +51,7 @@ def describe_data(data: Any) -> Record:
         if origin is None
         else {name: list(value) if isinstance(value, tuple) else value for name, value in origin.options},
         "splits": {
-            name: {part: _form(array) for part, array in split._asdict().items()}
+            name: {part: _describe_array(array) for part, array in split._asdict().items()}
             for name, split in splits.items()
             if split is not None
         },
@@ -64,17 +63,16 @@ def describe_data(data: Any) -> Record:
 
 
 def reload_data(record: Record) -> Dataset:
-    """Load again the data set that a record describes.
+    """Reload the data set that a record describes.
 
     Args:
-        record: of `describe_data`.
+        record: the result of `describe_data`.
 
     Returns:
-        The data set. The caller compares its content with what was recorded.
+        The data set. The caller must compare its hash with the recorded one.
 
     Raises:
-        InputError: when it was built from arrays in memory; when the file is gone, or `load_dataset` no longer reads
-            it with these options.
+        InputError: if it was built from arrays in memory, the file is missing, or `load_dataset` rejects the options.
 
     Example:
         >>> data = load_dataset("iris", split_seed=3)
@@ -84,8 +82,7 @@ def reload_data(record: Record) -> Dataset:
     source = _dataset_entry(record, "source")
     if source is None:
         raise InputError(
-            "the sweep was made from arrays in memory, which cannot be loaded again; only data sets that "
-            "load_dataset loaded by name or from a file can"
+            "the sweep was made from arrays in memory, which cannot be reloaded; use load_dataset with a name or a file"
         )
     options = _dataset_entry(record, "options")
     known = set(inspect.signature(load_dataset).parameters) - {"name_or_path"}
@@ -93,29 +90,25 @@ def reload_data(record: Record) -> Dataset:
         raise InputError(f"the record of the data is damaged: source {source!r:.80}, options {options!r:.80}")
     if not _dataset_entry(record, "is_file"):
         if source not in SOURCES:
-            raise InputError(
-                f"the sweep was made from the data set {source!r}, which this fnnet does not know"
-            )
+            raise unknown_name("data set", source, SOURCES)
         return load_dataset(source, **options)
     path = Path(source)
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
-        raise InputError(f"the sweep was made from {path}, which no longer exists; put the file back")
+        raise InputError(f"the sweep was made from {path}, which no longer exists; restore the file")
     return load_dataset(path, **options)
 
 
 def abstract_data(record: Record) -> Dataset:
-    """Build a data set without content, whose arrays are `jax.ShapeDtypeStruct`.
-
-    This is enough for a recipe, which uses only sizes and names.
+    """Build a data set of `jax.ShapeDtypeStruct`s, which suffices for a recipe that uses only sizes and names.
 
     Args:
-        record: of `describe_data`, for a `Dataset`.
+        record: the result of `describe_data` for a `Dataset`.
 
     Returns:
         The data set.
 
     Raises:
-        InputError: when the record is not of a `Dataset`, or is damaged.
+        InputError: if the record is not of a `Dataset`, or is damaged.
 
     Example:
         >>> abstract_data(describe_data(load_dataset("iris"))).train.inputs
@@ -140,15 +133,15 @@ def abstract_data(record: Record) -> Dataset:
         raise InputError(f"the record of the data is damaged ({error!r})") from error
 
 
-def _form(leaf: Any) -> dict[str, Any]:
+def _describe_array(leaf: Any) -> dict[str, Any]:
     return {"shape": list(np.shape(leaf)), "dtype": str(getattr(leaf, "dtype", np.asarray(leaf).dtype))}
 
 
-def _abstract(form: Mapping[str, Any]) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(tuple(form["shape"]), np.dtype(form["dtype"]))
+def _abstract(described: Mapping[str, Any]) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(tuple(described["shape"]), np.dtype(described["dtype"]))
 
 
 def _dataset_entry(record: Record, name: str) -> Any:
     if not isinstance(record, Mapping) or record.get("kind") != "dataset" or name not in record:
-        raise InputError("the sweep was not made from a Dataset, so its data cannot be loaded again")
+        raise InputError("the sweep was not made from a Dataset, so its data cannot be reloaded")
     return record[name]

@@ -1,4 +1,4 @@
-"""Standardization: of each column, fitted on one split; and of each example, over its own features."""
+"""Standardize columns, with statistics of one split, or examples, over their own features."""
 
 from typing import NamedTuple
 
@@ -9,34 +9,31 @@ from fnnet.errors import InputError
 
 
 class Scaling(NamedTuple):
-    """`(x - mean) * inverse_std` for each column; `inverse_std` is 0 for a constant column.
-
-    Tuples of floats, so that a scaling is hashable and can be saved.
-    """
+    """The standardization `(x - mean) * inverse_std` of each column, with `inverse_std` 0 for constant columns."""
 
     mean: tuple[float, ...]
     inverse_std: tuple[float, ...]
 
 
 def fit_scaling(kind: str, values: Float[np.ndarray, "n columns"], keep: np.ndarray | None = None) -> Scaling:
-    """Measure the mean and the (population) standard deviation of each column, in float64.
+    """Compute the mean and the (population) standard deviation of each column, in float64.
 
     Args:
         kind: "feature" or "target", for error messages.
         values: the training split.
-        keep: for each column whether to leave it unscaled, as one-hot features are; by default all are scaled.
+        keep: whether to leave each column unscaled, as one-hot features are; by default all are scaled.
 
     Returns:
         The scaling.
 
     Raises:
-        InputError: when a column is so large that its variance overflows.
+        InputError: if the variance of a column overflows or underflows.
 
     Example:
         >>> fit_scaling("feature", np.array([[1.0, 5.0], [3.0, 5.0]]))
         Scaling(mean=(2.0, 5.0), inverse_std=(1.0, 0.0))
     """
-    # By its range: the deviation of a constant such as 0.1 from its rounded mean is not exactly 0.
+    # By the range, since a constant such as 0.1 deviates slightly from its rounded mean.
     constant = values.max(axis=0) == values.min(axis=0)
     with np.errstate(all="ignore"):
         mean = values.mean(axis=0, dtype=np.float64)
@@ -46,7 +43,7 @@ def fit_scaling(kind: str, values: Float[np.ndarray, "n columns"], keep: np.ndar
     if not usable.all():
         column = int(np.argmin(usable))
         raise InputError(
-            f"{kind} {column} cannot be standardized: its values are too large or too close to each other"
+            f"{kind} {column} cannot be standardized: its values are too large or too close together"
         )
     if keep is not None:
         mean, inverse_std = np.where(keep, 0.0, mean), np.where(keep, 1.0, inverse_std)
@@ -59,16 +56,16 @@ def apply_scaling(
     """Standardize values in float64.
 
     Args:
-        scaling: of the training split.
+        scaling: the scaling fitted on the training split.
         values: any split.
-        dtype: of the result; that of the values by default. The cast comes last, since float32 cannot tell apart
-            numbers that are close together and far from 0.
+        dtype: the dtype of the result, by default that of `values`. The cast comes last, since float32 cannot
+            distinguish numbers that are close together and far from 0.
 
     Returns:
-        New values of the same shape.
+        The scaled values.
 
     Raises:
-        InputError: when a value is so far from those of the training split that it overflows.
+        InputError: if a scaled value overflows.
 
     Example:
         >>> scaling = fit_scaling("feature", np.array([[1.0, 5.0], [3.0, 5.0]]))
@@ -80,21 +77,21 @@ def apply_scaling(
         scaled = scaled.astype(values.dtype if dtype is None else dtype)
     if not np.isfinite(scaled).all():
         column = int(np.argwhere(~np.isfinite(scaled))[0, 1])
-        raise InputError(f"column {column} has values too far from the training split's to standardize them")
+        raise InputError(f"column {column} has values too far from the training split to be standardized")
     return scaled
 
 
 def standardize_examples(values: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n features"]:
-    """Bring each example to mean 0 and (population) standard deviation 1 over its own features.
+    """Scale each example to mean 0 and (population) standard deviation 1 over its own features.
 
     Args:
         values: the inputs of any split.
 
     Returns:
-        New values of the same shape and dtype.
+        The scaled values, with the same dtype.
 
     Raises:
-        InputError: when all features of an example are equal.
+        InputError: if all features of an example are equal.
 
     Example:
         >>> standardize_examples(np.array([[1.0, 3.0], [5.0, -5.0]])).tolist()

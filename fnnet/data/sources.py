@@ -1,4 +1,4 @@
-"""The named data sets, and the one function that loads them and files alike."""
+"""Load named data sets and files."""
 
 import inspect
 import os
@@ -33,7 +33,7 @@ def load_dataset(
     num_train: int | None = None,
     split_seed: int | None = 0,
 ) -> Dataset:
-    """Load a named data set, or one of the user's own from a file.
+    """Load a named data set or a file.
 
     | name | what | split |
     |---|---|---|
@@ -43,46 +43,45 @@ def load_dataset(
     | mnist, fashion_mnist | 70,000 images of 28 x 28, values in [0, 1], 10 classes | official |
     | mnist1d | 5,000 generated signals of length 40, 10 classes | official |
 
-    The first five and mnist1d need no network. The files of mnist and fashion_mnist are looked for in
-    `$FNNET_DATA`, then in the cache (`$FNNET_CACHE`, or the platform's), and else downloaded.
+    Only mnist and fashion_mnist need files: they are looked up in `$FNNET_DATA`, then in the cache (`$FNNET_CACHE`, or
+    the platform's), and downloaded otherwise.
 
-    A file is one of these; `data.summary` describes in one line how it was read:
+    Two kinds of files can be loaded; `data.summary` describes in one line how a file was read:
 
-    - `.csv` or `.parquet`: a table with a header. One column is the target, all others are features. Strings and
-      booleans are one-hot encoded, missing numbers replaced by the median, missing strings are a category of their
-      own. Rows without a target are left out, and so are columns that only number or name the rows: those without a
-      name, integers that count up by one, text with a different value in every row.
-    - `.npz`: arrays called `inputs` and `targets`, or `X` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`;
-      `test_inputs` and `test_targets` or `x_test` and `y_test` are an official test split. Images are flattened.
+    - `.csv` or `.parquet`: a table with a header. Strings and booleans are one-hot encoded, missing numbers are replaced
+      by the median, and missing strings are a category. Rows without a target are left out, and so are columns that
+      only identify the rows: those without a name, integers that count up by one, and text with a different value in
+      every row.
+    - `.npz`: arrays named `inputs` and `targets`, `X` and `y`, or `x_train` and `y_train`; optionally with an official
+      test split, `test_inputs` and `test_targets` or `x_test` and `y_test`. Images are flattened.
 
-    Targets of strings and booleans are classes, and numbers with fractions are a regression. Whole numbers are classes
-    if there are at most 20 different ones, or at least 100 examples of each.
+    Strings and booleans are classes; numbers with fractions are regression targets. Whole numbers are classes if there
+    are at most 20 different ones, or at least 100 examples of each.
 
-    Everything that is fitted (categories, medians, scaling) is fitted on the training split alone, in float64.
+    Categories, medians and scaling are fitted on the training split only, in float64.
 
     Args:
-        name_or_path: a name, in any case, or the path of a file. A string is a path when it has a suffix or a
-            separator, or when there is such a file and no such name.
-        target: the name of the target column, or of several for a regression of several outputs; by default `target`,
-            or all of `target_...`, or the last column.
-        drop: the names of columns to leave out.
-        keep: the names of columns to keep as features although they seem only to name the rows.
-        id: the name of the column that names the rows; it is not a feature, and predictions keep it.
-        task: "classification" or "regression", where the rule above guesses wrong.
-        encode: False refuses columns of strings and booleans and missing values.
-        standardize: bring features, and the targets of a regression, to mean 0 and standard deviation 1 over
-            the training split; one-hot features stay 0 and 1. None does so for files and for the four named above.
-        test_fraction: part of the examples for the test split, in (0, 1), where there is no official one.
-        validation_fraction: part of the remaining examples for the validation split, in [0, 1).
+        name_or_path: a name, in any case, or the path of a file. A string is a path if it has a suffix or a separator,
+            or if it is not a known name but such a file exists.
+        target: the target column, or several for a regression with several outputs; by default `target`, or all
+            `target_...`, or the last column.
+        drop: columns to leave out.
+        keep: features that would be left out automatically.
+        id: the column that identifies the rows; it is not a feature, and is copied to predictions.
+        task: "classification" or "regression", to override the rule above.
+        encode: if False, string and boolean columns and missing values are errors.
+        standardize: scale features, and regression targets, to mean 0 and standard deviation 1 over the training
+            split, except for one-hot features. None scales files and the four data sets marked above.
+        test_fraction: fraction of the examples in the test split, in (0, 1), unless there is an official one.
+        validation_fraction: fraction of the remaining examples in the validation split, in [0, 1).
         num_train: keep only this many examples of the shuffled training split.
-        split_seed: seed of the shuffling; None leaves examples in the order of the source.
+        split_seed: seed of the shuffle; None keeps the order of the source.
 
     Returns:
-        The data set. One from a file is named after the file. Features of tables are float32.
+        The data set. A file gives it its name; features of tables are float32.
 
     Raises:
-        InputError: when the name is unknown, with the nearest ones; when there is no such file or column, or what
-            they hold cannot be used; and for whatever `from_arrays` refuses.
+        InputError: if the name, file or column does not exist or its content is invalid, and as in `from_arrays`.
 
     Example:
         >>> data = load_dataset("iris", validation_fraction=0.25)
@@ -113,7 +112,7 @@ def load_dataset(
         raise unknown_name("data set", name_or_path, SOURCES)
     for option, value in reading._asdict().items():
         if value != Reading._field_defaults[option]:
-            raise InputError(f"{option} is for files, and {name} is a named data set")
+            raise InputError(f"{option} is for files, but {name} is a named data set")
     source = SOURCES[name]
     if standardize is None:
         standardize = source.standardize
@@ -122,7 +121,7 @@ def load_dataset(
 
 
 def _not_default(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Return the options that differ from the defaults of `load_dataset`, hashable."""
+    """Return the options that differ from the defaults of `load_dataset`, in hashable form."""
     parameters = inspect.signature(load_dataset).parameters
     hashable = {
         name: tuple(value) if isinstance(value, list | tuple) else value for name, value in options.items()
@@ -135,8 +134,8 @@ def _not_default(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 class Source(NamedTuple):
     """A named data set.
 
-    read: returns its arrays.
-    standardize: whether it is standardized by default.
+    read: a function that returns the arrays.
+    standardize: the default of `standardize`.
     """
 
     read: Callable[[], Arrays]
@@ -154,7 +153,7 @@ def _is_path(name_or_path: str | os.PathLike[str]) -> bool:
 
 
 def _sklearn(name: str, scale: float = 1.0, **options: Any) -> Arrays:
-    """Read one of the data sets that come with scikit-learn."""
+    """Read a data set that comes with scikit-learn."""
     from sklearn import datasets
 
     bunch = getattr(datasets, f"load_{name}")(**options)
@@ -182,10 +181,10 @@ SOURCES: dict[str, Source] = {
     "iris": Source(lambda: _sklearn("iris"), standardize=True),
     "wine": Source(lambda: _sklearn("wine"), standardize=True),
     "breast_cancer": Source(lambda: _sklearn("breast_cancer"), standardize=True),
-    # Unscaled: scikit-learn's own scaling has seen the examples of every split.
+    # Unscaled, since scikit-learn's own scaling uses the examples of all splits.
     "diabetes": Source(lambda: _sklearn("diabetes", scaled=False), standardize=True),
     "mnist": Source(lambda: _images(MNIST)),
     "fashion_mnist": Source(lambda: _images(FASHION_MNIST)),
     "mnist1d": Source(mnist1d_arrays),
 }
-"""The names that `load_dataset` knows."""
+"""The named data sets."""

@@ -1,4 +1,4 @@
-"""Which example goes into which split."""
+"""Assign examples to the training, validation and test splits."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from fnnet.errors import InputError, check_integer
 
 
 class Rows(NamedTuple):
-    """The row numbers of each split. No row is in two of them."""
+    """The row numbers of each split; the splits are disjoint."""
 
     train: Int[np.ndarray, " train"]
     validation: Int[np.ndarray, " validation"]
@@ -24,51 +24,48 @@ def split_rows(
     num_train: int | None,
     seed: int | None,
 ) -> Rows:
-    """Deal shuffled row numbers out to test, then validation, then training.
+    """Split shuffled row numbers into test, validation and training, in this order.
 
-    In this order the test split does not depend on the size of the others. Sizes are rounded.
+    The test split therefore does not depend on the sizes of the others. Sizes are rounded.
 
     Args:
-        num_examples: rows to deal out.
-        test_fraction: part of all rows for testing, in [0, 1); 0 where there is an official test split.
-        validation_fraction: part of the remaining rows for validation, in [0, 1).
-        num_train: rows to keep of those left for training; None for all.
-        seed: of the shuffling; None deals the rows out in their order.
+        num_examples: the number of rows.
+        test_fraction: fraction of all rows for testing, in [0, 1); 0 with an official test split.
+        validation_fraction: fraction of the remaining rows for validation, in [0, 1).
+        num_train: the number of training rows to keep; None for all.
+        seed: seed of the shuffle; None keeps the order.
 
     Returns:
         The rows of each split.
 
     Raises:
-        InputError: when a split that was asked for would be empty, or fewer than `num_train` are left.
+        InputError: if a requested split is empty, or fewer than `num_train` rows are left.
 
     Example:
         >>> rows = split_rows(10, test_fraction=0.2, validation_fraction=0.25, num_train=5, seed=0)
         >>> [len(split) for split in rows]
         [5, 2, 2]
     """
-    num_test = _part("test_fraction", test_fraction, num_examples)
+    num_test = _split_size("test_fraction", test_fraction, num_examples)
     remaining = num_examples - num_test
-    num_validation = _part("validation_fraction", validation_fraction, remaining)
+    num_validation = _split_size("validation_fraction", validation_fraction, remaining)
     available = remaining - num_validation
     if num_train is not None:
         check_integer("num_train", num_train)
         if num_train > available:
-            raise InputError(f"num_train is {num_train}, but the training split has {available} examples")
+            raise InputError(
+                f"num_train must be at most {available}, the size of the training split, got {num_train}"
+            )
     order = np.arange(num_examples) if seed is None else np.random.default_rng(seed).permutation(num_examples)
     test, validation, train = np.split(order, [num_test, num_test + num_validation])
     return Rows(train[:num_train], validation, test)
 
 
 def check_fraction(field: str, value: Any, zero: bool = False) -> None:
-    """Refuse what is not a part of a whole.
-
-    Args:
-        field: what the fraction is called.
-        value: what came.
-        zero: whether 0 is allowed.
+    """Check that a value is a number in (0, 1), or in [0, 1) if `zero` is allowed.
 
     Raises:
-        InputError: when `value` is not a number in (0, 1), or in [0, 1) where zero is allowed.
+        InputError: naming `field` and the value.
 
     Example:
         >>> check_fraction("validation_fraction", 0.0, zero=True)
@@ -78,12 +75,12 @@ def check_fraction(field: str, value: Any, zero: bool = False) -> None:
         raise InputError(f"{field} must be a number in {'[' if zero else '('}0, 1), got {value!r}")
 
 
-def _part(field: str, fraction: float, whole: int) -> int:
-    """Return the size of a part, which is 0 only for a fraction of 0 and never the whole."""
-    size = round(fraction * whole)
-    if (fraction > 0 and size == 0) or size >= whole:
+def _split_size(field: str, fraction: float, num_examples: int) -> int:
+    """Return the size of a split, which must leave no split empty unless the fraction is 0."""
+    size = round(fraction * num_examples)
+    if (fraction > 0 and size == 0) or size >= num_examples:
         raise InputError(
-            f"{field}={fraction} of {whole} examples gives {size}, which leaves a split empty; "
+            f"{field}={fraction} of {num_examples} examples gives {size}, which leaves a split empty; "
             "use another fraction or more examples"
         )
     return size

@@ -1,4 +1,4 @@
-"""Data sets from a user's own files: roles of columns, encoding, and notes on what was done."""
+"""Build data sets from files: assign roles to columns, encode them, and note what was done."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fnnet.data.arrays import exact_dtype, flatten, own_dtype, to_array, to_feature_names, to_inputs
-from fnnet.data.assemble import assemble
+from fnnet.data.arrays import exact_dtype, flatten, own_dtype, to_feature_names, to_inputs
+from fnnet.data.assemble import assemble, name_splits, pair_splits
 from fnnet.data.columns import assign_roles
 from fnnet.data.dataset import Dataset, Examples
 from fnnet.data.files import ARRAYS, check_file, read_table
@@ -21,7 +21,7 @@ from fnnet.data.preprocessing import (
     note_filled,
 )
 from fnnet.data.split import Rows, split_rows
-from fnnet.data.targets import understand_targets
+from fnnet.data.targets import infer_targets
 from fnnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 class Reading(NamedTuple):
     """How to read a file; see `load_dataset`.
 
-    target: the name of the target column, or of several.
+    target: the target column or columns.
     drop: columns to leave out.
-    keep: columns to keep as features although they seem only to name the rows.
-    id: the column that names the rows.
+    keep: features that would be left out automatically.
+    id: the column that identifies the rows.
     task: "classification" or "regression".
-    encode: whether categories may be encoded and gaps filled.
+    encode: whether to encode categories and fill missing values; if False, both are errors.
     """
 
     target: str | Sequence[str] | None = None
@@ -51,22 +51,22 @@ def load_file(path: Path, reading: Reading, *, standardize: bool, **split: Any) 
     """Build a data set from a file.
 
     Args:
-        path: of the file.
+        path: the file.
         reading: how to read it.
-        standardize: whether to scale features, and targets of a regression.
+        standardize: whether to scale features and regression targets.
         split: the arguments of `split_rows`.
 
     Returns:
         The data set, named after the file. Encoding, filling and scaling are fitted on the training split.
 
     Raises:
-        InputError: when the file cannot be used.
+        InputError: if the file cannot be used.
     """
     if check_file(path) not in ARRAYS:
         return _load_table(path, reading, standardize=standardize, **split)
     given = [name for name in ("target", "drop", "keep", "id") if getattr(reading, name)]
     if given:
-        raise InputError(f"{given[0]} names a column, and arrays have none")
+        raise InputError(f"{given[0]} names a column, but arrays have no columns")
     return _load_arrays(path, reading, standardize=standardize, **split)
 
 
@@ -77,13 +77,11 @@ def _load_table(path: Path, reading: Reading, *, standardize: bool, **split: Any
     frame = frame.drop_nulls(list(roles.targets))
     if frame.height == 0:
         raise InputError(f"has no row with a value of {', '.join(roles.targets)}")
-    targets = understand_targets(
-        {" and ".join(roles.targets): _target_array(frame, roles.targets)}, reading.task
-    )
+    targets = infer_targets({" and ".join(roles.targets): _target_array(frame, roles.targets)}, reading.task)
     rows = split_rows(frame.height, **split)
     features = frame.select(roles.features)
     if not reading.encode:
-        _check_needs_no_encoding(features)
+        _check_encoded(features)
     columns = fit_columns(features[rows.train])
     encoded = encode_table(columns, features)
     lost = num_rows - frame.height
@@ -108,24 +106,16 @@ def _load_table(path: Path, reading: Reading, *, standardize: bool, **split: Any
 
 def _load_arrays(path: Path, reading: Reading, *, standardize: bool, **split: Any) -> Dataset:
     inputs, targets, test, *_ = read_npz(path)
-    given = {"": (inputs, targets)} if test is None else {"": (inputs, targets), "test_": test}
-    named = {f"{prefix}inputs": to_array(f"{prefix}inputs", pair[0]) for prefix, pair in given.items()}
-    shape = named["inputs"].shape[1:]
-    flat = [_flattened(name, array) for name, array in named.items()]
-    dtype = own_dtype(flat[0])
-    if len({x.shape[1] for x in flat}) > 1:
-        raise InputError(f"inputs has {flat[0].shape[1]} features, test_inputs has {flat[1].shape[1]}")
-    understood = understand_targets(
-        {f"{prefix}targets": to_array(f"{prefix}targets", pair[1]) for prefix, pair in given.items()},
-        reading.task,
-    )
-    pairs = [Examples(*pair) for pair in zip(flat, understood.arrays, strict=True)]
-    for prefix, pair in zip(given, pairs, strict=True):
-        if len(pair.inputs) != len(pair.targets):
-            raise InputError(
-                f"{prefix}inputs has {len(pair.inputs)} examples, {prefix}targets has {len(pair.targets)}"
-            )
-    rows = split_rows(len(flat[0]), **(split | ({} if test is None else {"test_fraction": 0.0})))
+    named_inputs, named_targets = name_splits(inputs, targets, test)
+    shape = named_inputs["inputs"].shape[1:]
+    flat = {
+        name: to_inputs(name, flatten(array), exact_dtype(array), gaps=True)
+        for name, array in named_inputs.items()
+    }
+    dtype = own_dtype(flat["inputs"])
+    inferred = infer_targets(named_targets, reading.task)
+    pairs = pair_splits(flat, inferred.arrays)
+    rows = split_rows(pairs[0].num_examples, **(split | ({} if test is None else {"test_fraction": 0.0})))
     pairs, columns, num_filled = _fill_arrays(pairs, rows, reading.encode)
     return assemble(
         pairs[0],
@@ -135,17 +125,17 @@ def _load_arrays(path: Path, reading: Reading, *, standardize: bool, **split: An
         dtype=dtype,
         standardize=standardize,
         name=path.name,
-        class_names=understood.class_names,
+        class_names=inferred.class_names,
         notes=(
             *note_filled(num_filled),
             *([f"inputs of {' x '.join(map(str, shape))} flattened"] if len(shape) > 1 else []),
-            *understood.notes,
+            *inferred.notes,
         ),
     )
 
 
 def _target_array(frame: "pl.DataFrame", names: Sequence[str]) -> np.ndarray:
-    """Return one column as it is, and several as a matrix of numbers."""
+    """Return one column unchanged, or several as a numeric matrix."""
     import polars as pl
 
     if len(names) == 1:
@@ -155,22 +145,18 @@ def _target_array(frame: "pl.DataFrame", names: Sequence[str]) -> np.ndarray:
         if column.dtype == pl.String:
             return np.array(column.to_list())
         if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-            raise InputError(f"the target {names[0]!r} is neither text nor numbers but {column.dtype}")
+            raise InputError(f"the target {names[0]!r} must be text or numbers, got {column.dtype}")
         return column.cast(pl.Float64).to_numpy() if column.dtype.is_decimal() else column.to_numpy()
     for name in names:
         if not frame[name].dtype.is_numeric():
-            raise InputError(f"the target {name!r} is not numeric, as each of several targets must be")
+            raise InputError(f"each of several targets must be numeric, got {frame[name].dtype} in {name!r}")
     return frame.select(pl.col(name).cast(pl.Float64) for name in names).to_numpy()
-
-
-def _flattened(name: str, array: np.ndarray) -> np.ndarray:
-    return to_inputs(name, flatten(array), exact_dtype(array), gaps=True)
 
 
 def _fill_arrays(
     pairs: Sequence[Examples], rows: Rows, encode: bool
 ) -> tuple[list[Examples], tuple[Column, ...], int]:
-    """Replace NaN by the median of its feature in the training split, where there is any."""
+    """Replace each NaN by the median of its feature over the training split."""
     names = to_feature_names(None, pairs[0].inputs.shape[1])
     gaps = [np.isnan(pair.inputs) for pair in pairs]
     num_filled = sum(int(gap.sum()) for gap in gaps)
@@ -187,17 +173,18 @@ def _fill_arrays(
     return filled, columns, num_filled
 
 
-def _check_needs_no_encoding(features: "pl.DataFrame") -> None:
+def _check_encoded(features: "pl.DataFrame") -> None:
     import polars as pl
 
     for column in features.get_columns():
         if column.dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum):
             raise InputError(
-                f"column {column.name!r} holds {column.dtype} and not numbers; drop it, or encode it"
+                f"column {column.name!r} must be numeric without encoding, got {column.dtype}; "
+                "encode it, or leave it out with drop"
             )
         if (missing := column.is_null()).any():
             raise InputError(
-                f"column {column.name!r} has no value in row {missing.arg_max()}; drop the column, or have it filled"
+                f"column {column.name!r} has no value in row {missing.arg_max()}; fill it, or leave it out with drop"
             )
 
 

@@ -1,4 +1,4 @@
-"""Targets of a file: classes or numbers, and the names of the classes."""
+"""Infer whether the targets of a file are classes or numbers, and the names of the classes."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from fnnet.errors import InputError, unknown_name
 TASKS = ("classification", "regression")
 
 MOST_CLASSES = 20
-"""Whole numbers with more different values than this are classes only if each has many examples."""
+"""Whole numbers with more different values than this are classes only if each has `MANY_EXAMPLES`."""
 
 MANY_EXAMPLES = 100
 
@@ -18,9 +18,9 @@ MANY_EXAMPLES = 100
 class Targets(NamedTuple):
     """Targets of one or two splits.
 
-    arrays: classes `[n]` int32, or numbers `[n, outputs]` float64, of each split.
-    class_names: in the order of the classes' numbers; none for regression.
-    notes: what was guessed.
+    arrays: for each split, classes `[n]` int32 or numbers `[n, outputs]` float64.
+    class_names: one name per class; empty for regression.
+    notes: what was inferred.
     """
 
     arrays: list[np.ndarray]
@@ -28,31 +28,31 @@ class Targets(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def understand_targets(splits: Mapping[str, np.ndarray], task: str | None = None) -> Targets:
-    """Decide whether targets are classes or numbers.
+def infer_targets(splits: Mapping[str, np.ndarray], task: str | None = None) -> Targets:
+    """Infer whether targets are classes or numbers, and convert them.
 
-    Strings and booleans are classes. Numbers with fractions are a regression. Whole numbers, such as 1, 2, 7 or 0.0,
-    1.0, are classes if there are at most 20 different ones, or at least 100 examples of each; otherwise they are a
-    regression. A matrix is a regression of several outputs, unless it is one-hot.
+    Strings and booleans are classes; numbers with fractions are regression targets. Whole numbers, such as 7 or 1.0,
+    are classes if there are at most 20 different ones, or at least 100 examples of each. A matrix is a regression with
+    several outputs unless it is one-hot.
 
     Args:
         splits: the targets of all splits by name, `[n]` or `[n, outputs]`, without missing values.
-        task: "classification" or "regression", where the rule above is wrong.
+        task: "classification" or "regression", to override the rule above.
 
     Returns:
-        The targets. Classes are numbered in the order of their sorted names or numbers.
+        The targets. Classes are numbered in sorted order.
 
     Raises:
-        InputError: when there is only one class, or about as many as examples; when a regression has targets that
-            are strings; when a number is infinite.
+        InputError: if there is only one class or nearly one per example, regression targets are strings, or a number is
+            infinite.
 
     Example:
-        >>> understand_targets({"targets": np.array([7, 1, 2, 1])})
+        >>> infer_targets({"targets": np.array([7, 1, 2, 1])})
         Targets(arrays=[array([2, 0, 1, 0], dtype=int32)], class_names=('1', '2', '7'), notes=('task: classification, 3 different whole numbers',))
     """
     if task is not None and task not in TASKS:
         raise unknown_name("task", task, TASKS)
-    splits = {name: _squeezed(name, y) for name, y in splits.items()}
+    splits = {name: _squeeze(name, y) for name, y in splits.items()}
     ndims = {y.ndim for y in splits.values()}
     kinds = {_KINDS.get(y.dtype.kind, str(y.dtype)) for y in splits.values()}
     if len(kinds) > 1 or len(ndims) > 1:
@@ -65,7 +65,7 @@ def understand_targets(splits: Mapping[str, np.ndarray], task: str | None = None
             labels = {name: y.argmax(axis=1) for name, y in splits.items()}
             return _to_classes(labels)._replace(notes=("task: classification, one-hot targets",))
         if task == "classification":
-            raise InputError("classes are one column, got several target columns")
+            raise InputError("classification needs one target column, got several")
         return _to_numbers(splits, kind)
     if kind != "numbers":
         return _to_numbers(splits, kind) if task == "regression" else _to_classes(splits)
@@ -86,7 +86,7 @@ def _guess_task(values: np.ndarray, counts: np.ndarray) -> tuple[str, tuple[str,
     return task, (f"task: {task}, {len(values):,} different whole numbers",)
 
 
-def _squeezed(name: str, y: np.ndarray) -> np.ndarray:
+def _squeeze(name: str, y: np.ndarray) -> np.ndarray:
     if y.dtype.kind == "O" and all(isinstance(value, str) for value in y.flat):
         y = y.astype(str)
     if y.ndim == 2 and y.shape[1] == 1:
@@ -110,8 +110,8 @@ def _to_classes(splits: Mapping[str, np.ndarray]) -> Targets:
         raise InputError(f"{name} must have two classes or more, got only {_name(values[0])!r}")
     if len(values) > max(MOST_CLASSES, 0.5 * len(whole)):
         raise InputError(
-            f"{name} has {len(values):,} different values in {len(whole):,} rows, which are no classes; "
-            "choose another target, or task regression"
+            f"{name} has {len(values):,} different values in {len(whole):,} rows, too many for classes; "
+            "choose another target, or the task regression"
         )
     sizes = np.cumsum([len(y) for y in splits.values()])[:-1]
     names = tuple(map(_name, values))

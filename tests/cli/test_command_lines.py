@@ -103,7 +103,7 @@ DATA = [
     (f"sweep --dataset empty.csv {RATE}", "empty.csv"),
     (f"sweep --dataset header.csv {RATE}", "header.csv"),
     (f"sweep --dataset afile {RATE}", "afile: a data file ends in"),
-    (f"sweep --dataset adir {RATE}", "adir: is a folder and not a file; a data file ends in"),
+    (f"sweep --dataset adir {RATE}", "adir: is a folder, not a file; a data file ends in"),
     (f"sweep --dataset ./iris {RATE}", "a data file ends in"),
     (f"sweep --dataset text.txt {RATE}", "text.txt: a data file ends in"),
     (f"sweep --dataset same.csv {RATE}", "target must have two classes or more, got only 'x'"),

@@ -242,13 +242,13 @@ def test_a_sweep_with_another_recipe_is_not_exported(tmp_path, capsys):
             "lacks the columns 'sepal length (cm)', 'sepal width (cm)', 'petal length (cm)', 'petal width (cm)'",
         ),
         ("sepal length,b\n1,2\n", "did you mean 'sepal length'"),
-        ("HEADER\n1,2,x,4\n", "is not numeric: 'x' in row 0"),
+        ("HEADER\n1,2,x,4\n", "must be numeric, got 'x' in row 0"),
         ("HEADER\n1,2,,4\n", "has no value in row 0"),
         ("HEADER\n1,2,nan,4\n", "has no value in row 0"),
         ("HEADER\n1,2,inf,4\n", "must be finite"),
-        ("HEADER\n1,2,3\n", "has 3 fields, the header has 4"),
+        ("HEADER\n1,2,3\n", "has 3 fields, but the header has 4"),
         ("HEADER\n", "has no rows"),
-        ("", "its first line, which names the columns, is empty"),
+        ("", "the first line must name the columns, got an empty one"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(text, message, sweeps, tmp_path, capsys):

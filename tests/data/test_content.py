@@ -1,4 +1,4 @@
-"""Content: equal data have equal hashes wherever they are, and nothing that differs is taken for equal."""
+"""Content hashes: equal data have equal hashes on host and device, and different data have different ones."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ from fnnet.data.content import content_hash, leaf_hashes
 X = np.arange(15, dtype=np.float32).reshape(5, 3)
 
 
-def test_a_leaf_is_hashed_with_its_dtype_and_shape():
+def test_leaf_hashes_include_dtype_and_shape():
     expected = hashlib.sha256(b"float32 (5, 3)\n" + X.tobytes()).hexdigest()
     assert leaf_hashes((X,)) == {"[0]": expected}
     assert leaf_hashes((jnp.asarray(X),)) == {"[0]": expected}
@@ -22,7 +22,7 @@ def test_a_leaf_is_hashed_with_its_dtype_and_shape():
     assert leaf_hashes((np.repeat(X, 2, axis=1)[:, ::2],)) == {"[0]": expected}
 
 
-def test_whatever_differs_has_another_hash():
+def test_different_data_have_different_hashes():
     changed = X.copy()
     changed[4, 1] = np.nextafter(changed[4, 1], np.float32(99))
     trees = [
@@ -44,12 +44,12 @@ def test_whatever_differs_has_another_hash():
     assert len({content_hash(tree) for tree in trees}) == len(trees)
 
 
-def test_what_cannot_be_hashed_is_refused():
-    with pytest.raises(fn.InputError, match=r"numbers and strings; got function at \"\['x'\]\""):
+def test_functions_cannot_be_hashed():
+    with pytest.raises(fn.InputError, match=r"numbers or strings, got function at \"\['x'\]\""):
         content_hash({"x": content_hash})
 
 
-def test_the_hash_of_a_dataset_follows_its_arrays():
+def test_the_hash_of_a_dataset_depends_on_its_arrays():
     data = fn.load_dataset("iris")
     moved = jax.tree.map(lambda leaf: leaf + 1, data)
     replaced = dataclasses.replace(data, train=data.test)

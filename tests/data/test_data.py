@@ -326,10 +326,13 @@ def with_value(array: np.ndarray, place: tuple[int, ...], value: float) -> np.nd
         ({"targets": Y * 0}, "two classes or more, got only '0'"),
         ({"targets": ["a"] * 10}, "two classes or more, got only 'a'"),
         ({"class_names": ["a", "b"]}, "class 2 in row 2 .* 0 to 1"),
-        ({"class_names": ["a", "b", "a"]}, "class_names must be different"),
-        ({"class_names": []}, "class_names must be different .* not none"),
+        ({"class_names": ["a", "b", "a"]}, "class_names must be distinct .* got"),
+        ({"class_names": []}, "class_names must be distinct and not empty"),
         ({"targets": list("abcabcabca"), "class_names": ["a", "b"]}, "class 'c' in row 2, not one of"),
-        ({"targets": Y * 1.0, "class_names": ["a"]}, "class_names came with targets of floats"),
+        (
+            {"targets": Y * 1.0, "class_names": ["a"]},
+            "class_names is for classification, got floats in targets",
+        ),
         ({"feature_names": ["a"]}, "feature_names has 1 names for 2 features"),
         ({"test_fraction": 0.0}, r"test_fraction must be a number in \(0, 1\), got 0.0"),
         ({"test_fraction": 1.0}, "test_fraction must be"),
@@ -339,7 +342,7 @@ def with_value(array: np.ndarray, place: tuple[int, ...], value: float) -> np.nd
         ({"validation_fraction": 1.0}, r"validation_fraction must be a number in \[0, 1\), got 1.0"),
         ({"validation_fraction": -0.1}, "validation_fraction must be"),
         ({"validation_fraction": 0.05}, "validation_fraction=0.05 of 8 examples gives 0"),
-        ({"num_train": 9}, "num_train is 9, but the training split has 8 examples"),
+        ({"num_train": 9}, "num_train must be at most 8, .* got 9"),
         ({"num_train": 0}, "num_train must be a positive integer, got 0"),
         ({"split_seed": -1}, "split_seed must be an integer of at least 0, got -1"),
         ({"test": (X[:4, :1], Y[:4])}, "inputs has 2 features, test_inputs has 1"),
@@ -354,7 +357,7 @@ def with_value(array: np.ndarray, place: tuple[int, ...], value: float) -> np.nd
         ),
         ({"test": (X[:4], Y[:4] * 1.0)}, "must be of one kind, got integers and numbers"),
         ({"test": (X[:4], Y[:4] - 1)}, "test_targets has the class -1 in row 0"),
-        ({"test": (X, Y, X)}, r"test must be a pair \(inputs, targets\), got 3 things"),
+        ({"test": (X, Y, X)}, r"test must be a pair \(inputs, targets\), got 3 arrays"),
     ],
 )
 def test_arrays_that_cannot_be_used(arguments, message):
@@ -434,7 +437,7 @@ def test_the_case_of_a_name_does_not_matter():
     "option", [{"target": "a"}, {"drop": ["a"]}, {"task": "regression"}, {"encode": False}]
 )
 def test_options_of_files_are_refused_for_names(option):
-    with pytest.raises(InputError, match=f"{next(iter(option))} is for files, and iris"):
+    with pytest.raises(InputError, match=f"{next(iter(option))} is for files, but iris"):
         load_dataset("iris", **option)
 
 
@@ -444,8 +447,8 @@ def test_options_of_files_are_refused_for_names(option):
         ("minst", "unknown data set 'minst'; did you mean 'mnist'"),
         ("fashion-mnist", "did you mean 'fashion_mnist'"),
         ("absent.csv", "absent.csv: no such file"),
-        ("some/folder", "a data file ends in .csv, .parquet, .npz, and this name has no suffix"),
-        ("data.xlsx", "not in '.xlsx'"),
+        ("some/folder", "a data file ends in .csv, .parquet, .npz, got no suffix"),
+        ("data.xlsx", "a data file ends in .* got .xlsx"),
         (Path("iris"), "a data file ends in"),
     ],
 )

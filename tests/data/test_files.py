@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from fnnet.data import Dataset, from_arrays, load_dataset
 from fnnet.data.files import read_table
 from fnnet.data.record import describe_data, reload_data
-from fnnet.data.targets import understand_targets
+from fnnet.data.targets import infer_targets
 from fnnet.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -147,7 +147,7 @@ def test_the_summary_says_what_was_understood(tmp_path):
         "own.csv: 59 rows, 8 features (6 one-hot from color, sold), 2 classes (target: species), "
         f"35 train / 12 validation / 12 test, standardized; {missing} missing values filled; "
         "1 row without a target left out; "
-        "left out: unnamed_1 (has no name), name (has another value in every row)"
+        "left out: unnamed_1 (has no name), name (has a different value in every row)"
     )
     assert repr(data) == f"<Dataset {data}>"
     again = reload_data(describe_data(data))
@@ -161,7 +161,7 @@ def test_the_summary_says_what_was_understood(tmp_path):
         ({"target": "a"}, "bc", None),
         ({"drop": ["b"]}, "a", None),
         ({"keep": ["row", "name"]}, None, None),
-        ({"keep": ["row"]}, ("row", "a", "b"), "left out: name (has another value in every row)"),
+        ({"keep": ["row"]}, ("row", "a", "b"), "left out: name (has a different value in every row)"),
         ({"id": "name"}, "ab", "left out: row (counts up by one)"),
     ],
 )
@@ -175,7 +175,7 @@ def test_roles_of_columns(tmp_path, options, features, note):
     }
     path = write(tmp_path / "t.csv", columns)
     if features is None:
-        with pytest.raises(InputError, match=r"'name' has .* different values, more than the 50"):
+        with pytest.raises(InputError, match=r"'name' must have at most 50 different values .* got"):
             load_dataset(path, **options)
         return
     data = load_dataset(path, **options)
@@ -211,7 +211,7 @@ def test_parquet_classes_may_be_categorical(tmp_path):
 
 def test_encode_false_refuses_categories_and_gaps(tmp_path):
     words = write(tmp_path / "w.csv", {"a": ["x", "y"] * 5, "target": [0, 1] * 5})
-    with pytest.raises(InputError, match="column 'a' holds String and not numbers"):
+    with pytest.raises(InputError, match="column 'a' must be numeric without encoding, got String"):
         load_dataset(words, encode=False)
     gaps = write(tmp_path / "g.csv", {"a": [1, None] * 5, "target": [0, 1] * 5})
     with pytest.raises(InputError, match="column 'a' has no value in row 1"):
@@ -273,20 +273,23 @@ ROWS = "1,2,0\n3,4,1\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "its first line, which names the columns, is empty"),
+        ("", "the first line must name the columns, got an empty one"),
         ("a,b,target\n", "has no rows"),
         (f"a,target_b,target\n{ROWS}", "has the column 'target' and also target_b"),
         ("target\n0\n1\n", "has no columns besides target"),
-        (f"a,b,target\n{ROWS}5,6\n", "row 2 .* ends in line 4, has 2 fields, the header has 3"),
-        (f"a,b,target\n{ROWS}5,6,0,9\n1,1,1\n", "row 2 .* ends in line 4, has 4 fields, the header has 3"),
-        (f"a,b,target\n{ROWS}5,six,0\n", "column 'b' is not numeric: 'six' in row 2"),
+        (f"a,b,target\n{ROWS}5,6\n", "row 2 .* ends on line 4, has 2 fields, but the header has 3"),
+        (
+            f"a,b,target\n{ROWS}5,6,0,9\n1,1,1\n",
+            "row 2 .* ends on line 4, has 4 fields, but the header has 3",
+        ),
+        (f"a,b,target\n{ROWS}5,six,0\n", "column 'b' must be numeric, got 'six' in row 2"),
         (f"a,b,target\n{ROWS}-inf,1,0\n7,8,1\n", "column 'a' must be finite, got -inf in row 2"),
         (
             "a,target_b\n1,0.5\n2,no\n",
-            "target 'target_b' must be|target_b must be numbers|two classes|test_fraction",
+            "each of several targets must be numeric|target_b must be numbers|two classes|test_fraction",
         ),
         (f"a,b,target\n{ROWS}", "test_fraction=0.2 of 2 examples gives 0"),
-        (f"a,a,target\n{ROWS}", "the first line must name the columns, and names 'a' twice"),
+        (f"a,a,target\n{ROWS}", "the first line must give each column its own name, got 'a' twice"),
         (f"5.1,3.5,0\n{ROWS}", "the first line must name the columns, got the number 5.1"),
         (f"a,b,target\n{ROWS.replace('1', '')}", "has no row|two classes|test_fraction"),
         ("a,target\n1,\n2,\n", "has no row with a value of target"),
@@ -325,7 +328,7 @@ def test_options_that_cannot_be_used(tmp_path, options, message):
 def test_a_text_column_of_many_values_is_refused_with_their_number(tmp_path):
     words = [f"w{i % 51}" for i in range(120)]
     path = write(tmp_path / "t.csv", {"a": words, "b": [0.5 * i for i in range(120)], "target": [0, 1] * 60})
-    with pytest.raises(InputError, match=r"'a' has 51 different values, more than the 50 .* drop it"):
+    with pytest.raises(InputError, match=r"'a' must have at most 50 different values .* got 51; .* drop"):
         load_dataset(path, split_seed=None, test_fraction=0.1)
     assert load_dataset(path, drop=["a"]).feature_names == ("b",)
 
@@ -341,7 +344,7 @@ def test_what_is_no_table_is_refused(tmp_path):
         load_dataset(binary)
     dates = pl.DataFrame({"when": ["2001-02-03"] * 9, "target": [0, 1, 1] * 3})
     dates.with_columns(pl.col("when").str.to_date()).write_parquet(path)
-    with pytest.raises(InputError, match=r"bad\.parquet: column 'when' is not numeric but Date; drop it"):
+    with pytest.raises(InputError, match=r"bad\.parquet: column 'when' must be numeric, got Date; .* drop"):
         load_dataset(path)
 
 
@@ -358,9 +361,7 @@ def test_a_file_without_a_known_suffix_is_not_taken_for_a_name(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     Path("irs").write_text("a,target\n1,2\n")
     Path("folder").mkdir()
-    with pytest.raises(
-        InputError, match=r"irs: a data file ends in .csv, .parquet, .npz, and this name has no"
-    ):
+    with pytest.raises(InputError, match=r"irs: a data file ends in .csv, .parquet, .npz, got no suffix"):
         load_dataset("irs")
     with pytest.raises(InputError, match="folder: is a folder"):
         load_dataset("folder")
@@ -395,7 +396,7 @@ def test_a_very_wide_table_is_read(tmp_path):
     ],
 )
 def test_the_task_is_guessed_and_said(values, classes, note):
-    targets = understand_targets({"targets": np.array(values)})
+    targets = infer_targets({"targets": np.array(values)})
     assert targets.class_names == classes
     assert targets.notes == (() if note is None else (note,))
     if classes and np.ndim(values) == 1:
@@ -405,14 +406,14 @@ def test_the_task_is_guessed_and_said(values, classes, note):
 
 def test_the_task_can_be_said():
     whole = np.array([3, 1, 4, 1, 5])
-    assert understand_targets({"y": whole}, "classification").notes == ()
-    numbers = understand_targets({"y": whole}, "regression")
+    assert infer_targets({"y": whole}, "classification").notes == ()
+    numbers = infer_targets({"y": whole}, "regression")
     np.testing.assert_array_equal(numbers.arrays[0], whole.reshape(-1, 1))
     assert numbers.class_names == () and numbers.arrays[0].dtype == np.float64
 
 
 def test_splits_share_their_classes():
-    targets = understand_targets({"targets": np.array([9, 3]), "test_targets": np.array([5, 9, 3])})
+    targets = infer_targets({"targets": np.array([9, 3]), "test_targets": np.array([5, 9, 3])})
     assert targets.class_names == ("3", "5", "9")
     assert [part.tolist() for part in targets.arrays] == [[2, 0], [1, 2, 0]]
 
@@ -480,8 +481,11 @@ def test_float64_stays_and_gaps_are_filled_with_the_median_of_the_training_split
             {"inputs": X, "targets": Y, "test_input": X},
             "unknown array 'test_input'; did you mean 'test_inputs'",
         ),
-        ({"inputs": X, "targets": Y, "test_inputs": X}, "test_inputs and test_targets must come together"),
-        ({"inputs": X, "x": X, "targets": Y}, "holds 'inputs' and 'x'; which are the inputs"),
+        (
+            {"inputs": X, "targets": Y, "test_inputs": X},
+            "test_inputs and test_targets must be given together",
+        ),
+        ({"inputs": X, "x": X, "targets": Y}, "holds 'inputs' and 'x', which both name the inputs"),
         ({"inputs": X, "targets": np.array([{}] * 10)}, "holds an array of Python objects.*numpy.savez"),
         ({"inputs": X, "targets": Y[:-1]}, "inputs has 10 examples, targets has 9"),
         ({"inputs": X, "targets": np.zeros(10, int)}, ".*two classes or more"),
@@ -500,7 +504,7 @@ def test_npz_that_cannot_be_used(tmp_path, arrays, message):
 
 def test_options_of_tables_are_refused_for_arrays(tmp_path):
     np.savez(tmp_path / "a.npz", X=X, y=Y)
-    with pytest.raises(InputError, match="drop names a column, and arrays have none"):
+    with pytest.raises(InputError, match="drop names a column, but arrays have no columns"):
         load_dataset(tmp_path / "a.npz", drop=["a"])
 
 
@@ -552,7 +556,7 @@ def test_what_does_not_fit_memory_is_refused_from_its_header(tmp_path, monkeypat
     np.savez_compressed(path, X=np.zeros((50_000, 40), np.float32), y=np.zeros(50_000, int))
     monkeypatch.setattr(importlib.import_module("fnnet.memory"), "usable_host_bytes", lambda: 5e6)
     tracemalloc.start()
-    with pytest.raises(InputError, match="holds 8,400,000 bytes of arrays, and 5,000,000 may be used"):
+    with pytest.raises(InputError, match="holds 8,400,000 bytes of arrays, but only 5,000,000 are free"):
         load_dataset(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -150,13 +150,13 @@ def test_options_reach_the_data(command, options, parts, tmp_path, monkeypatch, 
         (["--dataset", "t.csv", "--drop", "a,nothing"], "unknown column 'nothing'"),
         (
             ["--dataset", "t.csv", "--keep", "word"],
-            "'word' has 80 different values, more than the 50 that are ",
+            "'word' must have at most 50 different values to be one-hot encoded, got 80",
         ),
         (["--dataset", "t.csv", "--keep", "word"], "leave it out with --drop"),
         (["--dataset", "t.csv", "--task", "clasification"], "did you mean 'classification'"),
         (
             ["--dataset", "t.csv", "--no-encode"],
-            "'color' holds String and not numbers; leave it out with --drop",
+            "'color' must be numeric without encoding, got String; encode it, or leave it out with --drop",
         ),
         (["--standardize", "--no-standardize"], "contradict each other"),
         (["--test-fraction", "1.5"], "--test-fraction must be a number in (0, 1), got 1.5"),
@@ -165,7 +165,7 @@ def test_options_reach_the_data(command, options, parts, tmp_path, monkeypatch, 
         (["--dataset", "t.csv", "--id", "nme"], "unknown column 'nme'"),
         (
             ["--dataset", "none"],
-            "none: a data file ends in .csv, .parquet, .npz, and this name has no suffix",
+            "none: a data file ends in .csv, .parquet, .npz, got no suffix",
         ),
     ],
 )
@@ -245,7 +245,7 @@ COLUMNS = (Column("size", 2.0), Column("color", None, ("blue", "red")))
             None,
             "lacks the column 'color' of the training data; did you mean 'Color'",
         ),
-        ({"size": ["big"], "color": ["red"]}, None, "column 'size' is not numeric: 'big' in row 0"),
+        ({"size": ["big"], "color": ["red"]}, None, "column 'size' must be numeric, got 'big' in row 0"),
         ({"size": [1.0], "color": ["red"]}, "nmae", "has no column 'nmae'"),
     ],
 )

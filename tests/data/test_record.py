@@ -1,4 +1,4 @@
-"""What a store writes down about its data, and loading the same data again from it."""
+"""The record of a sweep's data in its store, and reloading the data from it."""
 
 import json
 
@@ -14,7 +14,7 @@ def through_json(data):
     return json.loads(json.dumps(describe_data(data)))
 
 
-def test_named_data_come_back_with_their_options():
+def test_named_data_are_reloaded_with_their_options():
     data = fn.load_dataset("iris", split_seed=3, validation_fraction=0.25, standardize=False)
     record = through_json(data)
     assert record["options"] == {"split_seed": 3, "validation_fraction": 0.25, "standardize": False}
@@ -24,7 +24,7 @@ def test_named_data_come_back_with_their_options():
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_file_comes_back_from_any_folder(tmp_path, monkeypatch):
+def test_a_file_is_reloaded_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savez("own.npz", inputs=np.random.default_rng(0).normal(size=(23, 3)), targets=np.arange(23) % 2)
     data = fn.load_dataset("own.npz", test_fraction=0.3)
@@ -37,7 +37,7 @@ def test_a_file_comes_back_from_any_folder(tmp_path, monkeypatch):
         reload_data(record)
 
 
-def test_data_without_content_have_the_sizes_and_names():
+def test_abstract_data_have_sizes_and_names():
     data = fn.load_dataset("diabetes", validation_fraction=0.2)
     abstract = abstract_data(through_json(data))
     assert jax.tree.map(lambda x: (x.shape, x.dtype), abstract.train) == jax.tree.map(
@@ -48,7 +48,7 @@ def test_data_without_content_have_the_sizes_and_names():
     assert abstract.preprocessing == data.preprocessing and abstract.preprocessing.target_scaling is not None
 
 
-def test_arrays_cannot_come_back():
+def test_arrays_cannot_be_reloaded():
     arrays = {"x": np.ones((5, 3), np.float32), "y": np.zeros(5, np.int32)}
     assert describe_data(arrays)["leaves"]["['x']"] == {"shape": [5, 3], "dtype": "float32"}
     with pytest.raises(fn.InputError, match="not made from a Dataset"):
@@ -60,20 +60,20 @@ def test_arrays_cannot_come_back():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": "irs"}, "this fnnet does not know"),
+        ({"source": "irs"}, "unknown data set 'irs'; did you mean 'iris'"),
         ({"source": 3}, "damaged"),
-        ({"source": "/etc/passwd", "is_file": True}, "put the file back"),
+        ({"source": "/etc/passwd", "is_file": True}, "restore the file"),
         ({"options": {"name_or_path": "x"}}, "damaged"),
         ({"options": {"split_seed": -3}}, "split_seed must be an integer"),
         ({"kind": "other"}, "not made from a Dataset"),
     ],
 )
-def test_a_record_is_trusted_in_nothing(change, message):
+def test_invalid_records_are_refused(change, message):
     with pytest.raises(fn.InputError, match=message):
         reload_data(through_json(fn.load_dataset("iris")) | change)
 
 
 @pytest.mark.parametrize("change", [{"splits": 3}, {"splits": {}}, {"preprocessing": {}}, {"class_names": 5}])
-def test_a_damaged_record_makes_no_abstract_data(change):
+def test_damaged_records_give_no_abstract_data(change):
     with pytest.raises(fn.InputError, match="damaged"):
         abstract_data(through_json(fn.load_dataset("iris")) | change)

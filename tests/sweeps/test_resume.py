@@ -361,7 +361,7 @@ def test_a_plan_says_what_made_the_sweep(store):
     created = plan["created"]
     sweep(store.folder)
     assert store.read_plan()["created"] == created
-    with pytest.raises(fn.InputError, match="cannot be loaded again"):
+    with pytest.raises(fn.InputError, match="cannot be reloaded"):
         fn.verify(store=store.folder)
     with pytest.raises(fn.InputError, match="which only your own code knows"):
         fn.verify(data=DATA, store=store.folder)
