@@ -1,7 +1,4 @@
-"""The options of the command line that choose the data of a sweep.
-
-Nothing heavy is imported before `load`, so that `--help` answers at once.
-"""
+"""The command-line options that select the data of a sweep."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,21 +13,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Which data to load, and how.
+    """The data set and how to load it.
 
     Args:
         dataset: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, mnist1d, or the path of
             a .csv, .parquet or .npz file.
         target: the column of a table to predict; by default the column target, or else the last one.
         drop: columns to leave out, as A,B.
-        keep: columns to keep as features although they seem only to number or name the rows, as A,B.
-        id: the column that names the rows; it is not a feature, and predict copies it.
-        task: how to treat a target of whole numbers; guessed by default.
-        standardize: scale features, and targets of a regression, to mean 0 and standard deviation 1; the
-            default for files and for iris, wine, breast_cancer and diabetes.
-        no_standardize: leave them as they are.
-        no_encode: refuse a table with strings, booleans or missing values, which are encoded and filled by default.
-        test_fraction: fraction of the examples in the test split, where there is no official one.
+        keep: columns to keep as features even if they seem to only number or name the rows, as A,B.
+        id: the column that identifies the rows; it is not a feature, and predict copies it.
+        task: how to treat a target of whole numbers; inferred by default.
+        standardize: scale features, and regression targets, to mean 0 and standard deviation 1; the default for
+            files and for iris, wine, breast_cancer and diabetes.
+        no_standardize: do not scale them.
+        no_encode: reject strings, booleans and missing values, which are encoded and filled by default.
+        test_fraction: fraction of the examples in the test split, unless there is an official one.
         validation_fraction: fraction of the remaining examples in the validation split, which adds
             validation_accuracy.
         split_seed: seed of the shuffle before the split.
@@ -53,7 +50,7 @@ class DataOptions:
         """Load the data set.
 
         Raises:
-            InputError: for whatever `load_dataset` refuses, and when options contradict each other.
+            InputError: if options contradict each other, and as in `load_dataset`.
 
         Example:
             >>> DataOptions("iris", validation_fraction=0.25).load().validation.num_examples
@@ -67,12 +64,12 @@ class DataOptions:
         for option in ("target", "drop", "keep", "id", "task", "no_encode"):
             if getattr(self, option) and self.dataset.lower() in SOURCES:
                 flag = "--" + option.replace("_", "-")
-                raise InputError(f"{flag} is for files, such as --dataset table.csv; {self.dataset} is none")
+                raise InputError(f"{flag} is for files, such as --dataset table.csv; got {self.dataset}")
         return load_dataset(
             self.dataset,
             target=self.target,
-            drop=_names(self.drop),
-            keep=_names(self.keep),
+            drop=_split(self.drop),
+            keep=_split(self.keep),
             id=self.id,
             task=self.task,
             encode=not self.no_encode,
@@ -83,5 +80,5 @@ class DataOptions:
         )
 
 
-def _names(text: str | None) -> tuple[str, ...]:
+def _split(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())

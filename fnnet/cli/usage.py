@@ -1,6 +1,6 @@
-"""Usage of a command line: mistakes in commands and options, each in one line, and help.
+"""Usage of the command line: one-line errors about commands and options, and help.
 
-A command is a function, as tyro takes it: parameters before `/` are positional, the others are options.
+A command is a function as tyro takes it: parameters before `/` are positional, all others are options.
 """
 
 import dataclasses
@@ -20,15 +20,15 @@ Commands = Mapping[str, Callable[..., None]]
 
 
 def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str]) -> None:
-    """Check the command, its options and their types, before anything is imported or read.
+    """Check the command, its options and their types before anything else is imported or read.
 
     Args:
-        arguments: of the command line, without the program's name.
-        commands: by name.
-        axes: names that people take for options.
+        arguments: the words after the program's name.
+        commands: the commands by name.
+        axes: names that are easily mistaken for options.
 
     Raises:
-        InputError: naming the option, what came, and the nearest right answer.
+        InputError: naming the option, the value, and the nearest valid one.
 
     Example:
         >>> def sweep(axes: tuple[str, ...], /, steps: int = 10) -> None: ...
@@ -71,24 +71,24 @@ def check_numbers(
     state_every: float = 0.0,
     **others: Any,
 ) -> None:
-    """Refuse numbers that are out of range for every sweep.
+    """Check numbers that do not depend on the sweep.
 
     Raises:
-        InputError: naming the option.
+        InputError: if a number is out of range, naming the option.
     """
     for flag, number in {"--steps": num_steps, "--eval-every": eval_every, "--lanes": lanes}.items():
         if number is not None and number < 1:
             raise InputError(f"{flag} must be a positive integer, got {number}")
     if eval_every is not None and eval_every > num_steps:
         raise InputError(
-            f"--eval-every {eval_every} is more than --steps {num_steps}: nothing would be measured"
+            f"--eval-every {eval_every} is more than --steps {num_steps}, so nothing would be evaluated"
         )
     if not state_every >= 0:
         raise InputError(f"--state-every must be seconds, 0 or more, got {state_every:g}")
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be created or written to; nothing in it is changed.
+    """Check that a folder can be created or written to, without changing it.
 
     Raises:
         InputError: naming the path and the reason.
@@ -96,20 +96,20 @@ def check_folder(folder: Path) -> None:
     nearest = folder
     try:
         if (folder / "plan.json").exists():
-            return  # a finished sweep can be shown from where nothing can be written
+            return  # a finished sweep can be shown from a read-only folder
         nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         Path(tempfile.mkdtemp(dir=nearest)).rmdir()
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {nearest}: {error.strerror}") from None
 
 
-def what_takes_long(num_runs: int, num_programs: int) -> str:
-    """Return a line that warns of a long planning phase; empty where planning takes less than a minute.
+def planning_notice(num_runs: int, num_programs: int) -> str:
+    """Return a line that announces a planning phase of a minute or more, otherwise an empty string.
 
     Example:
-        >>> what_takes_long(10_000, 4)
+        >>> planning_notice(10_000, 4)
         ''
-        >>> print(what_takes_long(2000, 2000), end="")
+        >>> print(planning_notice(2000, 2000), end="")
         planning 2,000 runs in 2,000 programs; about 100 min, Ctrl-C stops it
     """
     seconds = num_programs * _SECONDS_PER_PROGRAM + num_runs * _SECONDS_PER_RUN
@@ -122,28 +122,25 @@ def what_takes_long(num_runs: int, num_programs: int) -> str:
 _SECONDS_PER_PROGRAM, _SECONDS_PER_RUN = 3.0, 3e-6  # of planning, on two cores
 
 
-def in_options(message: str) -> str:
-    """Return an error as one line in which Python arguments are replaced by command-line options.
+def with_options(message: str) -> str:
+    """Return an error message as one line, with Python arguments spelled as command-line options.
 
     Example:
-        >>> in_options("made with num_steps=30; give save_params=True")
-        'made with --steps 30; give --save-params'
-        >>> in_options("column 'city' has 312 different values; drop it")
-        "column 'city' has 312 different values; leave it out with --drop"
+        >>> with_options("made with num_steps=30; pass save_params=True")
+        'made with --steps 30; pass --save-params'
     """
     names = "num_steps|eval_every|state_every|save_params|accept_fingerprint"
-    names += "|test_fraction|validation_fraction|split_seed"
-    text = re.sub(r"\bdrop (it|the column)\b", "leave it out with --drop", " ".join(message.split()))
-    return re.sub(rf"(?<![\w-])({names})\b(=True|=)?", _option, text)
+    names += "|test_fraction|validation_fraction|split_seed|drop"
+    return re.sub(rf"(?<![\w-])({names})\b(=True|=)?", _option, " ".join(message.split()))
 
 
-def _option(found: re.Match[str]) -> str:
-    name = {"num_steps": "steps"}.get(found[1], found[1]).replace("_", "-")
-    return f"--{name}{' ' * (found[2] == '=')}"
+def _option(match: re.Match[str]) -> str:
+    name = match[1].removeprefix("num_").replace("_", "-")
+    return f"--{name}{' ' * (match[2] == '=')}"
 
 
 def overview(commands: Commands, version: str) -> str:
-    """List the commands with the first line of their docstrings, wrapped to the terminal."""
+    """Return the list of commands, with the first lines of their docstrings, wrapped to the terminal."""
     width = min(100, shutil.get_terminal_size().columns)
     lines = [f"fnnet {version}: whole sweeps of feed-forward networks as one XLA program", ""]
     lines += ["fnnet sweep --dataset digits depth=1,2 learning_rate=log:1e-3:1:8 seed=range:4", ""]
@@ -166,7 +163,7 @@ def tidy(text: str) -> str:
 
 
 def _parameters(command: Callable[..., None]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
-    """List the parameters of a command and their types; a dataclass is replaced by its fields."""
+    """Return the parameters of a command and their types, with dataclasses replaced by their fields."""
     kinds = typing.get_type_hints(command)
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
@@ -186,14 +183,14 @@ def _is_option(word: str) -> bool:
 def _unknown_option(command: str, flag: str, options: Mapping[str, Any], axes: Sequence[str]) -> InputError:
     name = flag.lstrip("-").replace("-", "_")
     if name in axes and command in ("sweep", "plan"):
-        return InputError(f"{name} is an axis and no option: write {name}=VALUES, without dashes")
+        return InputError(f"{name} is an axis, not an option: write {name}=VALUES, without dashes")
     nearest = nearest_names(flag.lstrip("-"), options) or nearest_names(flag, options)
     hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
     return InputError(f"unknown option {flag}; {hint}(fnnet {command} --help lists all)")
 
 
 def _check_value(flag: str, kind: Any, value: str | None) -> None:
-    """Refuse a value that is missing or of the wrong type."""
+    """Check that the value of an option is given and has the right type."""
     if value is None or _is_option(value):
         raise InputError(f"{flag} needs a value")
     if not value:
@@ -208,12 +205,14 @@ def _check_value(flag: str, kind: Any, value: str | None) -> None:
             try:
                 number(value)
             except ValueError:
-                raise InputError(f"{flag} takes {expected}, got {value!r}{_as_integer(value)}") from None
+                raise InputError(
+                    f"{flag} must be {expected}, got {value!r}{_suggest_integer(value)}"
+                ) from None
             return
 
 
-def _as_integer(text: str) -> str:
-    """Suggest the integer that was probably meant by text such as `1e3`."""
+def _suggest_integer(text: str) -> str:
+    """Suggest an integer for text such as `1e3`."""
     try:
         number = float(text)
     except ValueError:
@@ -224,17 +223,17 @@ def _as_integer(text: str) -> str:
 def _check_complete(
     command: str, parameters: Any, kinds: Mapping[str, Any], given: set[str], positional: Sequence[str]
 ) -> None:
-    """Refuse a command with missing or superfluous arguments."""
-    places = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
-    takes_many = any(typing.get_origin(kinds[p.name]) is tuple for p in places)
-    if len(positional) > len(places) and not takes_many:
+    """Check that no argument is missing or superfluous."""
+    slots = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
+    takes_many = any(typing.get_origin(kinds[p.name]) is tuple for p in slots)
+    if len(positional) > len(slots) and not takes_many:
         raise InputError(
-            f"fnnet {command} takes {len(places)} argument{'s' * (len(places) != 1)}, "
-            f"got also {positional[len(places)]!r}"
+            f"fnnet {command} takes {len(slots)} argument{'s' * (len(slots) != 1)}, "
+            f"got also {positional[len(slots)]!r}"
         )
     missing = [
         p.name.upper()
-        for i, p in enumerate(places)
+        for i, p in enumerate(slots)
         if p.default is p.empty and typing.get_origin(kinds[p.name]) is not tuple and i >= len(positional)
     ]
     missing += [

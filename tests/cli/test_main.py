@@ -11,7 +11,7 @@ import sklearn.datasets
 import sklearn.metrics
 
 import fnnet as fn
-from fnnet.cli import main as cli
+from fnnet.cli.commands import _choose_run
 from fnnet.cli.main import main
 from fnnet.space.text import parse_space
 
@@ -179,7 +179,7 @@ def test_an_exported_network_predicts_what_the_sweep_measured(sweeps, tmp_path, 
     code, error = run(["predict", model, str(table), "--to", str(written)], capsys)
     assert code == 2 and "out.csv exists" in error
     code, error = run(["predict", model, str(table), "--to", str(tmp_path / "out.txt")], capsys)
-    assert code == 2 and "--to names a .csv file" in error
+    assert code == 2 and "--to must be a .csv file" in error
 
 
 def test_a_regression_predicts_in_the_unit_of_the_data(sweeps, tmp_path, capsys):
@@ -197,7 +197,7 @@ def test_a_regression_predicts_in_the_unit_of_the_data(sweeps, tmp_path, capsys)
 @pytest.mark.parametrize(
     ("sweep", "arguments", "message"),
     [
-        ("iris", [], "8 runs have these values; give those of depth, learning_rate, seed"),
+        ("iris", [], "8 runs have these values; specify depth, learning_rate, seed too, or"),
         ("iris", ["depth=3"], "depth"),
         ("iris", ["--best", "test_acuracy"], "did you mean 'test_accuracy'"),
         ("iris", ["--dataset", "iris"], "unknown option --dataset"),
@@ -276,9 +276,9 @@ def test_importing_fnnet_is_light():
 def test_the_best_run_to_export_is_a_fully_trained_one():
     columns = {"test_loss": np.array([0.1, 0.4, 0.3, 0.2]), "steps": np.array([5, 20, 20, 5])}
     results = fn.Results(fn.grid(seed=range(4)), columns, history={})
-    assert cli._choose_run(results, "test_loss") == 2
+    assert _choose_run(results, "test_loss") == 2
     with pytest.raises(fn.InputError, match="did you mean 'test_loss'"):
-        cli._choose_run(results, "tst_loss")
+        _choose_run(results, "tst_loss")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import fnnet as fn
-from fnnet.cli import main as cli
+from fnnet.cli import commands
 from fnnet.cli.main import main
 from fnnet.data.preprocessing import Column, Preprocessing
 from fnnet.evaluation.export import trained_model
@@ -133,7 +133,7 @@ def test_options_reach_the_data(command, options, parts, tmp_path, monkeypatch, 
     def prepared(axes, data, *others, **settings):
         raise fn.InputError(str(data.load()))
 
-    monkeypatch.setattr(cli, "_prepared", prepared)
+    monkeypatch.setattr(commands, "_prepare", prepared)
     code, _, said = run([command, "--dataset", "t.csv", *options, "learning_rate=0.1"], capsys)
     assert code == 2 and all(part in said for part in parts), said
 
@@ -143,7 +143,7 @@ def test_options_reach_the_data(command, options, parts, tmp_path, monkeypatch, 
     [
         (
             ["--dataset", "digits", "--target", "a"],
-            "--target is for files, such as --dataset table.csv; digits is none",
+            "--target is for files, such as --dataset table.csv; got digits",
         ),
         (["--no-encode"], "--no-encode is for files"),
         (["--dataset", "t.csv", "--target", "colour"], "unknown column 'colour'; did you mean 'color'"),

@@ -165,7 +165,7 @@ def test_the_command_line_says_it_in_one_line(tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit, match="1"):
             cli.main(words)
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("fnnet:"))
-    assert line.startswith(f"fnnet: cannot write {tmp_path / 's'}: ") and "the same command goes on" in line
+    assert line.startswith(f"fnnet: cannot write {tmp_path / 's'}: ") and "the same command resumes" in line
 
 
 def test_a_state_that_cannot_be_saved_ends_no_sweep(tmp_path, monkeypatch):
@@ -280,4 +280,4 @@ def test_a_signal_ends_the_command_in_one_line(tmp_path, signum, code):
     process.send_signal(signum)
     _, said = process.communicate(timeout=120)
     assert process.returncode == code
-    assert "fnnet: stopped; all that is finished is kept" in said and "Traceback" not in said
+    assert "fnnet: stopped; finished runs are kept" in said and "Traceback" not in said

@@ -1,0 +1,281 @@
+"""The commands of the command line: functions whose arguments tyro turns into options.
+
+Heavy imports wait until a command runs, so that `--help` answers at once.
+"""
+
+import math
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from fnnet.cli import output, usage
+from fnnet.cli.data_options import DataOptions
+from fnnet.errors import InputError
+from fnnet.space.text import parse_axes, parse_space
+
+if TYPE_CHECKING:
+    from fnnet.records.results import Results
+    from fnnet.sweeps.prepare import Prepared
+
+app = tyro.extras.SubcommandApp()
+
+AXES = (
+    *("depth", "width", "activation", "initializer", "parameterization", "use_bias", "loss", "batch_size"),
+    *("order", "nesterov", "learning_rate", "seed", "data_seed", "momentum", "weight_decay", "max_norm"),
+)
+"""The axes of `mlp_recipe`, listed here because importing it is slow."""
+
+Data = Annotated[DataOptions, tyro.conf.arg(name="")]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]]
+
+
+@app.command
+def sweep(
+    axes: Axes,
+    /,
+    data: Data = DataOptions(),  # noqa: B008 (frozen)
+    steps: int = 1000,
+    eval_every: int | None = None,
+    metric: str | None = None,
+    out: Path | None = None,
+    lanes: int | None = None,
+    state_every: float = 60.0,
+    save_params: Flag = False,
+    no_save_params: Flag = False,
+    accept_fingerprint: bool = False,
+) -> None:
+    """Train fully connected networks on every combination of the axes and tabulate the results.
+
+    An axis is a name and its values:
+      depth=1,2,4                    a list of numbers, names, or yes and no
+      learning_rate=log:1e-3:10:16   16 geometrically spaced numbers from 0.001 to 10
+      weight_decay=lin:0:0.1:3       3 evenly spaced numbers from 0 to 0.1
+      seed=range:4                   0, 1, 2, 3; also range:START:STOP[:STEP]
+
+    Traced axes, whose values share one compiled program: learning_rate, seed, data_seed, momentum,
+    weight_decay, max_norm. Static axes, compiled once per value: depth, width, activation, initializer,
+    parameterization, use_bias, loss, batch_size, order, nesterov.
+
+    Every finished run is kept. Rerunning the command resumes an interrupted sweep; with more values it trains
+    only the new runs.
+
+    Args:
+        axes: the axes, as NAME=VALUES; the last axis changes fastest.
+        data: the data set.
+        steps: number of updates of each run.
+        eval_every: evaluate every this many steps and at the end, for curves; by default only at the end.
+        metric: metric of the summary; by default test_accuracy for classification and test_r2 for regression.
+        out: folder of the sweep, which also receives table.parquet, table.csv and heatmap.png; by default
+            results/DATASET-AXES.
+        lanes: number of runs that train together on one device; by default chosen for each group.
+        state_every: seconds between saves of the state of unfinished runs.
+        save_params: keep the trained parameters, and retrain finished runs that lack them; by default they are
+            kept if they take less than 1 GB in total.
+        no_save_params: do not keep the trained parameters.
+        accept_fingerprint: continue a sweep that was started with other versions, another device or another recipe.
+    """
+    from fnnet.sweeps.execution import describe_stored, execute
+
+    prepared = _prepare(
+        axes,
+        data,
+        out,
+        metric,
+        num_steps=steps,
+        eval_every=eval_every,
+        lanes=lanes,
+        state_every=state_every,
+        save_params=save_params or (False if no_save_params else None),
+        accept_fingerprint=accept_fingerprint,
+    )
+    assert prepared.store is not None
+    folder = prepared.store.folder
+    output.print_estimates(prepared, steps)
+    if line := describe_stored(prepared):
+        output.print_line(line)
+    results = execute(prepared, show_progress=True)
+    metric = metric or ("test_accuracy" if prepared.data.is_classification else "test_r2")
+    output.print_results(results, metric, prepared.data.train.inputs)
+    for path in output.write_results(results, metric, folder):
+        output.print_line(f"wrote {path}")
+
+
+@app.command
+def plan(
+    axes: Axes,
+    /,
+    data: Data = DataOptions(),  # noqa: B008 (frozen)
+    steps: int = 1000,
+    eval_every: int | None = None,
+    out: Path | None = None,
+    lanes: int | None = None,
+) -> None:
+    """Estimate the cost of a sweep without training: programs, lanes, chunks, memory, operations and time.
+
+    Each program is compiled and a few of its steps are timed; the sweep reuses both.
+
+    Args:
+        axes: as for sweep.
+        data: as for sweep.
+        steps: as for sweep.
+        eval_every: as for sweep.
+        out: as for sweep; runs finished in this folder are not counted.
+        lanes: as for sweep.
+    """
+    prepared = _prepare(
+        axes, data, out, None, num_steps=steps, eval_every=eval_every, lanes=lanes, accept_fingerprint=True
+    )
+    output.print_estimates(prepared, steps)
+
+
+@app.command
+def verify(store: tyro.conf.Positional[Path], /, runs: int = 4) -> None:
+    """Retrain some runs of a finished sweep, one by one, and compare them with the stored results.
+
+    The folder records the data and the recipe. The exit code is 1 if a result differs.
+
+    Args:
+        store: the folder of the sweep.
+        runs: number of runs to draw at random.
+    """
+    from fnnet.records.rows import open_results
+    from fnnet.sweeps.verify import verify as verify_store
+
+    if runs < 1:
+        raise InputError(f"--runs must be a positive integer, got {runs}")
+    results = open_results(store)
+    differences = verify_store(store=store, num_runs=runs)
+    num_runs = len(results.space)
+    drawn = f"all {num_runs:,} runs" if runs >= num_runs else f"{runs:,} of {num_runs:,} runs"
+    print(f"trained {drawn} again, one by one, and compared with {store}")
+    if not output.print_differences(differences, results.columns):
+        sys.exit(1)
+
+
+@app.command
+def export(
+    store: tyro.conf.Positional[Path],
+    values: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="[AXIS=VALUE ...]")]] = (),
+    /,
+    *,
+    to: Path,
+    best: str | None = None,
+) -> None:
+    """Export one trained network of a sweep, with its preprocessing, to a safetensors file.
+
+    The sweep must have kept its parameters (see --save-params). Select the run by its values, such as depth=2 seed=0,
+    which the table of the sweep lists.
+
+    Args:
+        store: the folder of the sweep.
+        values: the values of the run; axes with a single value can be left out.
+        to: the file to write, such as model.safetensors; it must not exist.
+        best: a metric such as test_accuracy, by which to choose among several runs with these values.
+    """
+    axes = parse_axes(values)
+    from fnnet.evaluation.export import trained_model
+    from fnnet.interop import safetensors
+    from fnnet.records.rows import open_results
+
+    results = open_results(store).where(**axes)
+    run = _choose_run(results, best)
+    safetensors.save(to, trained_model(results, run))
+    chosen = " ".join(f"{name}={value}" for name, value in results.space[run].items())
+    print(f"wrote {to}: {chosen}")
+
+
+@app.command
+def predict(
+    model: tyro.conf.Positional[Path],
+    data: tyro.conf.Positional[Path],
+    /,
+    id: str | None = None,
+    to: Path | None = None,
+) -> None:
+    """Print the predictions of an exported network for each row of a table: class and probabilities, or values.
+
+    The table needs the columns that the network was trained on, in their original units and in any order; they are
+    encoded, filled and standardized as in training. Targets and columns that training left out are ignored.
+
+    Args:
+        model: a file written by export.
+        data: a .csv or .parquet file; or, for a model trained on arrays, an .npz file with the array X, x or inputs.
+        id: the column that identifies the rows, copied to the output; by default that of the training data.
+        to: a .csv file to write instead of printing; it must not exist.
+    """
+    from fnnet.data.files import ARRAYS, check_file, read_table
+    from fnnet.data.npz import read_npz_inputs
+    from fnnet.evaluation.model import predict as predict_outputs
+    from fnnet.evaluation.model import prepare_array, prepare_table, tabulate, to_csv
+    from fnnet.interop import safetensors
+    from fnnet.records.durable import write_new
+
+    if to is not None and to.suffix.lower() != ".csv":
+        raise InputError(f"--to must be a .csv file, got {to}")
+    loaded = safetensors.load(model)
+    try:
+        if check_file(data) in ARRAYS:
+            table = prepare_array(loaded, read_npz_inputs(data))
+        else:
+            table = prepare_table(loaded, read_table(data).frame, id)
+        outputs = predict_outputs(loaded, table.inputs)
+    except InputError as error:
+        raise InputError(f"{data}: {error}") from error
+    if table.notes:
+        sys.stderr.write(f"{data}: {'; '.join(table.notes)}\n")
+    text = to_csv(tabulate(loaded, outputs, table.ids))
+    if to is None:
+        print(text, end="")
+        return
+    write_new(to, text.encode())
+    print(f"wrote {to}")
+
+
+COMMANDS = {command.__name__: command for command in (sweep, plan, verify, export, predict)}
+
+
+def _prepare(
+    axes: Sequence[str], data_options: DataOptions, out: Path | None, metric: str | None, **options: Any
+) -> "Prepared":
+    """Check the arguments, load the data and prepare the sweep."""
+    space = parse_space(axes)
+    usage.check_numbers(**options)
+    from fnnet.hparams import MissingHparam
+    from fnnet.recipes import mlp_recipe
+    from fnnet.space.groups import split_axes
+    from fnnet.sweeps.prepare import prepare
+
+    data = data_options.load()
+    folder = out or Path("results", "-".join([re.sub(r"[^A-Za-z0-9_-]", "_", data.name), *space.axes]))
+    usage.check_folder(folder)
+    recipe = mlp_recipe(data)
+    static_axes, _ = split_axes(recipe, space)
+    num_programs = math.prod(len(space.axes[name]) for name in static_axes)
+    sys.stderr.write(usage.planning_notice(len(space), num_programs))
+    try:
+        prepared = prepare(recipe, space, data, store=folder, metric=metric, show_progress=True, **options)
+    except MissingHparam:
+        raise InputError(
+            "a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; "
+            f"got {', '.join(space.axes)}"
+        ) from None
+    print(data.summary)
+    return prepared
+
+
+def _choose_run(results: "Results", best: str | None) -> int:
+    """Return the index of the only run, or of the best of several."""
+    if best is None:
+        if len(results.space) != 1:
+            varied = [name for name, values in results.space.axes.items() if len(values) > 1]
+            raise InputError(
+                f"{len(results.space)} runs have these values; specify {', '.join(varied)} too, "
+                "or choose the best with --best test_accuracy"
+            )
+        return 0
+    return results.space.ids().tolist().index(results.top(1, best).space.ids()[0])

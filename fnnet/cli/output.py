@@ -1,0 +1,71 @@
+"""What the command line prints, and the files that a sweep writes for people."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fnnet.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fnnet.records.results import Results
+    from fnnet.sweeps.prepare import Prepared
+
+
+def print_estimates(prepared: "Prepared", num_steps: int) -> None:
+    """Print the estimated cost of a sweep."""
+    from fnnet.report import tables
+
+    _print(tables.estimates(prepared.estimates, num_steps))
+
+
+def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None:
+    """Print the best learning rates of a sweep, and advice."""
+    from fnnet.report import tables
+    from fnnet.report.advice import advice
+
+    _print(tables.best_rates(results, metric))
+    if (line := advice(results, inputs)) is not None:
+        print_line(line)
+
+
+def print_line(line: str) -> None:
+    """Print one line without wrapping it."""
+    _print(line, highlight=False, soft_wrap=True)
+
+
+def print_differences(differences: Mapping[str, float], columns: Mapping[str, "np.ndarray"]) -> bool:
+    """Print how far retrained metrics are from the stored ones; return whether all agree."""
+    from fnnet.sweeps.verify import judge
+
+    verdicts = []
+    for name, difference in differences.items():
+        verdict, scale = judge(difference, columns[name])
+        verdicts.append(verdict)
+        print(f"  {name}: at most {difference:.3g} apart, of values up to {scale:.3g}: {verdict}")
+    return "different" not in verdicts
+
+
+def write_results(results: "Results", metric: str, folder: Path) -> list[Path]:
+    """Write table.parquet, table.csv and, unless it would be too large, heatmap.png; return the paths."""
+    from fnnet.report import plots
+
+    table = results.table(records=True)
+    paths = [folder / "table.parquet", folder / "table.csv", folder / "heatmap.png"]
+    table.write_parquet(paths[0])
+    table.write_csv(paths[1])
+    try:
+        figure = plots.heatmap(results, metric)
+    except InputError as error:
+        sys.stderr.write(f"no heatmap.png: {error}\n")
+        return paths[:2]
+    figure.savefig(paths[2], dpi=150)
+    return paths
+
+
+def _print(content: Any, **options: Any) -> None:
+    from rich.console import Console
+
+    Console().print(content, **options)
