@@ -18,8 +18,8 @@ from fnnet.sweeps.interrupt import ignore_signals, raised_signals
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
 
-    Failures are reported in one line on stderr. The exit code is 2 for invalid input, 1 for a system error, and 128 plus
-    the signal's number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
+    Failures are reported in one line on stderr. The exit code is 2 for invalid input, 1 for a system error, and 128
+    plus the signal's number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:

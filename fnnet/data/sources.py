@@ -48,10 +48,10 @@ def load_dataset(
 
     Two kinds of files can be loaded; `data.summary` describes in one line how a file was read:
 
-    - `.csv` or `.parquet`: a table with a header. Strings and booleans are one-hot encoded, missing numbers are replaced
-      by the median, and missing strings are a category. Rows without a target are left out, and so are columns that
-      only identify the rows: those without a name, integers that count up by one, and text with a different value in
-      every row.
+    - `.csv` or `.parquet`: a table with a header. Strings and booleans are one-hot encoded, missing numbers become the
+      median, and missing strings are a category. Rows without a target are left out, and so are columns that only
+      identify the rows: those without a name, integers that count up by one, and text with a different value in every
+      row.
     - `.npz`: arrays named `inputs` and `targets`, `X` and `y`, or `x_train` and `y_train`; optionally with an official
       test split, `test_inputs` and `test_targets` or `x_test` and `y_test`. Images are flattened.
 

@@ -1,17 +1,17 @@
-"""Flax modules as networks, and an `mlp`'s parameters as Flax's.
+"""Build networks from Flax modules, and convert the parameters of an `mlp` to Flax and back.
 
-A Flax module is written for a batch, a `Network` for one example: `linen_network` and `nnx_network` call a module
-with a batch of one, and `jax.vmap` makes the batches. Whatever a module is built from can be a static axis:
+A Flax module takes a batch, a `Network` one example: `linen_network` and `nnx_network` call a module with a batch of
+one, and `jax.vmap` adds the batch axis. Any argument of a module can be a static axis:
 
     def recipe(features):
         network = linen_network(CNN(features=features), input_shape=(28, 28, 1))
         return fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]))
 
-A network is a pure function of its parameters, so a module may hold nothing else: no running means, and no key of
-its own from which it draws while it computes.
+A network is a pure function of its parameters, so a module may have no other state, such as running statistics or
+random number generators.
 
-`to_flax` and `from_flax` carry the weights of `mlp` to Dense or Linear layers and back, bit for bit: Flax's kernels
-lie `[fan_in, fan_out]` as ours do.
+`to_flax` and `from_flax` convert the weights of an `mlp` to Dense or Linear layers and back, bit for bit, since both
+store kernels as `[fan_in, fan_out]`.
 """
 
 import math
@@ -37,16 +37,15 @@ def linen_network(module: linen.Module, input_shape: Sequence[int]) -> Network:
     """Build a network from a `flax.linen` module.
 
     Args:
-        module: takes a batch `[n, *input_shape]` and gives a batch of outputs, here with n = 1.
-        input_shape: of one example, such as (28, 28, 1); an example of a `Dataset`, which is flat, is given
-            this shape.
+        module: maps a batch `[n, *input_shape]` to a batch of outputs.
+        input_shape: the shape of one example, such as (28, 28, 1), to which flat examples are reshaped.
 
     Returns:
-        The network. `params` is what `module.init` calls "params".
+        The network. Its parameters are the "params" collection of `module.init`.
 
     Raises:
-        InputError: when the module keeps other collections than "params", draws random numbers while it computes,
-            or does not give a batch of outputs.
+        InputError: if the module has collections other than "params", draws random numbers in `apply`, or does not
+            return a batch of outputs.
 
     Example:
         >>> network = linen_network(linen.Dense(2), input_shape=(3,))
@@ -64,21 +63,20 @@ def linen_network(module: linen.Module, input_shape: Sequence[int]) -> Network:
     variables = jax.eval_shape(lambda: init(jax.random.key(0)))
     if others := sorted(variables.keys() - {"params"}):
         raise InputError(
-            f"{type(module).__name__} keeps {', '.join(others)} besides its parameters, "
-            "and a network is a function of its parameters alone; use layers without running statistics, "
-            "such as LayerNorm or GroupNorm"
+            f"a network must depend only on its parameters, but {type(module).__name__} also has "
+            f"{', '.join(others)}; use layers without running statistics, such as LayerNorm or GroupNorm"
         )
 
     def apply(params: Params, x: ArrayLike) -> Array:
-        return module.apply({"params": params}, _shaped(x, input_shape)[None])[0]
+        return module.apply({"params": params}, _reshape(x, input_shape)[None])[0]
 
     params = variables.get("params", {})
     try:
         _check_outputs(lambda params, x: module.apply({"params": params}, x), params, batch)
     except InvalidRngError as error:
         raise InputError(
-            f"{type(module).__name__} draws random numbers while it computes ({str(error).partition(' (')[0]}), "
-            "and a network is a function of its parameters and its input alone; make its layers deterministic"
+            f"a network must depend only on its parameters, but {type(module).__name__} draws random numbers "
+            f"({str(error).partition(' (')[0]}); make its layers deterministic"
         ) from error
     return Network(lambda key: init(key).get("params", {}), apply)
 
@@ -87,17 +85,16 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
     """Build a network from a `flax.nnx` module.
 
     Args:
-        build: makes the module, with its initial parameters drawn from the `nnx.Rngs`. The module takes a batch
-            `[n, *input_shape]` and gives a batch of outputs, here with n = 1.
-        input_shape: as for `linen_network`.
+        build: builds the module, which maps a batch `[n, *input_shape]` to a batch of outputs.
+        input_shape: as in `linen_network`.
 
     Returns:
-        The network. `params` holds the module's `nnx.Param`s by attribute; a list of modules, also one with gaps,
-        is a list. `nnx_state` makes of it what `nnx.update` takes.
+        The network. Its parameters are the module's `nnx.Param`s by attribute, with lists of modules as lists;
+        `nnx_state` converts them for `nnx.update`.
 
     Raises:
-        InputError: when the module holds other variables than `nnx.Param`, such as those of BatchNorm and Dropout,
-            or does not give a batch of outputs.
+        InputError: if the module has variables other than `nnx.Param`, such as those of BatchNorm and Dropout, or does
+            not return a batch of outputs.
 
     Example:
         >>> network = nnx_network(lambda rngs: nnx.Linear(3, 2, rngs=rngs), input_shape=(3,))
@@ -107,18 +104,18 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
     """
     if isinstance(build, nnx.Module):
         raise InputError(
-            f"build must be a function from nnx.Rngs to a module, got a {type(build).__name__} that is built already; "
-            "write lambda rngs: nnx.Linear(3, 2, rngs=rngs)"
+            "build must be a function from nnx.Rngs to a module, such as lambda rngs: nnx.Linear(3, 2, rngs=rngs), "
+            f"got the module {type(build).__name__}"
         )
     batch = _batch_of_one(input_shape)
     module = nnx.eval_shape(lambda: build(nnx.Rngs(jax.random.key(0))))
     if not isinstance(module, nnx.Module):
-        raise InputError(f"build must make a flax.nnx module, got {module!r}")
+        raise InputError(f"build must return a flax.nnx module, got {module!r}")
     definition, abstract, others = nnx.split(module, nnx.Param, ...)
     if kinds := sorted({type(variable).__name__ for _, variable in nnx.to_flat_state(others)}):
         raise InputError(
-            f"{type(module).__name__} holds {', '.join(kinds)} besides nnx.Param, and a network is a function of its "
-            "parameters alone; use layers without running statistics or randomness of their own"
+            f"a network must depend only on its parameters, but {type(module).__name__} also has "
+            f"{', '.join(kinds)}; use layers without running statistics or random numbers"
         )
 
     def init(key: KeyArray) -> Params:
@@ -129,15 +126,15 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
         return nnx.merge(definition, nnx_state(params, abstract))(batch)
 
     _check_outputs(run, _plain(abstract), batch)
-    return Network(init, lambda params, x: run(params, _shaped(x, input_shape)[None])[0])
+    return Network(init, lambda params, x: run(params, _reshape(x, input_shape)[None])[0])
 
 
 def nnx_state(params: Params, like: Any) -> Any:
-    """Put a network's parameters into the state of an nnx module.
+    """Convert the parameters of a network to the state of an nnx module.
 
     Args:
-        params: of `nnx_network(build, ...)`.
-        like: the `nnx.State` of such a module, `nnx.state(module, nnx.Param)`.
+        params: the parameters of `nnx_network(build, ...)`.
+        like: the state of a module built by `build`, `nnx.state(module, nnx.Param)`.
 
     Returns:
         The `nnx.State`, for `nnx.update(module, state)`.
@@ -149,34 +146,33 @@ def nnx_state(params: Params, like: Any) -> Any:
         >>> bool((module.kernel[...] == params["kernel"]).all())
         True
     """
-    # Places instead of leaves tell where each leaf goes, whatever order either side lists its own in.
+    # Indices in place of leaves show where each leaf goes, since the two trees may order their leaves differently.
     leaves, definition = jax.tree.flatten(like)
-    places = _plain(jax.tree.unflatten(definition, range(len(leaves))))
+    indices = _plain(jax.tree.unflatten(definition, range(len(leaves))))
 
-    def put(place: int, leaf: Any) -> None:
-        leaves[place] = leaf
+    def put(index: int, leaf: Any) -> None:
+        leaves[index] = leaf
 
-    jax.tree.map(put, places, params)
+    jax.tree.map(put, indices, params)
     return jax.tree.unflatten(definition, leaves)
 
 
 def to_flax(params: Params, like: Any, names: Sequence[str] | None = None) -> Any:
-    """Put an `mlp`'s weights into the Dense or Linear layers of a Flax module.
+    """Convert the weights of an `mlp` to the Dense or Linear layers of a Flax module.
 
     Args:
-        params: as `mlp(...).init` returns them, stacks of layers included.
-        like: parameters of the module, arrays or shapes: the "params" of linen, the `nnx.State` of nnx, or nested
-            dicts and lists, with a "kernel" and perhaps a "bias" for each layer.
-        names: of the layers, from the first to the last, such as ["encoder/Dense_0", "head"]. None where
-            they differ in numbers alone, such as Dense_0 and Dense_1.
+        params: the parameters of an `mlp`.
+        like: the parameters of the module, as arrays or shapes: linen's "params", an `nnx.State`, or nested dicts and
+            lists, with a "kernel" and optionally a "bias" per layer.
+        names: the names of the layers in order, such as ["encoder/Dense_0", "head"]; None if they differ only in
+            numbers, as Dense_0 and Dense_1 do.
 
     Returns:
-        The same weights in the structure of `like`, which for linen goes to `module.apply({"params": ...})` and for
-        nnx to `nnx.update(module, ...)`.
+        The weights in the structure of `like`, for `module.apply({"params": ...})` or `nnx.update(module, ...)`.
 
     Raises:
-        InputError: when the layers are of other shapes or numbers than ours, their order is not clear, or the
-            module has parameters of another kind.
+        InputError: if the number or shapes of the layers differ, their order is ambiguous, or the module has other
+            parameters.
 
     Example:
         >>> from fnnet import mlp
@@ -190,32 +186,32 @@ def to_flax(params: Params, like: Any, names: Sequence[str] | None = None) -> An
     leaves, definition = jax.tree.flatten(like)
     layers, ours = _layers(like, names), unstack(params)
     if len(layers) != len(ours):
-        raise InputError(f"the module has {len(layers)} layers ({', '.join(layers)}), params {len(ours)}")
-    for (name, places), layer in zip(layers.items(), ours, strict=True):
-        shapes = {_OURS[leaf]: leaves[place].shape for leaf, place in places.items()}
-        if shapes != {leaf: array.shape for leaf, array in layer.items()}:
-            raise InputError(
-                f"layer {name!r} of the module has {shapes}, "
-                f"the one in its place { {leaf: array.shape for leaf, array in layer.items()} }"
-            )
-        for leaf, place in places.items():
-            leaves[place] = layer[_OURS[leaf]]
+        raise InputError(
+            f"the module has {len(layers)} layers ({', '.join(layers)}), but params have {len(ours)}"
+        )
+    for (name, indices), layer in zip(layers.items(), ours, strict=True):
+        shapes = {_OURS[leaf]: leaves[index].shape for leaf, index in indices.items()}
+        expected = {leaf: array.shape for leaf, array in layer.items()}
+        if shapes != expected:
+            raise InputError(f"layer {name!r} of the module has shapes {shapes}, but params have {expected}")
+        for leaf, index in indices.items():
+            leaves[index] = layer[_OURS[leaf]]
     return jax.tree.unflatten(definition, leaves)
 
 
 def from_flax(flax_params: Any, network: Network, names: Sequence[str] | None = None) -> Params:
-    """Read the weights of a Flax module's Dense or Linear layers as the parameters of an `mlp`.
+    """Convert the Dense or Linear layers of a Flax module to the parameters of an `mlp`.
 
     Args:
-        flax_params: as `like` of `to_flax`, with arrays.
-        network: the `mlp` that is to have them.
-        names: of the layers, as for `to_flax`.
+        flax_params: the parameters of the module, in the structure of `like` in `to_flax`.
+        network: the `mlp`.
+        names: as in `to_flax`.
 
     Returns:
-        The parameters, in stacks where the network has them.
+        The parameters of `network`.
 
     Raises:
-        InputError: as for `to_flax`.
+        InputError: as in `to_flax`.
 
     Example:
         >>> from fnnet import mlp
@@ -228,62 +224,59 @@ def from_flax(flax_params: Any, network: Network, names: Sequence[str] | None = 
     """
     leaves = jax.tree.leaves(flax_params)
     layers = _layers(flax_params, names).values()
-    return stack([{_OURS[leaf]: leaves[place] for leaf, place in layer.items()} for layer in layers], network)
+    return stack([{_OURS[leaf]: leaves[index] for leaf, index in layer.items()} for layer in layers], network)
 
 
 _OURS = {"kernel": "w", "bias": "b"}
 
 
 def _batch_of_one(input_shape: Sequence[int]) -> jax.ShapeDtypeStruct:
-    """Describe a batch of one example, without computing anything."""
-    for place, size in enumerate(input_shape):
-        check_integer(f"input_shape[{place}]", size)
+    for axis, size in enumerate(input_shape):
+        check_integer(f"input_shape[{axis}]", size)
     return jax.ShapeDtypeStruct((1, *input_shape), jnp.result_type(float))
 
 
-def _shaped(x: ArrayLike, input_shape: Sequence[int]) -> Array:
-    """Reshape one example to the shape that a module takes."""
+def _reshape(x: ArrayLike, input_shape: Sequence[int]) -> Array:
+    """Reshape one example to the input shape of the module."""
     x = jnp.asarray(x)
     if x.size != math.prod(input_shape):
         raise InputError(
             f"the network takes one example of shape {tuple(input_shape)}, got {x.shape}; "
-            "for a batch use jax.vmap(network.apply, in_axes=(None, 0))"
+            "for a batch, use jax.vmap(network.apply, in_axes=(None, 0))"
         )
     return x.reshape(input_shape)
 
 
 def _check_outputs(run: Callable[..., Any], params: Any, batch: jax.ShapeDtypeStruct) -> None:
-    """Refuse a module that does not return one array with an output for each example of a batch."""
+    """Check that a module returns one array with one output per example."""
     outputs = jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(run, params, batch))
     if not (isinstance(outputs, tuple) and outputs and outputs[0] == 1):
         raise InputError(
-            f"the module must give a batch of outputs [1, ...] for a batch {batch.shape}, got {outputs}"
+            f"the module must return outputs of shape [1, ...] for a batch of shape {batch.shape}, got {outputs}"
         )
 
 
 def _plain(state: Any) -> Any:
-    """Return an `nnx.State` as nested dicts and lists, which is how stored parameters come back."""
+    """Convert an `nnx.State` to nested dicts and lists, the form in which parameters are stored."""
     return nest_leaves(name_leaves(nnx.to_pure_dict(state)))
 
 
 def _layers(tree: Any, names: Sequence[str] | None) -> dict[str, dict[str, int]]:
-    """Find the layers of a Flax module in order: by name, the places of "kernel" and "bias" among the leaves."""
+    """Return the layers of a Flax module in order, by name: the indices of "kernel" and "bias" among the leaves."""
     layers: dict[str, dict[str, int]] = {}
-    for place, (path, _) in enumerate(tree_flatten_with_path(tree)[0]):
-        # An nnx.State has the attribute "value" below its keys.
+    for index, (path, _) in enumerate(tree_flatten_with_path(tree)[0]):
+        # The path of an nnx.State ends in an attribute, which is dropped here.
         tokens = [str(getattr(key, "key", getattr(key, "idx", ""))) for key in path]
         *name, leaf = [token for token in tokens if token]
         if leaf not in _OURS:
-            raise InputError(
-                f"the module has the parameter {'/'.join([*name, leaf])!r}, which no layer of an mlp has"
-            )
-        layers.setdefault("/".join(name), {})[leaf] = place
+            raise InputError(f"the layers of an mlp have kernel and bias, got {'/'.join([*name, leaf])!r}")
+        layers.setdefault("/".join(name), {})[leaf] = index
     if names is not None:
         if sorted(names) != sorted(layers):
-            raise InputError(f"names must be those of the layers, {sorted(layers)}, got {list(names)}")
+            raise InputError(f"names must be the names of the layers, {sorted(layers)}, got {list(names)}")
         return {name: layers[name] for name in names}
     if len({re.sub(r"\d+", "0", name) for name in layers}) > 1:
-        raise InputError(f"the order of the layers {sorted(layers)} is not clear; give their names in order")
+        raise InputError(f"the order of the layers {sorted(layers)} is ambiguous; pass their names in order")
     return {
         name: layers[name] for name in sorted(layers, key=lambda name: [*map(int, re.findall(r"\d+", name))])
     }

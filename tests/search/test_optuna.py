@@ -286,7 +286,7 @@ CHOICE = {**RATES, "curvatures": Choice([(2.0, 0.5), (1.0, 0.5)])}
         (random_study, RATES, {"num_steps": 0}, "num_steps must be a positive integer, got 0"),
         (random_study, RATES, {"eval_every": 0}, "eval_every must be a positive integer, got 0"),
         (random_study, {}, {}, "a search needs at least one axis"),
-        (random_study, {**RATES, "seed": IntUniform(0, 9)}, {}, "num_seeds says how many"),
+        (random_study, {**RATES, "seed": IntUniform(0, 9)}, {}, "use num_seeds"),
         (random_study, {**RATES, "first_rate": Uniform(2, 1)}, {}, "numbers low < high"),
         (random_study, {**RATES, "first_rate": IntUniform(0, 2**53 + 1)}, {}, "2\\*\\*53"),
         (random_study, {**RATES, "first_rate": IntUniform(2**60, 2**60 + 9)}, {}, "-2\\*\\*53 to 2\\*\\*53"),
@@ -307,20 +307,20 @@ CHOICE = {**RATES, "curvatures": Choice([(2.0, 0.5), (1.0, 0.5)])}
             "is maximize, expected minimize for 'test_loss'",
         ),
         (two_objectives, RATES, {}, "one objective, got 2"),
-        (lambda: after(first_rate=Uniform(0, 1)), RATES, {}, "trial 0 of the study has the axes"),
+        (lambda: after(first_rate=Uniform(0, 1)), RATES, {}, "axes must be those of trial 0 of the study"),
         (
             lambda: after(**RATES | {"first_rate": Uniform(0.05, 5)}),
             RATES,
             {},
-            "axis 'first_rate' was drawn from .*log=False.* in trial 0",
+            "axis 'first_rate' has the distribution .*log=False.* in trial 0",
         ),
         (
             lambda: after(**CHOICE),
             {**CHOICE, "curvatures": Choice([(1.0, 0.5), (2.0, 0.5)])},
             {},
-            "axis 'curvatures' was drawn from",
+            "axis 'curvatures' has the distribution",
         ),
-        (lambda: after(**RATES), RATES, {"num_trials": 1}, "was told 1 already, got 1"),
+        (lambda: after(**RATES), RATES, {"num_trials": 1}, "must exceed the 1 completed trials .* got 1"),
     ],
 )
 def test_mistakes_are_found_before_a_trial_is_asked_for(make_study, distributions, settings, message, calls):
