@@ -351,7 +351,7 @@ def run(line, capsys):
 
 
 @pytest.mark.parametrize(("line", "phrase"), MISTAKES, ids=lambda part: None)
-def test_a_mistake_is_answered_in_one_line_and_nothing_is_written(line, phrase, place, capsys):
+def test_mistakes(line, phrase, place, capsys):
     check_answer(line, phrase, place, capsys)
 
 
@@ -364,7 +364,7 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("line", "phrase"), STORE, ids=lambda part: None)
-def test_a_mistake_about_a_sweep_is_answered_too(line, phrase, trained, place, capsys):
+def test_mistakes_about_a_store(line, phrase, trained, place, capsys):
     shutil.copytree(trained, place / "store")
     check_answer(line, phrase, place, capsys)
 
@@ -395,7 +395,7 @@ def check_answer(line, phrase, place, capsys):
         ("predict --help", "usage: fnnet predict"),
     ],
 )
-def test_help_is_plain_text_of_eighty_columns(line, phrase, capsys, monkeypatch):
+def test_help_fits_eighty_columns(line, phrase, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("FORCE_COLOR", "1")
     code, printed, error = run(line, capsys)
@@ -413,7 +413,7 @@ def test_help_is_plain_text_of_eighty_columns(line, phrase, capsys, monkeypatch)
         f"sweep --steps 3 --out adir2 loss=mse depth=0 {RATE}",
     ],
 )
-def test_what_is_right_is_accepted(line, place, capsys):
+def test_valid_lines(line, place, capsys):
     code, printed, error = run(line, capsys)
     assert code == 0 and "test_accuracy" in printed, error
     table = pl.read_csv(next(place.rglob("table.csv")))
@@ -434,7 +434,7 @@ def test_what_is_right_is_accepted(line, place, capsys):
         ("sweep learning_rate=0.1 seed=range:5000", ""),
     ],
 )
-def test_a_plan_that_takes_long_says_so_at_once(line, phrase, place, capsys, monkeypatch):
+def test_long_planning_is_announced(line, phrase, place, capsys, monkeypatch):
     def stop(*args, **options):
         raise KeyboardInterrupt
 
@@ -444,7 +444,7 @@ def test_a_plan_that_takes_long_says_so_at_once(line, phrase, place, capsys, mon
     assert phrase in error and (phrase or "planning" not in error)
 
 
-def test_the_table_is_long_and_the_names_are_those_of_the_recipe():
+def test_axes_match_the_recipe():
     import inspect
 
     import fnnet as fn

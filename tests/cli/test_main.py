@@ -42,7 +42,7 @@ def test_a_sweep_writes_table_and_picture(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_plan_trains_nothing_and_says_what_is_left(tmp_path, monkeypatch, capsys):
+def test_plan_trains_nothing_and_counts_missing_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     axes = ["depth=0,1", "learning_rate=0.1,0.2", "seed=range:3"]
     main(["plan", *IRIS[1:], *axes])
@@ -55,13 +55,13 @@ def test_a_plan_trains_nothing_and_says_what_is_left(tmp_path, monkeypatch, caps
     assert "12 runs of 30 steps in 2 programs, 6 still to train" in capsys.readouterr().out
 
 
-def test_the_default_folder_is_named_after_data_and_axes(tmp_path, monkeypatch, capsys):
+def test_default_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main([*IRIS, "learning_rate=0.1", "seed=0,1"])
     assert (tmp_path / "results" / "iris-learning_rate-seed" / "table.csv").exists()
 
 
-def test_regression_is_swept_too(tmp_path, capsys):
+def test_regression_sweep(tmp_path, capsys):
     main(
         [
             "sweep",
@@ -117,9 +117,7 @@ def test_forms_of_axes():
         (["--metric", "test_acuracy", "learning_rate=0.1"], "did you mean 'test_accuracy'"),
     ],
 )
-def test_bad_input_exits_with_2_and_one_line_and_writes_nothing(
-    arguments, message, tmp_path, monkeypatch, capsys
-):
+def test_invalid_input_exits_with_2(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code, error = run([*IRIS, *arguments], capsys)
     assert code == 2 and message in error
@@ -127,7 +125,7 @@ def test_bad_input_exits_with_2_and_one_line_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_out_that_is_no_sweep_is_refused(tmp_path, capsys):
+def test_out_must_be_a_sweep_or_new(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("precious")
     for out in (tmp_path, tmp_path / "thesis.txt"):
         code, error = run([*IRIS, "--out", str(out), "learning_rate=0.1"], capsys)
@@ -153,7 +151,7 @@ def sweeps(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_an_exported_network_predicts_what_the_sweep_measured(sweeps, tmp_path, capsys):
+def test_exported_network_matches_the_sweep(sweeps, tmp_path, capsys):
     model, table = str(tmp_path / "model.safetensors"), tmp_path / "flowers.csv"
     run_values = ["depth=2", "learning_rate=0.3", "seed=1"]
     main(["export", str(sweeps / "iris"), *run_values, "--to", model])
@@ -182,7 +180,7 @@ def test_an_exported_network_predicts_what_the_sweep_measured(sweeps, tmp_path, 
     assert code == 2 and "--to must be a .csv file" in error
 
 
-def test_a_regression_predicts_in_the_unit_of_the_data(sweeps, tmp_path, capsys):
+def test_exported_regression_predicts_in_original_units(sweeps, tmp_path, capsys):
     model, table = str(tmp_path / "model.safetensors"), tmp_path / "patients.csv"
     main(["export", str(sweeps / "diabetes"), "--best", "test_r2", "--to", model])
     raw = fn.load_dataset("diabetes", standardize=False)
@@ -206,21 +204,21 @@ def test_a_regression_predicts_in_the_unit_of_the_data(sweeps, tmp_path, capsys)
         ("none", [], "holds no sweep"),
     ],
 )
-def test_what_cannot_be_exported_is_refused(sweep, arguments, message, sweeps, tmp_path, capsys):
+def test_invalid_exports(sweep, arguments, message, sweeps, tmp_path, capsys):
     target = tmp_path / "model.safetensors"
     code, error = run(["export", str(sweeps / sweep), *arguments, "--to", str(target)], capsys)
     assert code == 2 and message in error and error.count("\n") == 1
     assert not target.exists()
 
 
-def test_an_export_to_another_suffix_is_refused(sweeps, tmp_path, capsys):
+def test_export_needs_the_suffix_safetensors(sweeps, tmp_path, capsys):
     arguments = ["export", str(sweeps / "iris"), "--best", "test_loss", "--to", str(tmp_path / "b.txt")]
     code, error = run(arguments, capsys)
     assert code == 2 and "a model file ends in .safetensors" in error and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_with_another_recipe_is_not_exported(tmp_path, capsys):
+def test_export_needs_mlp_recipe(tmp_path, capsys):
     """Same shapes, same data, other activation: only the name of the recipe tells."""
     data = fn.load_dataset("iris")
 
@@ -251,7 +249,7 @@ def test_a_sweep_with_another_recipe_is_not_exported(tmp_path, capsys):
         ("", "the first line must name the columns, got an empty one"),
     ],
 )
-def test_tables_that_do_not_fit_are_refused(text, message, sweeps, tmp_path, capsys):
+def test_invalid_tables(text, message, sweeps, tmp_path, capsys):
     model, table = tmp_path / "model.safetensors", tmp_path / "flowers.csv"
     main(["export", str(sweeps / "iris"), "--best", "test_loss", "--to", str(model)])
     if text is not None:
@@ -261,7 +259,7 @@ def test_tables_that_do_not_fit_are_refused(text, message, sweeps, tmp_path, cap
     assert code == 2 and message in error and str(table) in error and error.count("\n") == 1
 
 
-def test_help_does_not_wait_for_jax():
+def test_help_does_not_import_jax():
     code = "import sys; from fnnet.cli.main import main\ntry: main(['sweep', '--help'])\nexcept SystemExit: pass\n"
     code += "heavy = {'jax', 'sklearn', 'polars', 'matplotlib', 'scipy'} & set(sys.modules); assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
@@ -273,7 +271,7 @@ def test_importing_fnnet_is_light():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_best_run_to_export_is_a_fully_trained_one():
+def test_the_best_run_is_fully_trained():
     columns = {"test_loss": np.array([0.1, 0.4, 0.3, 0.2]), "steps": np.array([5, 20, 20, 5])}
     results = fn.Results(fn.grid(seed=range(4)), columns, history={})
     assert _choose_run(results, "test_loss") == 2
@@ -283,7 +281,7 @@ def test_the_best_run_to_export_is_a_fully_trained_one():
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [["--help"], ["sweep", "--help"]])
-def test_a_reader_that_closes_the_output_ends_a_command_silently(words, unbuffered):
+def test_closed_stdout_is_silent(words, unbuffered):
     read, write = os.pipe()
     os.close(read)
     code = "from fnnet.cli.main import main; main()"

@@ -187,7 +187,7 @@ def test_decompression_stops_at_the_pinned_size(tmp_path):
     assert peak < 1_000_000
 
 
-def test_damage_inside_compressed_data(tmp_path):
+def test_damaged_compressed_data(tmp_path):
     path = tmp_path / "x.gz"
     content = bytearray(gzip.compress(bytes(range(200)), compresslevel=9))
     content[40] ^= 0xFF

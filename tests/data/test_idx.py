@@ -35,7 +35,7 @@ def test_round_trip(array):
 
 
 @given(arrays.filter(lambda array: array.size), st.data())
-def test_any_other_length_is_refused(array, data):
+def test_wrong_length(array, data):
     content = encode(array)
     end = data.draw(st.integers(0, len(content) - 1))
     with pytest.raises(InputError, match=r"truncated|at least 4 bytes"):

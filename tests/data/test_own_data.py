@@ -66,7 +66,7 @@ def swept(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_predictions_are_those_computed_by_hand(swept, capsys):
+def test_predictions_match_numpy(swept, capsys):
     code, printed, notes = run(["predict", swept / "m.safetensors", swept / "new.csv"], capsys)
     assert code == 0
     got = pl.read_csv(io.StringIO(printed))
@@ -102,7 +102,7 @@ def test_predictions_are_those_computed_by_hand(swept, capsys):
     )
 
 
-def test_the_summary_comes_first(swept):
+def test_sweep_prints_the_summary_first(swept):
     assert (
         (swept / "printed")
         .read_text()
@@ -169,7 +169,7 @@ def test_options_reach_the_data(command, options, parts, tmp_path, monkeypatch, 
         ),
     ],
 )
-def test_mistakes_get_one_line_that_speaks_of_options(options, message, tmp_path, monkeypatch, capsys):
+def test_errors_name_command_line_options(options, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rows = {
         "a": [0.5 * i for i in range(100)],
@@ -184,7 +184,7 @@ def test_mistakes_get_one_line_that_speaks_of_options(options, message, tmp_path
 
 
 @pytest.mark.slow
-def test_an_integer_regression_is_predicted_in_its_own_unit(tmp_path, monkeypatch, capsys):
+def test_regression_predictions_are_in_original_units(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).normal(size=(200, 3))
     y = np.round(1000 + 50 * x @ [1.0, -2.0, 0.5]).astype(int)
@@ -213,7 +213,7 @@ def test_an_integer_regression_is_predicted_in_its_own_unit(tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_the_model_of_a_run_needs_the_store_alone(swept):
+def test_trained_model_needs_only_the_store(swept):
     results = open_results(swept / "s")
     model = trained_model(results, 1)
     loaded = safetensors.load(swept / "m.safetensors")
@@ -226,7 +226,7 @@ def test_the_model_of_a_run_needs_the_store_alone(swept):
     assert "/" not in header["__metadata__"]["fnnet"], "no path of this machine"
 
 
-def test_a_sweep_without_a_store_has_no_model(swept):
+def test_trained_model_needs_a_store(swept):
     with pytest.raises(fn.InputError, match="the sweep has no store"):
         trained_model(dataclasses.replace(open_results(swept / "s"), store=None), 0)
 
@@ -249,13 +249,13 @@ COLUMNS = (Column("size", 2.0), Column("color", None, ("blue", "red")))
         ({"size": [1.0], "color": ["red"]}, "nmae", "has no column 'nmae'"),
     ],
 )
-def test_tables_that_do_not_fit_the_model(columns, id, message):
+def test_mismatched_tables(columns, id, message):
     model = Model({}, [], "mse", Preprocessing(COLUMNS))
     with pytest.raises(fn.InputError, match=message):
         prepare_table(model, pl.DataFrame(columns), id)
 
 
-def test_columns_that_training_knew_are_ignored_in_silence():
+def test_columns_known_from_training_are_ignored():
     known = Preprocessing(COLUMNS, targets=("kind",), ignored=("row",), id="name")
     model = Model({}, [], "mse", known)
     frame = pl.DataFrame(
@@ -267,7 +267,7 @@ def test_columns_that_training_knew_are_ignored_in_silence():
     assert prepare_table(model, frame, id="row").ids.to_list() == [7]
 
 
-def test_arrays_are_predicted_from_arrays(tmp_path, capsys):
+def test_predict_from_npz(tmp_path, capsys):
     images = np.random.default_rng(0).normal(size=(7, 2, 2))
     data = fn.from_arrays(images.reshape(7, 4), [0, 1, 1, 0, 1, 0, 1], standardize=True)
     arguments = {"num_inputs": 4, "widths": [], "num_outputs": 2}
@@ -295,7 +295,7 @@ def test_arrays_are_predicted_from_arrays(tmp_path, capsys):
     assert code == 2 and "inputs has no value in row 3, column 1" in error
 
 
-def test_timestamps_are_told_apart_in_prediction_too():
+def test_predictions_scale_timestamps_in_float64():
     """Scaling in float64 comes before the cast to the dtype of the network."""
     seconds = 1_700_000_000 + np.arange(50).reshape(-1, 1)
     data = fn.from_arrays(seconds, np.arange(50) % 2, standardize=True, split_seed=None)
@@ -316,7 +316,7 @@ def test_several_targets_keep_their_names():
     assert tabulate(model._replace(preprocessing=Preprocessing()), outputs).columns == ["value_0", "value_1"]
 
 
-def test_no_text_is_a_formula_in_a_spreadsheet():
+def test_csv_contains_no_formulas():
     words = ["=1+2", "+cmd", "-a", "@x", "-3", "+4.5", "plain", "", None]
     text = to_csv(pl.DataFrame({"class": words, "n": range(9)}))
     got = pl.read_csv(io.StringIO(text), schema_overrides={"class": pl.String})["class"].to_list()

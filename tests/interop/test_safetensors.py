@@ -87,7 +87,7 @@ def test_a_file_system_without_links_is_written_too(path, monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("depth", [0, 1, 13])  # of 13 equal layers, 12 are a stack
-def test_a_model_comes_back_bit_for_bit(depth, use_bias, dtype, path):
+def test_round_trip_is_exact(depth, use_bias, dtype, path):
     model = make_model(depth, use_bias, dtype)
     model.params[0]["w"][0, 0] = -0.0
     model.params[0]["w"][1, 1] = np.nan

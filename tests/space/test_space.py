@@ -78,7 +78,7 @@ def test_a_grid_is_the_product_with_the_last_axis_fastest():
     assert space.column("activation").tolist() == [config["activation"] for config in expected]
 
 
-def test_one_value_is_an_axis_of_one():
+def test_a_single_value_is_an_axis():
     assert fn.grid(width=3, activation="relu", seed=[1, 2])[1] == {
         "width": 3,
         "activation": "relu",
@@ -140,11 +140,11 @@ def test_impossible_spaces_are_refused(make, message):
         make()
 
 
-def test_true_and_one_are_two_values():
+def test_true_is_not_one():
     assert fn.grid(flag=[True, 1]).axes["flag"] == (True, 1)
 
 
-def test_runs_count_from_either_end():
+def test_negative_run_numbers():
     space = fn.grid(depth=[1, 2, 3])
     assert space[-1] == {"depth": 3}
     for nothing in (space, space.take([]), Space({}, {})):
@@ -170,7 +170,7 @@ def test_a_product_has_all_pairs_with_the_last_space_fastest():
     assert list(right * fn.grid(width=9)) == [{**config, "width": 9} for config in right]
 
 
-def test_a_union_has_all_runs_once_in_order():
+def test_a_union_has_every_run_once():
     space = fn.grid(a=[3, 1]) | fn.grid(a=[1, 2]) | fn.grid(a=[3])
     assert list(space) == [{"a": 3}, {"a": 1}, {"a": 2}] and space.axes == {"a": (3, 1, 2)}
     assert exact(fn.grid(a=[1, 0.5]) | fn.grid(a=[True, 1.0])) == ["{'a': 1}", "{'a': 0.5}", "{'a': True}"]
@@ -187,7 +187,7 @@ def test_unions_are_idempotent_and_keep_configurations(one, other):
     assert exact(left | left) == exact(left)
 
 
-def test_an_axis_may_exist_for_some_runs_only():
+def test_axes_can_be_missing_from_some_runs():
     optimizers = fn.grid(optimizer="sgd") | fn.grid(optimizer="adam", beta=[0.9, 0.99], nesterov=True)
     space = optimizers * fn.grid(seed=[7, 8])
     assert space[0] == {"optimizer": "sgd", "seed": 7}
@@ -221,7 +221,7 @@ def test_columns_have_the_dtype_of_their_values(values, whole, with_missing):
     assert missing[2] is None or np.isnan(missing[2])
 
 
-def test_taking_runs_drops_values_that_none_has():
+def test_take_drops_unused_values():
     space = fn.grid(depth=[1, 2, 3], seed=range(4))
     taken = space.take(np.array([9, 5, 5]))
     assert list(taken) == [space[9], space[5], space[5]]
@@ -231,7 +231,7 @@ def test_taking_runs_drops_values_that_none_has():
 
 
 @given(CONFIGS, st.randoms())
-def test_ids_are_of_configurations_alone(configs, random):
+def test_ids_depend_on_configurations_only(configs, random):
     space = space_of(configs)
     ids = space.ids()
     assert ids.dtype == "U32" and ids.tolist() == [oracle_id(config) for config in space]
@@ -240,7 +240,7 @@ def test_ids_are_of_configurations_alone(configs, random):
     assert sorted(space_of(shuffled).ids()) == sorted(set(ids.tolist())) == sorted(ids.tolist())
 
 
-def test_an_id_is_the_same_for_ever():
+def test_ids_are_stable():
     space = fn.grid(activation="relu", depth=2, learning_rate=[0.1, 1e-5], widths=[(3, 4.0)], bias=True)
     assert space.ids()[1] == "e792c25f725edec03456d92cebc8470e"
     command = "from fnnet.space.grids import grid; print(grid(seed=3, activation='relu').ids()[0])"
@@ -249,7 +249,7 @@ def test_an_id_is_the_same_for_ever():
     assert done.stdout.strip() == fn.grid(activation="relu", seed=3).ids()[0]
 
 
-def test_types_count_but_whole_floats_are_integers():
+def test_ids_distinguish_types_but_not_whole_floats():
     ids = {repr(value): zip_axes(x=[value]).ids()[0] for value in (True, 1, 1.0, "1", "true", (1,), 0, -0.0)}
     assert ids["1"] == ids["1.0"] and ids["0"] == ids["-0.0"] and len(set(ids.values())) == 6
     assert fn.grid(a=1, b=2).ids()[0] != fn.grid(a=2, b=1).ids()[0]
@@ -262,7 +262,7 @@ def test_ids_of_a_grid_share_no_prefix():
 
 
 @given(CONFIGS)
-def test_json_gives_the_space_back(configs):
+def test_json_round_trip(configs):
     space = space_of(configs)
     back = Space.from_json(json.loads(json.dumps(space.to_json())))
     assert exact(back) == exact(space) and repr(back.axes) == repr(space.axes)
@@ -272,14 +272,14 @@ def test_json_gives_the_space_back(configs):
 
 
 @pytest.mark.parametrize("num_values", [127, 128, 129, 2**15, 2**15 + 1])
-def test_json_holds_axes_of_any_length(num_values):
+def test_json_axes_of_any_length(num_values):
     space = fn.grid(x=range(num_values)) | fn.grid(y=0)
     back = Space.from_json(space.to_json())
     np.testing.assert_array_equal(back.codes["x"], space.codes["x"])
     assert back.codes["x"][-1] == -1 and back.codes["x"].max() == num_values - 1
 
 
-def test_json_of_no_runs():
+def test_json_of_an_empty_space():
     space = fn.grid(depth=[1, 2]).take([])
     assert Space.from_json(space.to_json()).axes == {"depth": ()}
     assert len(Space.from_json({"axes": []})) == 0
@@ -363,7 +363,7 @@ AXES = {
 
 
 @DESIGNS
-def test_a_design_grows_and_repeats(design):
+def test_designs_are_reproducible_prefixes(design):
     large = list(design(100, seed=3, **AXES))
     for num_runs in (1, 2, 33, 64, 100):
         assert list(design(num_runs, seed=3, **AXES)) == large[:num_runs]
@@ -371,7 +371,7 @@ def test_a_design_grows_and_repeats(design):
 
 
 @DESIGNS
-def test_a_design_has_the_asked_distributions(design):
+def test_design_matches_its_distributions(design):
     num_runs = 1024
     space = design(num_runs, seed=1, **AXES)
     assert len(space) == num_runs
@@ -396,14 +396,14 @@ def test_sobol_runs_fill_every_cell():
     assert len(cells) == 64
 
 
-def test_random_axes_do_not_move_one_another():
+def test_random_axes_are_independent():
     alone = designs.random(9, seed=2, momentum=AXES["momentum"])
     together = designs.random(9, seed=2, **AXES)
     assert alone.column("momentum").tolist() == together.column("momentum").tolist()
 
 
 @DESIGNS
-def test_few_configurations_appear_once(design):
+def test_duplicates_are_removed(design):
     axes = {"flag": Choice([True, False]), "depth": IntUniform(1, 2)}
     space, smaller = design(50, seed=0, **axes), design(3, seed=0, **axes)
     assert len(space) == len(set(space.ids().tolist())) == 4
