@@ -1,8 +1,8 @@
 """Download files whose content is pinned by a hash, and verify every copy that is read.
 
 The hash is of the decompressed content, so neither the compression nor a server that decompresses in transit matters;
-`pooch.retrieve` hashes the download itself, so only its downloader is used. A file gets its final
-name only after it is verified and on disk.
+`pooch.retrieve` hashes the download itself, so only its downloader is used. A file gets its final name only after it is
+verified and on disk.
 """
 
 import gzip

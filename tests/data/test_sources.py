@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import datasets as sklearn_datasets
 
-from fnnet.data import load_dataset
 from fnnet.cache import cache_folder
+from fnnet.data import load_dataset
 from fnnet.data.mnist import FASHION_MNIST, MNIST, data_folder
 from fnnet.errors import InputError
 
