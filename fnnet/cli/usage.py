@@ -131,7 +131,7 @@ def with_options(message: str) -> str:
     """
     names = "num_steps|eval_every|state_every|save_params|accept_fingerprint"
     names += "|test_fraction|validation_fraction|split_seed|drop"
-    return re.sub(rf"(?<![\w-])({names})\b(=True|=)?", _option, " ".join(message.split()))
+    return re.sub(rf"(?<![\w'-])({names})\b(=True|=)?", _option, " ".join(message.split()))
 
 
 def _option(match: re.Match[str]) -> str:

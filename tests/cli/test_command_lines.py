@@ -291,7 +291,10 @@ STORE = [
     ("verify store --runs two", "--runs must be an integer, got 'two'"),
     ("verify store --dataset iris", "unknown option --dataset"),
     ("verify store/plan.json", "store/plan.json"),
-    ("export store --to m.safetensors", "2 runs have these values; specify seed too, or --best"),
+    (
+        "export store --to m.safetensors",
+        "2 runs have these values; specify seed too, or choose the best with --best",
+    ),
     ("export store --best test_loss --to m.txt", "a model file ends in .safetensors, got m.txt"),
     (
         "export store --best test_lss --to m.safetensors",
