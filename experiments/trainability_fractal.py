@@ -59,7 +59,7 @@ class Config:
 
 
 def take(config: Config, name: str, extent: tuple, side: int, seed: int = 0) -> Picture:
-    """Take the picture of a rectangle of learning rates."""
+    """Train the pixels of one picture."""
     problem = fn.trainability.make_problem(config.width, config.num_seeds)
     space = fn.trainability.rate_grid(extent, side, seed=seed, data_seed=seed)
     store = config.store and config.store / name

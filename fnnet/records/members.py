@@ -1,4 +1,4 @@
-"""Members: the trained parameters of a sweep's runs, one by one or stacked.
+"""Members: the trained parameters of the runs of a sweep, one at a time or stacked.
 
 A store keeps the parameters of a chunk in one file, with the ids of its runs. The column "chunk" of the results names
 that file, and "fingerprint" must equal the fingerprint in it.
@@ -23,7 +23,7 @@ def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int
     Args:
         columns: by name, an array `[runs]`.
         store: where the parameters are kept, if anywhere.
-        run: its place in the columns.
+        run: its index in the columns.
 
     Returns:
         The parameters as nested lists and dicts.
@@ -37,7 +37,7 @@ def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int
 
 
 def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store | None) -> Any:
-    """Load the trained parameters of all runs, each chunk's file once.
+    """Load the trained parameters of all runs, reading the file of each chunk once.
 
     Args:
         space: the runs; at least one.
@@ -60,15 +60,15 @@ def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store |
             stacked = {
                 name: np.empty((len(space), *leaf.shape[1:]), leaf.dtype) for name, leaf in lanes.items()
             }
-        if _forms(lanes) != _forms(stacked):
-            raise _unlike_shapes(space, columns)
+        if _shapes_and_dtypes(lanes) != _shapes_and_dtypes(stacked):
+            raise _different_shapes(space, columns)
         for name, leaf in lanes.items():
             stacked[name][rows] = leaf[places]
     return nest_leaves(stacked)
 
 
 def holds_params(params: Sealed | None, run_ids: list[str], fingerprint: str) -> bool:
-    """Check that a file of parameters belongs to some runs and carries the fingerprint of their rows."""
+    """Return whether a file holds the parameters of exactly these runs, with the fingerprint of their rows."""
     if params is None or params.about.get("fingerprint") != fingerprint:
         return False
     kept = params.about.get("runs")
@@ -96,7 +96,7 @@ def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int
 
 
 def _places(kept: Sealed, columns: Mapping[str, np.ndarray], rows: np.ndarray) -> list[int]:
-    """Return the positions of some runs in a file of parameters."""
+    """Return the indices of some runs in a file of parameters."""
     place = {run_id: place for place, run_id in enumerate(kept.about["runs"])}
     if lost := [run_id for run_id in columns["id"][rows] if run_id not in place]:
         raise InputError(f"the parameters of run {lost[0]} are not in the file of its chunk")
@@ -127,15 +127,15 @@ def _rows_by_chunk(space: Space, columns: Mapping[str, np.ndarray]) -> list[np.n
     return sorted(np.split(order, np.flatnonzero(is_next) + 1), key=lambda rows: int(rows[0]))
 
 
-def _forms(lanes: Mapping[str, np.ndarray]) -> dict[str, tuple]:
+def _shapes_and_dtypes(lanes: Mapping[str, np.ndarray]) -> dict[str, tuple]:
     return {name: (leaf.shape[1:], leaf.dtype) for name, leaf in lanes.items()}
 
 
-def _unlike_shapes(space: Space, columns: Mapping[str, np.ndarray]) -> InputError:
-    """Build the error for parameters that cannot be stacked, naming the axes that may be why."""
+def _different_shapes(space: Space, columns: Mapping[str, np.ndarray]) -> InputError:
+    """Build the error for parameters that cannot be stacked, naming the axes that may change shapes."""
     parts = _rows_by_chunk(space, columns)
     varied = space.varied_axes
-    # One program trains a chunk, so what varies within a chunk changes no shape.
+    # One program trains a chunk, so an axis that varies within a chunk changes no shape.
     names = [name for name in varied if not any(np.ptp(space.codes[name][rows]) for rows in parts)] or varied
     example = ", ".join(f"{name}={space[0][name]!r}" for name in names if name in space[0])
     return InputError(

@@ -30,11 +30,12 @@ def number_of(config):
 def test_a_grid_has_a_dimension_per_axis_in_any_order_of_runs(space):
     steps = [10, 20, 30, 35]
     order = np.random.default_rng(0).permutation(len(space))
-    curves = measured(fn.union(*(space.take([row]) for row in order)), steps).curves("test_loss")
-    assert curves.dims == (*space.axes, "step") and curves.name == "test_loss"
-    assert curves.size == 4 * len(space) and curves["step"].values.tolist() == steps
-    for config in space:
-        np.testing.assert_array_equal(curves.sel(config), number_of(config) + np.array(steps))
+    for shuffled in (space.take(order), fn.union(*(space.take([row]) for row in order))):
+        curves = measured(shuffled, steps).curves("test_loss")
+        assert curves.dims == (*space.axes, "step") and curves.name == "test_loss"
+        assert curves.size == 4 * len(space) and curves["step"].values.tolist() == steps
+        for config in space:
+            np.testing.assert_array_equal(curves.sel(config), number_of(config) + np.array(steps))
 
 
 @pytest.mark.parametrize(
