@@ -1,15 +1,24 @@
-"""Durable files: written whole or not at all, and safe from a kill or a power cut once published."""
+"""Durable files: written whole or not at all, and safe from a kill or a power cut once published.
+
+A file is written under a temporary name, which says on which machine and by which process.
+"""
 
 import contextlib
 import errno
+import hashlib
 import os
+import platform
+import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fnnet.errors import InputError
 
-PREFIX, SUFFIX = ".fnnet-", ".tmp"
+PREFIX = ".fnnet-"
+_TEMPORARY = re.compile(re.escape(PREFIX) + r"([0-9a-f]{8})-([0-9]{1,9})-\w+\.tmp")
+_MOST_HOURS = 24  # that a process of another machine is given to write one file
 
 
 def write_file(path: Path, content: bytes, publish: Callable[[str, Path], None]) -> None:
@@ -24,7 +33,9 @@ def write_file(path: Path, content: bytes, publish: Callable[[str, Path], None])
         OSError: naming the folder; then the file at `path` is unchanged.
     """
     with naming(path.parent):
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=PREFIX, suffix=SUFFIX)
+        descriptor, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f"{PREFIX}{_machine()}-{os.getpid()}-", suffix=".tmp"
+        )
         try:
             try:
                 _write_all(descriptor, content)
@@ -98,9 +109,11 @@ def make_folder(folder: Path) -> None:
 
 
 def drop_temporaries(folder: Path) -> None:
-    """Delete the temporary files that a killed writer left in a folder."""
-    for leftover in folder.glob(f"{PREFIX}*{SUFFIX}"):
-        leftover.unlink(missing_ok=True)
+    """Delete the temporary files whose writers were killed."""
+    for path in folder.glob(f"{PREFIX}*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if not _is_being_written(path):
+                path.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -124,6 +137,26 @@ def naming(path: Path) -> Iterator[None]:
         if error.filename is None and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _is_being_written(path: Path) -> bool:
+    """Check whether the writer of a temporary file may be alive."""
+    owner = _TEMPORARY.fullmatch(path.name)
+    if owner is None:
+        return False
+    if owner[1] != _machine():
+        return time.time() - path.lstat().st_mtime < 3600 * _MOST_HOURS
+    try:
+        os.kill(int(owner[2]), 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # a process of another user
+    return True
+
+
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -1,16 +1,33 @@
 """The store: a folder that is the database of a sweep.
 
-    plan.json              what the sweep is and what made it, with its own hash
-    SHA256SUMS             one line for each commit, in the form that `sha256sum -c` reads
-    chunks/<id>.parquet    the finished runs of one chunk, one row per run
-    params/<id>.arrays     their trained parameters
+    plan.json              the settings, fingerprints, groups and space of the sweep and what made it, with a hash
+    SHA256SUMS             one line per commit, the hash and name of its file, in the form that `sha256sum -c` reads
+    chunks/<id>.parquet    the finished runs of one chunk, one row per run: its id, axes, metrics, curves and fingerprint
+    params/<id>.arrays     their trained parameters, arrays `[runs, ...]`
     states/<id>.state      the state of a chunk that is training, at the end of a segment
-    damaged/               files that failed a check, moved aside
-    lock                   held by the one process that writes
+    damaged/<name>.<n>     files that failed a check
+    lock                   held by the one process that writes; lock.held where the file system has no locks
+    .fnnet-*.tmp           in any of these folders, a file that is being written; it names its machine and process
 
-A commit writes a temporary file, forces it to the disk, records its hash, and links it to its final name: the
-link is the commit. What was linked survives a kill and a power cut, and readers see it whole or not at all.
-This module does not know what a run is; nothing is ever pickled, and no name from a file becomes a path.
+The id of a chunk is a hash of the ids of its runs, and that of a run is a hash of its configuration. Parameters and
+states are sealed: hash, description, and arrays in one file, which says whose they are. Plans are JSON.
+
+A chunk is committed in this order, each step forced to the disk before the next one:
+
+1. Its parameters are written, if they are kept.
+2. Its rows are written under a temporary name.
+3. Their hash is added to `SHA256SUMS`.
+4. The temporary file is linked to its final name. This is the commit.
+5. Its state is deleted.
+
+After a kill or a power cut at any time, what was committed is intact, and readers, who need no lock, see a chunk whole
+or not at all. A hash without a file is a chunk that is not finished. A file that matches none of its hashes is damaged:
+readers ignore it, and the next writer moves it to `damaged/` and trains its runs again. Damaged parameters count as
+missing, a damaged state only costs time, and a damaged plan is written again by the same sweep. The first commit of
+a chunk wins, so two writers that share no lock do no harm.
+
+A store of format 2 is read as it is and upgraded by its next writer. This module does not know how a run is trained;
+nothing is ever pickled, and no name from a file becomes a path.
 """
 
 import contextlib
@@ -18,7 +35,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -26,56 +43,21 @@ import polars as pl
 
 from fnnet.errors import InputError
 from fnnet.records import planfile
-from fnnet.records.durable import PREFIX, append_line, drop_temporaries, make_folder, write_file
+from fnnet.records.durable import append_line, drop_temporaries, make_folder, write_file
+from fnnet.records.folder import SUFFIXES, Folder, read_file
 from fnnet.records.lock import locked
 from fnnet.records.parquet import decode_rows, encode_rows
 from fnnet.records.sealed import Sealed, seal, unseal
-from fnnet.records.upgrade import arrays_of_format_2
+from fnnet.records.upgrade import params_of_format_2
 
-_ID = re.compile(r"[0-9a-f]{16}")
 _SUM = re.compile(rb"([0-9a-f]{64})  chunks/([0-9a-f]{16})\.parquet")
-_FOLDERS = {"chunks": ".parquet", "params": ".arrays", "states": ".state"}
-_FILES = ("plan.json", "SHA256SUMS", "lock", "lock.held", "damaged", *_FOLDERS)
 
 
-class Store:
+class Store(Folder):
     """A folder that holds, or will hold, a sweep.
 
     folder: its path.
     """
-
-    def __init__(self, folder: str | os.PathLike[str]):
-        self.folder = Path(folder)
-
-    def __repr__(self) -> str:
-        return f"Store({str(self.folder)!r})"
-
-    @property
-    def plan_path(self) -> Path:
-        """Path of the plan."""
-        return self.folder / "plan.json"
-
-    @property
-    def sums_path(self) -> Path:
-        """Path of the hashes of all commits."""
-        return self.folder / "SHA256SUMS"
-
-    def chunk_path(self, chunk_id: str) -> Path:
-        """Return the path of a chunk's rows."""
-        return self._path("chunks", chunk_id)
-
-    def params_path(self, chunk_id: str) -> Path:
-        """Return the path of a chunk's trained parameters."""
-        return self._path("params", chunk_id)
-
-    def state_path(self, chunk_id: str) -> Path:
-        """Return the path of a chunk's state while it trains."""
-        return self._path("states", chunk_id)
-
-    def _path(self, kind: str, chunk_id: str) -> Path:
-        if not _ID.fullmatch(chunk_id):
-            raise InputError(f"a chunk's id is 16 hexadecimal digits, got {chunk_id!r}")
-        return self.folder / kind / f"{chunk_id}{_FOLDERS[kind]}"
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -88,7 +70,7 @@ class Store:
         make_folder(self.folder)
         with locked(self.folder):
             drop_temporaries(self.folder)
-            for name in (*_FOLDERS, "damaged"):
+            for name in (*SUFFIXES, "damaged"):
                 make_folder(self.folder / name)
                 drop_temporaries(self.folder / name)
             self._upgrade()
@@ -106,7 +88,7 @@ class Store:
         folder = self.folder
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file; name a new folder or that of an earlier sweep")
-        if not folder.is_dir() or all(map(_is_ours, folder.iterdir())):
+        if not self.holds_other_files():
             return
         with contextlib.suppress(planfile.DamagedPlan):
             if self.read_plan() is not None:
@@ -116,7 +98,7 @@ class Store:
 
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Write the plan of the sweep, with its hash, in place of an older one."""
-        self._write_over(self.plan_path, planfile.encode_plan(plan))
+        self.replace(self.plan_path, planfile.encode_plan(plan))
 
     def read_plan(self) -> dict[str, Any] | None:
         """Read the plan of the sweep; None where there is none.
@@ -159,6 +141,7 @@ class Store:
                     os.link(temporary, path)
 
         write_file(self.chunk_path(chunk_id), content, link)
+        self.drop_state(chunk_id)
 
     def recorded_hashes(self, *, mend: bool = False) -> dict[str, set[str]]:
         """Read the hashes recorded for each chunk; damaged lines are ignored."""
@@ -189,14 +172,14 @@ class Store:
 
     def read_rows(self) -> list[pl.DataFrame]:
         """Read the rows of all committed chunks, in one table for all chunks with the same columns."""
-        return decode_rows(self._read_files(self._chunk_files(), self.recorded_hashes()))
+        return decode_rows(self._read_files(self.list_files("chunks"), self.recorded_hashes()))
 
     def read_chunks(self, *, mend: bool = False) -> dict[str, pl.DataFrame]:
         """Read all committed chunks, as `read_index` but with all columns."""
         return self._read_chunks(mend=mend, only_index=False)
 
     def _read_chunks(self, *, mend: bool, only_index: bool) -> dict[str, pl.DataFrame]:
-        paths = self._chunk_files()
+        paths = self.list_files("chunks")
         contents = self._read_files(paths, self.recorded_hashes(mend=mend))
         chunks = {}
         for table in decode_rows(contents, only_index=only_index):
@@ -207,12 +190,9 @@ class Store:
                 self.quarantine(path)
         return dict(sorted(chunks.items()))
 
-    def _chunk_files(self) -> list[Path]:
-        return sorted((self.folder / "chunks").glob("*.parquet"))
-
     def _read_files(self, paths: list[Path], hashes: Mapping[str, set[str]]) -> dict[str, bytes]:
         """Read the files of chunks, by chunk id, without those that match none of their hashes."""
-        read = ((path.stem, _content(path)) for path in paths)
+        read = ((path.stem, read_file(path)) for path in paths)
         return {
             chunk_id: content
             for chunk_id, content in read
@@ -222,58 +202,44 @@ class Store:
     def drop_chunk(self, chunk_id: str) -> None:
         """Delete a chunk whose runs are all in other chunks."""
         for path in (self.chunk_path(chunk_id), self.params_path(chunk_id)):
-            self._discard(path)
+            self.discard(path)
 
     def save_state(self, chunk_id: str, state: Sealed) -> None:
         """Save the state of a chunk in place of an earlier one."""
         content = seal({**state.about, "kind": "state", "chunk": chunk_id}, state.arrays)
-        self._write_over(self.state_path(chunk_id), content)
+        self.replace(self.state_path(chunk_id), content)
 
     def load_state(self, chunk_id: str) -> Sealed | None:
         """Load the state of a chunk; None where there is none or it is damaged."""
-        content = _content(self.state_path(chunk_id))
+        content = read_file(self.state_path(chunk_id))
         return None if content is None else unseal(content, kind="state", chunk=chunk_id)
-
-    def state_ids(self) -> list[str]:
-        """List the chunks that have a saved state."""
-        stems = (path.stem for path in (self.folder / "states").glob("*.state"))
-        return sorted(stem for stem in stems if _ID.fullmatch(stem))
 
     def drop_state(self, chunk_id: str) -> None:
         """Delete the state of a chunk that is committed."""
-        self._discard(self.state_path(chunk_id))
+        self.discard(self.state_path(chunk_id))
 
-    def drop_states(self) -> None:
-        """Delete all states: once a sweep is finished, those of chunks that were cut differently are of no use."""
-        for path in (self.folder / "states").glob("*.state"):
-            self._discard(path)
+    def drop_states(self, finished: Set[str]) -> None:
+        """Delete the states whose runs are all finished, in whatever chunks, and damaged ones."""
+        for chunk_id in self.state_ids():
+            state = self.load_state(chunk_id)
+            runs = None if state is None else state.about.get("runs")
+            if not isinstance(runs, list) or set(map(str, runs)) <= finished:
+                self.drop_state(chunk_id)
 
     def save_params(self, chunk_id: str, params: Sealed) -> None:
         """Save a chunk's trained parameters; called before the chunk is committed, so that no chunk lacks them."""
         content = seal({**params.about, "kind": "params", "chunk": chunk_id}, params.arrays)
-        self._write_over(self.params_path(chunk_id), content)
+        self.replace(self.params_path(chunk_id), content)
 
     def load_params(self, chunk_id: str) -> Sealed | None:
         """Load a chunk's trained parameters; None where there are none or they are damaged."""
-        content = _content(self.params_path(chunk_id))
+        content = read_file(self.params_path(chunk_id))
         if content is None:
             return None
-        return unseal(content, kind="params", chunk=chunk_id) or self._older_params(chunk_id, content)
-
-    def _older_params(self, chunk_id: str, content: bytes) -> Sealed | None:
-        """Decode parameters of format 2, which are those of the chunk's rows, in their order."""
-        arrays, path = arrays_of_format_2(content), self.chunk_path(chunk_id)
-        rows = decode_rows(self._read_files([path], self.recorded_hashes())) if arrays is not None else []
-        if arrays is None or not rows:
-            return None
-        run_ids = rows[0]["id"].to_list()
-        about = {
-            "fingerprint": rows[0]["fingerprint"][0],
-            "runs": run_ids,
-            "kind": "params",
-            "chunk": chunk_id,
-        }
-        return Sealed(about, {name: leaf[: len(run_ids)] for name, leaf in arrays.items() if leaf.ndim})
+        if (params := unseal(content, kind="params", chunk=chunk_id)) is not None:
+            return params
+        rows = decode_rows(self._read_files([self.chunk_path(chunk_id)], self.recorded_hashes()))
+        return params_of_format_2(content, rows[0]) if rows else None
 
     def _upgrade(self) -> None:
         """Convert a store of format 2 in place; its plan, written last, marks that all else is converted."""
@@ -281,32 +247,12 @@ class Store:
             plan = planfile.read_plan(self.plan_path)
             if plan is None or plan.get("older_fingerprints", ()) is not None:
                 return
-            for path in (self.folder / "states").iterdir():
+            for path in self.list_files("states"):
                 self.quarantine(path)
             for chunk_id in self.read_index(mend=True):
                 if (params := self.load_params(chunk_id)) is not None:
                     self.save_params(chunk_id, params)
             self.write_plan(self.read_plan() or plan)
-
-    def quarantine(self, path: Path) -> None:
-        """Move a damaged file to `damaged/`, under a free name."""
-        for number in range(1_000_000):
-            target = self.folder / "damaged" / f"{path.name}.{number}"
-            if not os.path.lexists(target):
-                path.replace(target)
-                return
-
-    def _write_over(self, path: Path, content: bytes) -> None:
-        """Write a file in place of an older one; a folder of its name is quarantined."""
-        if path.is_dir():
-            self.quarantine(path)
-        write_file(path, content, os.replace)
-
-    def _discard(self, path: Path) -> None:
-        if path.is_dir():
-            self.quarantine(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def chunk_id_of(run_ids: list[str]) -> str:
@@ -317,25 +263,6 @@ def chunk_id_of(run_ids: list[str]) -> str:
         '094d322ee99f32d3'
     """
     return hashlib.sha256(" ".join(run_ids).encode()).hexdigest()[:16]
-
-
-def _is_ours(path: Path) -> bool:
-    """Check whether a store may contain this file, or this folder with everything in it."""
-    suffix = _FOLDERS.get(path.name)
-    if suffix is None or not path.is_dir():
-        return path.name in _FILES or path.name.startswith(PREFIX)
-    names = (inner.name for inner in path.iterdir())
-    return all(
-        name.startswith(PREFIX) or _ID.fullmatch(name.removesuffix(suffix)) is not None for name in names
-    )
-
-
-def _content(path: Path) -> bytes | None:
-    """Read a file; None where it is missing or damaged: a folder, a broken link or unreadable."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
 
 
 def _hash(content: bytes) -> str:

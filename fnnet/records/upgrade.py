@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
+
+from fnnet.records.sealed import Sealed
 
 
 def plan_of_format_2(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,11 +31,14 @@ def plan_of_format_2(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {**plan, "format": 3, "earlier": [], "leaves": {}, "groups": groups, "older_fingerprints": None}
 
 
-def arrays_of_format_2(content: bytes) -> dict[str, np.ndarray] | None:
-    """Decode parameters of format 2, of all lanes of a chunk; None where they are damaged or of another form.
+def params_of_format_2(content: bytes, rows: pl.DataFrame) -> Sealed | None:
+    """Decode parameters of format 2, those of all lanes of a chunk, of which the first hold its rows.
+
+    Returns:
+        The parameters of the rows; None where they are damaged or of another form.
 
     Example:
-        >>> arrays_of_format_2(b"damaged") is None
+        >>> params_of_format_2(b"damaged", pl.DataFrame()) is None
         True
     """
     recorded, _, body = content.partition(b"\n")
@@ -43,5 +49,9 @@ def arrays_of_format_2(content: bytes) -> dict[str, np.ndarray] | None:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, TypeError, EOFError, AttributeError, zipfile.BadZipFile):
         return None
-    has_form = all(isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc" for leaf in arrays.values())
-    return arrays if has_form else None
+    if not all(
+        isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc" and leaf.ndim for leaf in arrays.values()
+    ):
+        return None
+    about = {"fingerprint": rows["fingerprint"][0], "runs": rows["id"].to_list()}
+    return Sealed(about, {name: leaf[: rows.height] for name, leaf in arrays.items()})

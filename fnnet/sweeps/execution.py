@@ -140,7 +140,7 @@ def take_over(prepared: Prepared) -> Iterator[tuple[Prepared, Done]]:
             folder, plan, described, stored, prepared.settings.save_params, accept=accept, mend=True
         )
         yield prepared._replace(described=described), done
-        folder.drop_states()
+        folder.drop_states(set(plan.space.ids().tolist()))
 
 
 def _find_waiting(prepared: Prepared) -> list[Waiting]:

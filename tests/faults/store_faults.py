@@ -21,6 +21,7 @@ import polars as pl
 
 from fnnet.errors import InputError
 from fnnet.records import durable
+from fnnet.records import folder as names
 from fnnet.records import store as stores
 from fnnet.records.store import Store
 
@@ -142,11 +143,11 @@ class FaultyOS:
 
 
 def with_faults(faults: FaultyOS, function, *arguments):
-    stores.os, durable.os, durable.tempfile = faults, faults, faults
+    stores.os, names.os, durable.os, durable.tempfile = faults, faults, faults, faults
     try:
         return function(*arguments)
     finally:
-        stores.os, durable.os, durable.tempfile = REAL_OS, REAL_OS, tempfile
+        stores.os, names.os, durable.os, durable.tempfile = REAL_OS, REAL_OS, REAL_OS, tempfile
 
 
 def work_with_fault(folder: str, log: str, point: str, occurrence: int, kind: str) -> None:

@@ -193,6 +193,20 @@ def test_a_damaged_state_starts_its_chunk_over(tmp_path):
         assert store.load_state("0" * 16) is None
 
 
+def test_a_state_goes_once_all_its_runs_are_finished(tmp_path):
+    store = Store(tmp_path)
+    runs = {digit: [digit * 32, digit * 31 + "f"] for digit in "0123"}
+    with store.writing():
+        for digit, ids in runs.items():
+            store.save_state(digit * 16, Sealed({"runs": ids}, {}))
+        rows = pl.DataFrame({"id": runs["0"], "chunk": "0" * 16, "fingerprint": "f"})
+        store.commit_chunk("0" * 16, rows)
+        assert store.state_ids() == ["1" * 16, "2" * 16, "3" * 16]
+        store.state_path("3" * 16).write_bytes(b"damaged")
+        store.drop_states({*runs["1"], *runs["2"][:1]})
+    assert store.state_ids() == ["2" * 16]
+
+
 def test_names_never_become_paths(tmp_path):
     for name in ("../../etc/passwd", "", "0" * 15, "0" * 15 + "/"):
         with pytest.raises(fn.InputError, match="16 hexadecimal digits"):

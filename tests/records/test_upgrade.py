@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import fnnet as fn
 from fnnet.records.store import Store
-from fnnet.records.upgrade import arrays_of_format_2
+from fnnet.records.upgrade import params_of_format_2
 
 SPACE = fn.grid(depth=[0, 1], width=3, learning_rate=[0.1, 0.3], seed=range(2))
 SHAPES = {0: [(4, 3)], 1: [(4, 3), (3, 3)]}
@@ -95,4 +96,5 @@ def test_params_that_are_no_numbers_are_damage(arrays):
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     body = buffer.getvalue()
-    assert arrays_of_format_2(hashlib.sha256(body).hexdigest().encode() + b"\n" + body) is None
+    rows = pl.DataFrame({"id": ["a"], "fingerprint": ["f"]})
+    assert params_of_format_2(hashlib.sha256(body).hexdigest().encode() + b"\n" + body, rows) is None

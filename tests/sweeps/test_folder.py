@@ -13,8 +13,9 @@ import pytest
 
 import fnnet as fn
 from fnnet.records import durable
-from fnnet.records import store as stores
+from fnnet.records.folder import SUFFIXES
 from fnnet.records.lock import locked
+from fnnet.records.store import Store
 from fnnet.sweeps import chunk as chunks
 from fnnet.sweeps.interrupt import Stopped
 
@@ -115,7 +116,7 @@ def test_what_stands_in_the_place_of_a_file_is_set_aside(folder, name, kind):
     path = folder / name
     if path.is_dir():
         ids = sorted(chunk.stem for chunk in (folder / "chunks").iterdir())
-        path = path / f"{ids[0]}{stores._FOLDERS[name]}"
+        path = path / f"{ids[0]}{SUFFIXES[name]}"
     if path.exists():
         path.unlink()
     path.mkdir() if kind == "folder" else path.symlink_to(path)
@@ -172,7 +173,7 @@ def test_a_state_that_cannot_be_saved_ends_no_sweep(tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "states"))
 
-    monkeypatch.setattr(stores.Store, "save_state", full)
+    monkeypatch.setattr(Store, "save_state", full)
     with pytest.warns(
         UserWarning, match=r"cannot save a chunk .* No space left on device; the sweep goes on"
     ):
