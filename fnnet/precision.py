@@ -7,6 +7,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+
+def canonicalize(values: np.ndarray) -> np.ndarray:
+    """Cast numbers to the dtype that JAX computes with: float32 or int32, or 64 bits where x64 is enabled."""
+    return values.astype(jax.dtypes.canonicalize_dtype(values.dtype))
 
 
 def widen(tree: Any) -> Any:

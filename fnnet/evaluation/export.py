@@ -37,8 +37,6 @@ def trained_model(results: Results, run: int) -> Model:
         ...     model = trained_model(results, 1)
         >>> model.arguments["widths"], model.class_names
         ([8], ('setosa', 'versicolor', 'virginica'))
-        >>> predict(model, np.array([[5.1, 3.5, 1.4, 0.2]], np.float32)).argmax(axis=1).tolist()
-        [0]
     """
     plan = None if results.store is None else results.store.read_plan()
     if plan is None:

@@ -28,6 +28,10 @@ from fnnet.training import Progress, advance, begin, measure, repeat_steps
 from fnnet.types import Metrics
 
 AXIS = "runs"
+LANES, SHARED = (
+    PartitionSpec(AXIS),
+    PartitionSpec(),
+)  # split across the devices by the leading axis; on each device
 Lanes = dict[str, Any]  # hyper-parameters by name, an array [lanes] each
 
 
@@ -86,12 +90,17 @@ def make_mesh() -> Mesh:
 
 def lanes_sharding(mesh: Mesh) -> NamedSharding:
     """Return the sharding that splits the leading axis of an array across the devices."""
-    return NamedSharding(mesh, PartitionSpec(AXIS))
+    return NamedSharding(mesh, LANES)
 
 
 def shared_sharding(mesh: Mesh) -> NamedSharding:
     """Return the sharding that replicates an array on each device."""
-    return NamedSharding(mesh, PartitionSpec())
+    return NamedSharding(mesh, SHARED)
+
+
+def on_each_device(function: Callable, mesh: Mesh, *in_specs: PartitionSpec) -> Callable:
+    """Apply a function to each device's lanes; its results have a leading axis of lanes."""
+    return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=LANES, check_vma=False)
 
 
 def compiler_options(mesh: Mesh) -> dict[str, Any]:
@@ -133,13 +142,9 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     Returns:
         The program.
     """
-    lanes, shared = PartitionSpec(AXIS), PartitionSpec()
     options = compiler_options(mesh)
     # For what runs rarely, compile time matters more than run time.
     rare_options = options | (_FAST_COMPILATION if options and _is_known(**_FAST_COMPILATION) else {})
-
-    def on_each_device(function: Callable, *in_specs: PartitionSpec) -> Callable:
-        return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=lanes, check_vma=False)
 
     def begin_lanes(hparams: Lanes, data: Any) -> Progress:
         # Lane by lane: initialization draws and sorts, which vmap does not speed up.
@@ -156,7 +161,7 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     def steps(
         hparams: Lanes, progress: Progress, batches: Any, data: Any, first_step: Any, num_steps: Any
     ) -> Progress:
-        one_hparams, one_lane, one_batch = map(_shapes_of_one, (hparams, progress, batches))
+        one_hparams, one_lane, one_batch = map(shapes_of_one, (hparams, progress, batches))
         # Traced once, for both the layout and the lanes.
         traced = jax.make_jaxpr(advance_lane)(one_hparams, one_lane, data, first_step, one_batch)
         is_transposed = find_transposed(traced.jaxpr, one_hparams, one_lane)
@@ -173,20 +178,20 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
         return transpose_some(progress, is_transposed)
 
     return Program(
-        begin=jax.jit(on_each_device(begin_lanes, lanes, shared), compiler_options=rare_options),
+        begin=jax.jit(on_each_device(begin_lanes, mesh, LANES, SHARED), compiler_options=rare_options),
         draw=jax.jit(task.batches, static_argnums=3, out_shardings=shared_sharding(mesh)),
         steps=jax.jit(
-            on_each_device(steps, lanes, lanes, shared, shared, shared, shared),
+            on_each_device(steps, mesh, LANES, LANES, SHARED, SHARED, SHARED, SHARED),
             donate_argnums=1,
             compiler_options=options,
         ),
-        measure=jax.jit(on_each_device(measure_lanes, lanes, lanes, shared), compiler_options=rare_options),
+        measure=jax.jit(on_each_device(measure_lanes, mesh, LANES, LANES, SHARED), compiler_options=rare_options),
         max_steps=max_steps,
         mesh=mesh,
     )
 
 
-def _shapes_of_one(lanes: Any) -> Any:
+def shapes_of_one(lanes: Any) -> Any:
     """Return the shapes without the leading axis."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), lanes)
 

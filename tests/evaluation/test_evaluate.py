@@ -13,6 +13,7 @@ import fnnet as fn
 from fnnet import metrics
 from fnnet.errors import InputError
 from fnnet.evaluation import evaluate as evaluation
+from fnnet.evaluation import stacks
 from fnnet.lanes import choice
 from fnnet.lanes.cost import peak_bytes
 
@@ -134,9 +135,9 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loaded_bytes", [1, evaluation.LOADED_BYTES])
+@pytest.mark.parametrize("loaded_bytes", [1, stacks.LOADED_BYTES])
 def test_networks_of_all_shapes_come_in_the_order_of_the_space(results, loaded_bytes, monkeypatch):
-    monkeypatch.setattr(evaluation, "LOADED_BYTES", loaded_bytes)
+    monkeypatch.setattr(stacks, "LOADED_BYTES", loaded_bytes)
     found = fn.evaluate_results(results, recipe, DATA.test, ["accuracy", "nll", "outputs"])
     np.testing.assert_array_equal(found["accuracy"], results.columns["test_accuracy"])
     np.testing.assert_allclose(found["nll"], results.columns["test_loss"], rtol=1e-5)
@@ -265,7 +266,7 @@ def test_results_that_cannot_be_evaluated_are_refused(results, tmp_path):
 
     with pytest.raises(InputError, match="params 0/b of stacked networks"):
         fn.evaluate_results(results.where(depth=2), narrow_recipe, DATA.test)
-    with pytest.raises(InputError, match="the recipe's task names no network"):
+    with pytest.raises(InputError, match="the recipe's task has no network"):
         fn.evaluate_results(results, forgetful_recipe, DATA.test)
     with pytest.raises(InputError, match="argument 'activation' has no default"):
         fn.evaluate_results(results, needy_recipe, DATA.test)
@@ -274,7 +275,7 @@ def test_results_that_cannot_be_evaluated_are_refused(results, tmp_path):
     with pytest.raises(InputError, match="no parameters are kept of run 0"):
         fn.evaluate_results(unkept, recipe, DATA.test)
     named = fn.Results(fn.grid(depth=0, order=["one"], learning_rate=0.1), {}, {})
-    with pytest.raises(InputError, match="axis 'order' is no argument of the recipe"):
+    with pytest.raises(InputError, match="axis 'order' is not an argument of the recipe"):
         fn.evaluate_results(named, recipe, DATA.test)
 
 
