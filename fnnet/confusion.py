@@ -13,8 +13,8 @@ def confusion_matrix(
     """Count the examples of each class by predicted class.
 
     Args:
-        outputs: logits or probabilities; a row that is not finite is not counted.
-        targets: classes; an example of a class without an output is not counted.
+        outputs: logits or probabilities. Rows that are not finite are not counted.
+        targets: classes. Examples of a class without an output are not counted.
 
     Returns:
         In row i and column j, the number of examples of true class i and predicted class j.
@@ -26,10 +26,10 @@ def confusion_matrix(
     """
     outputs, targets = check_classes(outputs, targets)
     num_classes = outputs.shape[-1]
-    guesses = jnp.argmax(outputs, axis=-1).astype(targets.dtype)
+    predicted = jnp.argmax(outputs, axis=-1).astype(targets.dtype)
     counts = jnp.zeros((num_classes, num_classes), jnp.int32)
     is_counted = is_finite(outputs) & is_class(targets, num_classes)
-    return counts.at[targets, guesses].add(is_counted.astype(jnp.int32))
+    return counts.at[targets, predicted].add(is_counted.astype(jnp.int32))
 
 
 def precision(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
@@ -46,26 +46,26 @@ def precision(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"])
         >>> precision(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 1, 1])).tolist()
         [0.5, 1.0]
     """
-    right, taken, _ = _class_counts(outputs, targets)
-    return right / taken
+    right, predicted, _ = _class_counts(outputs, targets)
+    return right / predicted
 
 
 def recall(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
-    """Compute the recall of each class: TP / (TP + FN), the accuracy on that class.
+    """Compute the recall of each class: TP / (TP + FN).
 
     Args:
         outputs: logits or probabilities.
         targets: classes.
 
     Returns:
-        The parts, in [0, 1]; NaN where a class has no example.
+        The recalls, in [0, 1]; NaN for a class without examples.
 
     Example:
         >>> recall(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 1, 1])).tolist()
         [1.0, 0.5]
     """
-    right, _, there = _class_counts(outputs, targets)
-    return right / there
+    right, _, actual = _class_counts(outputs, targets)
+    return right / actual
 
 
 def f1(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
@@ -76,19 +76,19 @@ def f1(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Flo
         targets: classes.
 
     Returns:
-        `2 right / (taken for it + belonging to it)`, in [0, 1]; NaN where a class has neither.
+        `2 TP / (2 TP + FP + FN)`, in [0, 1]; NaN for a class that has no examples and is never predicted.
 
     Example:
         >>> found = f1(jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0], [1.0, 0.0]]), jnp.array([0, 1, 1, 0]))
         >>> [round(float(value), 2) for value in found]
         [0.8, 0.67]
     """
-    right, taken, there = _class_counts(outputs, targets)
-    return 2 * right / (taken + there)
+    right, predicted, actual = _class_counts(outputs, targets)
+    return 2 * right / (predicted + actual)
 
 
 def check_classes(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Refuse what is not a batch of logits and classes; return both in 32 bits at least."""
+    """Check the shapes of logits and classes; return both in at least 32 bits."""
     if targets.shape != outputs.shape[:1] or not jnp.issubdtype(targets.dtype, jnp.integer):
         raise InputError(
             f"a metric of classes takes integer targets of shape {outputs.shape[:1]}, "
@@ -110,7 +110,7 @@ def _class_counts(outputs: Array, targets: Array) -> tuple[Array, Array, Array]:
     outputs, targets = check_classes(outputs, targets)
     confusion = confusion_matrix(outputs, targets)
     is_counted = is_class(targets, outputs.shape[-1]).astype(jnp.int32)
-    there = jnp.zeros(outputs.shape[-1], jnp.int32).at[targets].add(is_counted)
-    counts = jnp.diagonal(confusion), jnp.sum(confusion, axis=0), there
-    right, taken, there = (count.astype(outputs.dtype) for count in counts)
-    return right, taken, there
+    actual = jnp.zeros(outputs.shape[-1], jnp.int32).at[targets].add(is_counted)
+    counts = jnp.diagonal(confusion), jnp.sum(confusion, axis=0), actual
+    right, predicted, actual = (count.astype(outputs.dtype) for count in counts)
+    return right, predicted, actual

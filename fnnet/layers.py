@@ -1,4 +1,4 @@
-"""Layers of a fully connected network: what each is, its initial parameters, and its values for one example."""
+"""Layers of a fully connected network: their initial parameters, and their values for one example."""
 
 import itertools
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from fnnet.parameterizations import LayerShape, Parameterization, Scales
 
 
 class LayerValues(NamedTuple):
-    """What one layer computed for one example: `z = x @ w + b` and `h = activation(z)`, plus x in a residual one."""
+    """The values of one layer for one example: `z = x @ w + b` and `h = activation(z)`, plus x in a residual layer."""
 
     z: Float[Array, " fan_out"]
     h: Float[Array, " fan_out"]
 
 
 class Layer(NamedTuple):
-    """What is known of a layer before its parameters; equal neighbors can share one stacked array."""
+    """Everything about a layer but its parameters. Equal neighbors can share one stacked array."""
 
     shape: LayerShape
     scales: Scales
@@ -39,7 +39,11 @@ def plan_layers(
     parameterization: Parameterization,
     residual: bool,
 ) -> list[Layer]:
-    """Decide everything about each layer that does not depend on parameters."""
+    """Build the layers of a network.
+
+    Raises:
+        InputError: when a size is not a positive integer, or the number of initializers is wrong.
+    """
     names = ["num_inputs", *(f"widths[{index}]" for index in range(len(sizes) - 2)), "num_outputs"]
     for name, size in zip(names, sizes, strict=True):
         check_integer(name, size)
@@ -48,7 +52,7 @@ def plan_layers(
     initializers = [initializer] * num_layers if is_one else list(initializer)
     if len(initializers) != num_layers:
         raise InputError(
-            f"initializer must be one or one for each of {num_layers} layers, got {len(initializers)}"
+            f"initializer must be one, or one for each of {num_layers} layers; got {len(initializers)}"
         )
     layers = []
     for index, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
@@ -72,7 +76,7 @@ def _find_initializer(choice: Any) -> Initializer:
 
 
 def group_equal(layers: list[Layer], stack_from: int) -> list[list[Layer]]:
-    """Put stretches of at least `stack_from` equal layers together; every other layer stands alone."""
+    """Group stretches of at least `stack_from` equal layers into blocks; every other layer is a block by itself."""
     blocks: list[list[Layer]] = []
     for _, stretch in itertools.groupby(layers):
         equal = list(stretch)
@@ -81,6 +85,8 @@ def group_equal(layers: list[Layer], stack_from: int) -> list[list[Layer]]:
 
 
 def init_block(block: list[Layer], noise: Array, use_bias: bool) -> dict[str, Array]:
+    """Return the initial parameters of a block, made from uniform noise."""
+
     def init_layer(noise: Array) -> dict[str, Array]:
         return _init_layer(block[0], noise, use_bias)
 
@@ -98,6 +104,7 @@ def _init_layer(layer: Layer, noise: Array, use_bias: bool) -> dict[str, Array]:
 
 
 def apply_layer(layer: Layer, params: dict[str, Array], x: Array) -> LayerValues:
+    """Compute a layer's values for one example."""
     # w.T @ x, which is x @ w for one example: under vmap, examples then lie along the last axis, where sums over
     # classes and activations are long vector operations, and a product's gradient needs no transposition.
     z = jax.lax.dot_general(params["w"], x, (((0,), (0,)), ((), ())))
@@ -110,6 +117,8 @@ def apply_layer(layer: Layer, params: dict[str, Array], x: Array) -> LayerValues
 
 
 def apply_stack(layer: Layer, params: dict[str, Array], x: Array, collect: bool) -> tuple[Array, Any]:
+    """Compute the output of a block of stacked layers and, if `collect`, the values of each."""
+
     def step(h: Array, params: dict[str, Array]) -> tuple[Array, LayerValues | None]:
         values = apply_layer(layer, params, h)
         return values.h, values if collect else None
@@ -118,6 +127,7 @@ def apply_stack(layer: Layer, params: dict[str, Array], x: Array, collect: bool)
 
 
 def update_scales(blocks: list[list[Layer]], use_bias: bool) -> PyTree[float] | None:
+    """Return the factors on the learning rate of each parameter; None if all are 1."""
     scales = []
     for block in blocks:
         layer = block[0]

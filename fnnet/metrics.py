@@ -1,9 +1,8 @@
-"""Metrics of a set of examples: `metric(outputs, targets)` gives a number, or an array.
+"""Metrics of a set of examples: `metric(outputs, targets)` returns a number or an array.
 
-`outputs` are `[n, classes]` logits or `[n, outputs]` predictions, as losses take them. Metrics that give a number
-are columns of a sweep's table; `evaluate` takes those that give an array too. A row of logits that is not finite
-is a wrong answer, and so is any for a class that there is no output for; nll and brier are NaN then. Outputs of
-float16 and bfloat16 are measured in float32.
+`outputs` are logits `[n, classes]` or predictions `[n, outputs]`, as for losses. Metrics that are numbers become
+columns of a sweep's table; `evaluate` accepts both kinds. A row of logits that is not finite, or a target without an
+output, counts as wrong, and makes `nll` and `brier` NaN. float16 and bfloat16 are computed in float32.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,7 @@ Metric = Callable[[Array, Array], Array]
 def accuracy(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, ""]:
     """Compute the share of examples whose largest output is the target's.
 
-    An output that is not finite counts as wrong, so a network that diverged has an accuracy of 0.
+    Rows that are not finite count as wrong, so a network that diverged has an accuracy of 0.
 
     Args:
         outputs: logits or probabilities.
@@ -48,18 +47,18 @@ def top_k_accuracy(
 ) -> Float[Array, ""]:
     """Compute the share of examples whose target is among the `k` largest outputs.
 
-    Of equal outputs the first counts as larger, as in `accuracy`, which is that of `k=1`.
+    Of equal outputs, the first counts as larger. `k=1` is `accuracy`.
 
     Args:
         outputs: logits or probabilities.
         targets: classes.
-        k: how many guesses are allowed.
+        k: number of outputs.
 
     Returns:
         The share, in [0, 1].
 
     Raises:
-        InputError: when no guess is allowed.
+        InputError: when `k` is less than 1.
 
     Example:
         >>> outputs = jnp.array([[0.0, 3.0, 1.0], [1.0, 2.0, 0.0]])
@@ -94,7 +93,7 @@ def nll(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Fl
 
 
 def brier(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, ""]:
-    """Compute the mean squared distance of probabilities from the truth, from logits.
+    """Compute the mean squared distance between probabilities and one-hot targets, from logits.
 
     Args:
         outputs: logits.
@@ -122,22 +121,22 @@ def ece(
 ) -> Float[Array, ""]:
     """Compute the expected calibration error of the largest probability, from logits.
 
-    Examples are put into bins by their confidence `c`, the largest probability. With `a = 1` where the guess is
+    Examples are binned by their confidence `c`, the largest probability. With `a = 1` where the prediction is
     right and 0 where it is wrong, the error is `sum over bins |sum in the bin (a - c)| / n`. A row that is not
     finite counts as wrong with confidence 1, so a network that diverged has an error of 1.
 
     Args:
         outputs: logits.
         targets: classes.
-        num_bins: how many bins.
-        adaptive: bins hold equally many examples in order of confidence; otherwise they are equally wide,
+        num_bins: number of bins.
+        adaptive: True: bins hold equally many examples. False: bins have equal widths,
             `((m - 1) / num_bins, m / num_bins]`.
 
     Returns:
         The error, in [0, 1].
 
     Raises:
-        InputError: when there is no bin.
+        InputError: when `num_bins` is less than 1.
 
     Example:
         >>> outputs = jnp.log(jnp.array([[0.8, 0.2], [0.8, 0.2], [0.4, 0.6]]))
@@ -168,7 +167,7 @@ def r2(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) 
         targets: the true values; each column needs a variance.
 
     Returns:
-        `mean_k 1 - residual sum of squares / total sum of squares`; 1 is perfect, 0 is the mean's.
+        `mean_k 1 - residual sum of squares / total sum of squares`; 1 is perfect, 0 is no better than the mean.
 
     Example:
         >>> float(r2(jnp.array([[1.0], [2.0], [3.0]]), jnp.array([[1.0], [2.0], [4.0]]))) > 0.75
@@ -213,23 +212,23 @@ def outputs(outputs: Float[Array, "n ..."], targets: Any) -> Float[Array, "n ...
 
 
 METRICS: dict[str, Metric] = named(accuracy, top_k_accuracy, nll, brier, ece, r2, rmse)
-"""Every metric that has a name and is a number."""
+"""The metrics that are numbers, by name."""
 
 ARRAY_METRICS: dict[str, Metric] = named(confusion_matrix, precision, recall, f1, outputs)
-"""Every metric that has a name and is an array."""
+"""The metrics that are arrays, by name."""
 
 HIGHER_IS_BETTER = frozenset({"accuracy", "top_k_accuracy", "r2"})
 LOWER_IS_BETTER = frozenset({"loss", "nll", "brier", "ece", "rmse"})
 
 
 MetricChoice = Sequence[str | Metric] | Mapping[str, str | Metric]
-"""Names and functions, or either under names of one's own: `{"ece_20": lambda o, t: ece(o, t, 20)}`."""
+"""Names and functions, or a dict that names either: `{"ece_20": lambda o, t: ece(o, t, 20)}`."""
 
 
 def find_metrics(
     metrics: MetricChoice | None, targets: Any, table: Mapping[str, Metric]
 ) -> dict[str, Metric]:
-    """Find functions by their names, and names for functions.
+    """Look up metrics by name, and name metrics that are functions.
 
     Args:
         metrics: names in the table and functions; None for accuracy of classes and R2 of numbers.
@@ -240,7 +239,7 @@ def find_metrics(
         The functions by name.
 
     Raises:
-        InputError: when a name is unknown, or a function has no name of its own.
+        InputError: when a name is unknown, or two functions share a name or have none.
 
     Example:
         >>> list(find_metrics(["nll", brier], jnp.array([0, 1]), METRICS))
@@ -257,7 +256,7 @@ def find_metrics(
     for name in names:
         if not name.isidentifier() or names.count(name) > 1:
             raise InputError(
-                f"a metric is called {name!r}; give metrics other names, as {{'mine': function}}"
+                f"a metric is called {name!r}; name metrics in a dict, such as {{'mine': function}}"
             )
     return dict(zip(names, functions, strict=True))
 
@@ -267,7 +266,7 @@ def _is_right(outputs: Array, targets: Array) -> Array:
 
 
 def _check_numbers(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Refuse what is not a batch of numbers; return both in one dtype of 32 bits at least."""
+    """Check the shapes of predictions and targets; return both in one dtype of at least 32 bits."""
     if targets.shape != outputs.shape:
         raise InputError(
             f"a metric of numbers takes targets of the outputs' shape {outputs.shape}, got {targets.shape}"

@@ -1,9 +1,8 @@
 """Feed-forward networks as pairs of pure functions on one example.
 
 A `Network` is the pair `init(key) -> params` and `apply(params, x) -> y`, like stax; batches come from
-`jax.vmap`. `mlp` builds the fully connected one, whose layers compute `z = x @ w + b` and
-`h = activation(z)` with weight matrices `[fan_in, fan_out]`: a row for each neuron of the layer they leave
-and a column for each one they enter.
+`jax.vmap`. The layers of an `mlp` compute `z = x @ w + b` and `h = activation(z)` with weight matrices
+`[fan_in, fan_out]`: one row per neuron of the layer they leave, one column per neuron of the layer they enter.
 """
 
 import itertools
@@ -38,10 +37,9 @@ class Network(NamedTuple):
 
     init: draws initial `params` from a key.
     apply: computes the output `[num_outputs]` from `params` and one input `[num_inputs]`.
-    intermediates: like `apply`, but returns the `LayerValues` of every layer in order; None where a
-        network has no layers to show.
-    update_scales: factors on the learning rate, a pytree like `params` with a float for each leaf, through which
-        a parameterization gives each layer its own (see `optimizers.scale_updates`); None when all are 1.
+    intermediates: like `apply`, but returns the `LayerValues` of every layer in order; None if not available.
+    update_scales: factors on the learning rate, a pytree like `params` with a float for each leaf, set by the
+        parameterization (see `optimizers.scale_updates`); None if all are 1.
     """
 
     init: Callable[[KeyArray], Params]
@@ -50,7 +48,7 @@ class Network(NamedTuple):
     update_scales: PyTree[float] | None = None
 
     def __repr__(self) -> str:
-        """Return the numbers of arrays and parameters.
+        """Return the number of arrays and of parameters.
 
         Example:
             >>> mlp(3, [7, 5], 2)
@@ -87,23 +85,23 @@ def mlp(
         num_outputs: size of one output.
         activation: of the hidden layers, a name in `ACTIVATIONS` or any function of an array.
         use_bias: whether layers add biases `b`.
-        initializer: a name in `INITIALIZERS`, an `Initializer` or one of JAX, such as
-            `jax.nn.initializers.orthogonal()`; or one for each of the `len(widths) + 1` layers.
+        initializer: a name in `INITIALIZERS`, an `Initializer` or a JAX initializer, such as
+            `jax.nn.initializers.orthogonal()`; or a list of one for each of the `len(widths) + 1` layers.
         output_activation: of the last layer; losses on logits want "identity".
         parameterization: "standard", "ntk", `mup(base_width)` or a function from `LayerShape` to `Scales`.
-        residual: whether each hidden layer that is as wide as the hidden layer before it adds its input to its
+        residual: whether each hidden layer of the same width as the one before it adds its input to its
             output, `h = activation(z) + x` (He et al. 2016).
-        stack_from: a stretch of at least so many equal layers is held as one array `[layers, fan_in,
-            fan_out]` and run by `lax.scan`, so that a network of 128 layers compiles about as fast as
-            one of 4. The values are those of separate layers; `unstack` lists them one by one.
+        stack_from: at least this many equal layers in a row are stored as one array `[layers, fan_in, fan_out]`
+            and run by `lax.scan`, so that 128 layers compile about as fast as 4. Initial values and outputs are the
+            same; `unstack` lists the layers one by one.
 
     Returns:
         The network. `params` is a list in order of the layers, with `{"w": [fan_in, fan_out], "b": [fan_out]}`
         for a layer and the same with a leading axis for a stack. Their dtype is JAX's default float.
 
     Raises:
-        InputError: when a size is not a positive integer, a name is unknown, or the initializers are not
-            one or `len(widths) + 1`; and while tracing, when an input has not the shape `[num_inputs]`.
+        InputError: when a size is not a positive integer, a name is unknown, or the number of initializers is wrong;
+            and while tracing, when an input does not have the shape `[num_inputs]`.
 
     Example:
         >>> network = mlp(4, [7, 5], 3, activation="tanh")
@@ -161,7 +159,7 @@ def mlp(
 
 
 def unstack(params: Params) -> list[dict[str, Any]]:
-    """List an `mlp`'s parameters layer by layer, cutting stacks of equal layers apart.
+    """Return an `mlp`'s parameters layer by layer, with stacks of equal layers taken apart.
 
     Args:
         params: as `mlp(...).init` returns them.
@@ -185,17 +183,17 @@ def unstack(params: Params) -> list[dict[str, Any]]:
 
 
 def stack(layers: Sequence[Mapping[str, Any]], network: Network) -> Params:
-    """Put an `mlp`'s layers, listed one by one, into the form that it takes: the inverse of `unstack`.
+    """Return an `mlp`'s parameters, given layer by layer: the inverse of `unstack`.
 
     Args:
         layers: one `{"w": [fan_in, fan_out], "b": [fan_out]}` for each of the `depth + 1` layers.
         network: the `mlp`.
 
     Returns:
-        Its `params`. Arrays of numpy stay arrays of numpy, of their own dtype.
+        The network's `params`. numpy arrays stay numpy arrays of the same dtype.
 
     Raises:
-        InputError: when the layers are not those of the network.
+        InputError: when the layers do not fit the network.
 
     Example:
         >>> network = mlp(2, [3] * 20, 1)
@@ -222,7 +220,7 @@ def stack(layers: Sequence[Mapping[str, Any]], network: Network) -> Params:
 
 
 def _layer_shapes(block: Mapping[str, jax.ShapeDtypeStruct]) -> list[dict[str, tuple[int, ...]]]:
-    """List the shapes of the layers of a block."""
+    """Return the shapes of the layers of a block."""
     if block["w"].ndim == 2:
         return [{name: leaf.shape for name, leaf in block.items()}]
     return [{name: leaf.shape[1:] for name, leaf in block.items()}] * block["w"].shape[0]

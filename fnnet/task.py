@@ -1,7 +1,4 @@
-"""Tasks: what one run does, in four pure functions. Training, sweeps and stores know nothing else.
-
-Evaluation after training asks a task for its network as well.
-"""
+"""Tasks: what one run does, as pure functions. Training, sweeps and stores depend on nothing else."""
 
 from collections.abc import Callable
 from functools import cache
@@ -36,18 +33,18 @@ def _accept(hparams: Hparams) -> None:
 
 
 class Task(NamedTuple):
-    """What one run does. Anything that fits these four functions can be trained and swept.
+    """What one run does. Anything that can be written as these functions can be trained and swept.
 
     init: maps `(hparams, data)` to the first state, any pytree. All randomness comes from `hparams`.
-    step: maps `(hparams, state, data, batch)` to `(state, metrics)`: one update. `metrics` holds "loss", and
-        any other numbers by name; the curve "batch_NAME" of each is its mean over the steps since the last
-        evaluation. A run whose loss is not finite at some step has diverged.
-    measure: maps `(hparams, state, data)` to the metrics that tables and curves show.
-    batches: maps `(data_seed, data, first_step, num_steps)` to a pytree with a leading axis of `num_steps`,
-        whose items are what `step` gets as `batch`. Unless given, `batch` is the number of the step.
-    network: maps `hparams` to the network whose parameters are `state.params`; None where there is none.
-    check: raises an `InputError` for hyper-parameters that are out of range. It is called with the concrete numbers of
-        a run before anything is traced or compiled; the other functions see traced numbers.
+    step: maps `(hparams, state, data, batch)` to `(state, metrics)`: one update. `metrics` contains "loss" and any
+        other numbers; the mean of each since the last evaluation is the curve "batch_NAME". A run has diverged if its
+        loss is not finite at some step.
+    measure: maps `(hparams, state, data)` to the metrics of tables and curves.
+    batches: maps `(data_seed, data, first_step, num_steps)` to a pytree with a leading axis of `num_steps`; each item
+        is the `batch` of one step. By default, `batch` is the number of the step.
+    network: maps `hparams` to the network whose parameters are `state.params`, for evaluation; None if there is none.
+    check: raises an `InputError` for hyper-parameters that are out of range. It is called with the numbers of a run
+        before tracing; the other functions get traced numbers.
     """
 
     init: Callable[[Hparams, Any], Any]
@@ -84,29 +81,29 @@ def supervised(
 ) -> Task:
     """Build the task of fitting a network to targets.
 
-    Its hyper-parameters are `seed` (default 0), from which the initial parameters are drawn, and whatever
-    `optimizer` and `network` read.
+    Its hyper-parameters are `seed` (default 0) for the initial parameters, and those that `optimizer` and `network`
+    read.
 
     Args:
         network: a network, or a function from hyper-parameters to one, for traced initial scales.
         loss: a name in `LOSSES`, or a function of the output and the target of ONE example that returns a scalar;
             the loss of a batch is the mean.
-        optimizer: a function from hyper-parameters to an optimizer, `lambda hp: sgd(hp["learning_rate"])`; or an
-            optimizer that reads none, such as `sgd(0.1)` or one of optax.
-        batch_size: examples a step; None for full batches.
+        optimizer: an optimizer, such as `sgd(0.1)` or one of optax; or a function from hyper-parameters to one, such
+            as `lambda hp: sgd(hp["learning_rate"])`.
+        batch_size: examples per step; None for full batches.
         order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
-        metrics: names in `METRICS`, or functions of the outputs `[n, outputs]` and the targets of ALL examples that
-            return a scalar, or a dict of such by other names; by default accuracy for classes and R2 for numbers.
+        metrics: names in `METRICS`, functions from the outputs `[n, outputs]` and targets of ALL examples to a
+            scalar, or a dict that names either; by default accuracy for classes and R2 for numbers.
         max_measured: evaluate the training split on its first `max_measured` examples.
-        target: what the network should give, from the examples.
+        target: maps examples to the targets of the network.
 
     Returns:
-        The task. `measure` gives "train_loss", "test_loss", "test_accuracy" and so on, with "validation_"
-        where the data has that split.
+        The task. `measure` returns "train_loss", "test_loss", "test_accuracy" and so on, and "validation_" metrics if
+        the data have that split.
 
     Raises:
         InputError: when a name is unknown; and while tracing, when the network's output does not fit the
-            targets or the batch is larger than the data.
+            targets, or the batch is larger than the data.
 
     Example:
         >>> from fnnet import mlp, sgd, load_dataset, train
@@ -156,7 +153,7 @@ def supervised(
 
 
 def check_with(optimizer: Callable[[Hparams], Optimizer]) -> Callable[[Hparams], None]:
-    """Build the `check` of a task: seeds are integers of 32 bits, and the optimizer takes its numbers."""
+    """Build the `check` of a task: seeds are integers of 32 bits, and the optimizer accepts its numbers."""
 
     def check(hparams: Hparams) -> None:
         for name in ("seed", "data_seed"):
@@ -181,7 +178,7 @@ def autoencoder(
 
     Args:
         network: from `[features]` to `[features]`, or a function from hyper-parameters to one.
-        loss: of output and input.
+        loss: of the output and the input.
         optimizer: as in `supervised`.
         metrics: as in `supervised`.
         **options: the other arguments of `supervised`.
@@ -212,7 +209,7 @@ def descend(
     optimizer: Callable[[Hparams], Optimizer],
     batches: Batches,
 ) -> Callable[[Hparams, TrainState, Dataset, Any], tuple[TrainState, Metrics]]:
-    """Build the `step` of a task that lowers an objective of the outputs for a batch of training examples."""
+    """Build the `step` of a task that minimizes an objective of the outputs for a batch of training examples."""
 
     def step(hparams: Hparams, state: TrainState, data: Dataset, batch: Any) -> tuple[TrainState, Metrics]:
         network = network_of(hparams)
@@ -231,7 +228,7 @@ def descend(
     return step
 
 
-@cache  # so that equal orders are the same function, which is compiled once for all groups of a sweep
+@cache  # so that equal orders are one function, compiled once for all groups of a sweep
 def order_of_batches(batch_size: int | None, order: str) -> tuple[Batches, Callable[..., Any]]:
     """Return the batches of an order, and the function that draws them from the training split."""
     batches = make_batches(batch_size, order)
@@ -243,7 +240,7 @@ def order_of_batches(batch_size: int | None, order: str) -> tuple[Batches, Calla
 
 
 def splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
-    """List the splits that are measured, the training split cut to its first examples."""
+    """Return the splits to evaluate, with at most `max_measured` training examples."""
     train = jax.tree.map(lambda leaf: leaf[:max_measured], data.train)
     named = {"train": train, "validation": data.validation, "test": data.test}
     return {name: examples for name, examples in named.items() if examples is not None}
@@ -259,7 +256,7 @@ def _scalar(name: str, value: Any) -> Array:
 
 
 def _check_fit(network: Network, params: Params, loss: Loss, data: Any, target: Target) -> None:
-    """Refuse data without targets, and a network whose output cannot be compared with them."""
+    """Check that the data have targets, and that the network's output fits them."""
     if not hasattr(data, "train"):
         raise InputError(
             f"supervised needs a Dataset, got a {type(data).__name__}; make one of arrays by "

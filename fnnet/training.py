@@ -1,4 +1,4 @@
-"""One run: a scan over steps. The reference that every fused sweep must agree with."""
+"""Training: one run as a scan over steps. Sweeps must agree with it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -19,10 +19,10 @@ from fnnet.types import Metrics
 class Progress(NamedTuple):
     """A run between two steps.
 
-    state: the task's.
+    state: of the task.
     diverged_at: the first step whose loss was not finite, or -1.
-    totals: by name, the sums of the steps' metrics, such as the loss, since the last evaluation. They are added up
-        step by step, so that their bits do not depend on where a run was interrupted.
+    totals: the sum of each metric of the steps since the last evaluation. It is updated at every step, so its bits do
+        not depend on where a run was interrupted.
     """
 
     state: Any
@@ -33,11 +33,10 @@ class Progress(NamedTuple):
 class Run(NamedTuple):
     """A finished run.
 
-    state: the task's last state; `run.state.params` for `supervised`.
-    metrics: what the task measured last, by name.
-    curves: by name, an array `[evaluations]`: "step" counts the updates made, "batch_loss" is the mean loss
-        of the steps since the evaluation before, as are other metrics of steps by the name "batch_...", and
-        the rest is what the task measured.
+    state: the last state of the task; for `supervised`, the parameters are `run.state.params`.
+    metrics: of the last evaluation.
+    curves: arrays `[evaluations]`: "step", the number of updates; "batch_loss" and other metrics "batch_NAME" of the
+        steps, averaged since the previous evaluation; and the metrics that the task measures.
     diverged: whether the loss was not finite at some step.
     diverged_at: the first such step, counted from 0, or -1.
     """
@@ -50,7 +49,7 @@ class Run(NamedTuple):
 
 
 def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
-    """Build the first state of a run, by the task's own `init` alone.
+    """Build the progress of a run before its first step.
 
     Raises:
         InputError: when a step returns no loss, or metrics that are not numbers.
@@ -63,7 +62,7 @@ def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
 
     metrics = jax.eval_shape(first_step)
     if "loss" not in metrics:
-        raise InputError(f'a step must give metrics with "loss", got {", ".join(metrics) or "none"}')
+        raise InputError(f'a step must return metrics with "loss", got {", ".join(metrics) or "none"}')
     for name, metric in metrics.items():
         if getattr(metric, "shape", None) != ():
             came = f"the shape {metric.shape}" if hasattr(metric, "shape") else f"a {type(metric).__name__}"
@@ -74,7 +73,7 @@ def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
 def advance(
     task: Task, hparams: Hparams, progress: Progress, data: Any, step: Integer, batch: Any
 ) -> Progress:
-    """Do one update and note whether it diverged."""
+    """Make one update and record whether the run diverged."""
     state, metrics = task.step(hparams, progress.state, data, batch)
     is_first = (progress.diverged_at < 0) & ~jnp.isfinite(metrics["loss"])
     diverged_at = jnp.where(is_first, step, progress.diverged_at)
@@ -86,7 +85,7 @@ def advance(
 
 
 def measure(task: Task, hparams: Hparams, progress: Progress, data: Any) -> Metrics:
-    """Compute the metrics of a task, in at least 32 bits.
+    """Compute the metrics of a task in at least 32 bits.
 
     Raises:
         InputError: when a metric has the name of a curve of the steps.
@@ -105,15 +104,15 @@ def repeat_steps(
     batches: Any,
     num_steps: Integer,
 ) -> Progress:
-    """Run some steps of one run, or of many at once when `step` is vmapped.
+    """Repeat a step, of one run or of many under `vmap`.
 
     Args:
         step: maps `(progress, step, batch)` to the next progress.
-        progress: where to begin.
+        progress: before the first step.
         first_step: number of the first step.
         batches: a pytree with a leading axis of at least `num_steps`.
-        num_steps: how many steps. A traced number makes one program for all numbers; a Python integer lets
-            gradients flow through the steps.
+        num_steps: number of steps. With a traced number, one program serves all numbers; with a Python integer, the
+            loop can be differentiated.
 
     Returns:
         The last progress.
@@ -129,14 +128,14 @@ def repeat_steps(
 def train(
     task: Task, hparams: Mapping[str, Any], data: Any, *, num_steps: int, eval_every: int | None = None
 ) -> Run:
-    """Train once.
+    """Train one run.
 
-    A pure function of its array arguments, so that it can be under `jax.jit`, `jax.vmap` and `jax.grad`.
+    A pure function of its array arguments: it works under `jax.jit`, `jax.vmap` and `jax.grad`.
 
     Args:
-        task: what a run does.
-        hparams: its hyper-parameters by name; `data_seed` (default 0) fixes the order of batches.
-        data: whatever the task takes, usually a `Dataset`.
+        task: of the run.
+        hparams: hyper-parameters by name; `data_seed` (default 0) determines the order of batches.
+        data: of the task, usually a `Dataset`.
         num_steps: number of updates.
         eval_every: evaluate every this many steps and at the end; None: only at the end.
 
@@ -144,11 +143,10 @@ def train(
         The trained state with metrics and curves.
 
     Raises:
-        InputError: when a number of steps is not positive, or a hyper-parameter is missing or out of range.
+        InputError: when a number of steps is not a positive integer, or a hyper-parameter is missing or out of range.
 
     Example:
-        A run is a function of its hyper-parameters. The worked example of a single weight: w = 5 predicts
-        10 for the input 2 where 6 is right, so the gradient of the quadratic loss is 8.
+        A single weight w = 5 predicts 10 for the input 2, with target 6, so the gradient of the quadratic loss is 8.
 
         >>> toy = Task(
         ...     init=lambda hp, data: jnp.array(5.0),
@@ -197,7 +195,7 @@ def train(
 
 
 def check_steps(num_steps: int, eval_every: int | None) -> None:
-    """Refuse numbers of steps that are not positive integers.
+    """Check that numbers of steps are positive integers.
 
     Raises:
         InputError: naming the field and what came.

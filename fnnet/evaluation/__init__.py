@@ -1,4 +1,4 @@
-"""Many trained networks on many examples; and one of them, ready for use."""
+"""Evaluation of many trained networks, and export of one of them."""
 
 import lazy_loader
 

@@ -1,6 +1,6 @@
-"""Calibration: the temperature at which a network's probabilities are as large as they should be.
+"""Calibration: the temperature that makes a network's probabilities match its accuracy.
 
-Calibration is measured by `ece` and `nll`. A temperature changes the confidence of a network, not its predictions.
+A temperature changes the confidence of a network, not its predictions. `ece` and `nll` measure calibration.
 """
 
 import jax
@@ -12,8 +12,8 @@ from fnnet.errors import InputError
 from fnnet.losses import one_hot
 from fnnet.precision import widen
 
-_COLDEST, _HOTTEST = 1e-3, 1e3  # temperatures between which the best one is looked for
-_NUM_HALVINGS = 60  # of that interval's logarithm, 13.8, to below the last digit of float64
+_COLDEST, _HOTTEST = 1e-3, 1e3  # the interval that is searched
+_NUM_HALVINGS = 60  # of the interval's logarithm, 13.8, to below the last digit of float64
 
 
 def fit_temperature(
@@ -21,25 +21,23 @@ def fit_temperature(
 ) -> Float[Array, ""]:
     """Find the temperature T that minimizes the NLL of `softmax(outputs / T)`.
 
-    The NLL is convex in 1/T. Its derivative there, the mean of `sum_k p_k outputs_k - outputs_target` with
-    `p = softmax(outputs / T)`, is followed to its zero by bisection, of the logarithm of T between those of 0.001
-    and 1000. Where every guess is right, the NLL falls all the way to the lower end; where outputs tell less than
-    nothing, to the upper one. An ensemble of overconfident networks is best calibrated twice: each member, and
-    then their average.
+    The NLL is convex in 1/T. The zero of its derivative, the mean of `sum_k p_k outputs_k - outputs_target` with
+    `p = softmax(outputs / T)`, is found by bisection of log T between T = 0.001 and 1000. The result is the lower end
+    if all predictions are right, and the upper end if the outputs predict worse than chance. Calibrate an ensemble of
+    overconfident networks twice: each member, then their average.
 
     Args:
         outputs: logits on a validation split.
         targets: its classes.
 
     Returns:
-        The temperature, above 1 for an overconfident network; NaN when an output is not finite, or a class has no
-        output.
+        The temperature, above 1 for an overconfident network; NaN if an output is not finite or a class has no output.
 
     Raises:
         InputError: when the shapes do not fit.
 
     Example:
-        Right three times of four, and sure as if it were right 99 times of 100:
+        A network is right in three of four examples, with a confidence of 0.99:
 
         >>> outputs, targets = jnp.log(jnp.array([[0.99, 0.01]] * 4)), jnp.array([0, 0, 0, 1])
         >>> temperature = fit_temperature(outputs, targets)
@@ -72,20 +70,20 @@ def fit_temperature(
 def apply_temperature(
     outputs: Float[Array | np.ndarray, "*examples classes"], temperature: float | Float[Array, ""]
 ) -> Float[Array, "*examples classes"]:
-    """Divide logits by a temperature: 1 leaves the probabilities, 2 takes their square roots, up to their sum.
+    """Divide logits by a temperature: 1 keeps the probabilities, 2 takes their square roots and normalizes.
 
     Args:
         outputs: logits.
         temperature: a positive number.
 
     Returns:
-        The logits of the same guesses, ties included; each row's largest is 0.
+        Logits with the same predictions, ties included; the largest of each row is 0.
 
     Example:
         >>> apply_temperature(jnp.array([4.0, 1.0]), 2.0).tolist()
         [0.0, -1.5]
     """
     outputs = jnp.asarray(outputs)
-    # What is divided is how far each is below the largest, so that rounding makes no two of them equal.
+    # Dividing the distances to the largest logit keeps rounding from making two of them equal.
     below = outputs - jnp.max(outputs, axis=-1, keepdims=True)
     return below / jnp.asarray(temperature).astype(outputs.dtype)

@@ -1,9 +1,8 @@
-"""Ensembles: networks that decide together, and how much they disagree.
+"""Ensembles: combined predictions of several networks, and their disagreement.
 
-An ensemble of networks is a `Network` again, whose parameters are its members' with one more axis in front. All other
-functions take the outputs of members `[members, ..., classes]`, logits of any networks on the same examples, as
-`evaluate(..., ["outputs"])` and `evaluate_results(..., ["outputs"])` give them; only `vote` gives something else than
-logits back. Members whose outputs are not finite make an average that is not finite, which metrics count as wrong.
+An ensemble is a `Network` whose parameters are its members', stacked. All other functions take the members' logits
+`[members, ..., classes]` on the same examples, as `evaluate(..., ["outputs"])` and `evaluate_results(..., ["outputs"])`
+return them. If a member's outputs are not finite, neither is the average, which metrics count as wrong.
 """
 
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from fnnet.confusion import is_finite
 from fnnet.errors import InputError, check_integer
 from fnnet.losses import cross_entropy
 from fnnet.network import Network
@@ -30,18 +30,18 @@ Weights = Float[Array | np.ndarray, " members"]
 def average(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Array, "*examples classes"]:
     """Average the members' probabilities: `log sum_r weights_r softmax(outputs_r)`.
 
-    By convexity, neither NLL nor Brier score of the average is above the average of the members'.
+    By convexity, the average has at most the mean NLL and the mean Brier score of the members.
 
     Args:
         outputs: logits of the members.
-        weights: of the members, at least 0; they are divided by their sum, and a member of weight 0 does not count,
-            whatever it gives. None for equal ones.
+        weights: of the members, at least 0, normalized by their sum. A member of weight 0 is ignored, even if its
+            outputs are not finite. None: equal weights.
 
     Returns:
-        The logarithm of the mean probabilities, which are logits.
+        The logarithm of the mean probabilities, as logits.
 
     Raises:
-        InputError: when there are fewer than two classes, or not as many weights as members.
+        InputError: when there are fewer than two classes, or the numbers of weights and members differ.
 
     Example:
         >>> outputs = jnp.log(jnp.array([[0.9, 0.1], [0.3, 0.7]]))
@@ -56,14 +56,14 @@ def average(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Arr
 
 
 def vote(outputs: MemberOutputs) -> Float[Array, "*examples classes"]:
-    """Let each member vote for its largest output.
+    """Compute each class's share of the members' votes, one per member for its largest output.
 
     Args:
-        outputs: logits or probabilities of the members; who gives a row that is not finite does not vote.
+        outputs: logits or probabilities of the members. A member abstains where its outputs are not finite.
 
     Returns:
-        Shares of the votes cast, NaN where there is none. The class with most votes is the largest, the first of
-        those with equally many. They are probabilities and not logits: for `accuracy`, not for `nll`.
+        Shares of the votes; NaN where all abstain. They are probabilities, not logits: use them with `accuracy`, not
+        with `nll`.
 
     Raises:
         InputError: when there are fewer than two classes.
@@ -82,19 +82,19 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
     """Build one network from several of the same shape.
 
     Args:
-        network: what each member is.
-        num_members: how many.
-        combine: of the members' outputs for one input; `average` for logits, `vote`, or a function of one's own, such
-            as `lambda outputs: jnp.mean(outputs, axis=0)` for regression. `lambda outputs: average(outputs, weights)`
-            takes weights, as from `greedy_selection`.
+        network: of each member.
+        num_members: number of members.
+        combine: maps the members' outputs for one input to the ensemble's: `average`, `vote`,
+            `lambda outputs: average(outputs, weights)` with the weights of `greedy_selection`, or
+            `lambda outputs: jnp.mean(outputs, axis=0)` for regression.
 
     Returns:
-        The ensemble. Its `params` are the members' stacked, `[num_members, ...]` in each leaf, as `results.params()`
-        gives them; it can be evaluated, calibrated and trained like any network.
+        The ensemble, for use like any network. Its `params` are the members', stacked, `[num_members, ...]` in each
+        leaf, as `results.params()` returns them.
 
     Raises:
-        InputError: when the number is not a positive integer; and while tracing, when the parameters are not those of
-            so many members.
+        InputError: when the number is not a positive integer; and while tracing, when the parameters have another
+            number of members.
 
     Example:
         The five best runs of a sweep predict as one:
@@ -112,7 +112,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
         >>> best_five.apply(params, data.test.inputs[0]).shape
         (3,)
 
-        `evaluate` takes many networks, also where each is an ensemble:
+        `evaluate` takes many networks, here one ensemble:
 
         >>> members = evaluate(network, params, data.test, ["nll"])["nll"]
         >>> together = evaluate(best_five, jax.tree.map(lambda leaf: leaf[None], params), data.test, ["nll"])["nll"]
@@ -129,7 +129,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
             if np.shape(leaf)[:1] != (num_members,):
                 raise InputError(
                     f"each leaf of the params of {num_members} members has the shape ({num_members}, ...), "
-                    f"got {np.shape(leaf)}; results.top({num_members}, metric).params() gives such"
+                    f"got {np.shape(leaf)}; results.top({num_members}, metric).params() returns such params"
                 )
         return combine(jax.vmap(network.apply, in_axes=(0, None))(params, jnp.asarray(x)))
 
@@ -141,26 +141,25 @@ def greedy_selection(
     targets: Int[Array | np.ndarray, " n"],
     num_picks: int = 50,
 ) -> Float[Array, " members"]:
-    """Choose members and their weights by the average's NLL on examples that none was trained on.
+    """Choose members and weights that minimize the average's NLL on a validation split.
 
-    Picks the best member first, and then again and again the one, new or picked before, with which the average of
-    all picks has the lowest NLL; of the averages on this way takes the best. It is never worse on these examples
-    than the best member.
+    Starting from the best member, each step picks the member, with replacement, that gives the average of all picks
+    the lowest NLL. The result is the best average along the way, which is at least as good as the best member.
 
     Args:
         outputs: logits of the members on a validation split.
         targets: its classes.
-        num_picks: how many members are picked, with replacement.
+        num_picks: number of picks.
 
     Returns:
-        Weights for `average`, each a number of picks over their sum. A member whose outputs are not finite gets 0;
-        all are NaN where no member's are finite.
+        Weights for `average`: each member's share of the picks. A member whose outputs are not finite has weight 0;
+        all weights are NaN if no member's outputs are finite.
 
     Raises:
-        InputError: when no pick is asked for or shapes do not fit.
+        InputError: when `num_picks` is not a positive integer, or the shapes do not fit.
 
     Example:
-        Each of two members knows one of two classes, a third knows nothing:
+        Each of the first two members knows one class, the third knows none:
 
         >>> outputs = jnp.log(jnp.array([[[0.9, 0.1], [0.5, 0.5]], [[0.5, 0.5], [0.1, 0.9]], [[0.5, 0.5], [0.5, 0.5]]]))
         >>> greedy_selection(outputs, jnp.array([0, 1])).tolist()
@@ -174,7 +173,7 @@ def greedy_selection(
             f"targets are the classes of {outputs.shape[1]} examples here, got the shape {targets.shape}"
         )
     check_integer("num_picks", num_picks)
-    # The NLL needs only what each member gives the right class.
+    # The NLL depends only on each member's probability of the right class.
     log_right = -jax.vmap(jax.vmap(cross_entropy), in_axes=(0, None))(outputs, targets)
 
     def pick(
@@ -195,7 +194,7 @@ def greedy_selection(
 
 
 def predictive_entropy(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Array, "*examples"]:
-    """Compute the entropy of the average's probabilities, in nats: all of the ensemble's uncertainty.
+    """Compute the entropy of the average's probabilities, in nats: the total uncertainty.
 
     Args:
         outputs: logits of the members.
@@ -212,17 +211,16 @@ def predictive_entropy(outputs: MemberOutputs, weights: Weights | None = None) -
 
 
 def mutual_information(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Array, "*examples"]:
-    """Compute what part of the predictive entropy comes from members that differ, in nats.
+    """Compute the part of the predictive entropy that comes from the members' disagreement, in nats.
 
-    It is the entropy of the average minus the average of the members' entropies: the information that an example's
-    class gives about which member is right. The rest, the members' own entropy, is there when all agree.
+    It is the entropy of the average minus the average of the members' entropies.
 
     Args:
         outputs: logits of the members.
         weights: as in `average`.
 
     Returns:
-        The information, from 0 to the logarithm of the number of members.
+        The mutual information, from 0 to the logarithm of the number of members.
 
     Example:
         >>> sure_but_different, alike_but_unsure = jnp.array([[50.0, 0.0], [0.0, 50.0]]), jnp.zeros((2, 2))
@@ -241,27 +239,27 @@ def mutual_information(outputs: MemberOutputs, weights: Weights | None = None) -
 def disagreement(
     outputs: Float[Array | np.ndarray, "members n classes"],
 ) -> Float[Array, "members members"]:
-    """Compute for each pair of members on which share of the examples their largest outputs differ.
+    """Compute the share of examples on which the predictions of each pair of members differ.
 
     Args:
-        outputs: logits or probabilities of the members; a row that is not finite is a class of its own.
+        outputs: logits or probabilities of the members; rows that are not finite count as one more class.
 
     Returns:
-        A symmetric matrix of shares in [0, 1], 0 on the diagonal.
+        A symmetric matrix of shares in [0, 1], with 0 on the diagonal.
 
     Raises:
-        InputError: when the outputs have not three axes.
+        InputError: when the outputs do not have three axes.
 
     Example:
         >>> one, other = jnp.array([[1.0, 0.0], [1.0, 0.0]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
         >>> disagreement(jnp.stack([one, other])).tolist()
         [[0.0, 0.5], [0.5, 0.0]]
 
-    Source: Fort, Hu & Lakshminarayanan (2019), whose diversity is this over the members' error.
+    Source: Fort, Hu & Lakshminarayanan (2019), who divide it by the members' error.
     """
     outputs = _check_examples(outputs)
     guesses = _guesses(outputs)
-    # One member against all others at a time: all pairs of all examples need not fit in memory.
+    # One member at a time, so that all pairs of all examples need not fit in memory.
     return jax.lax.map(lambda one: jnp.mean(one[None] != guesses, axis=1, dtype=outputs.dtype), guesses)
 
 
@@ -271,8 +269,8 @@ def _entropy(log_probabilities: Array) -> Array:
 
 
 def _guesses(outputs: Array) -> Array:
-    """Find the class of each largest output; -1 in rows that are not finite."""
-    return jnp.where(jnp.all(jnp.isfinite(outputs), axis=-1), jnp.argmax(outputs, axis=-1), -1)
+    """Return the predicted classes; -1 for rows that are not finite."""
+    return jnp.where(is_finite(outputs), jnp.argmax(outputs, axis=-1), -1)
 
 
 def _shares(weights: Weights | None, outputs: Array) -> Array:
@@ -280,7 +278,9 @@ def _shares(weights: Weights | None, outputs: Array) -> Array:
     num_members = len(outputs)
     given = jnp.ones(num_members) if weights is None else jnp.asarray(weights)
     if given.shape != (num_members,):
-        raise InputError(f"weights are one for each of {num_members} members, got the shape {given.shape}")
+        raise InputError(
+            f"weights need one number for each of {num_members} members, got the shape {given.shape}"
+        )
     given = given.astype(outputs.dtype)
     return given / jnp.sum(given)
 

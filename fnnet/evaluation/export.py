@@ -12,13 +12,13 @@ from fnnet.records.results import Results
 
 
 def trained_model(results: Results, run: int) -> Model:
-    """Build the model of one run of a sweep with `mlp_recipe`, such as `fnnet sweep` makes.
+    """Build the model of one run of a sweep with `mlp_recipe`, such as those of `fnnet sweep`.
 
-    The store records how the data were encoded and scaled; the data themselves are not loaded.
+    The store records how the data were encoded and scaled; the data are not loaded.
 
     Args:
-        results: results of a store that kept the parameters.
-        run: the run's index in the space.
+        results: of a store that kept the parameters.
+        run: index of the run.
 
     Returns:
         The model.
@@ -41,7 +41,7 @@ def trained_model(results: Results, run: int) -> Model:
     plan = None if results.store is None else results.store.read_plan()
     if plan is None:
         raise InputError(
-            "the sweep has no store, which knows its data; sweep with store=... and save_params=True"
+            "the sweep has no store, which records its data; sweep with store=... and save_params=True"
         )
     name = plan.get("recipe", {}).get("name")
     if name != _MLP_RECIPE:
@@ -51,7 +51,7 @@ def trained_model(results: Results, run: int) -> Model:
         )
     if results.columns["diverged"][run]:
         step = results.columns["diverged_at"][run]
-        raise InputError(f"run {run} diverged at step {step}, so there is nothing to use")
+        raise InputError(f"run {run} diverged at step {step}, so it cannot be exported")
     data = abstract_data(plan["data"])
     config = _recipe_arguments(results.space[run], mlp_recipe(data))
     model = Model(

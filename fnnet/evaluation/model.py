@@ -1,4 +1,4 @@
-"""Models: a trained `mlp` together with the preprocessing that makes it usable on raw data."""
+"""Models: a trained `mlp` with the preprocessing that applies it to raw data."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _PROBABILITIES = {"cross_entropy": jax.nn.softmax, "binary_cross_entropy": jax.nn.sigmoid}
-"""How outputs become the probabilities of classes, by the loss that takes them for logits."""
+"""The functions from logits to probabilities, by loss."""
 
 
 class Model(NamedTuple):
@@ -46,12 +46,12 @@ class Model(NamedTuple):
 
     @property
     def network(self) -> Network:
-        """The network that takes `params`."""
+        """The network of `params`."""
         return mlp(**self.arguments)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The names of the inputs, one for each."""
+        """The name of each input."""
         return name_features(self.preprocessing.columns)
 
 
@@ -59,8 +59,8 @@ class TableInputs(NamedTuple):
     """A table as a model's inputs.
 
     inputs: encoded and filled, in float64, not scaled.
-    ids: the column that names the rows, if there is one.
-    notes: readable notes on what was filled or ignored.
+    ids: the column that names the rows, or None.
+    notes: messages about values that were filled and columns that were ignored.
     """
 
     inputs: Float[np.ndarray, "n features"]
@@ -69,11 +69,11 @@ class TableInputs(NamedTuple):
 
 
 def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) -> TableInputs:
-    """Encode a table as the inputs of a model, exactly as the training data were.
+    """Encode a table as the inputs of a model, as the training data were encoded.
 
     Args:
         model: the model.
-        table: has the columns of the training data, in any order. All other columns are ignored; the notes name those
+        table: with the columns of the training data, in any order. Other columns are ignored; the notes name those
             that the training data did not have.
         id: the column that names the rows; by default that of the training data, if the table has it.
 
@@ -114,17 +114,17 @@ def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) ->
 
 
 def prepare_array(model: Model, inputs: np.ndarray) -> TableInputs:
-    """Check an array as the inputs of a model: one row per example, NaN for a missing value.
+    """Check an array as the inputs of a model, with NaN for missing values.
 
     Args:
         model: a model that was trained on arrays.
-        inputs: `[n, features]`, or `[n, ...]` as images are.
+        inputs: `[n, features]`, or `[n, ...]` for images.
 
     Returns:
         The inputs, with notes.
 
     Raises:
-        InputError: when the shape or type is wrong, or a value is missing where none was in training.
+        InputError: when the shape or type is wrong, or a value is missing in a column that was complete in training.
 
     Example:
         >>> from fnnet.data.preprocessing import Column
@@ -152,7 +152,7 @@ def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.n
 
     Args:
         model: the model.
-        inputs: in the original units, before standardization; categories one-hot.
+        inputs: in the original units, not standardized; categories one-hot.
 
     Returns:
         For classification, probabilities: the softmax of the outputs for the loss `cross_entropy`, the sigmoid of each
@@ -234,9 +234,9 @@ def tabulate(
 
 
 def to_csv(table: "pl.DataFrame") -> str:
-    """Return a table as CSV in which no spreadsheet finds a formula.
+    """Return a table as CSV without formulas.
 
-    Text that begins like a formula, such as a class called `=1+2`, is prefixed with an apostrophe.
+    Text that a spreadsheet would evaluate, such as the class `=1+2`, is prefixed with an apostrophe.
 
     Example:
         >>> import polars as pl

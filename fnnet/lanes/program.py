@@ -185,7 +185,9 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
             donate_argnums=1,
             compiler_options=options,
         ),
-        measure=jax.jit(on_each_device(measure_lanes, mesh, LANES, LANES, SHARED), compiler_options=rare_options),
+        measure=jax.jit(
+            on_each_device(measure_lanes, mesh, LANES, LANES, SHARED), compiler_options=rare_options
+        ),
         max_steps=max_steps,
         mesh=mesh,
     )
