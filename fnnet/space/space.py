@@ -68,6 +68,7 @@ class Space:
         """The number of runs, and of values of each axis.
 
         Example:
+            >>> from fnnet import grid
             >>> grid(depth=[1, 2], seed=range(3)).summary, grid(depth=[1, 2]).take([0]).summary
             ('6 runs (depth: 2 x seed: 3)', '1 run (depth: 1)')
         """
@@ -81,6 +82,7 @@ class Space:
         """The axes that distinguish runs: with several values, or absent from some runs.
 
         Example:
+            >>> from fnnet import grid
             >>> grid(depth=2, seed=range(3)).varied_axes
             ['seed']
         """
@@ -108,6 +110,7 @@ class Space:
             InputError: when there is no such axis.
 
         Example:
+            >>> from fnnet import grid
             >>> space = grid(optimizer="sgd") | grid(optimizer="adam", beta=0.9)
             >>> space.column("beta")
             array([nan, 0.9])
@@ -128,10 +131,8 @@ class Space:
     def table_column(self, name: str) -> np.ndarray | list:
         """Return the value of an axis for every run as a table column, with tuples and mixed types as text.
 
-        Raises:
-            InputError: when there is no such axis.
-
         Example:
+            >>> from fnnet import grid
             >>> grid(widths=[(64, 32), (64,)]).table_column("widths")
             ['(64, 32)', '(64,)']
         """
@@ -163,6 +164,7 @@ class Space:
             InputError: when the rows are not integers or not in the space.
 
         Example:
+            >>> from fnnet import grid
             >>> grid(depth=[1, 2], seed=range(3)).take([5, 3]).axes
             {'depth': (2,), 'seed': (0, 2)}
         """
@@ -187,6 +189,7 @@ class Space:
         Equal configurations have equal ids in every space, process and machine, whatever the order of their axes.
 
         Example:
+            >>> from fnnet import grid
             >>> grid(depth=[1, 2], seed=0).ids()[1] == grid(seed=0, depth=2).ids()[0]
             True
         """
@@ -194,12 +197,7 @@ class Space:
         return np.frombuffer(digits, "S32").astype("U32")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the space as a JSON object.
-
-        Example:
-            >>> grid(depth=[1, 2]).to_json()
-            {'axes': [{'name': 'depth', 'values': [1, 2], 'codes': 'AAE='}]}
-        """
+        """Return the space as a JSON object."""
         axes = [
             {"name": name, "values": list(values), "codes": codes_to_text(self.codes[name], len(values))}
             for name, values in self.axes.items()
@@ -214,6 +212,7 @@ class Space:
             InputError: when it is anything else.
 
         Example:
+            >>> from fnnet import grid
             >>> list(Space.from_json(grid(widths=[(3,), (4, 5)]).to_json()))
             [{'widths': (3,)}, {'widths': (4, 5)}]
         """
@@ -239,10 +238,8 @@ def union(*spaces: Space) -> Space:
 
     A run has only the axes of its own space, so an axis can exist for some values of another axis only.
 
-    Raises:
-        InputError: when there is no space.
-
     Example:
+        >>> from fnnet import grid
         >>> optimizers = grid(optimizer="sgd") | grid(optimizer="adam", beta=[0.9, 0.99])
         >>> space = optimizers * grid(seed=range(5))
         >>> len(space), space[0], space[5]
@@ -266,12 +263,11 @@ def union(*spaces: Space) -> Space:
 def product(*spaces: Space) -> Space:
     """Build the space of all combinations of the spaces' runs; the last space changes fastest.
 
-    To give all runs a common value: `space * grid(width=64)`.
-
     Raises:
         InputError: when there is no space, or two have an axis of the same name.
 
     Example:
+        >>> from fnnet import grid, zip_axes
         >>> space = zip_axes(width=[64, 128], learning_rate=[0.2, 0.1]) * grid(depth=2, seed=range(3))
         >>> len(space), space[3]
         (6, {'width': 128, 'learning_rate': 0.1, 'depth': 2, 'seed': 0})
