@@ -6,8 +6,6 @@ The name of a leaf is its path: "0/w" is the entry "w" of the first item.
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 
 def name_leaves(tree: Any) -> dict[str, Any]:
     """Return the leaves of a pytree of dicts, lists and tuples by name, in their order.
@@ -16,6 +14,8 @@ def name_leaves(tree: Any) -> dict[str, Any]:
         >>> name_leaves([{"w": 1, "b": 2}, {"w": 3}])
         {'0/b': 2, '0/w': 1, '1/w': 3}
     """
+    import jax  # which readers of a store do without
+
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 

@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.metrics import HIGHER_IS_BETTER, LOWER_IS_BETTER
 from fnnet.records.statistics import Configurations, check_numeric
 from fnnet.space.space import Config
 
@@ -113,6 +112,8 @@ def is_higher_better(metric: str, maximize: bool | None = None) -> bool:
     """
     if maximize is not None:
         return maximize
+    from fnnet.metrics import HIGHER_IS_BETTER, LOWER_IS_BETTER  # loads JAX
+
     name = metric.partition("_")[2] if metric.startswith(("train_", "validation_", "test_")) else metric
     if name not in HIGHER_IS_BETTER | LOWER_IS_BETTER:
         error = unknown_name("metric to rank by", metric, HIGHER_IS_BETTER | LOWER_IS_BETTER)

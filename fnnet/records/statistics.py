@@ -5,7 +5,6 @@ from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from jaxtyping import Int, Shaped
-from scipy import special
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.space.space import Config, Space
@@ -91,6 +90,8 @@ class Configurations(NamedTuple):
             >>> means.mean.tolist(), means.high.round(3).tolist(), means.num_runs.tolist()
             ([2.0, 5.0], [4.484, 5.0], [3, 3])
         """
+        from scipy import special  # takes longer to load than opening a store
+
         values = check_numeric(metric, self._column(metric)).astype(float)
         diverged = self._column("diverged")
         config = self.config_of_run

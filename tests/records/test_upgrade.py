@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,12 @@ def test_it_is_read_unchanged(folder):
     assert results.table().height == 8 and results.history["step"].tolist() == 8 * [[4, 8, 12]]
     check_members(results)
     assert contents(folder) == before
+
+
+def test_a_store_is_opened_without_loading_jax(folder):
+    code = "import sys, fnnet as fn; print(len(fn.open_results(sys.argv[1]).space), 'jax' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["8", "False"]
 
 
 def test_a_sweep_upgrades_it_in_place_and_trains_nothing_again(folder):
