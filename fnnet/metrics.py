@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Shaped
 
 from fnnet.confusion import check_classes, confusion_matrix, f1, is_class, is_finite, precision, recall
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.losses import cross_entropy, mean_loss, one_hot
 from fnnet.names import lookup, named
 from fnnet.precision import widen
@@ -58,15 +58,14 @@ def top_k_accuracy(
         The share, in [0, 1].
 
     Raises:
-        InputError: when `k` is less than 1.
+        InputError: when `k` is not a positive integer.
 
     Example:
         >>> outputs = jnp.array([[0.0, 3.0, 1.0], [1.0, 2.0, 0.0]])
         >>> float(top_k_accuracy(outputs, jnp.array([2, 2]), k=2))
         0.5
     """
-    if k < 1:
-        raise InputError(f"k must be at least 1, got {k}; k=1 is accuracy")
+    check_integer("k", k)
     outputs, targets = check_classes(outputs, targets)
     of_target = jnp.take_along_axis(outputs, targets[:, None], axis=-1)
     is_before = jnp.arange(outputs.shape[-1], dtype=targets.dtype)[None] < targets[:, None]
@@ -136,7 +135,7 @@ def ece(
         The error, in [0, 1].
 
     Raises:
-        InputError: when `num_bins` is less than 1.
+        InputError: when `num_bins` is not a positive integer.
 
     Example:
         >>> outputs = jnp.log(jnp.array([[0.8, 0.2], [0.8, 0.2], [0.4, 0.6]]))
@@ -145,8 +144,7 @@ def ece(
 
     Source: Guo et al. (2017), eq. 3; with equally filled bins, Nguyen and O'Connor (2015), section 3.
     """
-    if num_bins < 1:
-        raise InputError(f"num_bins must be at least 1, got {num_bins}; the usual number is 15")
+    check_integer("num_bins", num_bins)
     outputs, targets = check_classes(outputs, targets)
     right = _is_right(outputs, targets)
     confidence = jnp.where(is_finite(outputs), jnp.max(jax.nn.softmax(outputs), axis=-1), 1)

@@ -203,9 +203,9 @@ def test_metrics_that_cannot_be_named_are_refused(chosen, message):
 
 def test_bad_arguments_of_metrics_are_refused():
     logits, classes = jnp.zeros((3, 2)), jnp.zeros(3, jnp.int32)
-    with pytest.raises(InputError, match="num_bins must be at least 1, got 0"):
+    with pytest.raises(InputError, match="num_bins must be a positive integer, got 0"):
         metrics.ece(logits, classes, 0)
-    with pytest.raises(InputError, match="k must be at least 1, got 0"):
+    with pytest.raises(InputError, match="k must be a positive integer, got 0"):
         metrics.top_k_accuracy(logits, classes, 0)
 
 
