@@ -129,10 +129,9 @@ def sweep(
 
     rates = fn.logspace(0.003, 0.3, config.num_rates)
     space = fn.grid(learning_rate=rates, seed=range(config.num_seeds))
-    prepared = fn.prepare(
-        recipe, space, data, num_steps=config.num_steps, store=store, save_params=True, lanes=8
-    )
-    return len(prepared.estimates), fn.execute(prepared, show_progress=True)
+    options: dict[str, Any] = {"store": store, "save_params": True, "lanes": 8, "show_progress": True}
+    prepared = fn.prepare(recipe, space, data, num_steps=config.num_steps, **options)
+    return len(prepared.estimates), fn.execute(prepared)
 
 
 def plain_run(name: str, hparams: dict[str, Any], data: fn.Dataset, config: Config) -> list[np.ndarray]:

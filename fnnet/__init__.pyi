@@ -68,6 +68,7 @@ from .studies import fractals as fractals
 from .studies import trainability as trainability
 from .sweeps.execution import execute as execute
 from .sweeps.execution import sweep as sweep
+from .sweeps.options import Options as Options
 from .sweeps.prepare import prepare as prepare
 from .sweeps.verify import verify as verify
 from .task import Task as Task

@@ -47,19 +47,18 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def stop_at_evaluation():
-    """Return a function that breaks sweeps off at their n-th evaluation, and lists the steps of all evaluations."""
-    from fnnet.sweeps.chunk import Trainer
+    """Return a function that makes an `on_event` that breaks a sweep off at its n-th evaluation, and lists their steps."""
+    from fnnet.sweeps.events import Evaluated
 
-    def stop(patch, number):
-        measure, steps = Trainer._measure, []
+    def stop(number):
+        steps = []
 
-        def stopping(self, hparams, underway):
-            steps.append(underway.step)
-            if len(steps) == number:
-                raise RuntimeError("stopped")
-            return measure(self, hparams, underway)
+        def on_event(event):
+            if isinstance(event, Evaluated):
+                steps.append(event.step)
+                if len(steps) == number:
+                    raise RuntimeError("stopped")
 
-        patch.setattr(Trainer, "_measure", stopping)
-        return steps
+        return on_event, steps
 
     return stop

@@ -15,7 +15,7 @@ import pytest
 import fnnet as fn
 from fnnet import memory
 from fnnet.records.store import Store
-from fnnet.sweeps.chunk import Trainer
+from fnnet.sweeps.events import Segment
 
 LANES = fn.grid(depth=0, learning_rate=[0.1, 0.2, 0.3, 0.4, 0.5], seed=range(7))
 
@@ -160,25 +160,23 @@ def undisturbed(data):
     return sweep(data, None)
 
 
-def running_out(monkeypatch, most_lanes, until=0):
-    """Let segments of more than so many lanes fail, the first `until` segments excepted."""
-    segment, lanes_tried = Trainer._segment, []
+def running_out(most_lanes, until=0):
+    """Return an `on_event` that lets segments of more lanes on a device fail but for the first, and lists lanes."""
+    lanes_tried = []
 
-    def small_only(self, chunk, hparams, underway, point):
-        lanes = len(underway.progress.totals["loss"])
-        lanes_tried.append(lanes)
-        if lanes > most_lanes and len(lanes_tried) > until:
-            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-        return segment(self, chunk, hparams, underway, point)
+    def small_only(event):
+        if isinstance(event, Segment):
+            lanes_tried.append(event.spec.lanes)
+            if event.spec.lanes > most_lanes and len(lanes_tried) > until:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
-    monkeypatch.setattr(Trainer, "_segment", small_only)
-    return lanes_tried
+    return small_only, lanes_tried
 
 
-def test_out_of_memory_halves_the_lanes_until_it_fits(data, undisturbed, tmp_path, monkeypatch):
-    lanes_tried = running_out(monkeypatch, 8)
-    results = sweep(data, tmp_path)
-    assert sorted(set(lanes_tried)) == [8, 16, 32] and lanes_tried[:3] == [32, 16, 8], "on two devices"
+def test_out_of_memory_halves_the_lanes_until_it_fits(data, undisturbed, tmp_path):
+    small_only, lanes_tried = running_out(4)
+    results = sweep(data, tmp_path, on_event=small_only)
+    assert sorted(set(lanes_tried)) == [4, 8, 16] and lanes_tried[:3] == [16, 8, 4]
     assert [group["lanes"] for group in Store(tmp_path).read_plan()["groups"]] == [4]
     assert len(set(results.columns["id"])) == len(results.columns["id"]) == len(LANES) == 35
     assert len(list((tmp_path / "chunks").iterdir())) == 5
@@ -188,13 +186,10 @@ def test_out_of_memory_halves_the_lanes_until_it_fits(data, undisturbed, tmp_pat
 
 
 @pytest.mark.slow
-def test_out_of_memory_at_one_lane_says_what_a_run_needs_and_keeps_the_rest(
-    data, undisturbed, tmp_path, monkeypatch
-):
-    with monkeypatch.context() as patch:
-        running_out(patch, 0, until=1)
-        with pytest.raises(fn.InputError) as refused:
-            sweep(data, tmp_path, lanes=2)
+def test_out_of_memory_at_one_lane_says_what_a_run_needs_and_keeps_the_rest(data, undisturbed, tmp_path):
+    none_fits, _ = running_out(0, until=1)
+    with pytest.raises(fn.InputError) as refused:
+        sweep(data, tmp_path, lanes=2, on_event=none_fits)
     needed, usable = (
         int(number.replace(",", "")) for number in re.findall(r"\d[\d,]+(?= bytes| may)", str(refused.value))
     )
@@ -207,13 +202,13 @@ def test_out_of_memory_at_one_lane_says_what_a_run_needs_and_keeps_the_rest(
     assert sweep(data, tmp_path, lanes=2).columns["id"][:4].tolist() == rows
 
 
-def test_other_errors_are_not_answered(data, tmp_path, monkeypatch):
-    def failing(*args):
-        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+def test_other_errors_are_not_answered(data, tmp_path):
+    def failing(event):
+        if isinstance(event, Segment):
+            raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
-    monkeypatch.setattr(Trainer, "_segment", failing)
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
-        sweep(data, tmp_path)
+        sweep(data, tmp_path, on_event=failing)
 
 
 TOO_LARGE = """

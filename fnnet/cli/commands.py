@@ -98,7 +98,7 @@ def sweep(
     output.print_estimates(prepared, steps)
     if line := describe_stored(prepared):
         output.print_line(line)
-    results = execute(prepared, show_progress=True)
+    results = execute(prepared)
     metric = metric or ("test_accuracy" if prepared.data.is_classification else "test_r2")
     output.print_results(results, metric, prepared.data.train.inputs)
     for path in output.write_results(results, metric, folder):

@@ -19,9 +19,12 @@ def pad(tree: Any, num_lanes: int) -> Any:
         >>> pad({"seed": np.array([3, 5])}, 4)["seed"].tolist()
         [3, 5, 3, 3]
     """
-
     rows = np.arange(num_lanes)
-    return jax.tree.map(lambda leaf: leaf[np.where(rows < len(leaf), rows, 0)], tree)
+
+    def pad_leaf(leaf: Any) -> Any:
+        return leaf if len(leaf) == num_lanes else leaf[np.where(rows < len(leaf), rows, 0)]
+
+    return jax.tree.map(pad_leaf, tree)
 
 
 def place(tree: Any, mesh: Mesh) -> Any:

@@ -35,7 +35,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +170,14 @@ class Store(Folder):
         """
         return self._read_chunks(mend=mend, only_index=True)
 
-    def read_rows(self) -> list[pl.DataFrame]:
-        """Read the rows of all committed chunks, in one table for all chunks with the same columns."""
-        return decode_rows(self._read_files(self.list_files("chunks"), self.recorded_hashes()))
+    def read_rows(self, chunk_ids: Collection[str] | None = None) -> list[pl.DataFrame]:
+        """Read the rows of committed chunks, in one table for all chunks with the same columns.
+
+        Args:
+            chunk_ids: the chunks; None for all.
+        """
+        paths = [path for path in self.list_files("chunks") if chunk_ids is None or path.stem in chunk_ids]
+        return decode_rows(self._read_files(paths, self.recorded_hashes()))
 
     def read_chunks(self, *, mend: bool = False) -> dict[str, pl.DataFrame]:
         """Read all committed chunks, as `read_index` but with all columns."""

@@ -13,25 +13,21 @@ import numpy as np
 import polars as pl
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.lanes.choice import most_lanes
-from fnnet.lanes.program import lanes_sharding, use_all_cores
+from fnnet.lanes.program import use_all_cores
 from fnnet.records.ranking import rank
 from fnnet.records.results import Results
 from fnnet.records.rows import collect
 from fnnet.records.statistics import averaged_axes, find_configurations
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Space
-from fnnet.sweeps.chunk import Chunk, Trainer, Underway, lane_hparams, rows
-from fnnet.sweeps.execution import keep_rows, take_over, trainer_of, write_plan
-from fnnet.sweeps.interrupt import Interrupt, deferred_interrupt
-from fnnet.sweeps.job import Job, cut_chunks, step_flops
-from fnnet.sweeps.plan import Recipe
-from fnnet.sweeps.prepare import Prepared, prepare
-from fnnet.sweeps.progress import Progress, shown
-from fnnet.sweeps.resume import Done
+from fnnet.sweeps.coordinator import Stage, coordinate
+from fnnet.sweeps.events import Began, Finished, Planned
+from fnnet.sweeps.options import make_options
+from fnnet.sweeps.prepare import prepare_search
+from fnnet.sweeps.progress import watched
+from fnnet.task import Recipe
 
 FEWEST_LANES = 8  # on a device; with fewer the first rung, where the most runs are, is slow
-WORTH_COMPILING = 2e11  # operations of idle lanes: about 2 seconds on a small CPU, as long as compiling takes
 
 
 class Bracket(NamedTuple):
@@ -55,19 +51,6 @@ class Bracket(NamedTuple):
     number: int | None = None
 
 
-class Paused(NamedTuple):
-    """A chunk paused at a rung.
-
-    chunk: its runs.
-    lanes: on all devices, with which they were trained.
-    underway: their state on the host, arrays with a leading axis `[runs]`; None where only the store has it.
-    """
-
-    chunk: Chunk
-    lanes: int
-    underway: Underway | None
-
-
 def successive_halving(
     recipe: Recipe,
     space: Space,
@@ -78,7 +61,6 @@ def successive_halving(
     factor: float = 4.0,
     over: str | Sequence[str] = "seed",
     maximize: bool | None = None,
-    show_progress: bool = False,
     **options: Any,
 ) -> Results:
     """Train all runs for a few steps, the better ones for more, and the best to the end.
@@ -95,9 +77,7 @@ def successive_halving(
         factor: at each rung, one in `factor` configurations is promoted.
         over: the axis or axes to average over; a space need not have the axis "seed".
         maximize: whether more is better; None to infer that from the metric's name.
-        show_progress: as for `sweep`.
-        **options: `eval_every`, `store`, `lanes`, `state_every`, `save_params` and `accept_fingerprint`, as for
-            `sweep`. A store is for one space; rerunning resumes an interrupted search.
+        **options: the fields of `Options`. A store is for one space; rerunning resumes an interrupted search.
 
     Returns:
         The results of all runs, each with its metrics at the rung that it reached: the column "rung" counts
@@ -120,7 +100,7 @@ def successive_halving(
         [(0, 8), (1, 4), (2, 4)]
     """
     bracket = make_bracket(space, rungs, metric, factor, over, maximize)
-    return climb_all(recipe, space, data, [bracket], options, show_progress)
+    return climb_all(recipe, space, data, [bracket], options)
 
 
 def make_bracket(
@@ -148,12 +128,7 @@ def make_bracket(
 
 
 def climb_all(
-    recipe: Recipe,
-    space: Space,
-    data: Any,
-    brackets: Sequence[Bracket],
-    options: dict[str, Any],
-    show_progress: bool,
+    recipe: Recipe, space: Space, data: Any, brackets: Sequence[Bracket], options: dict[str, Any]
 ) -> Results:
     """Train all brackets of a search, one after the other, as one sweep with one store.
 
@@ -162,24 +137,19 @@ def climb_all(
         space: all runs.
         data: as for `sweep`.
         brackets: each run is in exactly one, and all end at the same step. The first one has all rungs.
-        options: of `prepare`.
-        show_progress: whether to report progress.
+        options: the fields of `Options`.
 
     Returns:
         The results of all runs.
     """
     use_all_cores()
     first = brackets[0]
-    prepared = prepare(
+    prepared = prepare_search(
         recipe,
         space,
         data,
         num_steps=first.rungs[-1],
-        metric=first.metric,
-        most_runs=max(
-            FEWEST_LANES * len(jax.local_devices()),
-            *(_num_runs_at_the_end(space, bracket) for bracket in brackets),
-        ),
+        options=make_options({**options, "metric": first.metric}),
         fixed={
             "rungs": list(first.rungs),
             "factor": first.factor,
@@ -187,99 +157,24 @@ def climb_all(
             "over": list(first.over),
             "runs": [chunk_id_of(sorted(space.ids()[each.runs].tolist())) for each in brackets],
         },
-        show_progress=show_progress,
-        **options,
+        most_runs=max(
+            FEWEST_LANES * len(jax.local_devices()),
+            *(_num_runs_at_the_end(space, bracket) for bracket in brackets),
+        ),
     )
-    parts: list[pl.DataFrame] = []
-    with (
-        take_over(prepared) as (prepared, done),
-        shown(show_progress) as show,
-        deferred_interrupt() as interrupted,
-    ):
-        write_plan(prepared, prepared.jobs)
-        progress = Progress(
-            show,
-            num_runs=len(space),
-            work=sum(_work(space, bracket) for bracket in brackets),
-            metric=first.metric,
-            maximize=first.maximize,
-            axes=space.varied_axes,
-        )
-        progress.show(is_urgent=True)
+    tables: list[pl.DataFrame] = []
+    with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
+        work = sum(_work(space, bracket) for bracket in brackets)
+        emit(Planned(len(space), 0, work, first.metric, first.maximize, space.varied_axes))
         for bracket in brackets:
-            parts += _climb(prepared, bracket, done, interrupted, progress)
-        progress.show(is_urgent=True)
-    return collect(space, parts, prepared.store)
-
-
-def _climb(
-    prepared: Prepared,
-    bracket: Bracket,
-    done: Done,
-    interrupted: Interrupt,
-    progress: Progress,
-) -> list[pl.DataFrame]:
-    """Train one bracket, rung by rung; returns the rows of all chunks of all rungs."""
-    space, alive = prepared.plan.space, bracket.runs
-    jobs = list(prepared.jobs)
-    paused: list[list[Paused]] = [[] for _ in jobs]
-    parts: list[pl.DataFrame] = []
-    for rung, step in enumerate(bracket.rungs):
-        tables = []
-        name = "" if bracket.number is None else f"bracket {bracket.number} "
-        progress.begin_stage(f"{name}to step {step}", len(alive))
-        for number, job in enumerate(jobs):
-            runs = np.intersect1d(job.group.runs, alive)
-            if not len(runs):
-                continue
-            jobs[number] = _fitted(job, prepared, len(runs), _steps_to(bracket, rung))
-            found, paused[number] = _climb_one(
-                prepared, jobs[number], bracket, rung, runs, paused[number], done, interrupted, progress
-            )
-            tables += found
-        parts += tables
-        alive = _survivors(space, collect(space, tables), bracket, rung)
-    return parts
-
-
-def _climb_one(
-    prepared: Prepared,
-    job: Job,
-    bracket: Bracket,
-    rung: int,
-    runs: np.ndarray,
-    below: list[Paused],
-    done: Done,
-    interrupted: Interrupt,
-    progress: Progress,
-) -> tuple[list[pl.DataFrame], list[Paused]]:
-    """Train some runs of one group to a rung, from their state at the rung below."""
-    plan, rungs = prepared.plan, bracket.rungs[: rung + 1]
-    trainer = trainer_of(prepared, job, interrupted, progress)
-    lanes = job.lanes * job.program.mesh.size
-    tables, arrived = [], []
-    for chunk in cut_chunks(plan, runs, plan.space.ids(), lanes, f"rung {rung}"):
-        underway = None
-        if chunk.id not in done.chunks:
-            hparams = lane_hparams(plan, chunk.runs, lanes, job.program.mesh)
-            underway = trainer.resume(chunk, hparams)
-            if underway is None:
-                underway = _gathered(trainer, below, chunk, lanes, rungs) if below else trainer.begin(hparams)
-            underway = trainer.advance(chunk, hparams, underway, rungs[-1])
-            if prepared.store is not None and rungs[-1] < prepared.settings.num_steps:
-                trainer.save(chunk, underway)  # before the rows, so that committed runs can be promoted
-            if prepared.settings.save_params:
-                trainer.save_params(chunk, underway.progress)
-            table = rows(plan, chunk, underway).with_columns(rung=pl.lit(rung))
-            if bracket.number is not None:
-                table = table.with_columns(bracket=pl.lit(bracket.number))
-            done.chunks[chunk.id] = keep_rows(prepared, job, chunk, table, done)
-            underway = _fetched(underway, len(chunk.runs))
-        tables.append(done.chunks[chunk.id])
-        progress.finish(tables[-1], len(chunk.runs) * _steps_to(bracket, rung))
-        arrived.append(Paused(chunk, lanes, underway))
-        interrupted.check()
-    return tables, arrived
+            alive, name = bracket.runs, "" if bracket.number is None else f"bracket {bracket.number} "
+            for rung, step in enumerate(bracket.rungs):
+                emit(Began(f"{name}to step {step}", len(alive)))
+                reached = coordinator.train(Stage(alive, bracket.rungs[: rung + 1], rung, bracket.number))
+                tables += reached
+                alive = _survivors(space, collect(space, reached), bracket, rung)
+        emit(Finished(len(space)))
+    return collect(space, tables, prepared.store)
 
 
 def _steps_to(bracket: Bracket, rung: int) -> int:
@@ -309,16 +204,6 @@ def _num_kept(num_configs: int, bracket: Bracket, rung: int) -> int:
     return max(1, math.floor(num_configs / bracket.factor ** (rung + 1) + 1e-9))
 
 
-def _fitted(job: Job, prepared: Prepared, num_runs: int, num_steps: int) -> Job:
-    """Reduce a group's lanes to what its runs fill, if that saves more than compiling another program takes."""
-    num_devices = job.program.mesh.size
-    lanes = min(job.lanes, most_lanes(math.ceil(num_runs / num_devices)))
-    flops = step_flops(job.group.task, prepared.plan, job.group.runs[0], prepared.data)
-    # Decided by operations and not by time, so that a resumed search decides as it did before.
-    is_worth_it = (job.lanes - lanes) * num_devices * num_steps * flops > WORTH_COMPILING
-    return job._replace(lanes=lanes) if is_worth_it else job
-
-
 def _survivors(space: Space, reached: Results, bracket: Bracket, rung: int) -> np.ndarray:
     """Choose the runs to promote, by the means of their configurations."""
     if bracket.metric not in reached.columns:
@@ -331,47 +216,3 @@ def _survivors(space: Space, reached: Results, bracket: Bracket, rung: int) -> n
     kept = rank(means, bracket.metric, bracket.maximize)[: _num_kept(num_configs, bracket, rung)]
     ids = reached.columns["id"][np.isin(configurations.config_of_run, kept)]
     return np.flatnonzero(np.isin(space.ids(), ids))
-
-
-def _fetched(underway: Underway, num_runs: int) -> Underway:
-    """Copy the state of a chunk to the host, without padding lanes."""
-    progress = jax.tree.map(lambda leaf: leaf[:num_runs], jax.device_get(underway.progress))
-    curves = {name: [point[:num_runs] for point in points] for name, points in underway.curves.items()}
-    return underway._replace(progress=progress, curves=curves)
-
-
-def _gathered(
-    trainer: Trainer, below: list[Paused], chunk: Chunk, lanes: int, rungs: tuple[int, ...]
-) -> Underway:
-    """Gather runs that were paused in several chunks into one chunk on the devices, padded to `lanes`."""
-    used = [each for each in below if np.isin(each.chunk.runs, chunk.runs).any()]
-    states = [each.underway or _recalled(trainer, each, rungs[:-1]) for each in used]
-    wanted = np.concatenate([chunk.runs, np.repeat(chunk.runs[:1], lanes - len(chunk.runs))])
-    runs = np.concatenate([each.chunk.runs for each in used])
-    order = np.argsort(runs)
-    places = order[np.searchsorted(runs, wanted, sorter=order)]
-
-    def gather(*leaves: Any) -> np.ndarray:
-        return np.concatenate(leaves)[places]
-
-    progress = jax.tree.map(gather, *(state.progress for state in states))
-    curves = {
-        name: [gather(*points) for points in zip(*(state.curves[name] for state in states), strict=True)]
-        for name in states[0].curves
-    }
-    # The time of runs that were stopped stays with them.
-    shares = [np.isin(each.chunk.runs, chunk.runs).mean() for each in used]
-    seconds = sum(share * state.seconds for share, state in zip(shares, states, strict=True))
-    progress = jax.device_put(progress, lanes_sharding(trainer.program.mesh))
-    return Underway(progress, curves, states[0].step, float(seconds))
-
-
-def _recalled(trainer: Trainer, paused: Paused, rungs: tuple[int, ...]) -> Underway:
-    """Load the state of a chunk from the store; where it is lost, train the chunk again."""
-    hparams = lane_hparams(trainer.plan, paused.chunk.runs, paused.lanes, trainer.program.mesh)
-    underway = trainer.resume(paused.chunk, hparams)
-    if underway is None:
-        underway = trainer.begin(hparams)
-        for rung in rungs:
-            underway = trainer.advance(paused.chunk, hparams, underway, rung)
-    return _fetched(underway, len(paused.chunk.runs))

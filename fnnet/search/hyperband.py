@@ -26,7 +26,6 @@ def hyperband(
     over: str | Sequence[str] = "seed",
     maximize: bool | None = None,
     seed: int = 0,
-    show_progress: bool = False,
     **options: Any,
 ) -> Results:
     """Run several successive halvings, from one that stops runs early and often to one that stops none.
@@ -46,7 +45,6 @@ def hyperband(
         over: as for `successive_halving`.
         maximize: as for `successive_halving`.
         seed: of the random assignment of configurations to brackets.
-        show_progress: as for `sweep`.
         **options: as for `successive_halving`; `store` is one folder for all brackets.
 
     Returns:
@@ -92,7 +90,7 @@ def hyperband(
             assign_brackets(len(configurations.configs), len(ladder), factor, seed)
         )
     ]
-    return climb_all(recipe, space, data, brackets, options, show_progress)
+    return climb_all(recipe, space, data, brackets, options)
 
 
 def assign_brackets(num_configs: int, num_brackets: int, factor: float, seed: int) -> list[np.ndarray]:

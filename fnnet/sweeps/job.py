@@ -1,7 +1,7 @@
 """Jobs: a group of runs with its compiled program, its lanes and an estimate of what training it costs."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,35 +10,19 @@ from jax.sharding import Mesh
 
 from fnnet.hparams import Hparams
 from fnnet.lanes.choice import choose_lanes, first_guess, most_lanes
+from fnnet.lanes.chunk import ChunkSpec, evaluations, narrow, place_hparams
 from fnnet.lanes.cost import Cost, CostFile, count_flops, device_bytes, measure_cost
 from fnnet.lanes.program import Program, make_program
 from fnnet.memory import too_large, usable_bytes
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Config
-from fnnet.sweeps.chunk import Chunk, Settings, evaluations, lane_hparams, narrow
 from fnnet.sweeps.plan import Group, Plan
 from fnnet.task import Task
 
 MAX_SEGMENT = 1000  # steps whose batches are drawn at once
 SEGMENT_SECONDS = 2.0  # the longest stretch, about, that is not interrupted, shown or saved
 COMMIT_SECONDS = 0.01  # to make a table of a chunk and write it
-
-
-class Job(NamedTuple):
-    """A group that is ready to train.
-
-    group: its runs.
-    program: compiled when it is first called, if it was not measured.
-    program_hash: identifies the program.
-    lanes: runs that train together on one device.
-    segment: steps between two returns to the host.
-    """
-
-    group: Group
-    program: Program
-    program_hash: str
-    lanes: int
-    segment: int
+WORTH_COMPILING = 2e11  # operations of idle lanes: about 2 seconds on a small CPU, as long as compiling takes
 
 
 class Estimate(NamedTuple):
@@ -66,17 +50,41 @@ class Estimate(NamedTuple):
     seconds: float
 
 
+class Job(NamedTuple):
+    """A group that is ready to train.
+
+    static: the values of its static axes.
+    task: the task that the recipe builds from them.
+    runs: the runs' places in the space.
+    program: compiled when it is first called, if it was not measured.
+    program_hash: identifies the program.
+    lanes: runs that train together on one device.
+    segment: steps between two returns to the host.
+    estimate: of the cost.
+    """
+
+    static: Config
+    task: Task
+    runs: np.ndarray
+    program: Program
+    program_hash: str
+    lanes: int
+    segment: int
+    estimate: Estimate
+
+
 def prepare_group(
     plan: Plan,
     group: Group,
     missing: np.ndarray,
     mesh: Mesh,
-    settings: Settings,
+    num_steps: int,
+    eval_every: int | None,
     data: Any,
     lanes: int | None,
     program_hash: str,
     most_runs: int | None = None,
-) -> tuple[Job, Estimate]:
+) -> Job:
     """Choose a group's lanes and estimate the cost of training it.
 
     Args:
@@ -84,60 +92,61 @@ def prepare_group(
         group: one of its groups.
         missing: the places of its runs that are to be trained.
         mesh: the devices.
-        settings: of the sweep.
+        num_steps: updates in each run.
+        eval_every: as for `sweep`.
         data: on the devices.
         lanes: their number, if the user or an earlier part of the sweep fixes it; None to choose.
         program_hash: identifies the group's program, to look up earlier measurements.
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
 
     Returns:
-        The job, and its estimate.
+        The job, with its estimate.
 
     Raises:
         InputError: when not even one run fits in memory.
     """
-    program = make_program(group.task, mesh, most_steps(settings.num_steps, settings.eval_every))
-    static, num_runs = group.static, len(group.runs)
+    program = make_program(group.task, mesh, most_steps(num_steps, eval_every))
+    num_runs = len(group.runs)
     wanted = missing if len(missing) else group.runs
     num_together = min(_most_of_one_order(plan, wanted), most_runs or len(wanted))
     most = most_lanes(math.ceil(num_together / mesh.size))
     guess = lanes or first_guess(_state_bytes(plan, group, program, data), most)
+
+    def job(lanes: int, segment: int, *estimate: Any) -> Job:
+        cost = Estimate(group.static, num_runs, len(missing), lanes, *estimate)
+        return Job(group.static, group.task, group.runs, program, program_hash, lanes, segment, cost)
+
     if not len(missing):
-        job = Job(group, program, program_hash, guess, program.max_steps)
-        return job, Estimate(static, num_runs, 0, guess, 0, 0, 0, 0.0, 0.0)
+        return job(guess, program.max_steps, 0, 0, 0, 0.0, 0.0)
 
     data_seed = narrow(_data_seeds(plan, group.runs)[:1])[0]
     costs, limit = CostFile(program_hash, mesh.size, program.max_steps), usable_bytes()
+    num_points = len(list(evaluations(0, num_steps, eval_every)))
 
     def cost_of(lanes: int) -> Cost:
         known = costs.read().get(lanes)
         if known is not None and known.num_bytes <= limit:
             return known
-        hparams = lane_hparams(plan, group.runs[: lanes * mesh.size], lanes * mesh.size, mesh)
+        hparams = place_hparams(_numbers(plan, group.runs[: lanes * mesh.size]), lanes, mesh)
         cost = measure_cost(program, hparams, data_seed, data, limit)
         if math.isfinite(cost.step):
             costs.add(cost)
         return cost
 
-    def seconds(cost: Cost, runs: np.ndarray) -> float:
-        return _num_chunks(plan, runs, cost.lanes * mesh.size) * chunk_seconds(cost, settings, program)
+    def seconds(cost: Cost) -> float:
+        num_chunks = _num_chunks(plan, missing, cost.lanes * mesh.size)
+        return num_chunks * chunk_seconds(cost, num_steps, eval_every, program)
 
-    if lanes is not None:
-        cost = cost_of(lanes)
-    else:
-        cost = choose_lanes(cost_of, lambda cost: seconds(cost, missing), guess, most, limit)
-    estimate = Estimate(
-        static,
-        num_runs,
-        len(missing),
+    cost = cost_of(lanes) if lanes is not None else choose_lanes(cost_of, seconds, guess, most, limit)
+    return job(
         cost.lanes,
+        segment_steps(cost, program),
         _num_chunks(plan, missing, cost.lanes * mesh.size),
         cost.num_bytes,
-        len(missing) * _curve_bytes(plan, settings),
-        float(len(missing) * settings.num_steps * step_flops(group.task, plan, group.runs[0], data)),
-        seconds(cost, missing),
+        len(missing) * num_points * _point_bytes(plan),
+        float(len(missing) * num_steps * step_flops(group.task, plan, group.runs[0], data)),
+        seconds(cost),
     )
-    return Job(group, program, program_hash, cost.lanes, segment_steps(cost, program)), estimate
 
 
 def most_steps(num_steps: int, eval_every: int | None) -> int:
@@ -158,33 +167,57 @@ def with_half_the_lanes(job: Job, plan: Plan, data: Any) -> Job:
     """
     if job.lanes > 1:
         return job._replace(lanes=job.lanes // 2)
-    hparams = lane_hparams(plan, job.group.runs[:1], job.program.mesh.size, job.program.mesh)
+    hparams = place_hparams(_numbers(plan, job.runs[:1]), 1, job.program.mesh)
     needed = job.program.mesh.size * device_bytes(job.program, hparams, np.int32(0), data)
     raise too_large(needed, usable_bytes())
 
 
-def cut_chunks(
-    plan: Plan, runs: np.ndarray, run_ids: np.ndarray, lanes: int, *more_names: str
-) -> Iterator[Chunk]:
-    """Cut runs into chunks of at most `lanes` with one data_seed each.
+def with_fitting_lanes(job: Job, plan: Plan, data: Any, num_runs: int, num_steps: int) -> Job:
+    """Reduce a job's lanes to what its runs fill, if that saves more than compiling another program takes.
 
-    A chunk is named after its runs, and `more_names` where the same runs make several chunks.
+    Decided by operations and not by time, so that a resumed search decides as it did before.
     """
-    # All lanes see the same batches, so data_seed is a number outside the lanes.
-    data_seeds = _data_seeds(plan, runs)
+    num_devices = job.program.mesh.size
+    lanes = min(job.lanes, most_lanes(math.ceil(num_runs / num_devices)))
+    flops = step_flops(job.task, plan, job.runs[0], data)
+    is_worth_it = (job.lanes - lanes) * num_devices * num_steps * flops > WORTH_COMPILING
+    return job._replace(lanes=lanes) if is_worth_it else job
+
+
+def cut_chunks(
+    plan: Plan, job: Job, runs: np.ndarray, eval_every: int | None, stops: Sequence[int], *more_names: str
+) -> Iterator[tuple[ChunkSpec, np.ndarray]]:
+    """Cut some runs of a group into chunks, each with the places of its runs.
+
+    A chunk fills all lanes where it can and has one data_seed, since all lanes see the same batches. It is named after
+    its runs, and `more_names` where the same runs make several chunks.
+    """
+    ids, data_seeds = plan.space.ids(), _data_seeds(plan, runs)
+    num_lanes = job.lanes * job.program.mesh.size
     for data_seed in np.unique(data_seeds):
         equal = runs[data_seeds == data_seed]
-        for part in np.split(equal, range(lanes, len(equal), lanes)):
-            ids = run_ids[part].tolist()
-            yield Chunk(chunk_id_of([*ids, *more_names]), part, ids, narrow(data_seed))
+        for part in np.split(equal, range(num_lanes, len(equal), num_lanes)):
+            run_ids = ids[part].tolist()
+            spec = ChunkSpec(
+                id=chunk_id_of([*run_ids, *more_names]),
+                run_ids=run_ids,
+                static=job.static,
+                traced={name: column.tolist() for name, column in _numbers(plan, part).items()},
+                data_seed=data_seed.item(),
+                lanes=job.lanes,
+                eval_every=eval_every,
+                stops=list(stops),
+                program=job.program_hash,
+            )
+            yield spec, part
 
 
-def chunk_seconds(cost: Cost, settings: Settings, program: Program) -> float:
+def chunk_seconds(cost: Cost, num_steps: int, eval_every: int | None, program: Program) -> float:
     """Estimate the seconds that one chunk takes."""
-    points = list(evaluations(0, settings.num_steps, settings.eval_every))
+    points = list(evaluations(0, num_steps, eval_every))
     segment = segment_steps(cost, program)
     num_segments = sum(math.ceil(length / segment) for length in np.diff([0, *points]))
-    steps = num_segments * cost.segment + settings.num_steps * cost.step
+    steps = num_segments * cost.segment + num_steps * cost.step
     return cost.begin + steps + len(points) * cost.measure + COMMIT_SECONDS
 
 
@@ -212,16 +245,19 @@ def step_flops(task: Task, plan: Plan, run: Any, data: Any) -> int:
 def _state_bytes(plan: Plan, group: Group, program: Program, data: Any) -> int:
     """Count the bytes of one run's state, without computing it."""
     num_devices = program.mesh.size
-    hparams = lane_hparams(plan, group.runs[:1], num_devices, program.mesh)
+    hparams = place_hparams(_numbers(plan, group.runs[:1]), 1, program.mesh)
     state = jax.eval_shape(program.begin, hparams, data)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)) // num_devices
 
 
-def _curve_bytes(plan: Plan, settings: Settings) -> int:
-    """Count the bytes of one run's curves: a number each for every metric, the step and the batch loss."""
-    num_points = len(list(evaluations(0, settings.num_steps, settings.eval_every)))
-    width = jax.dtypes.canonicalize_dtype(float).itemsize
-    return num_points * (4 + width * (1 + len(plan.metrics)))
+def _point_bytes(plan: Plan) -> int:
+    """Count the bytes of one evaluation of one run: every metric, the step and the batch loss."""
+    return 4 + jax.dtypes.canonicalize_dtype(float).itemsize * (1 + len(plan.metrics))
+
+
+def _numbers(plan: Plan, runs: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the hyper-parameters of some runs of a group that differ by lane."""
+    return {name: column for name, column in plan.hparams(runs).items() if name != "data_seed"}
 
 
 def _data_seeds(plan: Plan, runs: np.ndarray) -> np.ndarray:

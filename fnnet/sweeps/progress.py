@@ -19,6 +19,8 @@ from rich.table import Column
 
 from fnnet.errors import InputError
 from fnnet.records.ranking import is_higher_better, rank
+from fnnet.sweeps.events import Began, Committed, Compiled, Event, Finished, Planned, Segment
+from fnnet.sweeps.options import Options
 
 LINE_SECONDS = 25.0  # between two lines; segments take about 2 seconds
 Show = Callable[[str, float, bool], None]
@@ -61,24 +63,21 @@ class Progress:
         self._done, self._underway, self._stage, self._best = 0.0, 0.0, "", ""
         self._best_value = math.nan
 
-    def begin_stage(self, name: str, num_runs: int | None = None) -> None:
-        """Begin a named stage; with `num_runs`, count only the runs of this stage."""
-        self._stage = name
-        if num_runs is not None:
-            self._num_runs, self._num_done = num_runs, 0
-        self.show()
-
-    def advance(self, work: float) -> None:
-        """Set the work done on the current chunk."""
-        self._underway = work
-        self.show()
-
-    def finish(self, rows: pl.DataFrame, work: float) -> None:
-        """Count a finished chunk: its runs and its work."""
-        self._num_done += rows.height
-        self._done, self._underway = self._done + work, 0.0
-        self._find_best(rows)
-        self.show()
+    def note(self, event: Event) -> None:
+        """Take note of an event, and show how far the sweep has got."""
+        if isinstance(event, Began):
+            self._stage = event.name
+            if event.num_runs is not None:
+                self._num_runs, self._num_done = event.num_runs, 0
+        elif isinstance(event, Segment):
+            self._underway = len(event.spec.run_ids) * (event.step - event.first_step)
+        elif isinstance(event, Committed):
+            self._num_done += event.rows.height
+            self._done, self._underway = self._done + event.rows.height * event.num_steps, 0.0
+            self._find_best(event.rows)
+        elif isinstance(event, Finished):
+            self._stage = ""
+        self.show(is_urgent=isinstance(event, Finished))
 
     def show(self, is_urgent: bool = False) -> None:
         """Show the progress."""
@@ -86,7 +85,7 @@ class Progress:
         share = min(done / self._work, 1.0) if self._work else 1.0
         parts = [f"{self._num_done} of {self._num_runs} runs", f"{math.floor(100 * share)} %"]
         elapsed = self._clock() - self._started
-        if share >= 1:
+        if share >= 1 and not self._underway:
             parts.append(f"{seconds_in_words(elapsed)} in all")
         elif done:
             parts.append(f"{seconds_in_words(elapsed * (1 - share) / share)} left")
@@ -106,20 +105,65 @@ class Progress:
 
 
 @contextlib.contextmanager
-def shown(is_shown: bool, stream: Any = None) -> Iterator[Show]:
-    """Open a display of progress: a bar on a terminal, otherwise lines.
+def watched(options: Options, stream: Any = None) -> Iterator[Callable[[Event], None]]:
+    """Yield a function that reports events: to progress on stderr, if it is shown, and to `options.on_event`.
 
     Args:
-        is_shown: whether to show anything.
-        stream: file to write to; None for stderr.
+        options: of the sweep.
+        stream: a file to show progress in instead of stderr.
+    """
+    with contextlib.ExitStack() as stack:
+        report = _reporter(stack, stream) if options.show_progress else None
+
+        def emit(event: Event) -> None:
+            if report is not None:
+                report(event)
+            if options.on_event is not None:
+                options.on_event(event)
+
+        yield emit
+
+
+def _reporter(stack: contextlib.ExitStack, stream: Any) -> Callable[[Event], None]:
+    """Return a function that shows events; the display opens with the first one that there is work for."""
+    show: Show | None = None
+    progress: Progress | None = None
+
+    def report(event: Event) -> None:
+        nonlocal show, progress
+        has_work = (isinstance(event, Compiled) and event.num_programs) or (
+            isinstance(event, Planned) and event.work
+        )
+        if show is None and has_work:
+            show = stack.enter_context(shown(stream))
+        if show is None:
+            return
+        if isinstance(event, Compiled):
+            programs = f"{event.num_programs} program{'s' * (event.num_programs != 1)}"
+            done = f", {event.num_compiled} done" if event.num_compiled else ""
+            share = event.num_compiled / event.num_programs
+            show(f"compiling {programs}{done}", share, not event.num_compiled)
+        elif isinstance(event, Planned):
+            progress = Progress(show, **event._asdict())
+            progress.show(is_urgent=True)
+        elif progress is not None:
+            progress.note(event)
+
+    return report
+
+
+@contextlib.contextmanager
+def shown(stream: Any = None) -> Iterator[Show]:
+    """Open a display of progress.
+
+    Args:
+        stream: a file to write to; None for stderr.
 
     Yields:
         The function that updates the display.
     """
     stream = stream or sys.stderr
-    if not is_shown:
-        yield lambda text, share, is_urgent: None
-    elif stream.isatty():
+    if stream.isatty():
         columns = (
             BarColumn(bar_width=20, table_column=Column(min_width=20)),
             TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
@@ -143,17 +187,6 @@ def lines(stream: Any, clock: Callable[[], float] = time.monotonic) -> Show:
             stream.flush()
 
     return show
-
-
-@contextlib.contextmanager
-def compiling(num_programs: int, is_shown: bool) -> Iterator[Callable[[int], None]]:
-    """Show that programs are compiling. Yields a function that takes the number of those done."""
-    programs = f"{num_programs} program{'s' * (num_programs != 1)}"
-    with shown(is_shown and num_programs > 0) as show:
-        show(f"compiling {programs}", 0.0, True)
-        yield lambda number: show(
-            f"compiling {programs}, {number} done", number / max(num_programs, 1), False
-        )
 
 
 def choose_metric(metrics: Sequence[str]) -> str | None:

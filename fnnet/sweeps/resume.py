@@ -1,6 +1,5 @@
 """Resuming: what a store already holds of a sweep, finished or under way."""
 
-from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from fnnet.sweeps.plan import Plan
 
 
 class Done(NamedTuple):
-    """The finished chunks that a store holds of a sweep, rows by chunk id.
+    """The finished chunks that a store holds of a sweep: by chunk id, their run ids and fingerprints.
 
     chunks: those that need not be trained again.
     stale: those without the parameters that are to be kept, so their runs are trained again.
@@ -50,7 +49,7 @@ def read_done(
     mend: bool = False,
 ) -> Done:
     """Read the finished chunks of a sweep; chunks of another sweep are left out, or refused unless `accept`."""
-    chunks = folder.read_chunks(mend=mend)
+    chunks = folder.read_index(mend=mend)
     for chunk_id in fingerprints.foreign_chunks(folder, plan, described, stored, chunks, accept=accept):
         del chunks[chunk_id]
         if mend:
@@ -72,45 +71,11 @@ def find_missing(plan: Plan, done: Done) -> np.ndarray:
     return np.array([run_id not in finished for run_id in plan.space.ids().tolist()], bool)
 
 
-def drop_stale(folder: Store, done: Done, parts: Sequence[pl.DataFrame]) -> None:
+def drop_stale(store: Store, done: Done) -> None:
     """Delete chunks without parameters once all their runs are in other chunks, with parameters."""
-    finished = set().union(*(rows["id"].to_list() for rows in parts))
+    if not done.stale:
+        return
+    finished = set().union(*(rows["id"].to_list() for rows in done.chunks.values()))
     for chunk_id, rows in done.stale.items():
         if finished.issuperset(rows["id"].to_list()):
-            folder.drop_chunk(chunk_id)
-
-
-class Waiting(NamedTuple):
-    """A chunk whose state was saved when its sweep was stopped.
-
-    id: of the chunk.
-    fingerprint: all that its bits depend on but the number of devices.
-    run_ids: its runs.
-    step: updates made.
-    """
-
-    id: str
-    fingerprint: str
-    run_ids: list[str]
-    step: int
-
-
-def find_waiting(folder: Store, fingerprints_now: Set[str]) -> list[Waiting]:
-    """List the saved states that a sweep can resume from, the longest trained first.
-
-    Args:
-        folder: of the sweep.
-        fingerprints_now: of the states of its groups.
-    """
-    found = []
-    for chunk_id in folder.state_ids():
-        state = folder.load_state(chunk_id)
-        about = {} if state is None else state.about
-        run_ids, step = about.get("runs"), about.get("step")
-        if (
-            about.get("fingerprint") in fingerprints_now
-            and isinstance(run_ids, list)
-            and isinstance(step, int)
-        ):
-            found.append(Waiting(chunk_id, about["fingerprint"], run_ids, step))
-    return sorted(found, key=lambda waiting: -waiting.step)
+            store.drop_chunk(chunk_id)

@@ -17,7 +17,7 @@ import pytest
 import fnnet as fn
 from fnnet.records.sealed import Sealed
 from fnnet.records.store import Store
-from fnnet.sweeps import chunk as chunks
+from fnnet.sweeps.events import Committed, Evaluated
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +36,19 @@ def without_times(results):
     return results.table(records=True).drop("seconds")
 
 
+TRAINED = []
+
+
+def counting(event):
+    """List the runs of every chunk that is finished."""
+    if isinstance(event, Committed):
+        TRAINED.extend(event.rows["id"])
+
+
 @pytest.fixture
-def steps_trained(monkeypatch):
-    """Count the runs that are trained, by what training a chunk returns."""
-    trained = []
-    train = chunks.Trainer.train
-
-    def counting(self, chunk, lanes):
-        trained.extend(chunk.run_ids)
-        return train(self, chunk, lanes)
-
-    monkeypatch.setattr(chunks.Trainer, "train", counting)
-    return trained
+def steps_trained():
+    TRAINED.clear()
+    return TRAINED
 
 
 @pytest.mark.slow
@@ -245,20 +246,17 @@ def test_an_unfinished_sweep_can_be_read(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_finishes_the_commit(data, tmp_path, monkeypatch):
+def test_ctrl_c_finishes_the_commit(data, tmp_path):
     """The first Ctrl-C is kept until the chunk's segment is over and its state is safe."""
-    timer = threading.Timer(0, lambda: os.kill(os.getpid(), signal.SIGINT))
-    measure = chunks.Trainer._measure
 
-    def pressing(self, hparams, underway):
-        timer.start()
-        timer.join()
-        return measure(self, hparams, underway)
+    def pressing(event):
+        if isinstance(event, Evaluated):
+            timer = threading.Timer(0, lambda: os.kill(os.getpid(), signal.SIGINT))
+            timer.start()
+            timer.join()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(chunks.Trainer, "_measure", pressing)
-        with pytest.raises(KeyboardInterrupt):
-            sweep(data, tmp_path, eval_every=10)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(data, tmp_path, eval_every=10, on_event=pressing)
     assert len(list((tmp_path / "states").iterdir())) == 1
     assert sweep(data, tmp_path, eval_every=10).table().height == 16
 

@@ -16,7 +16,7 @@ from fnnet.records import durable
 from fnnet.records.folder import SUFFIXES
 from fnnet.records.lock import locked
 from fnnet.records.store import Store
-from fnnet.sweeps import chunk as chunks
+from fnnet.sweeps.events import Evaluated, Interrupted
 from fnnet.sweeps.interrupt import Stopped
 
 
@@ -189,42 +189,40 @@ def test_a_finished_sweep_can_be_shown_where_nothing_can_be_written(folder, monk
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_saves_the_chunk_under_way(tmp_path, monkeypatch, signum):
-    measure = chunks.Trainer._measure
+def test_a_signal_saves_the_chunk_under_way(tmp_path, signum):
+    events = []
 
-    def signaled(self, hparams, underway):
-        sender = threading.Thread(target=os.kill, args=(os.getpid(), signum))
-        sender.start()
-        sender.join()
-        return measure(self, hparams, underway)
+    def signaled(event):
+        events.append(event)
+        if isinstance(event, Evaluated):
+            sender = threading.Thread(target=os.kill, args=(os.getpid(), signum))
+            sender.start()
+            sender.join()
 
     # What started the tests may ignore the signal, as nohup does.
     before = signal.signal(signum, signal.default_int_handler)
     try:
-        with monkeypatch.context() as patch:
-            patch.setattr(chunks.Trainer, "_measure", signaled)
-            with pytest.raises(Stopped) as stop:
-                sweep(tmp_path)
+        with pytest.raises(Stopped) as stop:
+            sweep(tmp_path, on_event=signaled)
         assert signal.getsignal(signum) == signal.default_int_handler
     finally:
         signal.signal(signum, before)
     assert stop.value.signum == signum and isinstance(stop.value, KeyboardInterrupt)
+    assert events[-1] == Interrupted(signum)
     assert len(list((tmp_path / "states").glob("*.state"))) == 1
     assert sweep(tmp_path).table().height == 3
 
 
-def test_a_signal_that_is_ignored_stays_so(tmp_path, monkeypatch):
+def test_a_signal_that_is_ignored_stays_so(tmp_path):
     """As SIGHUP is under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    measure = chunks.Trainer._measure
 
-    def hanging_up(self, hparams, underway):
-        os.kill(os.getpid(), signal.SIGHUP)
-        return measure(self, hparams, underway)
+    def hanging_up(event):
+        if isinstance(event, Evaluated):
+            os.kill(os.getpid(), signal.SIGHUP)
 
     try:
-        monkeypatch.setattr(chunks.Trainer, "_measure", hanging_up)
-        assert sweep(tmp_path).table().height == 3
+        assert sweep(tmp_path, on_event=hanging_up).table().height == 3
     finally:
         signal.signal(signal.SIGHUP, before)
 

@@ -1,0 +1,182 @@
+"""Chunks: runs that train together as lanes of one program.
+
+A chunk is data, a `ChunkSpec`. Training a segment of it is a pure function of the spec, the data and the state, so it
+gives the same bits in any process with the same program. Where segments are cut changes no bit either.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fnnet.lanes.placement import pad, place
+from fnnet.lanes.program import Program
+from fnnet.space.space import Config
+from fnnet.training import Progress
+
+Point = dict[str, np.ndarray]
+"""One evaluation of a chunk: an array `[runs]` for each metric."""
+
+
+class ChunkSpec(NamedTuple):
+    """All that a worker needs to train a chunk, besides recipe and data.
+
+    id: the chunk's name, a hash of its run ids.
+    run_ids: the runs, one lane each.
+    static: the values of the static axes.
+    traced: by name, the numbers of each traced axis, one per run.
+    data_seed: the order of batches, which all lanes share.
+    lanes: on each device; lanes without a run are padding.
+    eval_every: evaluate every this many steps; None for only at the stops.
+    stops: steps at which the runs are evaluated besides, increasing; training ends at the last one.
+    program: the hash of the program.
+    """
+
+    id: str
+    run_ids: list[str]
+    static: Config
+    traced: dict[str, list[float]]
+    data_seed: float
+    lanes: int
+    eval_every: int | None
+    stops: list[int]
+    program: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as a JSON object.
+
+        Example:
+            >>> spec = ChunkSpec("0a", ["f3"], {"widths": (5, 3)}, {"seed": [7]}, 0, 4, None, [20], "c1")
+            >>> ChunkSpec.from_json(spec.to_json()) == spec
+            True
+        """
+        return self._asdict() | {"static": {name: _as_json(value) for name, value in self.static.items()}}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "ChunkSpec":
+        """Build a spec from what `to_json` returned."""
+        static = {name: _from_json(value) for name, value in stored["static"].items()}
+        return cls(**{**stored, "static": static})
+
+    def is_measured(self, step: int) -> bool:
+        """Return whether the runs are evaluated after this many steps."""
+        return step in self.stops or (self.eval_every is not None and step % self.eval_every == 0)
+
+    def next_measured(self, step: int) -> int:
+        """Return the first step after `step` at which the runs are evaluated.
+
+        Example:
+            >>> spec = ChunkSpec("0a", ["f3"], {}, {}, 0, 4, 4, [6, 10], "c1")
+            >>> [spec.next_measured(step) for step in (0, 4, 6, 8)]
+            [4, 6, 8, 10]
+        """
+        following = [stop for stop in self.stops if stop > step]
+        if self.eval_every is not None:
+            following.append((step // self.eval_every + 1) * self.eval_every)
+        return min(following)
+
+    def last_measured(self, step: int) -> int:
+        """Return the last step before `step` at which the runs were evaluated; 0 if there is none."""
+        earlier = [stop for stop in self.stops if stop < step]
+        if self.eval_every is not None:
+            earlier.append((step - 1) // self.eval_every * self.eval_every)
+        return max(earlier, default=0)
+
+
+def train_segment(
+    program: Program, spec: ChunkSpec, data: Any, progress: Progress | None, first_step: int, stop: int
+) -> tuple[Progress, list[Point]]:
+    """Train a chunk from one step to another, and evaluate it wherever its spec says in between.
+
+    Args:
+        program: of the chunk's group.
+        spec: the chunk.
+        data: of the task.
+        progress: after `first_step` steps, of the chunk's runs on the host or of all its lanes on the devices, whose
+            memory is reused; None to initialize.
+        first_step: where to begin.
+        stop: where to end, at most the last of the spec's stops.
+
+    Returns:
+        The progress of all lanes on the devices after `stop` steps, and the evaluations in `(first_step, stop]`.
+    """
+    hparams = place_hparams(spec.traced, spec.lanes, program.mesh)
+    if progress is None:
+        progress = program.begin(hparams, data)
+    else:
+        progress = place(pad(progress, spec.lanes * program.mesh.size), program.mesh)
+    points, step, data_seed = [], first_step, narrow(np.asarray(spec.data_seed))
+    while step < stop:
+        length = min(spec.next_measured(step), stop, step + program.max_steps) - step
+        batches = program.draw(data_seed, data, np.int32(step), program.max_steps)
+        progress = program.steps(hparams, progress, batches, data, np.int32(step), np.int32(length))
+        step += length
+        if spec.is_measured(step):
+            point, progress = _measure(program, spec, hparams, data, progress, step)
+            points.append(point)
+    return jax.block_until_ready(progress), points
+
+
+def _measure(
+    program: Program, spec: ChunkSpec, hparams: Any, data: Any, progress: Progress, step: int
+) -> tuple[Point, Progress]:
+    """Evaluate all lanes, and reset the totals of the steps' own metrics."""
+    measured = jax.device_get(program.measure(hparams, progress, data))
+    totals = jax.device_get(progress.totals)
+    num_steps = step - spec.last_measured(step)
+    point = {
+        "step": np.full_like(totals["loss"], step, np.int32),
+        **{f"batch_{name}": total / total.dtype.type(num_steps) for name, total in totals.items()},
+        **measured,
+    }
+    zeros = place(jax.tree.map(np.zeros_like, totals), program.mesh)
+    num_runs = len(spec.run_ids)
+    return {name: np.asarray(values)[:num_runs] for name, values in point.items()}, progress._replace(
+        totals=zeros
+    )
+
+
+def place_hparams(columns: Mapping[str, Any], lanes: int, mesh: Mesh) -> dict[str, Any]:
+    """Put the hyper-parameters of a chunk's runs on the devices, padded to `lanes` on each.
+
+    Args:
+        columns: by name, one number per run.
+        lanes: on each device.
+        mesh: the devices.
+    """
+    arrays = {name: narrow(np.asarray(column)) for name, column in columns.items()}
+    # Without an axis, something still has to be as long as there are lanes.
+    return place(pad(arrays or {"": np.zeros(1, np.float32)}, lanes * mesh.size), mesh)
+
+
+def fetch(progress: Progress, num_runs: int) -> Progress:
+    """Copy the progress of a chunk's runs to the host, without padding."""
+    return jax.tree.map(lambda leaf: leaf[:num_runs], jax.device_get(progress))
+
+
+def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:
+    """List the steps after `first` at which a run is evaluated: multiples of `eval_every`, and the last one.
+
+    Example:
+        >>> list(evaluations(4, 10, 4)), list(evaluations(0, 10, None))
+        ([8, 10], [10])
+    """
+    every = eval_every or stop
+    yield from range((first // every + 1) * every, stop, every)
+    if first < stop:
+        yield stop
+
+
+def narrow(column: Any) -> Any:
+    """Cast numbers to the dtype that JAX computes with: float32 or int32, or 64 bits where x64 is on."""
+    return column.astype(jax.dtypes.canonicalize_dtype(column.dtype))
+
+
+def _as_json(value: Any) -> Any:
+    return [_as_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _from_json(value: Any) -> Any:
+    return tuple(_from_json(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,118 @@
+"""Events: what a sweep reports while it runs, to progress bars, logs and tests."""
+
+from typing import NamedTuple
+
+import polars as pl
+
+from fnnet.lanes.chunk import ChunkSpec, Point
+from fnnet.space.space import Config
+
+
+class Compiled(NamedTuple):
+    """Some of the programs are compiled and measured.
+
+    num_compiled: of them.
+    num_programs: in all.
+    """
+
+    num_compiled: int
+    num_programs: int
+
+
+class Planned(NamedTuple):
+    """Training begins.
+
+    num_runs: of the sweep.
+    num_done: runs that are finished already.
+    work: still to do, in steps summed over runs.
+    metric: what ranks the runs; None if no metric can.
+    maximize: whether more of it is better; None to infer that from its name.
+    axes: that distinguish the runs.
+    """
+
+    num_runs: int
+    num_done: int
+    work: float
+    metric: str | None
+    maximize: bool | None
+    axes: list[str]
+
+
+class Began(NamedTuple):
+    """A stage of the sweep begins: a group, or a rung of a search.
+
+    name: of the stage.
+    num_runs: the runs that progress counts from now on; None for those of the whole sweep.
+    """
+
+    name: str
+    num_runs: int | None = None
+
+
+class Segment(NamedTuple):
+    """A segment of a chunk is trained.
+
+    spec: the chunk.
+    first_step: steps made before this chunk began or was resumed.
+    step: steps made now.
+    """
+
+    spec: ChunkSpec
+    first_step: int
+    step: int
+
+
+class Evaluated(NamedTuple):
+    """A chunk is evaluated.
+
+    spec: the chunk.
+    step: steps made.
+    point: its metrics.
+    """
+
+    spec: ChunkSpec
+    step: int
+    point: Point
+
+
+class Committed(NamedTuple):
+    """Runs are finished: trained and committed to the store, if there is one, or found there.
+
+    rows: of the runs.
+    num_steps: that each took since the stage before.
+    """
+
+    rows: pl.DataFrame
+    num_steps: int
+
+
+class OutOfMemory(NamedTuple):
+    """A device ran out of memory; the group goes on with fewer lanes.
+
+    static: the static values of the group.
+    lanes: on each device from now on.
+    """
+
+    static: Config
+    lanes: int
+
+
+class Interrupted(NamedTuple):
+    """A signal stops the sweep; everything trained so far is saved.
+
+    signum: the signal.
+    """
+
+    signum: int
+
+
+class Finished(NamedTuple):
+    """All runs are finished.
+
+    num_runs: of the sweep.
+    """
+
+    num_runs: int
+
+
+Event = Compiled | Planned | Began | Segment | Evaluated | Committed | OutOfMemory | Interrupted | Finished

@@ -1,0 +1,60 @@
+"""Options: how a sweep or a search is carried out."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from fnnet.errors import InputError, unknown_name
+from fnnet.sweeps.events import Event
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options that `sweep`, `prepare`, `successive_halving`, `hyperband` and `optimize` take as keywords.
+
+    eval_every: evaluate every this many steps and at the end; None to evaluate only at the end.
+    store: a folder that keeps every finished chunk. Rerunning resumes an interrupted sweep, and a sweep whose space has
+        grown trains only the new runs. None keeps nothing.
+    lanes: runs that train together on one device; None to choose for each group.
+    state_every: seconds between saves of the chunk that is training.
+    save_params: whether to keep the trained parameters, for `Results.params`. Stored runs without parameters are
+        trained again. None keeps them if there is a store and they take at most 1 GB in all.
+    accept_fingerprint: resume a store that was made with other versions, another device or another recipe; the new rows
+        carry another `fingerprint`. Other data always need another store.
+    metric: what progress ranks runs by; None to choose.
+    show_progress: whether to report progress on stderr: a bar on a terminal, otherwise a line now and then.
+    on_event: called with every event of `fnnet.sweeps.events`. What it raises ends the sweep; finished chunks are kept.
+    """
+
+    eval_every: int | None = None
+    store: str | os.PathLike[str] | None = None
+    lanes: int | None = None
+    state_every: float = 60.0
+    save_params: bool | None = None
+    accept_fingerprint: bool = False
+    metric: str | None = None
+    show_progress: bool = False
+    on_event: Callable[[Event], None] | None = None
+
+
+def make_options(given: dict[str, Any]) -> Options:
+    """Build options from keyword arguments.
+
+    Raises:
+        InputError: when a name is unknown or a value cannot be used.
+
+    Example:
+        >>> make_options({"lanes": 8}).lanes
+        8
+    """
+    names = [field.name for field in fields(Options)]
+    for name in given:
+        if name not in names:
+            raise unknown_name("option", name, names)
+    options = Options(**given)
+    if options.lanes is not None and options.lanes < 1:
+        raise InputError(f"lanes must be a positive integer, got {options.lanes}")
+    if options.save_params and options.store is None:
+        raise InputError("save_params=True keeps parameters in a store; pass its folder as store=...")
+    return options
