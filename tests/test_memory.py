@@ -215,10 +215,10 @@ TOO_LARGE = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (40 * 2**30,) * 2)
 import fnnet as fn
-from fnnet.sweep import chunk, cost
+from fnnet.lanes import chunk, cost
 def refused(*args):
     raise AssertionError("nothing may be run")
-cost._timed = chunk.Trainer.begin = refused
+cost._timed = chunk.train_segment = refused
 data = fn.load_dataset("iris")
 space = fn.grid(width=200_000, depth=2, learning_rate=[0.1], seed=range(2))
 try:

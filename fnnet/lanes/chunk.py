@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fnnet.lanes.placement import pad, place
+from fnnet.lanes.placement import narrow, pad, place
 from fnnet.lanes.program import Program
 from fnnet.space.space import Config
 from fnnet.training import Progress
@@ -167,11 +167,6 @@ def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:
     yield from range((first // every + 1) * every, stop, every)
     if first < stop:
         yield stop
-
-
-def narrow(column: Any) -> Any:
-    """Cast numbers to the dtype that JAX computes with: float32 or int32, or 64 bits where x64 is on."""
-    return column.astype(jax.dtypes.canonicalize_dtype(column.dtype))
 
 
 def _as_json(value: Any) -> Any:

@@ -10,8 +10,9 @@ from jax.sharding import Mesh
 
 from fnnet.hparams import Hparams
 from fnnet.lanes.choice import choose_lanes, first_guess, most_lanes
-from fnnet.lanes.chunk import ChunkSpec, evaluations, narrow, place_hparams
+from fnnet.lanes.chunk import ChunkSpec, evaluations, place_hparams
 from fnnet.lanes.cost import Cost, CostFile, count_flops, device_bytes, measure_cost
+from fnnet.lanes.placement import narrow
 from fnnet.lanes.program import Program, make_program
 from fnnet.memory import too_large, usable_bytes
 from fnnet.records.store import chunk_id_of

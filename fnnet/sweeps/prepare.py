@@ -10,8 +10,7 @@ import jax
 
 from fnnet.errors import unknown_name
 from fnnet.hparams import Hparams
-from fnnet.lanes.chunk import narrow
-from fnnet.lanes.placement import replicate
+from fnnet.lanes.placement import narrow, replicate
 from fnnet.lanes.program import keep_compiled_programs, make_mesh, use_all_cores
 from fnnet.records.columns import check_names
 from fnnet.records.store import Store

@@ -22,16 +22,17 @@ NUM_STEPS, EVAL_EVERY = 400, 50
 def run_sweep(folder: str) -> None:
     """64 runs in 4 groups, whose state is saved at every border of segments."""
     import fnnet as fn
-    from fnnet.sweeps.chunk import Trainer
+    from fnnet.sweeps.events import Segment
 
-    train_segment = Trainer._segment
+    reached: dict[str, int] = {}
 
-    def noted(trainer, chunk, hparams, underway, point):
-        with Path(f"{folder}.segments").open("a") as file:
-            file.write(f"{min(point - underway.step, trainer.segment)}\n")
-        return train_segment(trainer, chunk, hparams, underway, point)
+    def note(event: object) -> None:
+        if isinstance(event, Segment):
+            before = reached.get(event.spec.id, event.first_step)
+            reached[event.spec.id] = event.step
+            with Path(f"{folder}.segments").open("a") as file:
+                file.write(f"{event.step - before}\n")
 
-    Trainer._segment = noted
     data = fn.load_dataset("digits")
     space = fn.grid(depth=[0, 1, 2, 3], learning_rate=fn.logspace(1e-2, 1, 4), seed=range(4))
     print("ready", flush=True)
@@ -45,6 +46,7 @@ def run_sweep(folder: str) -> None:
         lanes=4,
         state_every=0.0,
         save_params=True,
+        on_event=note,
     )
 
 

@@ -28,7 +28,10 @@ def data():
 def sweep(data, folder, rates=4, seeds=2, **options):
     space = fn.grid(depth=[0, 1], learning_rate=fn.linspace(0.1, 0.1 * rates, rates), seed=range(seeds))
     return fn.sweep(
-        fn.mlp_recipe(data), space, data, **{"num_steps": 20, "store": folder, "lanes": 4, **options}
+        fn.mlp_recipe(data),
+        space,
+        data,
+        **{"num_steps": 20, "store": folder, "lanes": 4, "on_event": note, **options},
     )
 
 
@@ -39,8 +42,8 @@ def without_times(results):
 TRAINED = []
 
 
-def counting(event):
-    """List the runs of every chunk that is finished."""
+def note(event):
+    """Note the runs of every chunk that is trained."""
     if isinstance(event, Committed):
         TRAINED.extend(event.rows["id"])
 
@@ -158,15 +161,15 @@ def test_a_mistake_writes_nothing(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch, stop_at_evaluation):
+def test_the_state_of_a_chunk_is_resumed(data, tmp_path, stop_at_evaluation):
     """Stopped in its last segment, a chunk goes on from the border before, to the same bits."""
     options = {"eval_every": 5, "state_every": 0.0, "rates": 2, "seeds": 1}
     whole = sweep(data, tmp_path / "whole", **options)
-    calls = stop_at_evaluation(monkeypatch, 4)
+    on_event, calls = stop_at_evaluation(4)
     with pytest.raises(RuntimeError, match="stopped"):
-        sweep(data, tmp_path / "cut", **options)
+        sweep(data, tmp_path / "cut", on_event=on_event, **options)
     assert len(list((tmp_path / "cut" / "states").iterdir())) == 1
-    resumed = sweep(data, tmp_path / "cut", **options)
+    resumed = sweep(data, tmp_path / "cut", on_event=on_event, **options)
     assert calls == [5, 10, 15, 20, 20, 5, 10, 15, 20], "only the last segment is done again"
     assert without_times(resumed).equals(without_times(whole))
     for name, curve in whole.history.items():
@@ -175,9 +178,9 @@ def test_the_state_of_a_chunk_is_resumed(data, tmp_path, monkeypatch, stop_at_ev
 
 
 @pytest.mark.slow
-def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, monkeypatch, stop_at_evaluation):
-    options = {"eval_every": 5, "state_every": 0.0, "rates": 1, "seeds": 2}
-    calls = stop_at_evaluation(monkeypatch, 3)
+def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, stop_at_evaluation):
+    on_event, calls = stop_at_evaluation(3)
+    options = {"eval_every": 5, "state_every": 0.0, "rates": 1, "seeds": 2, "on_event": on_event}
     with pytest.raises(RuntimeError, match="stopped"):
         sweep(data, tmp_path, **options)
     sweep(data, tmp_path, **{**options, "lanes": 2}, accept_fingerprint=True)

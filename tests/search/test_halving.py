@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import fnnet as fn
-from fnnet.search import halving
-from fnnet.sweeps import chunk as chunks
+from fnnet.sweeps import job
+from fnnet.sweeps.events import Segment
 
 RUNGS = (4, 12, 36)
 
@@ -88,16 +88,14 @@ def test_the_best_is_sought_among_those_that_reached_the_end(halved):
 
 @pytest.mark.slow
 def test_survivors_train_in_fewer_lanes(data, full, monkeypatch):
-    lanes = []
-    advance = chunks.Trainer.advance
+    lanes = []  # on two devices
 
-    def noting(self, chunk, hparams, underway, stop):
-        lanes.append((stop, len(underway.progress.diverged_at)))
-        return advance(self, chunk, hparams, underway, stop)
+    def noting(event):
+        if isinstance(event, Segment) and event.step == event.spec.stops[-1]:
+            lanes.append((event.step, 2 * event.spec.lanes))
 
-    monkeypatch.setattr(chunks.Trainer, "advance", noting)
-    monkeypatch.setattr(halving, "WORTH_COMPILING", 0.0)
-    narrow = search(data)
+    monkeypatch.setattr(job, "WORTH_COMPILING", 0.0)
+    narrow = search(data, on_event=noting)
     assert max(n for stop, n in lanes if stop == RUNGS[0]) == 16
     assert max(n for stop, n in lanes if stop == RUNGS[2]) == 4
     assert narrow.columns["rung"].tolist() == reached_by_brute_force(full)
@@ -106,28 +104,27 @@ def test_survivors_train_in_fewer_lanes(data, full, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path, monkeypatch):
+def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path):
     options = {"state_every": 0.0, "eval_every": 4, "lanes": 2, "save_params": True}
     whole = search(data, store=tmp_path / "whole", **options)
-    segment, begun, limit = chunks.Trainer._segment, [], [0]
+    ended, limit = [], [0]
 
-    def stopping(self, chunk, hparams, underway, point):
-        begun.append((chunk.id, underway.step))
-        if len(begun) == limit[0]:
-            raise RuntimeError("stopped")
-        return segment(self, chunk, hparams, underway, point)
+    def stopping(event):
+        if isinstance(event, Segment):
+            ended.append((event.spec.id, event.step))
+            if len(ended) == limit[0]:
+                raise RuntimeError("stopped")
 
-    monkeypatch.setattr(chunks.Trainer, "_segment", stopping)
     rng = np.random.default_rng(0)
     resumed, stops = None, 0
     while resumed is None and stops < 50:
-        limit[0] = len(begun) + int(rng.integers(1, 12))
+        limit[0] = len(ended) + int(rng.integers(1, 12))
         try:
-            resumed = search(data, store=tmp_path / "cut", **options)
+            resumed = search(data, store=tmp_path / "cut", on_event=stopping, **options)
         except RuntimeError:
             stops += 1
     assert resumed is not None and stops >= 4
-    assert len(begun) - len(set(begun)) <= stops, "at most a segment is done again"
+    assert len(ended) - len(set(ended)) <= stops, "at most a segment is done again"
     drop = ["seconds"]
     assert resumed.table(records=True).drop(drop).equals(whole.table(records=True).drop(drop))
     for name, curve in whole.history.items():
@@ -141,21 +138,21 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path, mo
 
 
 @pytest.mark.slow
-def test_a_finished_search_trains_nothing_and_lost_states_are_made_again(data, tmp_path, monkeypatch):
+def test_a_finished_search_trains_nothing_and_lost_states_are_made_again(data, tmp_path):
     options = {"lanes": 2, "state_every": 0.0, "store": tmp_path}
     whole = search(data, **options)
-    segment, begun = chunks.Trainer._segment, []
+    trained = []
 
-    def noting(self, chunk, hparams, underway, point):
-        begun.append(chunk.id)
-        return segment(self, chunk, hparams, underway, point)
+    def noting(event):
+        if isinstance(event, Segment):
+            trained.append(event.spec.id)
 
-    monkeypatch.setattr(chunks.Trainer, "_segment", noting)
-    assert search(data, **options).table(records=True).equals(whole.table(records=True)) and not begun
+    options["on_event"] = noting
+    assert search(data, **options).table(records=True).equals(whole.table(records=True)) and not trained
     last = whole.table(records=True).filter(rung=2)["chunk"][0]
     (tmp_path / "chunks" / f"{last}.parquet").unlink()  # the states below it were dropped at the end
     again = search(data, **options).table(records=True)
-    assert again.drop("seconds").equals(whole.table(records=True).drop("seconds")) and last in begun
+    assert again.drop("seconds").equals(whole.table(records=True).drop("seconds")) and last in trained
 
 
 @pytest.mark.slow

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fnnet as fn
+from fnnet.lanes.chunk import evaluations
 from fnnet.sweeps import job
-from fnnet.sweeps.chunk import Trainer, evaluations
+from fnnet.sweeps.events import Segment
 
 
 @given(first=st.integers(0, 40), stop=st.integers(1, 40), eval_every=st.none() | st.integers(1, 50))
@@ -33,28 +34,25 @@ def test_stopping_on_the_way_adds_an_evaluation_and_moves_none(first, length, ev
 @pytest.mark.slow
 def test_where_segments_are_cut_changes_no_bit(monkeypatch):
     data = fn.load_dataset("iris")
-    lengths, segment = [], Trainer._segment
+    ends = []
 
-    def noting(self, chunk, hparams, underway, point):
-        after = segment(self, chunk, hparams, underway, point)
-        lengths.append(after.step - underway.step)
-        return after
-
-    monkeypatch.setattr(Trainer, "_segment", noting)
+    def note(event):
+        if isinstance(event, Segment):
+            ends.append(event.step)
 
     def sweep():
-        lengths.clear()
+        ends.clear()
         space = fn.grid(depth=1, width=9, learning_rate=fn.logspace(0.01, 1, 5), seed=range(3))
-        return fn.sweep(fn.mlp_recipe(data), space, data, num_steps=20, eval_every=7, lanes=8)
+        return fn.sweep(fn.mlp_recipe(data), space, data, num_steps=20, eval_every=7, lanes=8, on_event=note)
 
     whole = sweep()
-    assert lengths == [7, 7, 6]
+    assert ends == [7, 14, 20]
     assert len(np.unique(whole.columns["train_loss"])) == 15
     for forced, cuts in {1: [1] * 20, 3: [3, 3, 1, 3, 3, 1, 3, 3]}.items():
         with monkeypatch.context() as patch:
             patch.setattr(job, "segment_steps", lambda cost, program, forced=forced: forced)
             cut = sweep()
-        assert lengths == cuts
+        assert ends == np.cumsum(cuts).tolist()
         assert cut.history.keys() == whole.history.keys() and "batch_loss" in cut.history
         for name, curve in whole.history.items():
             np.testing.assert_array_equal(cut.history[name], curve)

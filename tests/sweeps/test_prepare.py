@@ -12,7 +12,6 @@ import fnnet as fn
 from fnnet.lanes.cost import Cost
 from fnnet.lanes.program import Program, make_mesh
 from fnnet.sweeps import job
-from fnnet.sweeps.chunk import Settings
 from fnnet.sweeps.job import chunk_seconds, segment_steps
 
 
@@ -155,11 +154,11 @@ def test_what_was_never_measured_has_the_longest_segments():
 def test_the_time_of_a_chunk_adds_up():
     cost = Cost(8, 1, begin=3.0, segment=0.25, step=1.0, measure=0.5)
     # Measured after 7, 14 and 20 steps, in segments of 2: 4 + 4 + 3 of them.
-    seconds = chunk_seconds(cost, Settings(20, eval_every=7), program_of(7))
+    seconds = chunk_seconds(cost, 20, 7, program_of(7))
     assert seconds == pytest.approx(3 + 11 * 0.25 + 20 * 1.0 + 3 * 0.5 + 0.01)
-    seconds = chunk_seconds(cost._replace(step=0.01), Settings(20), program_of(20))
+    seconds = chunk_seconds(cost._replace(step=0.01), 20, None, program_of(20))
     assert seconds == pytest.approx(3 + 0.25 + 20 * 0.01 + 0.5 + 0.01)
-    assert chunk_seconds(Cost(8, 1, *[math.inf] * 4), Settings(20), program_of(20)) == math.inf
+    assert chunk_seconds(Cost(8, 1, *[math.inf] * 4), 20, None, program_of(20)) == math.inf
 
 
 def shrinking(power=1):

@@ -9,8 +9,11 @@ import polars as pl
 import pytest
 
 import fnnet as fn
+from fnnet.lanes.chunk import ChunkSpec
 from fnnet.sweeps import progress as progresses
-from fnnet.sweeps.progress import Progress, lines, shown
+from fnnet.sweeps.events import Began, Committed, Planned, Segment
+from fnnet.sweeps.options import Options
+from fnnet.sweeps.progress import Progress, lines, watched
 
 
 class Terminal(io.StringIO):
@@ -30,6 +33,10 @@ def clock():
     return Clock()
 
 
+def spec(num_runs):
+    return ChunkSpec("0a", [f"{run}" for run in range(num_runs)], {}, {}, 0, 8, None, [300], "c1")
+
+
 def rows(losses, rates):
     return pl.DataFrame({"learning_rate": rates, "seed": range(len(rates)), "test_loss": losses})
 
@@ -42,9 +49,9 @@ def test_a_log_has_a_line_at_least_every_thirty_seconds(clock):
     for segment in range(150):  # of 2 seconds and 80 steps of runs each, 8 runs in 30 segments
         clock.seconds += 2.0
         if segment % 30 == 29:
-            progress.finish(rows([0.5] * 8, [0.1] * 8), work=8 * 300)
+            progress.note(Committed(rows([0.5] * 8, [0.1] * 8), 300))
         else:
-            progress.advance(80 * (segment % 30 + 1))
+            progress.note(Segment(spec(num_runs=8), 0, 10 * (segment % 30 + 1)))
         if len(log.getvalue().splitlines()) > len(written):
             written.append(clock.seconds)
     gaps = [after - before for before, after in itertools.pairwise(written)]
@@ -58,12 +65,12 @@ def test_a_line_says_how_many_how_long_and_which_is_best(clock):
     options = {"metric": "test_loss", "axes": ["learning_rate", "seed"], "clock": clock}
     progress = Progress(lines(log, clock), num_runs=9, num_done=4, work=500, **options)
     clock.seconds += 30
-    progress.finish(rows([0.7, float("nan"), 0.25], [0.1, 3.0, 0.3000001]), work=300)
+    progress.note(Committed(rows([0.7, float("nan"), 0.25], [0.1, 3.0, 0.3000001]), 100))
     assert log.getvalue() == (
         "7 of 9 runs, 60 %, 20.0 s left; best test_loss 0.25 (learning_rate=0.3 seed=2)\n"
     )
     clock.seconds += 45
-    progress.finish(rows([0.5, 0.6], [1.0, 2.0]), work=200)
+    progress.note(Committed(rows([0.5, 0.6], [1.0, 2.0]), 100))
     assert log.getvalue().splitlines()[-1] == (
         "9 of 9 runs, 100 %, 1 min 15 s in all; best test_loss 0.25 (learning_rate=0.3 seed=2)"
     )
@@ -71,16 +78,14 @@ def test_a_line_says_how_many_how_long_and_which_is_best(clock):
 
 def test_a_bar_moves_with_segments_on_a_terminal():
     terminal = Terminal()
-    with shown(True, terminal) as show:
-        progress = Progress(show, num_runs=8, work=800)
-        progress.begin_stage("depth=2")
-        progress.advance(200)
+    with watched(Options(show_progress=True), terminal) as emit:
+        emit(Planned(num_runs=8, num_done=0, work=800, metric=None, maximize=None, axes=[]))
+        emit(Began("depth=2"))
+        emit(Segment(spec(num_runs=8), 0, 25))
     assert "depth=2: 0 of 8 runs, 25 %" in terminal.getvalue()
 
 
 def test_nothing_is_written_unasked(capfd):
-    with shown(False) as show:
-        Progress(show, num_runs=3, work=3).show(is_urgent=True)
     data = fn.load_dataset("iris")
     fn.sweep(fn.mlp_recipe(data), fn.grid(depth=0, learning_rate=0.1), data, num_steps=3)
     assert capfd.readouterr() == ("", "")
@@ -125,7 +130,7 @@ def test_a_metric_without_a_known_direction_shows_no_best_run(capfd):
         step=lambda hp, total, data, batch: (total + hp["rate"], {"loss": total}),
         measure=lambda hp, total, data: {"total": total},
     )
-    prepared = fn.prepare(lambda: task, fn.grid(rate=[1.0, 2.0]), None, num_steps=3, metric="total")
-    results = fn.execute(prepared, show_progress=True)
+    options = {"num_steps": 3, "metric": "total", "show_progress": True}
+    results = fn.sweep(lambda: task, fn.grid(rate=[1.0, 2.0]), None, **options)
     assert results.columns["total"].tolist() == [3.0, 6.0]
     assert "2 of 2 runs, 100 %" in (written := capfd.readouterr().err) and "best" not in written

@@ -133,13 +133,9 @@ def test_batches_that_differ_after_the_first_step_are_another_program(tmp_path):
         sweep(tmp_path, make=lambda: recipe(batches=drawing(2.0)))
 
 
-def test_the_state_of_one_chunk_is_not_taken_for_that_of_another(
-    reference, tmp_path, monkeypatch, stop_at_evaluation
-):
-    with monkeypatch.context() as patch:
-        stop_at_evaluation(patch, 3)
-        with pytest.raises(RuntimeError, match="stopped"):
-            sweep(tmp_path, state_every=0.0)
+def test_the_state_of_one_chunk_is_not_taken_for_that_of_another(reference, tmp_path, stop_at_evaluation):
+    with pytest.raises(RuntimeError, match="stopped"):
+        sweep(tmp_path, state_every=0.0, on_event=stop_at_evaluation(3)[0])
     (state,) = (tmp_path / "states").iterdir()
     for chunk in (reference[0] / "chunks").iterdir():
         shutil.copy(state, state.with_stem(chunk.stem)) if chunk.stem != state.stem else None
@@ -160,13 +156,12 @@ def test_a_sweep_goes_on_with_another_number_of_devices(
     whole = sweep(tmp_path / "whole", space, **options)
     with monkeypatch.context() as patch:
         devices(patch, before)
-        stop_at_evaluation(patch, 3)
         with pytest.raises(RuntimeError, match="stopped"):
-            sweep(tmp_path / "cut", space, **options)
+            sweep(tmp_path / "cut", space, on_event=stop_at_evaluation(3)[0], **options)
     with monkeypatch.context() as patch:
         devices(patch, after)
-        steps = stop_at_evaluation(patch, 99)
-        resumed = sweep(tmp_path / "cut", space, **options)
+        on_event, steps = stop_at_evaluation(99)
+        resumed = sweep(tmp_path / "cut", space, on_event=on_event, **options)
     assert steps.count(2) == (0 if before == 2 else 1), "the runs that were under way go on from step 4"
     np.testing.assert_allclose(resumed.columns["train_loss"], whole.columns["train_loss"], rtol=1e-6)
     for one, other in zip(weights(resumed), weights(whole), strict=True):
@@ -332,13 +327,9 @@ def test_arrays_of_any_other_form_are_damage(store, arrays):
         fn.open_results(store.folder).member(row)
 
 
-def test_a_state_of_any_other_form_starts_its_chunk_over(
-    reference, tmp_path, monkeypatch, stop_at_evaluation
-):
-    with monkeypatch.context() as patch:
-        stop_at_evaluation(patch, 2)
-        with pytest.raises(RuntimeError, match="stopped"):
-            sweep(tmp_path, state_every=0.0)
+def test_a_state_of_any_other_form_starts_its_chunk_over(reference, tmp_path, stop_at_evaluation):
+    with pytest.raises(RuntimeError, match="stopped"):
+        sweep(tmp_path, state_every=0.0, on_event=stop_at_evaluation(2)[0])
     (path,) = (tmp_path / "states").iterdir()
     about = Store(tmp_path).load_state(path.stem).about
     for arrays in ({}, {"progress/0": np.zeros((2, 7, 9))}):
