@@ -1,6 +1,6 @@
 """Durable files: written whole or not at all, and safe from a kill or a power cut once published.
 
-A file is written under a temporary name, which says on which machine and by which process.
+Each is first written under a temporary name, which identifies the machine and the process.
 """
 
 import contextlib

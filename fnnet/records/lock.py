@@ -18,7 +18,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Acquire the write lock of a folder.
 
     The system releases the lock when its holder ends, however it ends. Where the file system has no locks, a file names
-    the holder; the file of a killed holder is removed if that ran on this machine.
+    the holder; the file of a killed holder is removed if it ran on this machine.
 
     Raises:
         InputError: when another process holds the lock, or its file is a link.

@@ -168,7 +168,16 @@ class Store(Folder):
         Returns:
             By chunk id, in the order of ids, a table with the columns "id", "chunk" and "fingerprint".
         """
-        return self._read_chunks(mend=mend, only_index=True)
+        paths = self.list_files("chunks")
+        contents = self._read_files(paths, self.recorded_hashes(mend=mend))
+        chunks = {}
+        for table in decode_rows(contents, only_index=True):
+            for part in table.partition_by("chunk", maintain_order=True):
+                chunks[part["chunk"][0]] = part
+        for path in paths:
+            if mend and path.stem not in chunks:
+                self.quarantine(path)
+        return dict(sorted(chunks.items()))
 
     def read_rows(self, chunk_ids: Collection[str] | None = None) -> list[pl.DataFrame]:
         """Read the rows of committed chunks, in one table for all chunks with the same columns.
@@ -178,22 +187,6 @@ class Store(Folder):
         """
         paths = [path for path in self.list_files("chunks") if chunk_ids is None or path.stem in chunk_ids]
         return decode_rows(self._read_files(paths, self.recorded_hashes()))
-
-    def read_chunks(self, *, mend: bool = False) -> dict[str, pl.DataFrame]:
-        """Read all committed chunks, as `read_index` but with all columns."""
-        return self._read_chunks(mend=mend, only_index=False)
-
-    def _read_chunks(self, *, mend: bool, only_index: bool) -> dict[str, pl.DataFrame]:
-        paths = self.list_files("chunks")
-        contents = self._read_files(paths, self.recorded_hashes(mend=mend))
-        chunks = {}
-        for table in decode_rows(contents, only_index=only_index):
-            for part in table.partition_by("chunk", maintain_order=True):
-                chunks[part["chunk"][0]] = part
-        for path in paths:
-            if mend and path.stem not in chunks:
-                self.quarantine(path)
-        return dict(sorted(chunks.items()))
 
     def _read_files(self, paths: list[Path], hashes: Mapping[str, set[str]]) -> dict[str, bytes]:
         """Read the files of chunks, by chunk id, without those that match none of their hashes."""

@@ -270,7 +270,8 @@ def test_verifying_finds_agreement_and_forgery(data, tmp_path):
     differences = fn.verify(fn.mlp_recipe(data), data, tmp_path, num_runs=16)
     assert set(differences) == {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}
     assert max(differences.values()) < 1e-5
-    chunk_id, rows = next(iter(Store(tmp_path).read_chunks().items()))
+    chunk_id = next(iter(Store(tmp_path).read_index()))
+    (rows,) = Store(tmp_path).read_rows([chunk_id])
     Store(tmp_path).chunk_path(chunk_id).unlink()
     Store(tmp_path).commit_chunk(chunk_id, rows.with_columns(test_loss=pl.col("test_loss") + 0.5))
     assert fn.verify(fn.mlp_recipe(data), data, tmp_path, num_runs=16)["test_loss"] > 0.4
