@@ -25,7 +25,7 @@ from fnnet.evaluation.stacks import Apply, Stack, stack_of_group, stack_of_param
 from fnnet.lanes.choice import Trial, first_guess, most_lanes, next_lanes
 from fnnet.lanes.cost import peak_bytes
 from fnnet.lanes.layout import find_transposed, transpose_some
-from fnnet.lanes.placement import narrow, pad, place, replicate
+from fnnet.lanes.placement import pad, place, replicate
 from fnnet.lanes.program import (
     LANES,
     SHARED,
