@@ -11,8 +11,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fnnet.lanes.placement import narrow, pad, place
+from fnnet.lanes.placement import pad, place
 from fnnet.lanes.program import Program
+from fnnet.precision import canonicalize
 from fnnet.space.space import Config
 from fnnet.training import Progress
 
@@ -107,7 +108,7 @@ def train_segment(
         progress = program.begin(hparams, data)
     else:
         progress = place(pad(progress, spec.lanes * program.mesh.size), program.mesh)
-    points, step, data_seed = [], first_step, narrow(np.asarray(spec.data_seed))
+    points, step, data_seed = [], first_step, canonicalize(np.asarray(spec.data_seed))
     while step < stop:
         length = min(spec.next_measured(step), stop, step + program.max_steps) - step
         batches = program.draw(data_seed, data, np.int32(step), program.max_steps)
@@ -146,7 +147,7 @@ def place_hparams(columns: Mapping[str, Any], lanes: int, mesh: Mesh) -> dict[st
         lanes: on each device.
         mesh: the devices.
     """
-    arrays = {name: narrow(np.asarray(column)) for name, column in columns.items()}
+    arrays = {name: canonicalize(np.asarray(column)) for name, column in columns.items()}
     # Without an axis, something still has to be as long as there are lanes.
     return place(pad(arrays or {"": np.zeros(1, np.float32)}, lanes * mesh.size), mesh)
 

@@ -35,8 +35,3 @@ def place(tree: Any, mesh: Mesh) -> Any:
 def replicate(tree: Any, mesh: Mesh) -> Any:
     """Copy a pytree, such as the data, to each device."""
     return jax.device_put(tree, shared_sharding(mesh))
-
-
-def narrow(column: Any) -> Any:
-    """Cast numbers to the dtype that JAX computes with: float32 or int32, or 64 bits where x64 is on."""
-    return column.astype(jax.dtypes.canonicalize_dtype(column.dtype))

@@ -12,9 +12,9 @@ from fnnet.hparams import Hparams
 from fnnet.lanes.choice import choose_lanes, first_guess, most_lanes
 from fnnet.lanes.chunk import ChunkSpec, evaluations, place_hparams
 from fnnet.lanes.cost import Cost, CostFile, count_flops, device_bytes, measure_cost
-from fnnet.lanes.placement import narrow
 from fnnet.lanes.program import Program, make_program
 from fnnet.memory import too_large, usable_bytes
+from fnnet.precision import canonicalize
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Config
 from fnnet.sweeps.plan import Group, Plan
@@ -120,7 +120,7 @@ def prepare_group(
     if not len(missing):
         return job(guess, program.max_steps, 0, 0, 0, 0.0, 0.0)
 
-    data_seed = narrow(_data_seeds(plan, group.runs)[:1])[0]
+    data_seed = canonicalize(_data_seeds(plan, group.runs)[:1])[0]
     costs, limit = CostFile(program_hash, mesh.size, program.max_steps), usable_bytes()
     num_points = len(list(evaluations(0, num_steps, eval_every)))
 
@@ -232,7 +232,7 @@ def segment_steps(cost: Cost, program: Program) -> int:
 def step_flops(task: Task, plan: Plan, run: Any, data: Any) -> int:
     """Count the operations of one step of one run."""
     columns = plan.hparams(np.asarray([run]))
-    hparams = {name: narrow(column)[0] for name, column in columns.items()}
+    hparams = {name: canonicalize(column)[0] for name, column in columns.items()}
 
     def one_step(hparams: Any, state: Any, data: Any, batch: Any) -> Any:
         return task.step(Hparams(hparams), state, data, batch)

@@ -10,8 +10,9 @@ import jax
 
 from fnnet.errors import unknown_name
 from fnnet.hparams import Hparams
-from fnnet.lanes.placement import narrow, replicate
+from fnnet.lanes.placement import replicate
 from fnnet.lanes.program import keep_compiled_programs, make_mesh, use_all_cores
+from fnnet.precision import canonicalize
 from fnnet.records.columns import check_names
 from fnnet.records.store import Store
 from fnnet.space.space import Space
@@ -198,7 +199,7 @@ def _keeps_params(plan: Plan, data: Any, stored: fingerprints.Description | None
     num_bytes = 0
     for group in plan.groups:
         columns = plan.hparams(group.runs[:1])
-        hparams = {name: narrow(column)[0] for name, column in columns.items()}
+        hparams = {name: canonicalize(column)[0] for name, column in columns.items()}
 
         def params(hparams: Any, data: Any, task: Any = group.task) -> Any:
             return params_of(task.init(Hparams(hparams), data))
