@@ -152,11 +152,6 @@ def place_hparams(columns: Mapping[str, Any], lanes: int, mesh: Mesh) -> dict[st
     return place(pad(arrays or {"": np.zeros(1, np.float32)}, lanes * mesh.size), mesh)
 
 
-def fetch(progress: Progress, num_runs: int) -> Progress:
-    """Copy the progress of a chunk's runs to the host, without padding."""
-    return jax.tree.map(lambda leaf: leaf[:num_runs], jax.device_get(progress))
-
-
 def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:
     """List the steps after `first` at which a run is evaluated: multiples of `eval_every`, and the last one.
 

@@ -20,11 +20,12 @@ from fnnet.records.rows import collect
 from fnnet.records.statistics import averaged_axes, find_configurations
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Space
-from fnnet.sweeps.coordinator import Stage, coordinate
+from fnnet.sweeps.coordinator import coordinate
 from fnnet.sweeps.events import Began, Finished, Planned
 from fnnet.sweeps.options import make_options
 from fnnet.sweeps.prepare import prepare_search
 from fnnet.sweeps.progress import watched
+from fnnet.sweeps.stage import Stage
 from fnnet.task import Recipe
 
 FEWEST_LANES = 8  # on a device; with fewer the first rung, where the most runs are, is slow

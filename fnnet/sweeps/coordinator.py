@@ -8,51 +8,34 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import polars as pl
 
-from fnnet.lanes.chunk import ChunkSpec, fetch, place_hparams, train_segment
+from fnnet.lanes.chunk import ChunkSpec, place_hparams, train_segment
 from fnnet.leaves import name_leaves
 from fnnet.memory import is_out_of_memory
 from fnnet.records.sealed import Sealed
-from fnnet.records.store import chunk_id_of
 from fnnet.sweeps import fingerprint as fingerprints
 from fnnet.sweeps.events import Began, Committed, Evaluated, Event, Interrupted, OutOfMemory, Segment
 from fnnet.sweeps.fingerprint import name_of
 from fnnet.sweeps.interrupt import Interrupt, deferred_interrupt
 from fnnet.sweeps.job import Job, cut_chunks, with_fitting_lanes, with_half_the_lanes
-from fnnet.sweeps.plan import Plan
 from fnnet.sweeps.prepare import Prepared
 from fnnet.sweeps.resume import Done, drop_stale, read_done, stored_plan
-from fnnet.sweeps.states import ChunkState, Saved, find_states, gather, load_state, params_of, save_state
-
-
-class Stage(NamedTuple):
-    """Runs to be trained up to the same step.
-
-    runs: their places in the space.
-    stops: the ends of the stages so far; this one trains from the last but one to the last.
-    rung: the place of this stage in a search, the column "rung" of its rows; None in a plain sweep.
-    bracket: the search of which this is a stage, the column "bracket"; None for the only one.
-    """
-
-    runs: np.ndarray
-    stops: Sequence[int]
-    rung: int | None = None
-    bracket: int | None = None
-
-    @property
-    def first_step(self) -> int:
-        """The step from which this stage trains."""
-        return self.stops[-2] if len(self.stops) > 1 else 0
-
-    @property
-    def names(self) -> list[str]:
-        """What distinguishes its chunks from those of other stages with the same runs."""
-        return [] if self.rung is None else [f"rung {self.rung}"]
+from fnnet.sweeps.stage import Stage
+from fnnet.sweeps.states import (
+    ChunkState,
+    Saved,
+    find_states,
+    gather,
+    load_state,
+    make_rows,
+    on_host,
+    params_of,
+    save_state,
+)
 
 
 @contextlib.contextmanager
@@ -113,7 +96,9 @@ class Coordinator:
 
     def find_missing(self, stage: Stage) -> np.ndarray:
         """Return the places of the runs of a stage that are not finished."""
-        chunks = (rows for chunk_id, rows in self.done.chunks.items() if _is_of(chunk_id, rows, stage))
+        chunks = (
+            rows for chunk_id, rows in self.done.chunks.items() if stage.has_chunk(chunk_id, rows["id"])
+        )
         finished: set[str] = set().union(*(rows["id"] for rows in chunks))
         return stage.runs[[run_id not in finished for run_id in self._ids[stage.runs].tolist()]]
 
@@ -137,8 +122,12 @@ class Coordinator:
         for number, job in enumerate(self._jobs):
             if stage.rung is None:
                 self._emit(Began(" ".join(f"{name}={value}" for name, value in job.static.items())))
-            else:
-                self._fit(number, stage)
+            elif num_runs := len(np.intersect1d(job.runs, stage.runs)):
+                num_steps = stage.stops[-1] - stage.first_step
+                plan, data = self.prepared.plan, self.prepared.data
+                self._fitted[number] = with_fitting_lanes(
+                    self._fitted[number], plan, data, num_runs, num_steps
+                )
             runs = np.intersect1d(job.runs, missing)
             while len(runs):
                 try:
@@ -158,18 +147,10 @@ class Coordinator:
         store, wanted = self.prepared.store, self._ids[stage.runs].tolist()
         if store is None:
             return []
-        chunks = {chunk_id for chunk_id, rows in self.done.chunks.items() if _is_of(chunk_id, rows, stage)}
+        chunks = {
+            chunk_id for chunk_id, rows in self.done.chunks.items() if stage.has_chunk(chunk_id, rows["id"])
+        }
         return [rows.filter(pl.col("id").is_in(wanted)) for rows in store.read_rows(chunks)]
-
-    def _fit(self, number: int, stage: Stage) -> None:
-        """Reduce the lanes of a group to what its runs in a stage fill."""
-        job = self._fitted[number]
-        num_runs = len(np.intersect1d(job.runs, stage.runs))
-        if num_runs:
-            num_steps = stage.stops[-1] - stage.first_step
-            self._fitted[number] = with_fitting_lanes(
-                job, self.prepared.plan, self.prepared.data, num_runs, num_steps
-            )
 
     def write_plan(self) -> None:
         """Write the plan of the sweep, with the lanes of each group, to its store."""
@@ -270,10 +251,10 @@ class Coordinator:
             if stop < end:
                 is_time = time.perf_counter() - saved >= self.prepared.options.state_every
                 if is_time or self._interrupt.is_set:
-                    self._save(job, spec, _fetched(state))
+                    self._save(job, spec, on_host(state))
                     saved = time.perf_counter()
                 self._check_interrupt()
-        return _fetched(state)
+        return on_host(state)
 
     def _save(self, job: Job, spec: ChunkSpec, state: ChunkState) -> bool:
         """Save the state of a chunk, if there is a store; returns whether it is saved.
@@ -298,7 +279,7 @@ class Coordinator:
         self, job: Job, stage: Stage, spec: ChunkSpec, places: np.ndarray, state: ChunkState
     ) -> pl.DataFrame:
         """Build the rows of a finished chunk and commit them, if there is a store."""
-        rows = make_rows(self.prepared.plan, places, state)
+        rows = make_rows(self.prepared.plan.space.take(places), self.prepared.plan.metrics, state)
         for name, value in (("rung", stage.rung), ("bracket", stage.bracket)):
             if value is not None:
                 rows = rows.with_columns(pl.lit(value).alias(name))
@@ -323,31 +304,3 @@ class Coordinator:
 
     def _state_fingerprint(self, job: Job) -> str:
         return name_of(self.prepared.described, job.program_hash, job.lanes)
-
-
-def make_rows(plan: Plan, places: np.ndarray, state: ChunkState) -> pl.DataFrame:
-    """Build the table of a finished chunk, one row per run."""
-    assert state.progress is not None
-    space = plan.space.take(places)
-    table: dict[str, Any] = {"id": state.run_ids}
-    table |= {name: space.table_column(name) for name in space.axes}
-    curves = {name: np.stack([point[name] for point in state.points], axis=1) for name in state.points[0]}
-    table |= {name: curve[:, -1] for name, curve in curves.items() if name in plan.metrics}
-    table["diverged"] = state.progress.diverged_at >= 0
-    table["diverged_at"] = state.progress.diverged_at
-    table["seconds"] = np.full(len(places), state.seconds / len(places))
-    for name, curve in curves.items():
-        dtype = pl.Series(curve[:0].ravel()).dtype
-        table[f"{name}_curve"] = pl.Series(curve.tolist(), dtype=pl.List(dtype))
-    return pl.DataFrame(table)
-
-
-def _is_of(chunk_id: str, rows: pl.DataFrame, stage: Stage) -> bool:
-    """Return whether a finished chunk was trained in a stage, which its name says."""
-    return stage.rung is None or chunk_id == chunk_id_of([*rows["id"], *stage.names])
-
-
-def _fetched(state: ChunkState) -> ChunkState:
-    """Copy the state of a chunk's runs to the host."""
-    assert state.progress is not None
-    return state._replace(progress=fetch(state.progress, len(state.run_ids)))

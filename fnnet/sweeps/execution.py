@@ -8,11 +8,12 @@ import numpy as np
 from fnnet.records.results import Results
 from fnnet.records.rows import collect
 from fnnet.space.space import Space
-from fnnet.sweeps.coordinator import Stage, coordinate
+from fnnet.sweeps.coordinator import coordinate
 from fnnet.sweeps.events import Finished, Planned
 from fnnet.sweeps.fingerprint import name_of
 from fnnet.sweeps.prepare import Prepared, prepare
 from fnnet.sweeps.progress import watched
+from fnnet.sweeps.stage import Stage
 from fnnet.sweeps.states import find_states
 from fnnet.task import Recipe
 

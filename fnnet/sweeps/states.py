@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import polars as pl
 
 from fnnet.lanes.chunk import Point
 from fnnet.records.sealed import Sealed
 from fnnet.records.store import Store
+from fnnet.space.space import Space
 from fnnet.training import Progress
 
 
@@ -119,6 +121,35 @@ def gather(states: Sequence[ChunkState], run_ids: list[str]) -> ChunkState:
         jax.tree.map(take, *(state.progress for state in states)),
         [jax.tree.map(take, *points) for points in zip(*(state.points for state in states), strict=True)],
     )
+
+
+def on_host(state: ChunkState) -> ChunkState:
+    """Copy the progress of a chunk's runs to the host, without padding."""
+    assert state.progress is not None
+    num_runs = len(state.run_ids)
+    return state._replace(progress=jax.tree.map(lambda leaf: leaf[:num_runs], jax.device_get(state.progress)))
+
+
+def make_rows(space: Space, metrics: Sequence[str], state: ChunkState) -> pl.DataFrame:
+    """Build the table of a finished chunk, one row per run.
+
+    Args:
+        space: its runs.
+        metrics: whose last values are columns; the rest are curves only.
+        state: of the chunk, on the host.
+    """
+    assert state.progress is not None
+    table: dict[str, Any] = {"id": state.run_ids}
+    table |= {name: space.table_column(name) for name in space.axes}
+    curves = {name: np.stack([point[name] for point in state.points], axis=1) for name in state.points[0]}
+    table |= {name: curve[:, -1] for name, curve in curves.items() if name in metrics}
+    table["diverged"] = state.progress.diverged_at >= 0
+    table["diverged_at"] = state.progress.diverged_at
+    table["seconds"] = np.full(len(space), state.seconds / len(space))
+    for name, curve in curves.items():
+        dtype = pl.Series(curve[:0].ravel()).dtype
+        table[f"{name}_curve"] = pl.Series(curve.tolist(), dtype=pl.List(dtype))
+    return pl.DataFrame(table)
 
 
 def params_of(state: Any) -> Any:
