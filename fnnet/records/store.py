@@ -18,7 +18,7 @@ A chunk is committed in this order, each step forced to the disk before the next
 2. Its rows are written under a temporary name.
 3. Their hash is added to `SHA256SUMS`.
 4. The temporary file is linked to its final name. This is the commit.
-5. Its state is deleted.
+5. Its state is deleted, in a search once no run can go on from it.
 
 After a kill or a power cut at any time, what was committed is intact, and readers, who need no lock, see a chunk whole
 or not at all. A hash without a file is a chunk that is not finished. A file that matches none of its hashes is damaged:
@@ -141,7 +141,6 @@ class Store(Folder):
                     os.link(temporary, path)
 
         write_file(self.chunk_path(chunk_id), content, link)
-        self.drop_state(chunk_id)
 
     def recorded_hashes(self, *, mend: bool = False) -> dict[str, set[str]]:
         """Read the hashes recorded for each chunk; damaged lines are ignored."""

@@ -203,8 +203,7 @@ def test_a_state_goes_once_all_its_runs_are_finished(tmp_path):
     with store.writing():
         for digit, ids in runs.items():
             store.save_state(digit * 16, Sealed({"runs": ids}, {}))
-        rows = pl.DataFrame({"id": runs["0"], "chunk": "0" * 16, "fingerprint": "f"})
-        store.commit_chunk("0" * 16, rows)
+        store.drop_state("0" * 16)
         assert store.state_ids() == ["1" * 16, "2" * 16, "3" * 16]
         store.state_path("3" * 16).write_bytes(b"damaged")
         store.drop_states({*runs["1"], *runs["2"][:1]})
