@@ -38,9 +38,6 @@ def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
         order: "shuffled" permutes the examples in every epoch and drops the incomplete last batch; "sequential" cycles
             through the examples in order; "with_replacement" draws the examples of a batch independently.
 
-    Returns:
-        The batches.
-
     Raises:
         InputError: when the order is unknown or the batch size is not a positive integer; and from `draw`, when
             a batch without replacement is larger than the data.
@@ -51,7 +48,7 @@ def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
         [[0, 1], [2, 3], [4, 0]]
     """
     if batch_size is None:
-        return Batches(draw=_draw_steps, select=lambda examples, step: examples)
+        return Batches(draw=draw_steps, select=lambda examples, step: examples)
     check_integer("batch_size", batch_size)
     if order not in _ORDERS:
         raise unknown_name("order of batches", order, _ORDERS)
@@ -62,7 +59,8 @@ def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
                 f"batch_size is {batch_size}, larger than the {num_examples} training examples; "
                 "use a smaller one or full batches"
             )
-        return _ORDERS[order](data_seed, num_examples, first_step, num_steps, batch_size)
+        steps = draw_steps(data_seed, num_examples, first_step, num_steps)
+        return _ORDERS[order](data_seed, num_examples, steps, batch_size)
 
     return Batches(draw, _gather)
 
@@ -72,18 +70,16 @@ def _gather(examples: Examples, rows: Array) -> Examples:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf).at[rows].get(mode="promise_in_bounds"), examples)
 
 
-def _draw_steps(data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int) -> Array:
-    del data_seed, num_examples
+def draw_steps(data_seed: Integer, data: Any, first_step: Integer, num_steps: int) -> Array:
+    """Return the numbers of the steps, whatever the data."""
+    del data_seed, data
     return first_step + jnp.arange(num_steps, dtype=jnp.int32)
 
 
-def _draw_shuffled(
-    data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int, batch_size: int
-) -> Array:
+def _draw_shuffled(data_seed: Integer, num_examples: int, steps: Array, batch_size: int) -> Array:
     steps_per_epoch = num_examples // batch_size
-    steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
-    first_epoch = first_step // steps_per_epoch
-    num_epochs = (num_steps - 1) // steps_per_epoch + 2  # the first step may lie inside an epoch
+    first_epoch = steps[0] // steps_per_epoch
+    num_epochs = (len(steps) - 1) // steps_per_epoch + 2  # the first step may lie inside an epoch
     key = jax.random.key(data_seed)
 
     def permutation(epoch: Array) -> Array:
@@ -94,26 +90,21 @@ def _draw_shuffled(
     return epochs[steps // steps_per_epoch - first_epoch, steps % steps_per_epoch]
 
 
-def _draw_sequential(
-    data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int, batch_size: int
-) -> Array:
+def _draw_sequential(data_seed: Integer, num_examples: int, steps: Array, batch_size: int) -> Array:
     del data_seed
-    steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
     # Reduce the step before multiplying, so that long runs do not overflow int32.
     period = num_examples // math.gcd(num_examples, batch_size)
     starts = (steps % period) * batch_size
     return (starts[:, None] + jnp.arange(batch_size, dtype=jnp.int32)[None, :]) % num_examples
 
 
-def _draw_with_replacement(
-    data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int, batch_size: int
-) -> Array:
+def _draw_with_replacement(data_seed: Integer, num_examples: int, steps: Array, batch_size: int) -> Array:
     key = jax.random.key(data_seed)
 
     def rows(step: Array) -> Array:
         return jax.random.randint(jax.random.fold_in(key, step), (batch_size,), 0, num_examples)
 
-    return jax.vmap(rows)(first_step + jnp.arange(num_steps, dtype=jnp.int32))
+    return jax.vmap(rows)(steps)
 
 
 _ORDERS = {

@@ -86,21 +86,16 @@ def group_equal(layers: list[Layer], stack_from: int) -> list[list[Layer]]:
 
 def init_block(block: list[Layer], noise: Array, use_bias: bool) -> dict[str, Array]:
     """Return the initial parameters of a block, made from uniform noise."""
+    (fan_in, fan_out, *_), scales, initializer, *_ = block[0]
 
     def init_layer(noise: Array) -> dict[str, Array]:
-        return _init_layer(block[0], noise, use_bias)
+        weights = initializer.weights(noise[: fan_in * fan_out].reshape(fan_in, fan_out))
+        params = {"w": scales.weight_init * weights}
+        if use_bias:
+            params["b"] = initializer.biases(noise[fan_in * fan_out :], scales.bias_fan_in or fan_in)
+        return params
 
     return init_layer(noise) if len(block) == 1 else jax.vmap(init_layer)(noise.reshape(len(block), -1))
-
-
-def _init_layer(layer: Layer, noise: Array, use_bias: bool) -> dict[str, Array]:
-    fan_in, fan_out = layer.shape.fan_in, layer.shape.fan_out
-    weights = layer.initializer.weights(noise[: fan_in * fan_out].reshape(fan_in, fan_out))
-    params = {"w": layer.scales.weight_init * weights}
-    if use_bias:
-        bias_fan_in = layer.scales.bias_fan_in or fan_in
-        params["b"] = layer.initializer.biases(noise[fan_in * fan_out :], bias_fan_in)
-    return params
 
 
 def apply_layer(layer: Layer, params: dict[str, Array], x: Array) -> LayerValues:

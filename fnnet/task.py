@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from fnnet import losses
-from fnnet.batches import Batches, Integer, make_batches
+from fnnet.batches import Batches, Integer, draw_steps, make_batches
 from fnnet.blocks import all_outputs
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
@@ -21,11 +21,6 @@ from fnnet.names import lookup
 from fnnet.network import Network
 from fnnet.optimizers import Optimizer, apply_updates, from_hparams, scale_updates
 from fnnet.types import Metrics, OptState, Params
-
-
-def _step_numbers(data_seed: Integer, data: Any, first_step: Integer, num_steps: int) -> Array:
-    del data_seed, data
-    return first_step + jnp.arange(num_steps, dtype=jnp.int32)
 
 
 def _accept(hparams: Hparams) -> None:
@@ -50,7 +45,7 @@ class Task(NamedTuple):
     init: Callable[[Hparams, Any], Any]
     step: Callable[[Hparams, Any, Any, Any], tuple[Any, Metrics]]
     measure: Callable[[Hparams, Any, Any], Metrics]
-    batches: Callable[[Integer, Any, Integer, int], Any] = _step_numbers
+    batches: Callable[[Integer, Any, Integer, int], Any] = draw_steps
     network: Callable[[Hparams], Network] | None = None
     check: Callable[[Hparams], None] = _accept
 
@@ -182,9 +177,6 @@ def autoencoder(
         optimizer: as in `supervised`.
         metrics: as in `supervised`.
         **options: the other arguments of `supervised`.
-
-    Returns:
-        The task.
 
     Example:
         >>> from fnnet import mlp, sgd, load_dataset, train
