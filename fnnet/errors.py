@@ -20,9 +20,6 @@ def unknown_name(field: str, value: object, choices: Iterable[str]) -> InputErro
         value: the unknown name.
         choices: the valid names.
 
-    Returns:
-        The error, for the caller to raise.
-
     Example:
         >>> print(unknown_name("activation", "rleu", ["relu", "tanh"]))
         unknown activation 'rleu'; did you mean 'relu'? (one of: relu, tanh)
@@ -64,7 +61,7 @@ def nearest_names(name: str, choices: Iterable[str]) -> list[str]:
     """
     folded = {_fold(choice): choice for choice in choices}
     word = _fold(name)
-    others = [_fold(other) for other in OTHER_WORDS.get(word, ())]
+    others = [_fold(choice) for choice, synonyms in SYNONYMS.items() if word in synonyms]
     certain = [folded[other] for other in [word, *others] if other in folded]
     if certain:
         return certain[:3]
@@ -77,63 +74,40 @@ def _fold(name: str) -> str:
     return name.casefold().replace("-", "_").replace(" ", "_")
 
 
-OTHER_WORDS = {
-    "lr": ("learning_rate",),
-    "eta": ("learning_rate",),
-    "rate": ("learning_rate",),
-    "step_size": ("learning_rate",),
-    "wd": ("weight_decay",),
-    "l2": ("weight_decay",),
-    "decay": ("weight_decay",),
-    "bs": ("batch_size",),
-    "batch": ("batch_size",),
-    "beta": ("momentum",),
-    "mu": ("momentum",),
-    "layers": ("depth",),
-    "num_layers": ("depth",),
-    "hidden_layers": ("depth",),
-    "units": ("width",),
-    "neurons": ("width",),
-    "hidden": ("width",),
-    "hidden_size": ("width",),
-    "act": ("activation",),
-    "nonlinearity": ("activation",),
-    "init": ("initializer",),
-    "param": ("parameterization",),
-    "bias": ("use_bias",),
-    "clip": ("max_norm",),
-    "grad_clip": ("max_norm",),
-    "shuffle": ("order",),
-    "rng": ("seed",),
-    "random_state": ("seed",),
-    "he": ("he_normal", "he_uniform"),
-    "kaiming": ("he_normal", "he_uniform"),
-    "glorot": ("glorot_normal", "glorot_uniform"),
-    "xavier": ("glorot_normal", "glorot_uniform"),
-    "lecun": ("lecun_normal", "lecun_uniform"),
-    "swish": ("silu",),
-    "linear": ("identity",),
-    "logistic": ("sigmoid",),
-    "ce": ("cross_entropy",),
-    "nll": ("cross_entropy",),
-    "crossentropy": ("cross_entropy",),
-    "l2_loss": ("mse",),
-    "squared": ("mse",),
-    "sp": ("standard",),
-    "epochs": ("--steps",),
-    "iterations": ("--steps",),
-    "num_steps": ("--steps",),
-    "data": ("--dataset",),
-    "label": ("--target",),
-    "y": ("--target",),
-    "exclude": ("--drop",),
-    "output": ("--out",),
-    "folder": ("--out",),
-    "save": ("--save-params",),
-    "list": ("plan",),
-    "run": ("sweep",),
-    "train": ("sweep",),
-    "fit": ("sweep",),
+SYNONYMS = {
+    "learning_rate": ("lr", "eta", "rate", "step_size"),
+    "weight_decay": ("wd", "l2", "decay"),
+    "batch_size": ("bs", "batch"),
+    "momentum": ("beta", "mu"),
+    "depth": ("layers", "num_layers", "hidden_layers"),
+    "width": ("units", "neurons", "hidden", "hidden_size"),
+    "activation": ("act", "nonlinearity"),
+    "initializer": ("init",),
+    "parameterization": ("param",),
+    "use_bias": ("bias",),
+    "max_norm": ("clip", "grad_clip"),
+    "order": ("shuffle",),
+    "seed": ("rng", "random_state"),
+    "he_normal": ("he", "kaiming"),
+    "he_uniform": ("he", "kaiming"),
+    "glorot_normal": ("glorot", "xavier"),
+    "glorot_uniform": ("glorot", "xavier"),
+    "lecun_normal": ("lecun",),
+    "lecun_uniform": ("lecun",),
+    "silu": ("swish",),
+    "identity": ("linear",),
+    "sigmoid": ("logistic",),
+    "cross_entropy": ("ce", "nll", "crossentropy"),
+    "mse": ("l2_loss", "squared"),
+    "standard": ("sp",),
+    "--steps": ("epochs", "iterations", "num_steps"),
+    "--dataset": ("data",),
+    "--target": ("label", "y"),
+    "--drop": ("exclude",),
+    "--out": ("output", "folder"),
+    "--save-params": ("save",),
+    "plan": ("list",),
+    "sweep": ("run", "train", "fit"),
 }
 """Synonyms of the names that fnnet uses."""
 
