@@ -53,9 +53,7 @@ def precision(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"])
 def recall(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
     """Compute the recall of each class: TP / (TP + FN).
 
-    Args:
-        outputs: logits or probabilities.
-        targets: classes.
+    The arguments are those of `precision`.
 
     Returns:
         The recalls, in [0, 1]; NaN for a class without examples.
@@ -71,9 +69,7 @@ def recall(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) ->
 def f1(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, " classes"]:
     """Compute for each class the harmonic mean of precision and recall.
 
-    Args:
-        outputs: logits or probabilities.
-        targets: classes.
+    The arguments are those of `precision`.
 
     Returns:
         `2 TP / (2 TP + FP + FN)`, in [0, 1]; NaN for a class that has no examples and is never predicted.

@@ -62,9 +62,6 @@ def variance_scaling(
         distribution: "normal", "uniform", or "truncated_normal", which is truncated at two standard deviations and
             rescaled to the variance `scale / fan`.
 
-    Returns:
-        The initializer.
-
     Raises:
         InputError: when `fan` or `distribution` is unknown.
 
@@ -99,9 +96,6 @@ def orthogonal(gain: Scale = 1.0) -> Initializer:
 
     Args:
         gain: the value of all singular values.
-
-    Returns:
-        The initializer.
 
     Example:
         >>> noise = uniform_noise(jax.random.key(0), 6, jnp.float32).reshape(3, 2)
@@ -140,9 +134,6 @@ def scaled_normal(weight_variance: Scale, bias_variance: Scale = 0.0) -> Initial
     Args:
         weight_variance: sigma_w^2.
         bias_variance: sigma_b^2, not divided by a fan.
-
-    Returns:
-        The initializer.
     """
     return Initializer(
         weights=variance_scaling(weight_variance).weights,

@@ -44,15 +44,7 @@ def quadratic(output: Float[Array, " outputs"], target: Target) -> Float[Array, 
 def mse(output: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
     """Compute `mean_k (output_k - target_k)^2`: the mean over outputs, without the 1/2.
 
-    Args:
-        output: one output `[outputs]`.
-        target: a vector of the same shape, or a class.
-
-    Returns:
-        The loss: `2 / outputs` times `quadratic`.
-
-    Raises:
-        InputError: while tracing, when the shapes do not fit.
+    Arguments and errors are those of `quadratic`, and the loss is `2 / outputs` times `quadratic`.
 
     Example:
         >>> float(mse(jnp.array([10.0, 6.0]), jnp.array([6.0, 6.0])))
@@ -64,15 +56,7 @@ def mse(output: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
 def half_mse(output: Float[Array, " outputs"], target: Target) -> Float[Array, ""]:
     """Compute `1/2 mean_k (output_k - target_k)^2`: half the mean over outputs.
 
-    Args:
-        output: one output `[outputs]`.
-        target: a vector of the same shape, or a class.
-
-    Returns:
-        The loss: `1 / outputs` times `quadratic`.
-
-    Raises:
-        InputError: while tracing, when the shapes do not fit.
+    Arguments and errors are those of `quadratic`, and the loss is `1 / outputs` times `quadratic`.
 
     Example:
         >>> float(half_mse(jnp.array([10.0, 6.0]), jnp.array([6.0, 6.0])))
@@ -141,9 +125,6 @@ def mean_loss(loss: Loss, outputs: Array, targets: Any) -> Float[Array, ""]:
         loss: a function of one output and one target.
         outputs: `[batch, outputs]`; float16 and bfloat16 are cast to float32.
         targets: classes `[batch]`, or `[batch, outputs]`.
-
-    Returns:
-        The mean.
     """
     return jnp.mean(jax.vmap(loss)(widen(outputs), targets))
 

@@ -184,9 +184,6 @@ def rmse(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]
         outputs: predictions.
         targets: the true values.
 
-    Returns:
-        The root mean squared error.
-
     Example:
         >>> float(rmse(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 3.0]])))
         3.0
@@ -196,15 +193,7 @@ def rmse(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]
 
 
 def outputs(outputs: Float[Array, "n ..."], targets: Any) -> Float[Array, "n ..."]:
-    """Return the outputs unchanged, so that `evaluate` can return them next to other metrics.
-
-    Args:
-        outputs: of all examples.
-        targets: not used.
-
-    Returns:
-        The outputs.
-    """
+    """Return the outputs unchanged, so that `evaluate` can return them next to other metrics."""
     del targets
     return outputs
 

@@ -16,9 +16,6 @@ def lookup(field: str, choice: str | Value, table: Mapping[str, Value]) -> Value
         choice: a key of `table`, or the value itself.
         table: values by name.
 
-    Returns:
-        The value.
-
     Raises:
         InputError: when the name is unknown, with the nearest names; or when `choice` is neither a string, nor
             callable, nor of the type of the table's values.

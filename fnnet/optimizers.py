@@ -66,9 +66,6 @@ def sgd(
         weight_decay: lambda, decoupled from the loss (Loshchilov & Hutter 2019), or None.
         max_norm: the largest global norm of the gradient; None for no clipping.
 
-    Returns:
-        The optimizer.
-
     Raises:
         InputError: when `nesterov` is given without `momentum`, or a concrete number is out of range.
 
@@ -129,9 +126,6 @@ def scale_updates(optimizer: Optimizer, scales: PyTree[float]) -> Optimizer:
         optimizer: any optimizer whose weight decay is linear in the parameters.
         scales: a pytree like the parameters, with a positive number for each leaf.
 
-    Returns:
-        The optimizer.
-
     Example:
         >>> optimizer = scale_updates(sgd(0.1, weight_decay=0.5), {"w": 4.0})
         >>> params, grads = {"w": jnp.array(2.0)}, {"w": jnp.array(1.0)}
@@ -154,9 +148,6 @@ def from_hparams(optimizer: Any) -> Callable[[Hparams], Optimizer]:
 
     Args:
         optimizer: an optimizer, or a function from hyper-parameters to one.
-
-    Returns:
-        The function.
 
     Raises:
         InputError: when `optimizer` is neither; and from the function, when it returns no optimizer, branches on a

@@ -21,9 +21,6 @@ def widen(tree: Any) -> Any:
     Args:
         tree: a pytree of arrays.
 
-    Returns:
-        The same pytree.
-
     Example:
         >>> [leaf.dtype.name for leaf in widen((jnp.ones(5, jnp.bfloat16), jnp.arange(3, dtype=jnp.uint8)))]
         ['float32', 'int32']

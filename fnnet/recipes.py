@@ -24,9 +24,6 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         data: determines the input and output sizes and the default loss: cross-entropy for classes, else the mean
             squared error.
 
-    Returns:
-        The recipe.
-
     Example:
         >>> from fnnet import load_dataset
         >>> recipe = mlp_recipe(load_dataset("iris"))

@@ -38,9 +38,6 @@ def cosine(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0)
         num_steps: length of the decay, at least 1; afterwards the rate is constant.
         final_factor: the final rate divided by the initial one.
 
-    Returns:
-        The schedule.
-
     Raises:
         InputError: when a concrete number is out of range.
 
@@ -66,9 +63,6 @@ def linear_warmup(then: Schedule | Number, num_steps: Length) -> Schedule:
     Args:
         then: a schedule or a learning rate, whose step 0 is step `num_steps`; the warmup ends at its first value.
         num_steps: length of the warmup; 0 for none.
-
-    Returns:
-        The schedule.
 
     Raises:
         InputError: when a concrete number is out of range.
@@ -97,9 +91,6 @@ def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule
         learning_rate: the rate at step 0.
         factor: the rate after a drop divided by the rate before.
         every: steps between two drops, at least 1.
-
-    Returns:
-        The schedule.
 
     Raises:
         InputError: when a concrete number is out of range.

@@ -113,9 +113,6 @@ def repeat_steps(
         batches: a pytree with a leading axis of at least `num_steps`.
         num_steps: number of steps. With a traced number, one program serves all numbers; with a Python integer, the
             loop can be differentiated.
-
-    Returns:
-        The last progress.
     """
 
     def body(index: Array, progress: Progress) -> Progress:
@@ -138,9 +135,6 @@ def train(
         data: of the task, usually a `Dataset`.
         num_steps: number of updates.
         eval_every: evaluate every this many steps and at the end; None: only at the end.
-
-    Returns:
-        The trained state with metrics and curves.
 
     Raises:
         InputError: when a number of steps is not a positive integer, or a hyper-parameter is missing or out of range.

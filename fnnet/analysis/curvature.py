@@ -168,9 +168,6 @@ def hessian_trace(objective: Objective, params: Params, key: KeyArray, num_sampl
         key: a JAX random key, for the signs.
         num_samples: number of vectors.
 
-    Returns:
-        The mean and its standard error.
-
     Raises:
         InputError: when `num_samples` is below 2.
 
@@ -206,9 +203,6 @@ def gradient_noise_scale(
         params: the point at which to take the gradients.
         examples: in random order, such as `data.train`; the incomplete last batch is dropped.
         batch_size: b. With 1, per-example gradients, the estimate is most precise; larger batches are faster.
-
-    Returns:
-        The noise scale and its two parts.
 
     Raises:
         InputError: when `batch_size` is not positive or there are fewer than two batches.

@@ -37,9 +37,6 @@ def trajectories(
         start: u of all modes at time 0, above 0.
         times: updates times learning rate, ascending.
 
-    Returns:
-        The strengths u.
-
     Example:
         >>> trajectories([3.0, 1.0], 2, start=1e-3, times=np.array([1.5, 5.0])).round(3).tolist()
         [[2.19, 3.0], [0.02, 0.957]]

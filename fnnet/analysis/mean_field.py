@@ -251,9 +251,6 @@ def propagate(
         input_variance: the mean square of an input's features.
         input_correlation: the cosine between the inputs.
 
-    Returns:
-        The signals.
-
     Raises:
         InputError: when the activation is unknown.
 

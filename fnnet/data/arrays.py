@@ -158,9 +158,6 @@ def to_feature_names(names: Sequence[str] | None, num_features: int) -> tuple[st
         names: one name per feature, or None.
         num_features: the number of features.
 
-    Returns:
-        The names.
-
     Raises:
         InputError: if the number of names is wrong.
 

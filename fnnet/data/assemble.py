@@ -152,9 +152,6 @@ def assemble(
         dtype: the dtype to train in; the cast to it comes last.
         standardize: whether to fit a scaling on the training split.
         name, class_names, notes: as in `Dataset`.
-
-    Returns:
-        The data set.
     """
     splits = {
         "train": _select(examples, rows.train),

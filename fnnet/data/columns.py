@@ -50,9 +50,6 @@ def assign_roles(
         keep: features that would be left out automatically.
         id: the column that identifies the rows.
 
-    Returns:
-        The roles.
-
     Raises:
         InputError: if a column does not exist (naming the nearest ones) or has two roles, if no feature is left, or if
             a numeric column contains words.

@@ -34,9 +34,6 @@ def read_npz(path: Path) -> Arrays:
     Args:
         path: the file, whose arrays are named as in `NAMES`; a test split is optional.
 
-    Returns:
-        The arrays.
-
     Raises:
         InputError: if the file is damaged, contains Python objects or other arrays, lacks inputs or targets, or
             exceeds the free memory.
@@ -53,9 +50,6 @@ def read_npz_inputs(path: Path) -> np.ndarray:
 
     Args:
         path: a file as for `read_npz`; targets and a test split are ignored.
-
-    Returns:
-        The inputs.
 
     Raises:
         InputError: as in `read_npz`.

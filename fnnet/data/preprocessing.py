@@ -140,9 +140,6 @@ def fit_columns(train: "pl.DataFrame") -> tuple[Column, ...]:
     Args:
         train: its features, columns of numbers, strings or booleans.
 
-    Returns:
-        The fitted columns.
-
     Raises:
         InputError: if a column has too many categories or another type.
 

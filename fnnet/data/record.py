@@ -104,9 +104,6 @@ def abstract_data(record: Record) -> Dataset:
     Args:
         record: the result of `describe_data` for a `Dataset`.
 
-    Returns:
-        The data set.
-
     Raises:
         InputError: if the record is not of a `Dataset`, or is damaged.
 

@@ -23,9 +23,6 @@ def fit_scaling(kind: str, values: Float[np.ndarray, "n columns"], keep: np.ndar
         values: the training split.
         keep: whether to leave each column unscaled, as one-hot features are; by default all are scaled.
 
-    Returns:
-        The scaling.
-
     Raises:
         InputError: if the variance of a column overflows or underflows.
 
@@ -60,9 +57,6 @@ def apply_scaling(
         values: any split.
         dtype: the dtype of the result, by default that of `values`. The cast comes last, since float32 cannot
             distinguish numbers that are close together and far from 0.
-
-    Returns:
-        The scaled values.
 
     Raises:
         InputError: if a scaled value overflows.

@@ -35,9 +35,6 @@ def split_rows(
         num_train: the number of training rows to keep; None for all.
         seed: seed of the shuffle; None keeps the order.
 
-    Returns:
-        The rows of each split.
-
     Raises:
         InputError: if a requested split is empty, or fewer than `num_train` rows are left.
 

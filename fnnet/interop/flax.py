@@ -207,9 +207,6 @@ def from_flax(flax_params: Any, network: Network, names: Sequence[str] | None = 
         network: the `mlp`.
         names: as in `to_flax`.
 
-    Returns:
-        The parameters of `network`.
-
     Raises:
         InputError: as in `to_flax`.
 

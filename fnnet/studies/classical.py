@@ -52,9 +52,6 @@ def accuracies(
         datasets: data sets for classification.
         show_progress: whether to show a progress bar.
 
-    Returns:
-        The accuracies.
-
     Raises:
         InputError: when a name is unknown, or a data set has no classes.
 

@@ -81,9 +81,6 @@ def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
         network: the network to train.
         loss: the loss of one example, a name in `LOSSES` or a function of output and target.
 
-    Returns:
-        The task.
-
     Raises:
         InputError: as `supervised` does.
 
