@@ -23,11 +23,28 @@ CHARACTERS_PER_INCH = 11  # at 10 points
 
 
 class _Panel(NamedTuple):
-    """One combination of the other axes; arrays are `[y values, x values]`."""
+    """One combination of the other axes; arrays are `[y values, x values]`, NaN where there are no runs."""
 
     title: str
     means: np.ndarray
     diverged: np.ndarray  # fraction of the runs
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The means of the colored cells, NaN elsewhere."""
+        return np.where(np.isfinite(self.means) & (self.diverged < 1), self.means, np.nan)
+
+    @property
+    def is_gray(self) -> np.ndarray:
+        return np.isnan(self.shown) & np.isfinite(self.diverged)
+
+    @property
+    def is_hatched(self) -> np.ndarray:
+        return (self.diverged > 0) & (self.diverged < 1)
+
+    @property
+    def is_crossed(self) -> np.ndarray:
+        return self.diverged == 1
 
 
 def heatmap(
@@ -40,8 +57,8 @@ def heatmap(
 ) -> "Figure":
     """Draw the mean of a metric over seeds, one cell per pair of values of two axes.
 
-    A ring marks the best cell of each row. Cells with a diverged run are hatched, cells without a finite mean are
-    gray. There is one panel per combination of the other axes.
+    A ring marks the best cell of each row. A cell is hatched if some of its runs diverged, crossed on gray if all did,
+    and gray if its mean is not finite. There is one panel per combination of the other axes.
 
     Args:
         results: of a sweep.
@@ -123,7 +140,7 @@ def _make_panels(results: Results, metric: str, x: str, y: str | None, panel_axe
         if chosen not in panels:
             title = ", ".join(f"{name.replace('_', ' ')} = {_format(value)}" for name, value in chosen)
             empty = np.full((len(y_values), len(x_values)), np.nan)
-            panels[chosen] = _Panel(title, empty, np.zeros_like(empty))
+            panels[chosen] = _Panel(title, empty, empty.copy())
         cell = y_values.index(config[y]) if y else 0, x_values.index(config[x])
         panels[chosen].means[cell] = means.mean[place]
         panels[chosen].diverged[cell] = means.num_diverged[place] / means.num_runs[place]
@@ -157,15 +174,17 @@ def _draw(
 ) -> Any:
     from matplotlib.patches import Rectangle
 
-    shown = np.where((panel.diverged < 1) & np.isfinite(panel.means), panel.means, np.nan)
+    shown = panel.shown
     colors = "viridis" if maximize else "viridis_r"
     image = axes.imshow(shown, origin="lower", aspect="auto", cmap=colors, vmin=limits[0], vmax=limits[1])
-    axes.set_facecolor("0.85")
-    for row, is_hatched in enumerate(panel.diverged > 0):
-        edges = np.flatnonzero(np.diff([0, *is_hatched.astype(int), 0]))
-        for start, stop in edges.reshape(-1, 2):  # one box for adjacent cells is much faster to draw
-            box = (start - 0.5, row - 0.5), stop - start, 1
-            axes.add_patch(Rectangle(*box, fill=False, hatch="////", edgecolor="0.45", linewidth=0))
+    gray = np.where(panel.is_gray, 0.85, np.nan)
+    axes.imshow(gray, origin="lower", aspect="auto", cmap="gray", vmin=0, vmax=1)
+    for hatch, is_marked in (("////", panel.is_hatched), ("xxxx", panel.is_crossed)):
+        for row, marked in enumerate(is_marked):
+            edges = np.flatnonzero(np.diff([0, *marked.astype(int), 0]))
+            for start, stop in edges.reshape(-1, 2):  # one box for adjacent cells is much faster to draw
+                box = (start - 0.5, row - 0.5), stop - start, 1
+                axes.add_patch(Rectangle(*box, fill=False, hatch=hatch, edgecolor="0.45", linewidth=0))
     if cell[0] >= SMALLEST_WITH_TEXT[0] and cell[1] >= SMALLEST_WITH_TEXT[1]:
         for (row, column), value in np.ndenumerate(shown):
             if np.isfinite(value):
@@ -195,16 +214,14 @@ def _label(axis: Any, name: str, values: Sequence[Any], inches: float) -> None:
 
 def _key(panels: Sequence[_Panel]) -> str:
     """Explain the marks that appear in the figure."""
-    means = np.stack([panel.means for panel in panels])
-    diverged = np.stack([panel.diverged for panel in panels])
-    is_gray = ~np.isfinite(means) | (diverged == 1)
     marks = {
-        "ring: best of its row": not is_gray.all(),
-        "hatched: some runs diverged": ((diverged > 0) & (diverged < 1)).any(),
-        "hatched on gray: all runs diverged": (diverged == 1).any(),
-        "gray: no finite mean": (is_gray & (diverged < 1)).any(),
+        "ring: best of its row": [np.isfinite(panel.shown) for panel in panels],
+        "hatched: some runs diverged": [panel.is_hatched for panel in panels],
+        "crossed on gray: all runs diverged": [panel.is_crossed for panel in panels],
+        "gray: no finite mean": [panel.is_gray & ~panel.is_crossed for panel in panels],
+        "white: no runs": [np.isnan(panel.diverged) for panel in panels],
     }
-    return "; ".join(text for text, is_there in marks.items() if is_there)
+    return "; ".join(text for text, is_there in marks.items() if np.any(is_there))
 
 
 def _sort(values: Sequence[Any]) -> tuple:

@@ -48,6 +48,41 @@ def test_the_heat_map_shows_every_cell_and_the_diverged_ones(results):
     assert rings == [(2, 0), (0, 1)]
 
 
+def test_marks_tell_some_diverged_runs_from_all_and_the_key_lists_only_marks_that_occur():
+    space = fn.grid(depth=[1, 2], learning_rate=[0.1, 0.2, 0.4], seed=range(2)) | fn.grid(
+        depth=4, learning_rate=0.1, seed=range(2)
+    )
+    diverged = np.array([0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0], bool)
+    loss = [0.1, 0.3, 0.5, 0.7, 0.5, np.inf, np.nan, np.nan, 0.9, 0.9, 0.5, np.nan, 0.2, 0.2]
+    #       plain     hatched   gray hatched  crossed         crossed   gray         plain
+    results = fn.Results(space, {"test_loss": np.array(loss), "diverged": diverged}, {})
+    figure = plots.heatmap(results, "test_loss")
+    axes = figure.axes[0]
+    colored, gray = (image.get_array() for image in axes.images)
+    np.testing.assert_array_equal(
+        ~np.ma.getmaskarray(colored), [[1, 1, 0], [0, 0, 0], [1, 0, 0]]
+    )  # the last two cells are not in the space
+    np.testing.assert_array_equal(~np.ma.getmaskarray(gray), [[0, 0, 1], [1, 1, 1], [0, 0, 0]])
+    marked = {patch.get_hatch(): patch.get_bbox().bounds for patch in axes.patches}
+    assert marked == {"////": (0.5, -0.5, 2, 1), "xxxx": (-0.5, 0.5, 2, 1)}
+    key = [
+        "ring: best of its row",
+        "hatched: some runs diverged",
+        "crossed on gray: all runs diverged",
+        "gray: no finite mean",
+        "white: no runs",
+    ]
+    assert " ".join(figure._supxlabel.get_text().split()).split("; ") == key
+    for chosen, expected in (
+        ({"depth": 1, "learning_rate": [0.1, 0.2]}, key[:2]),
+        ({"depth": 1}, [*key[:2], key[3]]),
+        ({"depth": 2, "learning_rate": [0.1, 0.2]}, key[2:3]),
+        ({"depth": 2}, key[2:4]),
+    ):
+        text = plots.heatmap(results.where(**chosen), "test_loss")._supxlabel.get_text()
+        assert " ".join(text.split()).split("; ") == expected
+
+
 def test_slow_pixels_are_darker():
     value = np.array([[-3.0, -20.0], [1.0, 5.0]])  # below, a quick and a slow one that converged
     axes = Figure().subplots()
@@ -169,7 +204,7 @@ def cells_of_best(text):
 def test_there_is_no_color_bar_and_no_best_rate_when_all_runs_diverged():
     space = fn.grid(learning_rate=[0.1, 0.3], seed=range(2))
     figure = drawn(space, "test_loss", range(4))
-    assert len(figure.axes) == 1 and figure._supxlabel.get_text() == "hatched on gray: all runs diverged"
+    assert len(figure.axes) == 1 and figure._supxlabel.get_text() == "crossed on gray: all runs diverged"
     lost = fn.Results(space, {"test_loss": np.full(4, np.nan), "diverged": np.ones(4, bool)}, {})
     assert cells_of_best(text_of(tables.best_rates(lost, "test_loss"))) == [["-", "-", "2", "2", "4 of 4"]]
 
