@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from fnnet.lanes.chunk import ChunkSpec, place_hparams, train_segment
+from fnnet.lanes.program import shapes_of_one
 from fnnet.leaves import name_leaves
 from fnnet.memory import is_out_of_memory
 from fnnet.records.sealed import Sealed
@@ -23,7 +24,7 @@ from fnnet.sweeps.fingerprint import name_of
 from fnnet.sweeps.interrupt import Interrupt, deferred_interrupt
 from fnnet.sweeps.job import Job, cut_chunks, with_fitting_lanes, with_half_the_lanes
 from fnnet.sweeps.prepare import Prepared
-from fnnet.sweeps.resume import Done, drop_stale, read_done, stored_plan
+from fnnet.sweeps.resume import Done, drop_stale, find_missing, read_done, stored_plan
 from fnnet.sweeps.stage import Stage
 from fnnet.sweeps.states import (
     ChunkState,
@@ -99,8 +100,7 @@ class Coordinator:
         chunks = (
             rows for chunk_id, rows in self.done.chunks.items() if stage.has_chunk(chunk_id, rows["id"])
         )
-        finished: set[str] = set().union(*(rows["id"] for rows in chunks))
-        return stage.runs[[run_id not in finished for run_id in self._ids[stage.runs].tolist()]]
+        return stage.runs[find_missing(self._ids[stage.runs], chunks)]
 
     def train(self, stage: Stage) -> list[pl.DataFrame]:
         """Train the runs of a stage that are not finished.
@@ -222,8 +222,7 @@ class Coordinator:
         if not sources:
             return fresh
         hparams = place_hparams(spec.traced, spec.lanes, job.program.mesh)
-        lanes = jax.eval_shape(job.program.begin, hparams, self.prepared.data)
-        one_lane = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), lanes)
+        one_lane = shapes_of_one(jax.eval_shape(job.program.begin, hparams, self.prepared.data))
         states = []
         for source in sources:
             state = self._held.get(source.id)

@@ -12,7 +12,7 @@ from fnnet.hparams import Hparams
 from fnnet.lanes.choice import choose_lanes, first_guess, most_lanes
 from fnnet.lanes.chunk import ChunkSpec, evaluations, place_hparams
 from fnnet.lanes.cost import Cost, CostFile, count_flops, device_bytes, measure_cost
-from fnnet.lanes.program import Program, make_program
+from fnnet.lanes.program import Program, make_program, shapes_of_one
 from fnnet.memory import too_large, usable_bytes
 from fnnet.precision import canonicalize
 from fnnet.records.store import chunk_id_of
@@ -238,8 +238,7 @@ def step_flops(task: Task, plan: Plan, run: Any, data: Any) -> int:
         return task.step(Hparams(hparams), state, data, batch)
 
     state = jax.eval_shape(lambda hparams, data: task.init(Hparams(hparams), data), hparams, data)
-    batches = jax.eval_shape(lambda data: task.batches(0, data, 0, 1), data)
-    batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), batches)
+    batch = shapes_of_one(jax.eval_shape(lambda data: task.batches(0, data, 0, 1), data))
     return count_flops(one_step, hparams, state, data, batch)
 
 

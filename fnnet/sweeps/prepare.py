@@ -142,7 +142,7 @@ def prepare_search(
         accept = options.accept_fingerprint
         done = read_done(store, plan, described, stored, save_params, accept=accept)
     described |= describe_origin(recipe, data, _recorded(num_steps, options, save_params))
-    is_missing = find_missing(plan, done)
+    is_missing = find_missing(space.ids(), done.chunks.values())
     mesh = make_mesh()
     data = replicate(data, mesh)
     jobs: list[Job] = []
@@ -165,7 +165,7 @@ def prepare_search(
             )
             jobs.append(job)
             emit(Compiled(sum(job.estimate.num_missing > 0 for job in jobs), num_programs))
-    num_finished = len(space) - int(find_missing(plan, Done({**done.chunks, **done.stale}, {})).sum())
+    never_trained = find_missing(space.ids(), [*done.chunks.values(), *done.stale.values()])
     return Prepared(
         plan,
         num_steps,
@@ -174,7 +174,7 @@ def prepare_search(
         data,
         jobs,
         described,
-        num_without_params=int(is_missing.sum()) - (len(space) - num_finished),
+        num_without_params=int(is_missing.sum() - never_trained.sum()),
         store=store,
         metric=choose_metric(plan.metrics if options.metric is None else [options.metric]),
     )

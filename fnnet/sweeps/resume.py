@@ -1,5 +1,6 @@
 """Resuming: what a store already holds of a sweep, finished or under way."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -63,12 +64,10 @@ def read_done(
     return Done(chunks, stale)
 
 
-def find_missing(plan: Plan, done: Done) -> np.ndarray:
-    """Return a mask `[runs]` of the runs that are in no finished chunk."""
-    if not done.chunks:
-        return np.ones(len(plan.space), bool)
-    finished = set().union(*(rows["id"].to_list() for rows in done.chunks.values()))
-    return np.array([run_id not in finished for run_id in plan.space.ids().tolist()], bool)
+def find_missing(run_ids: np.ndarray, chunks: Iterable[pl.DataFrame]) -> np.ndarray:
+    """Return which runs are in none of some chunks, as a mask `[runs]`."""
+    finished: set[str] = set().union(*(rows["id"].to_list() for rows in chunks))
+    return np.array([run_id not in finished for run_id in run_ids.tolist()], bool)
 
 
 def drop_stale(store: Store, done: Done) -> None:
