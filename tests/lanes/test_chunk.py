@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fnnet as fn
-from fnnet.lanes.chunk import evaluations
+from fnnet.lanes.chunk import ChunkSpec, evaluations
 from fnnet.sweeps import job
 from fnnet.sweeps.events import Segment
 
@@ -29,6 +29,20 @@ def test_stopping_on_the_way_adds_an_evaluation_and_moves_none(first, length, ev
     middle, stop = first + length, first + 2 * length
     halves = [*evaluations(first, middle, eval_every), *evaluations(middle, stop, eval_every)]
     assert halves == sorted({*evaluations(first, stop, eval_every), middle})
+
+
+@given(
+    step=st.integers(0, 59),
+    stops=st.sets(st.integers(1, 60), min_size=1),
+    eval_every=st.none() | st.integers(1, 70),
+)
+def test_a_chunk_is_measured_at_multiples_and_at_its_stops(step, stops, eval_every):
+    stops = sorted(stops | {60})
+    spec = ChunkSpec("0a", ["f3"], {}, {}, 0, 4, eval_every, stops, "c1")
+    measured = [n for n in range(1, 61) if n in stops or (eval_every is not None and n % eval_every == 0)]
+    assert [n for n in range(1, 61) if spec.is_measured(n)] == measured
+    assert spec.next_measured(step) == min(n for n in measured if n > step)
+    assert spec.last_measured(step + 1) == max((n for n in measured if n <= step), default=0)
 
 
 @pytest.mark.slow
