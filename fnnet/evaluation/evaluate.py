@@ -25,7 +25,7 @@ from fnnet.evaluation.stacks import Apply, Stack, stack_of_group, stack_of_param
 from fnnet.lanes.choice import Trial, first_guess, most_lanes, next_lanes
 from fnnet.lanes.cost import peak_bytes
 from fnnet.lanes.layout import find_transposed, transpose_some
-from fnnet.lanes.placement import pad, place, replicate
+from fnnet.lanes.placement import pad, place
 from fnnet.lanes.program import (
     LANES,
     SHARED,
@@ -34,6 +34,7 @@ from fnnet.lanes.program import (
     make_mesh,
     on_each_device,
     shapes_of_one,
+    shared_sharding,
     use_all_cores,
 )
 from fnnet.memory import tree_bytes, usable_bytes, usable_host_bytes
@@ -136,7 +137,7 @@ def _evaluate(
     chosen = find_metrics(metrics, examples.targets, METRICS | ARRAY_METRICS)
     found = _allocate([_metric_shapes(stack, examples, chosen) for stack in stacks], num_networks)
     mesh = make_mesh()
-    placed = replicate(examples, mesh)
+    placed = jax.device_put(examples, shared_sharding(mesh))
     for stack in stacks:
         program = _program(stack.apply, tuple(chosen.items()), mesh)
         for places, networks in stack.portions:

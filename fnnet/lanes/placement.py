@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fnnet.lanes.program import lanes_sharding, shared_sharding
+from fnnet.lanes.program import lanes_sharding
 
 
 def pad(tree: Any, num_lanes: int) -> Any:
@@ -30,8 +30,3 @@ def pad(tree: Any, num_lanes: int) -> Any:
 def place(tree: Any, mesh: Mesh) -> Any:
     """Split each leaf `[lanes, ...]` of a pytree across the devices."""
     return jax.device_put(tree, lanes_sharding(mesh))
-
-
-def replicate(tree: Any, mesh: Mesh) -> Any:
-    """Copy a pytree, such as the data, to each device."""
-    return jax.device_put(tree, shared_sharding(mesh))

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import polars as pl
 
-from fnnet.data.content import combine, leaf_hashes
+from fnnet.data.content import combine
 from fnnet.errors import InputError
 from fnnet.lanes.canary import canary
 from fnnet.records.planfile import MAX_LANES
@@ -31,24 +31,25 @@ PACKAGES = ("fnnet", "jax", "jaxlib", "numpy", "optax", "flax")
 """Packages that take part in computing a run."""
 
 
-def describe(plan: Plan, data: Any, settings: Mapping[str, Any], lanes: int | None) -> Description:
+def describe(
+    plan: Plan, leaves: Mapping[str, str], settings: Mapping[str, Any], lanes: int | None
+) -> Description:
     """Describe a sweep for the plan of its store.
 
     Args:
         plan: the sweep's plan.
-        data: the sweep's data.
+        leaves: a hash of each leaf of the data.
         settings: the settings that must stay the same when a sweep is resumed or extended.
         lanes: the requested number of lanes; None to choose it.
 
     Returns:
         A JSON object, without the lanes of each group.
     """
-    leaves = leaf_hashes(data)
     return {
         "settings": dict(settings),
         "fingerprint": fingerprint_of(leaves) | {"lanes": str(lanes or "chosen")},
         "earlier": [],
-        "leaves": leaves,
+        "leaves": dict(leaves),
         "groups": [_described(group, plan) for group in plan.groups],
         "space": plan.space.to_json(),
     }

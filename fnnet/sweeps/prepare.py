@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import jax
 
+from fnnet.data.content import leaf_hashes
 from fnnet.errors import unknown_name
 from fnnet.hparams import Hparams
-from fnnet.lanes.placement import replicate
-from fnnet.lanes.program import keep_compiled_programs, make_mesh, use_all_cores
+from fnnet.lanes.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
 from fnnet.precision import canonicalize
 from fnnet.records.columns import check_names
 from fnnet.records.store import Store
@@ -131,7 +131,8 @@ def prepare_search(
     store = None if options.store is None else Store(options.store)
     fixed = {"num_steps": num_steps, "eval_every": options.eval_every, **(fixed or {})}
     # Without a store nothing is compared, so the data need not be hashed.
-    described = fingerprints.describe(plan, None if store is None else data, fixed, options.lanes)
+    leaves = {} if store is None else leaf_hashes(data)
+    described = fingerprints.describe(plan, leaves, fixed, options.lanes)
     stored, done, save_params = None, Done({}, {}), False
     if store is not None:
         store.check_folder()
@@ -144,7 +145,7 @@ def prepare_search(
     described |= describe_origin(recipe, data, _recorded(num_steps, options, save_params))
     is_missing = find_missing(space.ids(), done.chunks.values())
     mesh = make_mesh()
-    data = replicate(data, mesh)
+    data = jax.device_put(data, shared_sharding(mesh))
     jobs: list[Job] = []
     before = fingerprints.lanes_before(described, stored)
     num_programs = sum(bool(is_missing[group.runs].any()) for group in plan.groups)

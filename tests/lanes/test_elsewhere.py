@@ -14,8 +14,7 @@ import pytest
 
 import fnnet as fn
 from fnnet.lanes.chunk import ChunkSpec, train_segment
-from fnnet.lanes.placement import replicate
-from fnnet.lanes.program import make_mesh, make_program
+from fnnet.lanes.program import make_mesh, make_program, shared_sharding
 from fnnet.sweeps.job import cut_chunks
 
 WORKER = """
@@ -23,12 +22,11 @@ import json, pickle, sys
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
 from fnnet.lanes.chunk import ChunkSpec, train_segment
-from fnnet.lanes.placement import replicate
-from fnnet.lanes.program import make_mesh, make_program
+from fnnet.lanes.program import make_mesh, make_program, shared_sharding
 recipe, data, spec, state, first_step, stop = pickle.load(sys.stdin.buffer)
 spec, mesh = ChunkSpec.from_json(json.loads(spec)), make_mesh()
 program = make_program(pickle.loads(recipe)(**spec.static), mesh, max_steps=20)
-progress, points = train_segment(program, spec, replicate(data, mesh), state, first_step, stop)
+progress, points = train_segment(program, spec, jax.device_put(data, shared_sharding(mesh)), state, first_step, stop)
 host = jax.tree.map(lambda leaf: leaf[: len(spec.run_ids)], jax.device_get(progress))
 pickle.dump((host, points), sys.stdout.buffer)
 """
@@ -69,7 +67,9 @@ def elsewhere(recipe, data, spec, state, first_step, stop):
 def test_a_worker_that_gets_bytes_trains_the_same_bits(chunk, cuts):
     recipe, data, spec, prepared = chunk
     program = make_program(recipe(**spec.static), make_mesh(), max_steps=20)
-    progress, expected = train_segment(program, spec, replicate(data, make_mesh()), None, 0, 40)
+    progress, expected = train_segment(
+        program, spec, jax.device_put(data, shared_sharding(make_mesh())), None, 0, 40
+    )
     state, points, first_step = None, [], 0
     for stop in [*cuts, 40]:
         state, more = elsewhere(recipe, data, spec, state, first_step, stop)
