@@ -39,7 +39,7 @@ class Bracket(NamedTuple):
     factor: at each rung, one in `factor` configurations is promoted.
     metric: ranks them.
     over: the axes to average over.
-    maximize: whether more is better; None to infer that from the metric's name.
+    maximize: whether higher is better; None to infer that from the metric's name.
     number: the bracket's place among several, the column "bracket" of its runs; None for the only one.
     """
 
@@ -77,7 +77,7 @@ def successive_halving(
         metric: ranks them, such as "validation_accuracy".
         factor: at each rung, one in `factor` configurations is promoted.
         over: the axis or axes to average over; a space need not have the axis "seed".
-        maximize: whether more is better; None to infer that from the metric's name.
+        maximize: whether higher is better; None to infer that from the metric's name.
         **options: the fields of `Options`. A store is for one space; rerunning resumes an interrupted search.
 
     Returns:
@@ -123,7 +123,7 @@ def make_bracket(
         raise InputError(f"rungs must be increasing positive integers, such as [100, 400, 1600]; got {rungs}")
     if not 1 < factor < math.inf:
         raise InputError(f"factor must be a number above 1, got {factor}")
-    rank(np.zeros(1), metric, maximize)  # refuses a name that does not say whether more is better
+    rank(np.zeros(1), metric, maximize)  # refuses a name that does not say whether higher is better
     axes = averaged_axes(space, over)
     return Bracket(np.arange(len(space)), tuple(steps), factor, metric, axes, maximize)
 

@@ -5,7 +5,6 @@ A single trial would leave all lanes but one empty. The study keeps the trials, 
 
 import contextlib
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +20,9 @@ from fnnet.space.grids import grid, zip_axes
 from fnnet.space.space import Config, Space, union
 from fnnet.space.values import Value, axis_values
 from fnnet.sweeps.execution import sweep
-from fnnet.sweeps.plan import Recipe, make_plan
+from fnnet.sweeps.options import make_options
+from fnnet.sweeps.plan import make_plan
+from fnnet.task import Recipe
 from fnnet.training import check_steps
 
 try:
@@ -47,7 +48,6 @@ def optimize(
     batch_size: int,
     num_steps: int,
     num_seeds: int = 1,
-    store: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Results:
     """Optimize a metric with the sampler of a study, one batch of configurations at a time.
@@ -76,9 +76,7 @@ def optimize(
         batch_size: number of trials proposed together.
         num_steps: number of updates of each run.
         num_seeds: number of runs per configuration, with seeds 0, 1, ...; the task reads the axis "seed".
-        store: a folder that keeps the runs of all batches and calls as one sweep; None keeps nothing.
-        **options: `eval_every`, `lanes`, `state_every`, `save_params`, `accept_fingerprint` and
-            `show_progress`, as for `sweep`.
+        **options: the fields of `Options`; `store` keeps the runs of all batches and calls as one sweep.
 
     Returns:
         The results, one row per run in the order of the trials, without duplicates. With a store they cover the whole
@@ -106,6 +104,7 @@ def optimize(
         >>> results.best("train_loss").mean == study.best_value
         True
     """
+    store = make_options(options).store
     translated = _check(
         study, recipe, distributions, data, metric, num_trials, batch_size, num_steps, num_seeds, options
     )
@@ -122,7 +121,7 @@ def optimize(
         """Train the new runs of some configurations, and return the results of all their runs."""
         space = _space(configs) * seeds
         if store is not None:  # the sweep skips what the store has
-            return sweep(recipe, space, data, num_steps=num_steps, store=store, **options)
+            return sweep(recipe, space, data, num_steps=num_steps, **options)
         done = {run_id for part in parts for run_id in part["id"]}
         new = [run for run, run_id in enumerate(space.ids().tolist()) if run_id not in done]
         if new:

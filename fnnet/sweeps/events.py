@@ -26,7 +26,7 @@ class Planned(NamedTuple):
     num_done: runs that are finished already.
     work: still to do, in steps summed over runs.
     metric: what ranks the runs; None if no metric can.
-    maximize: whether more of it is better; None to infer that from its name.
+    maximize: whether higher is better; None to infer that from its name.
     axes: that distinguish the runs.
     """
 
