@@ -132,7 +132,6 @@ def _download_one(pinned: PinnedFile, url: str, folder: Path) -> bytes:
         part.replace(folder / f"{pinned.name}.gz")
     finally:
         part.unlink(missing_ok=True)
-    _sync_folder(folder)
     return content
 
 
@@ -173,13 +172,3 @@ class _CappedFile:
 
     def flush(self) -> None:
         """Do nothing; the downloader calls it after every chunk."""
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder, and need not
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,6 +4,7 @@ Sources: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten d
 K. Rasul and R. Vollgraf, "Fashion-MNIST", arXiv:1708.07747.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from fnnet.cache import cache_folder
+from fnnet.data.arrays import Arrays
 from fnnet.data.download import PinnedFile, download, read_pinned
 from fnnet.data.idx import parse_idx
 from fnnet.errors import InputError
@@ -25,41 +27,24 @@ class ImageSource(NamedTuple):
     folders: possible names of its folder in `$FNNET_DATA`.
     mirrors: URLs that end in "/", tried in order.
     class_names: one name per label.
-    train_images, train_labels, test_images, test_labels: the files.
+    files: images and labels for training, then for testing.
     """
 
     name: str
     folders: tuple[str, ...]
     mirrors: tuple[str, ...]
     class_names: tuple[str, ...]
-    train_images: PinnedFile
-    train_labels: PinnedFile
-    test_images: PinnedFile
-    test_labels: PinnedFile
-
-    @property
-    def files(self) -> tuple[PinnedFile, PinnedFile, PinnedFile, PinnedFile]:
-        """The four files: images and labels for training, then for testing."""
-        return self.train_images, self.train_labels, self.test_images, self.test_labels
+    files: tuple[PinnedFile, ...]
 
 
-class ImageArrays(NamedTuple):
-    """Flattened grayscale images with values in [0, 1], and their labels."""
-
-    train_inputs: Float[np.ndarray, "train pixels"]
-    train_targets: UInt8[np.ndarray, " train"]
-    test_inputs: Float[np.ndarray, "test pixels"]
-    test_targets: UInt8[np.ndarray, " test"]
-
-
-def _files(*sha256: str) -> tuple[PinnedFile, PinnedFile, PinnedFile, PinnedFile]:
-    train_images, train_labels, test_images, test_labels = sha256
-    return (
-        PinnedFile("train-images-idx3-ubyte", 47_040_016, train_images),
-        PinnedFile("train-labels-idx1-ubyte", 60_008, train_labels),
-        PinnedFile("t10k-images-idx3-ubyte", 7_840_016, test_images),
-        PinnedFile("t10k-labels-idx1-ubyte", 10_008, test_labels),
-    )
+def _files(*sha256: str) -> tuple[PinnedFile, ...]:
+    sizes = {
+        "train-images-idx3-ubyte": 47_040_016,
+        "train-labels-idx1-ubyte": 60_008,
+        "t10k-images-idx3-ubyte": 7_840_016,
+        "t10k-labels-idx1-ubyte": 10_008,
+    }
+    return tuple(map(PinnedFile, sizes.keys(), sizes.values(), sha256))
 
 
 MNIST = ImageSource(
@@ -70,7 +55,7 @@ MNIST = ImageSource(
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
     tuple(str(digit) for digit in range(10)),
-    *_files(
+    _files(
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
@@ -97,7 +82,7 @@ FASHION_MNIST = ImageSource(
         "Bag",
         "Ankle boot",
     ),
-    *_files(
+    _files(
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
         "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
         "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
@@ -106,15 +91,17 @@ FASHION_MNIST = ImageSource(
 )
 
 
-def load_images(source: ImageSource, *, allow_http: bool = False) -> ImageArrays:
-    """Load images and labels from `$FNNET_DATA/<name>/`, `$FNNET_DATA`, the cache or a mirror, in this order.
+def load_images(source: ImageSource, *, allow_http: bool = False) -> Arrays:
+    """Load flattened images with values in [0, 1], and their labels.
+
+    Files come from the first of `$FNNET_DATA/<name>/`, `$FNNET_DATA`, the cache and the mirrors that has them.
 
     Args:
         source: the set of images.
         allow_http: allow mirrors without encryption.
 
     Returns:
-        The arrays of the official split.
+        The arrays of the official split, with the names of pixels and classes.
 
     Raises:
         InputError: if a file in the user's folder has the wrong content, or no mirror serves a file.
@@ -124,12 +111,18 @@ def load_images(source: ImageSource, *, allow_http: bool = False) -> ImageArrays
         ['train-labels-idx1-ubyte', 't10k-labels-idx1-ubyte']
     """
     cache = cache_folder() / source.name
-    arrays = [
+    images, labels, test_images, test_labels = (
         parse_idx(_read_file(source, file, data_folder(), cache, allow_http), file.name)
         for file in source.files
-    ]
-    train_images, train_labels, test_images, test_labels = arrays
-    return ImageArrays(_normalize(train_images), train_labels, _normalize(test_images), test_labels)
+    )
+    _, height, width = images.shape
+    return Arrays(
+        inputs=_normalize(images),
+        targets=labels,
+        test=(_normalize(test_images), test_labels),
+        feature_names=[f"pixel_{row}_{column}" for row in range(height) for column in range(width)],
+        class_names=source.class_names,
+    )
 
 
 def data_folder() -> Path | None:
@@ -172,16 +165,12 @@ def _find(file: PinnedFile, folders: list[Path]) -> Iterator[Path]:
 
 
 def _belongs_to_another(path: Path, file: PinnedFile, source: ImageSource) -> bool:
-    others = (other for other in (MNIST, FASHION_MNIST) if other.name != source.name)
-    return any(_matches(path, twin) for other in others for twin in other.files if twin.name == file.name)
-
-
-def _matches(path: Path, file: PinnedFile) -> bool:
-    try:
-        read_pinned(path, file)
-    except InputError:
-        return False
-    return True
+    for other in (MNIST, FASHION_MNIST):
+        for twin in other.files:
+            if other.name != source.name and twin.name == file.name:
+                with contextlib.suppress(InputError):
+                    return bool(read_pinned(path, twin))
+    return False
 
 
 def _normalize(images: UInt8[np.ndarray, "n rows columns"]) -> Float[np.ndarray, "n pixels"]:

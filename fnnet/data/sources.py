@@ -12,7 +12,7 @@ import numpy as np
 from fnnet.data.arrays import Arrays
 from fnnet.data.assemble import check_split_options, from_arrays
 from fnnet.data.dataset import Dataset, Origin
-from fnnet.data.mnist import FASHION_MNIST, MNIST, ImageSource, load_images
+from fnnet.data.mnist import FASHION_MNIST, MNIST, load_images
 from fnnet.data.mnist1d import mnist1d_arrays
 from fnnet.data.tables import Reading, load_file
 from fnnet.errors import InputError, unknown_name
@@ -165,17 +165,6 @@ def _sklearn(name: str, scale: float = 1.0, **options: Any) -> Arrays:
     )
 
 
-def _images(source: ImageSource) -> Arrays:
-    images = load_images(source)
-    return Arrays(
-        inputs=images.train_inputs,
-        targets=images.train_targets,
-        test=(images.test_inputs, images.test_targets),
-        feature_names=[f"pixel_{row}_{column}" for row in range(28) for column in range(28)],
-        class_names=source.class_names,
-    )
-
-
 SOURCES: dict[str, Source] = {
     "digits": Source(lambda: _sklearn("digits", scale=1 / 16)),
     "iris": Source(lambda: _sklearn("iris"), standardize=True),
@@ -183,8 +172,8 @@ SOURCES: dict[str, Source] = {
     "breast_cancer": Source(lambda: _sklearn("breast_cancer"), standardize=True),
     # Unscaled, since scikit-learn's own scaling uses the examples of all splits.
     "diabetes": Source(lambda: _sklearn("diabetes", scaled=False), standardize=True),
-    "mnist": Source(lambda: _images(MNIST)),
-    "fashion_mnist": Source(lambda: _images(FASHION_MNIST)),
+    "mnist": Source(lambda: load_images(MNIST)),
+    "fashion_mnist": Source(lambda: load_images(FASHION_MNIST)),
     "mnist1d": Source(mnist1d_arrays),
 }
 """The named data sets."""

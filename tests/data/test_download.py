@@ -205,16 +205,18 @@ def source(server, tmp_path, monkeypatch) -> ImageSource:
     Mirror.requests.clear()
     pinned = [pin(name, content) for name, content in CONTENT.items()]
     mirrors = (f"{server}/dies/", f"{server}/good/")
-    return ImageSource("tiny_images", ("tiny_images", "tiny-images"), mirrors, ("a", "b", "c"), *pinned)
+    return ImageSource("tiny_images", ("tiny_images", "tiny-images"), mirrors, ("a", "b", "c"), tuple(pinned))
 
 
 def test_images_are_downloaded_once(source, tmp_path):
     images = load_images(source, allow_http=True)
-    assert images.train_inputs.shape == (7, 6) and images.test_inputs.shape == (5, 6)
-    assert images.train_inputs.dtype == np.float32
+    test_inputs, test_targets = images.test
+    assert images.inputs.shape == (7, 6) and test_inputs.shape == (5, 6)
+    assert images.inputs.dtype == np.float32
+    assert images.feature_names == [f"pixel_{row}_{column}" for row in range(3) for column in range(2)]
     expected = np.frombuffer(CONTENT["train-images"][16:], np.uint8).reshape(7, 6) / 255
-    np.testing.assert_allclose(images.train_inputs, expected, rtol=1e-6)
-    assert images.test_targets.tolist() == list(CONTENT["test-labels"][8:])
+    np.testing.assert_allclose(images.inputs, expected, rtol=1e-6)
+    assert test_targets.tolist() == list(CONTENT["test-labels"][8:])
     assert files(tmp_path / "cache" / "tiny_images") == sorted(f"{name}.gz" for name in CONTENT)
     assert Mirror.requests == {"dies": 4, "good": 4}
     load_images(source, allow_http=True)
@@ -245,7 +247,7 @@ def test_users_copies_come_first(source, tmp_path, folder, suffix):
     (tmp_path / folder).mkdir(parents=True)
     for name, content in CONTENT.items():
         (tmp_path / folder / f"{name}{suffix}").write_bytes(gzip.compress(content) if suffix else content)
-    assert load_images(source).train_targets.tolist() == list(CONTENT["train-labels"][8:])
+    assert load_images(source).targets.tolist() == list(CONTENT["train-labels"][8:])
     assert not Mirror.requests
     assert not (tmp_path / "cache").exists()
 
