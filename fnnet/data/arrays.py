@@ -49,7 +49,7 @@ def to_inputs(
             f"{name} must have the shape [examples, features], got {list(array.shape)}; "
             "flatten images with x.reshape(len(x), -1), or make a single feature a column with x.reshape(-1, 1)"
         )
-    _check_not_empty(name, array)
+    check_not_empty(name, array)
     return _to_floats(name, array, own_dtype(array) if dtype is None else dtype, gaps)
 
 
@@ -131,8 +131,6 @@ def to_targets(
         ([array([0, 1, 0], dtype=int32)], ('no', 'yes'))
     """
     arrays = {name: to_array(name, values) for name, values in named_values.items()}
-    for name, array in arrays.items():
-        _check_not_empty(name, array)
     kinds = {_kind(name, array) for name, array in arrays.items()}
     if len(kinds) > 1:
         raise InputError(f"{' and '.join(arrays)} must be of one kind, got {' and '.join(sorted(kinds))}")
@@ -144,19 +142,23 @@ def to_targets(
                 f"{name} must have the shape [examples] for classes, got {list(array.shape)}; "
                 "use y.argmax(1) for one-hot classes, y.reshape(-1) for a column, floats for regression"
             )
+    given = None if class_names is None else tuple(map(str, class_names))
+    if given is not None and (not given or len(set(given)) < len(given)):
+        raise InputError(f"class_names must be distinct and not empty, got {given}")
     convert = _from_strings if kinds == {"strings"} else _from_integers
-    classes, names = convert(arrays, _to_class_names(class_names))
-    if len(names) == 1:
-        raise InputError(f"{' and '.join(arrays)} must have two classes or more, got only {names[0]!r}")
+    classes, names = convert(arrays, given)
+    check_num_classes(" and ".join(arrays), names)
     return classes, names
 
 
-def to_feature_names(names: Sequence[str] | None, num_features: int) -> tuple[str, ...]:
-    """Check the names of features, or generate them.
+def check_num_classes(name: str, class_names: Sequence[str]) -> None:
+    """Check that targets have at least two classes."""
+    if len(class_names) == 1:
+        raise InputError(f"{name} must have two classes or more, got only {class_names[0]!r}")
 
-    Args:
-        names: one name per feature, or None.
-        num_features: the number of features.
+
+def to_feature_names(names: Sequence[str] | None, num_features: int) -> tuple[str, ...]:
+    """Check that there is one name per feature, or generate names for None.
 
     Raises:
         InputError: if the number of names is wrong.
@@ -183,7 +185,8 @@ def to_array(name: str, values: ArrayLike) -> np.ndarray:
     return array
 
 
-def _check_not_empty(name: str, array: np.ndarray) -> None:
+def check_not_empty(name: str, array: np.ndarray) -> None:
+    """Check that an array has values."""
     if array.size == 0:
         raise InputError(f"{name} is empty: its shape is {list(array.shape)}")
 
@@ -203,21 +206,17 @@ def _to_floats(name: str, array: np.ndarray, dtype: np.dtype, gaps: bool = False
     return floats
 
 
+_KINDS = {"b": "integers", "i": "integers", "u": "integers", "f": "numbers", "U": "strings", "T": "strings"}
+
+
 def _kind(name: str, array: np.ndarray) -> str:
-    kinds = {
-        "b": "integers",
-        "i": "integers",
-        "u": "integers",
-        "f": "numbers",
-        "U": "strings",
-        "T": "strings",
-    }
-    if array.dtype.kind not in kinds:
+    check_not_empty(name, array)
+    if array.dtype.kind not in _KINDS:
         raise InputError(
             f"{name} must be integers or strings for classes, or floats for regression, "
             f"got dtype {array.dtype}"
         )
-    return kinds[array.dtype.kind]
+    return _KINDS[array.dtype.kind]
 
 
 def _to_regression(
@@ -234,15 +233,6 @@ def _to_regression(
     if len({y.shape[1] for y in columns.values()}) > 1:
         raise InputError(" and ".join(f"{name} has {y.shape[1]} outputs" for name, y in columns.items()))
     return [_to_floats(name, y, dtype) for name, y in columns.items()]
-
-
-def _to_class_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    classes = tuple(map(str, names))
-    if not classes or len(set(classes)) < len(classes):
-        raise InputError(f"class_names must be distinct and not empty, got {classes}")
-    return classes
 
 
 def _from_strings(
@@ -263,9 +253,9 @@ def _from_integers(
     arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
     if classes is None:
-        num_classes = len(np.unique(np.concatenate(list(arrays.values()))))
-    else:
-        num_classes = len(classes)
+        values = np.unique(np.concatenate(list(arrays.values())))
+        classes = tuple(map(str, range(len(values))))
+    num_classes = len(classes)
     for name, y in arrays.items():
         inside = (y >= 0) & (y < num_classes)
         if not inside.all():
@@ -275,5 +265,4 @@ def _from_integers(
                 f"must be the integers 0 to {num_classes - 1}; renumber them with "
                 "numpy.unique(y, return_inverse=True), or use floats for regression"
             )
-    names = tuple(map(str, range(num_classes))) if classes is None else classes
-    return [y.astype(np.int32) for y in arrays.values()], names
+    return [y.astype(np.int32) for y in arrays.values()], classes

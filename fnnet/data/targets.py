@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fnnet.data.arrays import check_not_empty, check_num_classes
 from fnnet.errors import InputError, unknown_name
 
 TASKS = ("classification", "regression")
@@ -31,9 +32,8 @@ class Targets(NamedTuple):
 def infer_targets(splits: Mapping[str, np.ndarray], task: str | None = None) -> Targets:
     """Infer whether targets are classes or numbers, and convert them.
 
-    Strings and booleans are classes; numbers with fractions are regression targets. Whole numbers, such as 7 or 1.0,
-    are classes if there are at most 20 different ones, or at least 100 examples of each. A matrix is a regression with
-    several outputs unless it is one-hot.
+    The rule is that of `load_dataset`, where 1.0 is a whole number. A matrix is a regression with several outputs
+    unless it is one-hot.
 
     Args:
         splits: the targets of all splits by name, `[n]` or `[n, outputs]`, without missing values.
@@ -87,14 +87,11 @@ def _guess_task(values: np.ndarray, counts: np.ndarray) -> tuple[str, tuple[str,
 
 
 def _squeeze(name: str, y: np.ndarray) -> np.ndarray:
-    if y.dtype.kind == "O" and all(isinstance(value, str) for value in y.flat):
-        y = y.astype(str)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim not in (1, 2):
         raise InputError(f"{name} must have the shape [examples] or [examples, outputs], got {list(y.shape)}")
-    if y.size == 0:
-        raise InputError(f"{name} is empty: its shape is {list(y.shape)}")
+    check_not_empty(name, y)
     return y
 
 
@@ -106,15 +103,14 @@ def _to_classes(splits: Mapping[str, np.ndarray]) -> Targets:
     whole = np.concatenate(list(splits.values()))
     values, numbers = np.unique(whole, return_inverse=True)
     name = next(iter(splits))
-    if len(values) == 1:
-        raise InputError(f"{name} must have two classes or more, got only {_name(values[0])!r}")
+    names = tuple(map(_name, values))
+    check_num_classes(name, names)
     if len(values) > max(MOST_CLASSES, 0.5 * len(whole)):
         raise InputError(
             f"{name} has {len(values):,} different values in {len(whole):,} rows, too many for classes; "
             "choose another target, or the task regression"
         )
     sizes = np.cumsum([len(y) for y in splits.values()])[:-1]
-    names = tuple(map(_name, values))
     return Targets([part.astype(np.int32) for part in np.split(numbers.reshape(-1), sizes)], names)
 
 
