@@ -153,13 +153,12 @@ def assemble(
         standardize: whether to fit a scaling on the training split.
         name, class_names, notes: as in `Dataset`.
     """
+    train = _select(examples, rows.train)
     splits = {
-        "train": _select(examples, rows.train),
+        "train": train,
         "test": _select(examples, rows.test) if test is None else test,
         "validation": _select(examples, rows.validation) if len(rows.validation) else None,
     }
-    train = splits["train"]
-    assert train is not None
     if standardize:
         one_hot = is_one_hot(preprocessing.columns)
         preprocessing = preprocessing._replace(
@@ -169,20 +168,26 @@ def assemble(
     else:
         check_distinct("feature", train.inputs, dtype)
 
-    def finish(values: np.ndarray, scaling: Scaling | None) -> np.ndarray:
+    def finish(values: np.ndarray, scaling: Scaling | None, dtype: np.dtype) -> np.ndarray:
         # Always a copy: the caller may change its arrays after they are hashed.
-        return values.astype(dtype) if scaling is None else apply_scaling(scaling, values, dtype)
+        copy = values.astype(dtype) if scaling is None else apply_scaling(scaling, values, dtype)
+        array = np.ascontiguousarray(copy)
+        array.setflags(write=False)
+        return array
 
-    scaled = {
+    target_dtype = np.dtype(np.int32) if class_names else dtype
+    finished = {
         split: Examples(
-            finish(part.inputs, preprocessing.input_scaling),
-            part.targets.copy() if class_names else finish(part.targets, preprocessing.target_scaling),
+            finish(part.inputs, preprocessing.input_scaling, dtype),
+            finish(part.targets, preprocessing.target_scaling, target_dtype),
         )
         for split, part in splits.items()
         if part is not None
     }
-    return _freeze(
-        scaled,
+    return Dataset(
+        train=finished["train"],
+        test=finished["test"],
+        validation=finished.get("validation"),
         name=name,
         feature_names=name_features(preprocessing.columns),
         class_names=class_names,
@@ -202,12 +207,3 @@ def _check_inputs(name: str, array: np.ndarray, dtype: np.dtype, standardize: bo
 
 def _select(examples: Examples, rows: np.ndarray) -> Examples:
     return Examples(examples.inputs[rows], examples.targets[rows])
-
-
-def _freeze(splits: dict[str, Examples], **static: Any) -> Dataset:
-    """Build the data set with read-only arrays."""
-    frozen = {name: Examples(*map(np.ascontiguousarray, examples)) for name, examples in splits.items()}
-    for examples in frozen.values():
-        for array in examples:
-            array.setflags(write=False)
-    return Dataset(train=frozen["train"], test=frozen["test"], validation=frozen.get("validation"), **static)

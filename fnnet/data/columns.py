@@ -39,16 +39,12 @@ def assign_roles(
 ) -> Roles:
     """Assign a role to each column.
 
-    The target is the column `target`, or all columns `target_...`, or else the last column. Empty columns and columns
-    that only identify the rows are left out: those without a name, integers that count up by one, and text with a
-    different value in every row.
+    Targets and columns that only identify the rows are found as described in `load_dataset`; empty columns are left
+    out as well.
 
     Args:
         frame: the table.
-        target: the target column or columns.
-        drop: columns to leave out.
-        keep: features that would be left out automatically.
-        id: the column that identifies the rows.
+        target, drop, keep, id: as in `load_dataset`.
 
     Raises:
         InputError: if a column does not exist (naming the nearest ones) or has two roles, if no feature is left, or if

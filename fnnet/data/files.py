@@ -52,10 +52,8 @@ def check_file(path: Path) -> str:
         raise InputError(f"is a folder, not a file; a data file ends in {', '.join(SUFFIXES)}")
     if suffix not in SUFFIXES:
         raise InputError(f"a data file ends in {', '.join(SUFFIXES)}, got {path.suffix or 'no suffix'}")
-    if not path.exists():
-        raise InputError("no such file")
     if not path.is_file():
-        raise InputError("is not a file")
+        raise InputError("is not a file" if path.exists() else "no such file")
     return suffix
 
 
@@ -119,14 +117,14 @@ def _read_csv(path: Path) -> Table:
         _check_row_lengths(text, delimiter)
     frame.columns = names
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))  # empty lines
+    tidy = pl.DataFrame([_tidy(column, delimiter) for column in frame.get_columns()])
     if delimiter != ",":
         notes += (_DELIMITERS[delimiter],)
-    columns = [_tidy(column, delimiter) for column in frame.get_columns()]
-    if any(
-        old.dtype == pl.String and new.dtype == pl.Float64 for old, new in zip(frame, columns, strict=True)
-    ):
-        notes += ("decimal commas",) if delimiter != "," else ()
-    return Table(pl.DataFrame(columns), notes)
+        if any(
+            old == pl.String and new == pl.Float64 for old, new in zip(frame.dtypes, tidy.dtypes, strict=True)
+        ):
+            notes += ("decimal commas",)
+    return Table(tidy, notes)
 
 
 def _decode(content: bytes) -> tuple[str, tuple[str, ...]]:

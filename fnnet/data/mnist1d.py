@@ -56,9 +56,7 @@ def make_mnist1d(
         num_samples: the number of examples, a multiple of 10; classes are balanced.
         train_fraction: fraction of the examples for training and validation; the rest is the test split.
         seed: seed of the generator. The defaults of the first three arguments give the published examples.
-        validation_fraction: fraction of the training split to use for validation instead.
-        num_train: keep only this many examples of the training split.
-        split_seed: seed of the shuffle of the training split; None keeps the published order.
+        validation_fraction, num_train, split_seed: as in `from_arrays` with a test split.
 
     Returns:
         The data set, with 40 float32 features and 10 classes.
@@ -123,6 +121,8 @@ def generate(
         >>> signals.shape, sorted(labels.tolist())[:4]
         ((20, 40), [0, 0, 1, 1])
     """
+    from scipy.ndimage import gaussian_filter1d  # slow to import
+
     check_integer("num_samples", num_samples, minimum=10)
     check_integer("seed", seed, minimum=0)
     if num_samples % 10:
@@ -131,7 +131,7 @@ def generate(
     random = np.random.RandomState(seed)
     labels = np.repeat(np.arange(10), num_samples // 10)
     signals, smooth, white, shear = _draw(random, _templates()[labels])
-    signals = np.where(signals != 0, signals, _smooth(smooth)) + white
+    signals = np.where(signals != 0, signals, gaussian_filter1d(smooth, _SMOOTH_WIDTH, axis=1)) + white
     signals -= shear[:, None] * np.linspace(-0.5, 0.5, _LENGTH)
     signals = _subsample(signals)
     order = random.permutation(num_samples)
@@ -148,13 +148,8 @@ def _templates() -> Float[np.ndarray, "classes steps"]:
 
 def _draw(
     random: np.random.RandomState, templates: Float[np.ndarray, "n steps"]
-) -> tuple[
-    Float[np.ndarray, "n length"],
-    Float[np.ndarray, "n length"],
-    Float[np.ndarray, "n length"],
-    Float[np.ndarray, " n"],
-]:
-    """Draw all random numbers in the order of the original: signals, two kinds of noise, and slopes."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw in the order of the original: signals and two kinds of noise `[n, length]`, and slopes `[n]`."""
     num_samples = len(templates)
     signals, smooth, white = np.empty((3, num_samples, _LENGTH))
     shear = np.empty(num_samples)
@@ -169,12 +164,6 @@ def _draw(
         white[i] = _WHITE_NOISE * random.standard_normal(_LENGTH)
         shear[i] = _SHEAR_SPREAD * (random.rand() - 0.5)
     return signals, smooth, white, shear
-
-
-def _smooth(noise: Float[np.ndarray, "n length"]) -> Float[np.ndarray, "n length"]:
-    from scipy.ndimage import gaussian_filter1d
-
-    return gaussian_filter1d(noise, _SMOOTH_WIDTH, axis=1)
 
 
 def _subsample(signals: Float[np.ndarray, "n length"]) -> Float[np.ndarray, "n features"]:

@@ -46,14 +46,7 @@ def read_npz(path: Path) -> Arrays:
 
 
 def read_npz_inputs(path: Path) -> np.ndarray:
-    """Read only the inputs of a file, for predictions.
-
-    Args:
-        path: a file as for `read_npz`; targets and a test split are ignored.
-
-    Raises:
-        InputError: as in `read_npz`.
-    """
+    """Read only the inputs of a file, for predictions; otherwise as `read_npz`, with the same errors."""
     return _read(path, required=("inputs",))["inputs"]
 
 

@@ -53,26 +53,12 @@ class Preprocessing(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Convert to dicts, lists, strings and numbers."""
-        scalings = {name: getattr(self, name) for name in ("input_scaling", "target_scaling")}
-        return {
-            "columns": [
-                {
-                    name: list(value) if isinstance(value, tuple) else value
-                    for name, value in column._asdict().items()
-                    if value is not None
-                }
-                for column in self.columns
-            ],
-            "targets": list(self.targets),
-            "ignored": list(self.ignored),
-            "id": self.id,
-            **{
-                name: None
-                if scaling is None
-                else {part: list(values) for part, values in scaling._asdict().items()}
-                for name, scaling in scalings.items()
-            },
-        }
+        values = _to_lists(self)
+        for column in values["columns"]:
+            for name in ("fill", "categories"):
+                if column[name] is None:
+                    del column[name]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Preprocessing":
@@ -83,24 +69,24 @@ class Preprocessing(NamedTuple):
             >>> Preprocessing.from_json(preprocessing.to_json()) == preprocessing
             True
         """
-        scalings = {name: values[name] for name in ("input_scaling", "target_scaling")}
+        scalings = (values["input_scaling"], values["target_scaling"])
         return cls(
-            columns=tuple(
-                Column(
-                    column["name"],
-                    column.get("fill"),
-                    tuple(column["categories"]) if "categories" in column else None,
-                )
-                for column in values["columns"]
-            ),
-            targets=tuple(values["targets"]),
-            ignored=tuple(values["ignored"]),
-            id=values["id"],
-            **{
-                name: scaling and Scaling(tuple(scaling["mean"]), tuple(scaling["inverse_std"]))
-                for name, scaling in scalings.items()
-            },
+            tuple(Column(**_to_tuples(column)) for column in values["columns"]),
+            tuple(values["targets"]),
+            tuple(values["ignored"]),
+            values["id"],
+            *(scaling and Scaling(**_to_tuples(scaling)) for scaling in scalings),
         )
+
+
+def _to_lists(value: Any) -> Any:
+    if hasattr(value, "_asdict"):
+        return {name: _to_lists(item) for name, item in value._asdict().items()}
+    return [_to_lists(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 class Encoded(NamedTuple):
@@ -242,10 +228,7 @@ def to_numbers(column: "pl.Series") -> Float[np.ndarray, " n"]:
         raise InputError(
             f"column {column.name!r} must be numeric, got {column.dtype}; leave it out with drop"
         )
-    if column.dtype.is_float() or column.dtype.is_integer():
-        numbers = column.to_numpy().astype(np.float64)
-    else:
-        numbers = column.cast(pl.Float64, strict=False).to_numpy()
+    numbers = column.cast(pl.Float64, strict=False).to_numpy()
     wrong = np.isnan(numbers) & column.is_not_null().to_numpy() if column.dtype == pl.String else []
     if np.any(wrong):
         raise InputError(

@@ -41,15 +41,13 @@ def describe_data(data: Any) -> Record:
             "leaves": {jax.tree_util.keystr(path): _describe_array(leaf) for path, leaf in leaves},
         }
     splits = {"train": data.train, "test": data.test, "validation": data.validation}
-    origin = data.origin
+    source, is_file, options = data.origin or (None, False, ())
     return {
         "kind": "dataset",
         "name": data.name,
-        "source": None if origin is None else origin.source,
-        "is_file": origin is not None and origin.is_file,
-        "options": {}
-        if origin is None
-        else {name: list(value) if isinstance(value, tuple) else value for name, value in origin.options},
+        "source": source,
+        "is_file": is_file,
+        "options": {name: list(value) if isinstance(value, tuple) else value for name, value in options},
         "splits": {
             name: {part: _describe_array(array) for part, array in split._asdict().items()}
             for name, split in splits.items()

@@ -29,15 +29,7 @@ if TYPE_CHECKING:
 
 
 class Reading(NamedTuple):
-    """How to read a file; see `load_dataset`.
-
-    target: the target column or columns.
-    drop: columns to leave out.
-    keep: features that would be left out automatically.
-    id: the column that identifies the rows.
-    task: "classification" or "regression".
-    encode: whether to encode categories and fill missing values; if False, both are errors.
-    """
+    """How to read a file: arguments of `load_dataset`."""
 
     target: str | Sequence[str] | None = None
     drop: Sequence[str] = ()
@@ -96,7 +88,7 @@ def _load_table(path: Path, reading: Reading, *, standardize: bool, **split: Any
         class_names=targets.class_names,
         notes=(
             *encoded.notes,
-            *([f"{lost:,} {_rows(lost)} without a target left out"] if lost else []),
+            *([f"{lost:,} row{'s' * (lost != 1)} without a target left out"] if lost else []),
             *roles.notes,
             *targets.notes,
             *notes,
@@ -186,7 +178,3 @@ def _check_encoded(features: "pl.DataFrame") -> None:
             raise InputError(
                 f"column {column.name!r} has no value in row {missing.arg_max()}; fill it, or leave it out with drop"
             )
-
-
-def _rows(number: int) -> str:
-    return "row" if number == 1 else "rows"
