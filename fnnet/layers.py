@@ -58,21 +58,17 @@ def plan_layers(
     for index, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
         is_last = index == num_layers - 1
         shape = LayerShape(fan_in, fan_out, is_first=index == 0, is_last=is_last)
+        found = lookup("initializer", initializers[index], INITIALIZERS)
         layers.append(
             Layer(
                 shape=shape,
                 scales=parameterization(shape),
-                initializer=_find_initializer(initializers[index]),
+                initializer=found if isinstance(found, Initializer) else from_jax(found),
                 activation=output_activation if is_last else activation,
                 adds_input=residual and not is_last and index > 0 and fan_in == fan_out,
             )
         )
     return layers
-
-
-def _find_initializer(choice: Any) -> Initializer:
-    found = lookup("initializer", choice, INITIALIZERS)
-    return found if isinstance(found, Initializer) else from_jax(found)
 
 
 def group_equal(layers: list[Layer], stack_from: int) -> list[list[Layer]]:

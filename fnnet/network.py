@@ -202,8 +202,10 @@ def stack(layers: Sequence[Mapping[str, Any]], network: Network) -> Params:
         [(2, 3), (19, 3, 3), (3, 1)]
     """
     blocks = jax.eval_shape(lambda: network.init(jax.random.key(0)))
-    expected = [layer for block in blocks for layer in _layer_shapes(block)]
-    given = [{name: leaf.shape for name, leaf in layer.items()} for layer in layers]
+    expected, given = (
+        [{name: leaf.shape for name, leaf in layer.items()} for layer in each]
+        for each in (jax.eval_shape(unstack, blocks), layers)
+    )
     if len(given) != len(expected):
         raise InputError(f"the network has {len(expected)} layers, got {len(given)}")
     for index, (shapes, wanted) in enumerate(zip(given, expected, strict=True)):
@@ -217,13 +219,6 @@ def stack(layers: Sequence[Mapping[str, Any]], network: Network) -> Params:
             some = list(itertools.islice(rest, len(block["w"])))
             params.append({name: _stacked([layer[name] for layer in some]) for name in block})
     return params
-
-
-def _layer_shapes(block: Mapping[str, jax.ShapeDtypeStruct]) -> list[dict[str, tuple[int, ...]]]:
-    """Return the shapes of the layers of a block."""
-    if block["w"].ndim == 2:
-        return [{name: leaf.shape for name, leaf in block.items()}]
-    return [{name: leaf.shape[1:] for name, leaf in block.items()}] * block["w"].shape[0]
 
 
 def _stacked(arrays: list[Any]) -> Any:

@@ -92,7 +92,7 @@ def test_each_layer_can_have_its_own():
     first, second, last = network.init(jax.random.key(0))
     np.testing.assert_allclose(first["w"].T @ first["w"], np.eye(4), atol=1e-6)
     assert np.any(second["w"]) and not np.any(last["w"])
-    with pytest.raises(fn.InputError, match="one for each of 3 layers, got 2"):
+    with pytest.raises(fn.InputError, match="one for each of 3 layers; got 2"):
         fn.mlp(5, [4, 4], 3, initializer=["zeros", "zeros"])
 
 

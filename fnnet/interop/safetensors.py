@@ -24,7 +24,6 @@ A file is not trusted: names are looked up in fnnet's tables, shapes must match 
 before all of that has been checked.
 """
 
-import inspect
 import itertools
 import json
 import math
@@ -169,11 +168,10 @@ def _read_description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     if _depth(text) > _DEEPEST:
         raise InputError(f"its description is nested more than {_DEEPEST} deep")
     try:
-        return _checked_description(json.loads(text))
+        description = json.loads(text)
     except ValueError as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"its description is not JSON ({error})") from error
+    return _checked_description(description)
 
 
 def _depth(text: str) -> int:
@@ -191,7 +189,7 @@ def _checked_description(description: Any) -> dict[str, Any]:
     wanted = {"format": int, "network": dict, "loss": str, "class_names": list, "preprocessing": dict}
     _check_kinds("entry of the description", description, wanted, required=wanted)
     network = description["network"]
-    _check_kinds("argument of mlp", network, _KINDS, required=_REQUIRED)
+    _check_kinds("argument of mlp", network, _KINDS, required=["num_inputs", "widths", "num_outputs"])
     _check_items("widths", network["widths"], int)
     _check_items("class_names", description["class_names"], str)
     if not isinstance(network.get("initializer", ""), str):
@@ -231,12 +229,6 @@ def _count_features(preprocessing: Mapping[str, Any]) -> int:
 
 
 _COLUMN = {"name": str, "fill": float, "categories": list}
-
-_REQUIRED = [
-    name
-    for name, parameter in inspect.signature(mlp).parameters.items()
-    if parameter.default is inspect.Parameter.empty
-]
 
 
 def _check_kinds(what: str, values: Mapping[str, Any], kinds: Mapping[str, Any], required: Any) -> None:
