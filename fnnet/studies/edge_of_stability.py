@@ -7,7 +7,7 @@ Source: Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural 
 stability".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -51,8 +51,7 @@ def initial_sharpness(
     objective = curvature.make_objective(network, loss)
 
     def sharpness(seed: Array, examples: Examples) -> Float[Array, ""]:
-        params = network.init(jax.random.key(seed))
-        return curvature.top_eigenvalues(lambda w: objective(w, examples), params, jax.random.key(0))[0]
+        return _sharpness(objective, network.init(jax.random.key(seed)), examples)
 
     return np.asarray(jax.jit(jax.vmap(sharpness, (0, None)))(np.asarray(seeds), examples))
 
@@ -78,8 +77,7 @@ def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
         num_rises              steps so far at which the loss increased
 
     Args:
-        network: the network to train.
-        loss: the loss of one example, a name in `LOSSES` or a function of output and target.
+        network, loss: as in `initial_sharpness`.
 
     Raises:
         InputError: as `supervised` does.
@@ -94,26 +92,26 @@ def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
     task = supervised(network, loss, optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=None)
     objective = curvature.make_objective(network, loss)
 
-    def sharpness(params: Params, data: Dataset) -> Float[Array, ""]:
-        return curvature.top_eigenvalues(lambda w: objective(w, data.train), params, jax.random.key(0))[0]
-
     def init(hparams: Hparams, data: Dataset) -> _Watched:
         state = task.init(hparams, data)
         first = {
             "initial_loss": objective(state.params, data.train),
-            "initial_sharpness": sharpness(state.params, data),
+            "initial_sharpness": _sharpness(objective, state.params, data.train),
         }
         return _Watched(state.params, state.opt_state, jnp.array(jnp.inf), jnp.array(0), first)
 
     def step(hparams: Hparams, run: _Watched, data: Dataset, batch: Any) -> tuple[_Watched, Metrics]:
         state, metrics = task.step(hparams, TrainState(run.params, run.opt_state), data, batch)
         num_rises = jnp.where(metrics["loss"] > run.loss, run.num_rises + 1, run.num_rises)
-        watched = _Watched(state.params, state.opt_state, metrics["loss"], num_rises, run.initial)
-        return watched, metrics
+        return _Watched(state.params, state.opt_state, metrics["loss"], num_rises, run.initial), metrics
 
     def measure(hparams: Hparams, run: _Watched, data: Dataset) -> Metrics:
-        watched = {"sharpness": sharpness(run.params, data), "num_rises": run.num_rises}
+        watched = {"sharpness": _sharpness(objective, run.params, data.train), "num_rises": run.num_rises}
         state = TrainState(run.params, run.opt_state)
         return {**task.measure(hparams, state, data), **run.initial, **watched}
 
     return task._replace(init=init, step=step, measure=measure)
+
+
+def _sharpness(objective: Callable[..., Array], params: Params, examples: Examples) -> Float[Array, ""]:
+    return curvature.top_eigenvalues(lambda w: objective(w, examples), params, jax.random.key(0))[0]

@@ -172,8 +172,7 @@ def take_picture(
     """Train one network per pixel.
 
     Args:
-        network: from `make_problem`.
-        data: from `make_problem`.
+        network, data: from `make_problem`.
         space: the pixels, from `rate_grid`.
         extent: as in `Picture`.
         horizons: as in `make_recipe`; the last one is the number of steps.
