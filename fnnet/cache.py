@@ -5,10 +5,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the cache folder: `$FNNET_CACHE`, or the platform's cache folder of the user.
-
-    Returns:
-        The folder, which need not exist.
+    """Return the cache folder, which need not exist: `$FNNET_CACHE`, or the platform's cache folder of the user.
 
     Example:
         >>> cache_folder().is_absolute()

@@ -106,10 +106,7 @@ def deep_clustering(
         network: a `cluster_network`.
         initial: maps hyper-parameters to the initial parameters, from an autoencoder and k-means. To select those of
             a seed, `lambda hp: jax.tree.map(lambda leaf: leaf[hp["seed"]], stacked)`.
-        optimizer: as in `supervised`.
-        batch_size: as in `supervised`.
-        order: as in `supervised`.
-        max_measured: as in `supervised`.
+        optimizer, batch_size, order, max_measured: as in `supervised`.
 
     Returns:
         The task. It measures "train_loss", "test_loss", and "validation_loss" if the data has that split.

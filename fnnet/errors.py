@@ -15,11 +15,6 @@ class InputError(ValueError):
 def unknown_name(field: str, value: object, choices: Iterable[str]) -> InputError:
     """Build the error for a name that is not in `choices`, which suggests the nearest valid names.
 
-    Args:
-        field: what the name chooses, such as "activation".
-        value: the unknown name.
-        choices: the valid names.
-
     Example:
         >>> print(unknown_name("activation", "rleu", ["relu", "tanh"]))
         unknown activation 'rleu'; did you mean 'relu'? (one of: relu, tanh)

@@ -35,15 +35,9 @@ class Initializer(NamedTuple):
 
 
 def uniform_noise(key: KeyArray, size: int, dtype: DTypeLike) -> Float[Array, " size"]:
-    """Draw the noise that an `Initializer` takes: uniform on the open interval (-1, 1).
+    """Draw the noise that an `Initializer` takes, in float32 or float64.
 
-    Args:
-        key: a JAX random key.
-        size: number of samples.
-        dtype: float32 or float64.
-
-    Returns:
-        The noise. It is never -1 or 1, so normal quantiles of it are finite.
+    It is uniform on (-1, 1) and never -1 or 1, so normal quantiles of it are finite.
     """
     least = jnp.nextafter(jnp.asarray(-1, dtype), jnp.asarray(0, dtype))
     return jax.random.uniform(key, (size,), dtype, minval=least, maxval=1)

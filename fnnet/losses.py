@@ -130,15 +130,7 @@ def mean_loss(loss: Loss, outputs: Array, targets: Any) -> Float[Array, ""]:
 
 
 def one_hot(classes: Array, num_classes: int, dtype: DTypeLike) -> Array:
-    """Return the one-hot vectors of integer classes.
-
-    Args:
-        classes: integers `[...]`.
-        num_classes: number of classes.
-        dtype: dtype of the vectors.
-
-    Returns:
-        The vectors `[..., num_classes]`, which are NaN for a class outside `[0, num_classes)`.
+    """Return the one-hot vectors `[..., num_classes]` of integers `[...]`; NaN for one outside `[0, num_classes)`.
 
     Example:
         >>> one_hot(jnp.array([1, 3]), 3, jnp.float32).tolist()

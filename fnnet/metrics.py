@@ -77,10 +77,6 @@ def top_k_accuracy(
 def nll(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, ""]:
     """Compute the mean negative log-likelihood of the target classes, in nats, from logits.
 
-    Args:
-        outputs: logits.
-        targets: classes.
-
     Returns:
         The mean of `-log softmax(outputs)[target]`.
 
@@ -93,10 +89,6 @@ def nll(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Fl
 
 def brier(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, ""]:
     """Compute the mean squared distance between probabilities and one-hot targets, from logits.
-
-    Args:
-        outputs: logits.
-        targets: classes.
 
     Returns:
         The mean of `sum_k (softmax(outputs)_k - [k is the target])^2`, in [0, 2].
@@ -180,10 +172,6 @@ def r2(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) 
 def rmse(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) -> Float[Array, ""]:
     """Compute the root of the mean squared error over all examples and outputs, in the targets' unit.
 
-    Args:
-        outputs: predictions.
-        targets: the true values.
-
     Example:
         >>> float(rmse(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 3.0]])))
         3.0
@@ -221,9 +209,6 @@ def find_metrics(
         metrics: names in the table and functions; None for accuracy of classes and R2 of numbers.
         targets: what outputs are compared with.
         table: the known names.
-
-    Returns:
-        The functions by name.
 
     Raises:
         InputError: when a name is unknown, or two functions share a name or have none.

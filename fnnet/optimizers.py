@@ -211,14 +211,7 @@ def _with_input_errors(optimizer: Any) -> Optimizer:
 
 
 def clip_by_global_norm(grads: Updates, max_norm: Number) -> Updates:
-    """Scale gradients down to the global norm `max_norm` if theirs is larger (Pascanu et al. 2013).
-
-    Args:
-        grads: a pytree of arrays.
-        max_norm: the largest norm of all leaves together.
-
-    Returns:
-        The gradients times `min(1, max_norm / norm)`.
+    """Scale gradients by `min(1, max_norm / norm)`, with the norm of all leaves together (Pascanu et al. 2013).
 
     Example:
         >>> clip_by_global_norm({"a": jnp.array([3.0]), "b": jnp.array([4.0])}, 1.0)["b"].tolist()

@@ -16,10 +16,7 @@ def canonicalize(values: np.ndarray) -> np.ndarray:
 
 
 def widen(tree: Any) -> Any:
-    """Cast floats below 32 bits to float32 and integers to int32; leave everything else unchanged.
-
-    Args:
-        tree: a pytree of arrays.
+    """Cast the arrays of a pytree: floats below 32 bits to float32, such integers to int32, all else unchanged.
 
     Example:
         >>> [leaf.dtype.name for leaf in widen((jnp.ones(5, jnp.bfloat16), jnp.arange(3, dtype=jnp.uint8)))]

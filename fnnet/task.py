@@ -174,9 +174,7 @@ def autoencoder(
     Args:
         network: from `[features]` to `[features]`, or a function from hyper-parameters to one.
         loss: of the output and the input.
-        optimizer: as in `supervised`.
-        metrics: as in `supervised`.
-        **options: the other arguments of `supervised`.
+        optimizer, metrics, **options: as in `supervised`.
 
     Example:
         >>> from fnnet import mlp, sgd, load_dataset, train

@@ -53,9 +53,6 @@ def make_objective(network: Network, loss: str | Loss) -> Callable[[Params, Exam
         network: the network to train.
         loss: the loss of one example, a name in `LOSSES` or a function of output and target.
 
-    Returns:
-        A function `(params, examples) -> mean loss`.
-
     Raises:
         InputError: when the loss is unknown.
 
@@ -113,8 +110,7 @@ def top_eigenvalues(
     takes up to `12 n N m + 12 n m^2` FLOPs; a gradient takes up to `6 n N`.
 
     Args:
-        objective: a function from params to a scalar.
-        params: the point at which to take the Hessian.
+        objective, params: as in `hvp`.
         key: a JAX random key, for r.
         num_eigenvalues: number of eigenvalues.
         num_iterations: m, at most the number of parameters. For networks of 70 to 3,500 parameters, before, during and
@@ -163,8 +159,7 @@ def hessian_trace(objective: Objective, params: Params, key: KeyArray, num_sampl
     `2 sum_{i != j} H_ij^2 / num_samples`, and takes up to `12 n N num_samples` FLOPs for n parameters and N examples.
 
     Args:
-        objective: a function from params to a scalar.
-        params: the point at which to take the Hessian.
+        objective, params: as in `hvp`.
         key: a JAX random key, for the signs.
         num_samples: number of vectors.
 

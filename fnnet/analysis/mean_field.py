@@ -99,17 +99,12 @@ def correlation_map(
     """Compute the correlation of two inputs' z in a layer from that in the previous layer.
 
     Args:
-        activation: phi.
         correlation: c, in [-1, 1].
         variance: q of both inputs in the previous layer.
-        weight_variance: sigma_w^2.
-        bias_variance: sigma_b^2.
+        activation, weight_variance, bias_variance: as in `variance_map`, with the same errors.
 
     Returns:
         `(weight_variance E[phi(sqrt(q) u) phi(sqrt(q) v)] + bias_variance) / q'`, with q' from `variance_map`.
-
-    Raises:
-        InputError: when the activation is unknown.
 
     Example:
         Biases, which all inputs share, increase the correlation.
@@ -130,16 +125,12 @@ def correlation_slope(
     """Compute the slope of the correlation map at the fixed point of the variance; at c = 1 it is chi_1.
 
     Args:
-        activation: phi.
         correlation: c.
         variance: q, as returned by `fixed_point`.
-        weight_variance: sigma_w^2.
+        activation, weight_variance: as in `variance_map`, with the same errors.
 
     Returns:
         `weight_variance E[phi'(sqrt(q) u) phi'(sqrt(q) v)]`.
-
-    Raises:
-        InputError: when the activation is unknown.
 
     Example:
         He initialization also preserves the variance of gradients.
@@ -167,15 +158,10 @@ def fixed_point(
     a fixed point at 1, so it has at most one other, to the left of which the map lies above the diagonal.
 
     Args:
-        activation: phi.
-        weight_variance: sigma_w^2.
-        bias_variance: sigma_b^2.
+        activation, weight_variance, bias_variance: as in `variance_map`, with the same errors.
 
     Returns:
         The fixed point. Near criticality, where `gradient_factor` is 1, the depth scale needs float64.
-
-    Raises:
-        InputError: when the activation is unknown.
 
     Example:
         >>> point = fixed_point("tanh", weight_variance=2.5, bias_variance=0.05)
@@ -244,15 +230,10 @@ def propagate(
     """Compute variance and correlation of two inputs' z in each layer.
 
     Args:
-        activation: phi.
         num_layers: number of layers.
-        weight_variance: sigma_w^2.
-        bias_variance: sigma_b^2.
+        activation, weight_variance, bias_variance: as in `variance_map`, with the same errors.
         input_variance: the mean square of an input's features.
         input_correlation: the cosine between the inputs.
-
-    Raises:
-        InputError: when the activation is unknown.
 
     Example:
         Half the weight variance of He initialization halves the variance in every layer of a relu network.
