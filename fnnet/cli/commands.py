@@ -251,6 +251,7 @@ def _prepare(
     from fnnet.sweeps.prepare import prepare
 
     data = data_options.load()
+    print(data.summary, flush=True)  # before what may take minutes
     folder = out or Path("results", "-".join([re.sub(r"[^A-Za-z0-9_-]", "_", data.name), *space.axes]))
     usage.check_folder(folder)
     recipe = mlp_recipe(data)
@@ -258,14 +259,12 @@ def _prepare(
     num_programs = math.prod(len(space.axes[name]) for name in static_axes)
     sys.stderr.write(usage.planning_notice(len(space), num_programs))
     try:
-        prepared = prepare(recipe, space, data, store=folder, metric=metric, show_progress=True, **options)
+        return prepare(recipe, space, data, store=folder, metric=metric, show_progress=True, **options)
     except MissingHparam:
         raise InputError(
             "a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; "
             f"got {', '.join(space.axes)}"
         ) from None
-    print(data.summary)
-    return prepared
 
 
 def _choose_run(results: "Results", best: str | None) -> int:

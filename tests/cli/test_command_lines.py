@@ -442,8 +442,9 @@ def test_long_planning_is_announced(line, phrase, place, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(importlib.import_module("fnnet.sweeps.prepare"), "prepare", stop)
-    code, _, error = run(line, capsys)
+    code, printed, error = run(line, capsys)
     assert code == 130 and "\nfnnet: stopped" in error
+    assert "features" in printed, "the data are described before the sweep is prepared"
     assert phrase in error and (phrase or "planning" not in error)
 
 
