@@ -12,6 +12,10 @@ class InputError(ValueError):
     """Raised for invalid input: an unknown name, a number out of range, a damaged file."""
 
 
+class UnreadableError(InputError, OSError):
+    """Raised when the system refuses to read a file of a store; the command line exits with code 1."""
+
+
 def unknown_name(field: str, value: object, choices: Iterable[str]) -> InputError:
     """Build the error for a name that is not in `choices`, which suggests the nearest valid names.
 

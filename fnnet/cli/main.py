@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stdout.flush()
     except InputError as error:
         sys.stderr.write(f"fnnet: {usage.with_options(str(error))}\n")
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, OSError) else 2)
     except KeyboardInterrupt as stop:
         if arguments is None:  # the process exits now, and a second Ctrl-C must not print a traceback
             ignore_signals()
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         verb = "write" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else "use"
         where = error.filename or "a file"
-        sys.stderr.write(f"fnnet: cannot {verb} {where}: {error.strerror or error}{_kept(words)}\n")
+        advice = "; remove it" if error.errno in (errno.EISDIR, errno.ELOOP) else ""
+        sys.stderr.write(f"fnnet: cannot {verb} {where}: {error.strerror or error}{advice}{_kept(words)}\n")
         sys.exit(1)
 
 

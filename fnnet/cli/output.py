@@ -50,12 +50,15 @@ def print_differences(differences: Mapping[str, float], columns: Mapping[str, "n
 
 def write_results(results: "Results", metric: str, folder: Path) -> list[Path]:
     """Write table.parquet, table.csv and, unless it would be too large, heatmap.png; return the paths."""
+    from fnnet.records.durable import naming
     from fnnet.report import plots
 
     table = results.table(records=True)
     paths = [folder / "table.parquet", folder / "table.csv", folder / "heatmap.png"]
-    table.write_parquet(paths[0])
-    table.write_csv(paths[1])
+    with naming(paths[0]), paths[0].open("wb") as file:  # polars' own errors have no file name
+        table.write_parquet(file)
+    with naming(paths[1]), paths[1].open("wb") as file:
+        table.write_csv(file)
     try:
         figure = plots.heatmap(results, metric)
     except InputError as error:

@@ -100,7 +100,13 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, safe from a power cut."""
+    """Create a folder and its parents, safe from a power cut.
+
+    Raises:
+        InputError: when there is something else of its name.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; remove it")
     with naming(folder):
         missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from fnnet.errors import InputError
-from fnnet.records.durable import PREFIX, write_file
+from fnnet.records.durable import PREFIX, make_folder, write_file
 
 SUFFIXES = {"chunks": ".parquet", "params": ".arrays", "states": ".state"}
 """Of the files in each folder, which are named by the ids of chunks."""
@@ -61,6 +61,7 @@ class Folder:
 
     def quarantine(self, path: Path) -> None:
         """Move a damaged file to `damaged/`, under a free name."""
+        make_folder(self.folder / "damaged")
         for number in range(1_000_000):
             target = self.folder / "damaged" / f"{path.name}.{number}"
             if not os.path.lexists(target):

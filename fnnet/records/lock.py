@@ -21,14 +21,19 @@ def locked(folder: Path) -> Iterator[None]:
     the holder; the file of a killed holder is removed if it ran on this machine.
 
     Raises:
-        InputError: when another process holds the lock, or its file is a link.
+        InputError: when another process holds the lock, or its file cannot be opened.
     """
     lock = FileLock(folder / "lock", fallback_to_soft=False)
     try:
         _acquire(lock, folder)
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise InputError(f"{folder / 'lock'} is a link; remove it") from error
+        path = folder / "lock"
+        if kind := {errno.ELOOP: "link", errno.EISDIR: "folder"}.get(error.errno or 0):
+            raise InputError(f"{path} is a {kind}; remove it") from error
+        if isinstance(error, PermissionError) and path.exists():
+            raise InputError(
+                f"{path} cannot be opened: {error.strerror}; if no process is writing there, remove it"
+            ) from error
         if error.errno not in _NO_LOCKS:
             raise
         lock = SoftFileLock(folder / "lock.held")

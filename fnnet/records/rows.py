@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fnnet.errors import InputError
+from fnnet.errors import InputError, UnreadableError
 from fnnet.records.curves import pad_lists
 from fnnet.records.results import Results
 from fnnet.records.store import Store
@@ -26,7 +26,7 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
         The results.
 
     Raises:
-        InputError: when there is no store or its plan is damaged.
+        InputError: when there is no store, its plan is damaged, or a file cannot be read.
 
     Example:
         >>> import tempfile
@@ -40,10 +40,13 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
         True
     """
     store = Store(folder)
-    plan = store.read_plan()
+    try:
+        plan, rows = store.read_plan(), store.read_rows()
+    except OSError as error:
+        raise UnreadableError(f"{error.filename} cannot be read: {error.strerror}") from error
     if plan is None:
         raise InputError(f"{folder} holds no sweep: it has no plan.json")
-    return collect(Space.from_json(plan["space"]), store.read_rows(), store)
+    return collect(Space.from_json(plan["space"]), rows, store)
 
 
 def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None = None) -> Results:

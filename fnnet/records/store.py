@@ -70,7 +70,7 @@ class Store(Folder):
         make_folder(self.folder)
         with locked(self.folder):
             drop_temporaries(self.folder)
-            for name in (*SUFFIXES, "damaged"):
+            for name in SUFFIXES:
                 make_folder(self.folder / name)
                 drop_temporaries(self.folder / name)
             self._upgrade()

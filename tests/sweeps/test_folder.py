@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
@@ -54,7 +55,6 @@ def test_a_folder_whose_making_was_cut_short_is_a_sweep(tmp_path, made):
 
 def test_a_finished_sweep_without_its_lock_and_empty_folders_is_a_sweep(folder):
     (folder / "lock").unlink(missing_ok=True)
-    (folder / "damaged").rmdir()
     (folder / "states").rmdir()
     (folder / "notes.txt").write_text("mine")
     assert sweep(folder).table().height == 3 and (folder / "notes.txt").read_text() == "mine"
@@ -93,6 +93,71 @@ def test_a_lock_that_is_a_link_is_refused_and_not_followed(folder):
     with pytest.raises(fn.InputError, match="lock is a link"):
         sweep(folder)
     assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("chunks", "file"), ("params", "file"), ("states", "link"), ("damaged", "file"), ("lock", "folder")],
+)
+def test_what_stands_in_the_place_of_a_folder_or_the_lock_is_named_and_left_alone(tmp_path, name, kind):
+    path = tmp_path / name
+    makers = {"folder": path.mkdir, "link": lambda: path.symlink_to(path), "file": path.touch}
+    makers[kind]()
+    (tmp_path / "plan.json").write_text("to be set aside")
+    expected = "lock is a folder" if name == "lock" else f"{name} is not a folder"
+    with pytest.raises(fn.InputError, match=f"^{tmp_path}/{expected}; remove it$"):
+        sweep(tmp_path)
+    assert os.path.lexists(path)
+
+
+def test_a_lock_of_another_user_is_named(folder, monkeypatch):
+    def refused(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder / "lock"))
+
+    monkeypatch.setattr("filelock.FileLock._acquire", refused)
+    expected = "lock cannot be opened: Permission denied; if no process is writing there, remove it"
+    with pytest.raises(fn.InputError, match=f"^{folder}/{expected}$"):
+        sweep(folder)
+
+
+def test_a_sound_store_has_no_folder_for_damaged_files(folder):
+    assert not (folder / "damaged").exists()
+
+
+def test_hashes_that_cannot_be_read_are_named(folder, monkeypatch, capsys):
+    from fnnet.cli import main as cli
+
+    read_bytes = Path.read_bytes
+
+    def refused(path):
+        if path.name == "SHA256SUMS":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    line = f"{folder}/SHA256SUMS cannot be read: Permission denied"
+    with pytest.raises(fn.InputError, match=f"^{line}$"):
+        fn.open_results(folder)
+    with pytest.raises(SystemExit, match="1"):  # a failure of the system
+        cli.main(["verify", str(folder)])
+    assert capsys.readouterr().err == f"fnnet: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("table.parquet", "loop"), ("table.csv", "folder"), ("heatmap.png", "folder")]
+)
+def test_what_stands_in_the_place_of_a_table_is_named(tmp_path, name, kind, capsys):
+    from fnnet.cli import main as cli
+
+    path = tmp_path / "s" / name
+    path.parent.mkdir()
+    (path.parent / "SHA256SUMS").write_text(f"{'0' * 64}  chunks/{'0' * 16}.parquet\n")
+    path.mkdir() if kind == "folder" else path.symlink_to(path)
+    words = ["sweep", "--dataset", "iris", "depth=0", "learning_rate=0.1", "--steps", "2", "--out"]
+    with pytest.raises(SystemExit, match="1"):
+        cli.main([*words, str(path.parent)])
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("fnnet:"))
+    assert line.startswith(f"fnnet: cannot use {path}: ") and "; remove it; finished runs are kept" in line
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
