@@ -4,22 +4,11 @@ from collections.abc import Iterable
 
 from fnnet.errors import InputError
 
-RECORDS = (
-    "bracket",
-    "rung",
-    "steps",
-    "diverged",
-    "diverged_at",
-    "seconds",
-    "id",
-    "chunk",
-    "lane",
-    "fingerprint",
-)
-"""Columns about the run rather than the network, last in the table; no axis or metric may have these names."""
-
 STORE_COLUMNS = ("id", "chunk", "lane", "fingerprint")
 """The columns of `RECORDS` that locate a run in its store."""
+
+RECORDS = ("bracket", "rung", "steps", "diverged", "diverged_at", "seconds", *STORE_COLUMNS)
+"""Columns about the run rather than the network, last in the table; no axis or metric may have these names."""
 
 CURVES = ("step", "batch_loss")
 """Curves that every run has; no metric may have these names."""

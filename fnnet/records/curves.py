@@ -49,18 +49,16 @@ def to_data_array(
     import xarray as xr  # with pandas, a second
 
     by_step, aligned = _align(steps, values)
-    axes = [axis for axis, axis_values in space.axes.items() if axis_values]
-    order = _grid_order(space, axes)
-    columns = {axis: space.column(axis) for axis in axes}
-    coordinates: dict[str, tuple[str, np.ndarray]]
+    columns = {axis: space.column(axis) for axis, values in space.axes.items() if values}
+    order = _grid_order(space, list(columns))
     if order is None:
         coordinates = {axis: ("run", column) for axis, column in columns.items()}
         coordinates |= {"run": ("run", np.arange(len(space))), "step": ("step", by_step)}
         return xr.DataArray(aligned, coordinates, ("run", "step"), name)
-    first = {axis: np.unique(space.codes[axis], return_index=True)[1] for axis in axes}
-    coordinates = {axis: (axis, columns[axis][first[axis]]) for axis in axes} | {"step": ("step", by_step)}
-    shape = [len(labels) for _, labels in coordinates.values()]
-    return xr.DataArray(aligned[order].reshape(shape), coordinates, tuple(coordinates), name)
+    first = {axis: np.unique(space.codes[axis], return_index=True)[1] for axis in columns}
+    labels = {axis: column[first[axis]] for axis, column in columns.items()} | {"step": by_step}
+    shape = [len(values) for values in labels.values()]
+    return xr.DataArray(aligned[order].reshape(shape), labels, tuple(labels), name)
 
 
 def last_finite(
@@ -74,9 +72,6 @@ def last_finite(
         steps: the number of updates before each evaluation.
         values: of the metric at these steps.
         diverged_at: the first step whose loss was not finite, or -1.
-
-    Returns:
-        The values.
 
     Example:
         >>> steps = np.array([[10, 20, 30], [10, 20, 30]])
@@ -113,7 +108,7 @@ def pad_lists(column: "pl.Series") -> Shaped[np.ndarray, "runs evaluations"]:
 
 
 def _align(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Align evaluations at equal steps; returns the sorted steps and the values `[runs, steps]`."""
+    """Align evaluations at equal steps; return the sorted steps and the values `[runs, steps]`."""
     is_there = np.isfinite(steps)
     by_step = np.unique(steps[is_there]).astype(int)
     if is_there.all() and steps.shape[1] == len(by_step):

@@ -37,11 +37,7 @@ def write_file(path: Path, content: bytes, publish: Callable[[str, Path], None])
             dir=path.parent, prefix=f"{PREFIX}{_machine()}-{os.getpid()}-", suffix=".tmp"
         )
         try:
-            try:
-                _write_all(descriptor, content)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _write_and_close(descriptor, content)
             publish(temporary, path)
             sync_folder(path.parent)
         finally:
@@ -91,11 +87,7 @@ def append_line(path: Path, line: bytes) -> None:
     """Append to a file and force it to the disk."""
     with naming(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            _write_all(descriptor, line)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _write_and_close(descriptor, line)
         sync_folder(path.parent)
 
 
@@ -165,7 +157,12 @@ def _machine() -> str:
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
+def _write_and_close(descriptor: int, content: bytes) -> None:
+    """Write to an open file, force it to the disk and close it."""
     view = memoryview(content)
-    while view:  # a nearly full disk writes a part and fails only at the next call
-        view = view[os.write(descriptor, view) :]
+    try:
+        while view:  # a nearly full disk writes a part and fails only at the next call
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -18,15 +18,12 @@ from fnnet.space.space import Space
 
 
 def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Any:
-    """Load the trained parameters of one run.
+    """Load the trained parameters of one run, as nested lists and dicts.
 
     Args:
         columns: by name, an array `[runs]`.
         store: where the parameters are kept, if anywhere.
         run: its index in the columns.
-
-    Returns:
-        The parameters as nested lists and dicts.
 
     Raises:
         InputError: when they were not kept or are damaged.
@@ -37,15 +34,7 @@ def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int
 
 
 def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store | None) -> Any:
-    """Load the trained parameters of all runs, reading the file of each chunk once.
-
-    Args:
-        space: the runs; at least one.
-        columns: by name, an array `[runs]`.
-        store: where the parameters are kept, if anywhere.
-
-    Returns:
-        The parameters as nested lists and dicts, each leaf `[runs, ...]`.
+    """Load the trained parameters of all runs, as `load_member` does, stacked to `[runs, ...]` in each leaf.
 
     Raises:
         InputError: when parameters were not kept or are damaged, or their shapes differ between runs.
@@ -69,13 +58,11 @@ def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store |
 
 def holds_params(params: Sealed | None, run_ids: list[str], fingerprint: str) -> bool:
     """Return whether a file holds the parameters of exactly these runs, with the fingerprint of their rows."""
-    if params is None or params.about.get("fingerprint") != fingerprint:
-        return False
-    kept = params.about.get("runs")
     return (
-        isinstance(kept, list)
-        and kept == run_ids
-        and all(_length(a) == len(kept) for a in params.arrays.values())
+        params is not None
+        and params.about.get("fingerprint") == fingerprint
+        and params.about.get("runs") == run_ids
+        and all(leaf.shape[:1] == (len(run_ids),) for leaf in params.arrays.values())
     )
 
 
@@ -83,16 +70,11 @@ def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int
     """Load the parameters of the chunk that contains a run."""
     if store is None or "chunk" not in columns:
         raise InputError(f"no parameters are kept of run {run}: a sweep keeps them in its store=...")
-    chunk = str(columns["chunk"][run])
-    params = store.load_params(chunk)
-    kept = params.about.get("runs") if params is not None else None
-    if (
-        params is None
-        or not isinstance(kept, list)
-        or not holds_params(params, kept, columns["fingerprint"][run])
-    ):
-        raise _missing(store, run)
-    return params
+    params = store.load_params(str(columns["chunk"][run]))
+    kept = None if params is None else params.about.get("runs")
+    if isinstance(kept, list) and holds_params(params, kept, columns["fingerprint"][run]):
+        return params
+    raise _missing(store, run)
 
 
 def _places(kept: Sealed, columns: Mapping[str, np.ndarray], rows: np.ndarray) -> list[int]:
@@ -113,10 +95,6 @@ def _missing(store: Store, run: int) -> InputError:
     return InputError(
         f"no parameters are kept of run {run}, or they are damaged; to train it again and keep them: {again}"
     )
-
-
-def _length(leaf: np.ndarray) -> int:
-    return leaf.shape[0] if leaf.ndim else -1
 
 
 def _rows_by_chunk(space: Space, columns: Mapping[str, np.ndarray]) -> list[np.ndarray]:

@@ -39,9 +39,6 @@ def find_best(configurations: Configurations, metric: str, maximize: bool | None
         metric: a column.
         maximize: whether higher is better; None to infer it from the metric's name.
 
-    Returns:
-        The best configuration.
-
     Raises:
         InputError: when the metric is unknown, its name does not say whether higher is better and `maximize` is
             not given, or all means are NaN.
@@ -76,9 +73,6 @@ def rank(
         values: of the metric.
         metric: a column's name, such as "test_accuracy".
         maximize: whether higher is better; None to infer it from the metric's name.
-
-    Returns:
-        The indices.
 
     Raises:
         InputError: when the name does not say whether higher is better and `maximize` is not given, or the values

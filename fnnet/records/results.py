@@ -132,13 +132,10 @@ class Results:
         return last_finite(self.history["step"], self.history[metric], self.columns["diverged_at"])
 
     def where(self, /, **values: Any) -> "Results":
-        """Select the runs that have the given values.
+        """Select the runs that have the given values, in the same order.
 
         Args:
             **values: by axis, one value or a list of values to keep. Runs without the axis are dropped.
-
-        Returns:
-            The results of these runs, in the same order.
 
         Raises:
             InputError: when there is no such axis, or no run has one of the values or all of them together.
@@ -208,10 +205,7 @@ class Results:
         return load_members(self.space, self.columns, self.store)
 
     def over(self, *axes: str) -> Configurations:
-        """Find the configurations of the other axes, to average over `axes`.
-
-        Returns:
-            The configurations, whose `mean_ci` computes means with intervals.
+        """Find the configurations of the other axes; their `mean_ci` averages over `axes`, with intervals.
 
         Raises:
             InputError: when there is no such axis.
@@ -238,9 +232,6 @@ class Results:
             over: the axis or axes to average over; a sweep need not have the axis "seed".
             maximize: whether higher is better; None to infer it from the metric's name.
 
-        Returns:
-            The best configuration.
-
         Raises:
             InputError: when the metric or an axis is unknown, the metric's name does not say whether higher is
                 better and `maximize` is not given, or all means are NaN.
@@ -265,9 +256,6 @@ class Results:
             num_runs: how many.
             metric: a column.
             maximize: whether higher is better; None to infer it from the metric's name.
-
-        Returns:
-            The results of these runs.
 
         Raises:
             InputError: when fewer runs have a value that is not NaN, the metric is unknown, or its name does not

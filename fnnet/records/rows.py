@@ -22,9 +22,6 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
     Args:
         folder: the store; loading it while the sweep trains is safe.
 
-    Returns:
-        The results.
-
     Raises:
         InputError: when there is no store, its plan is damaged, or a file cannot be read.
 
@@ -50,15 +47,12 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
 
 
 def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None = None) -> Results:
-    """Collect the rows of all chunks in the order of the space, without unfinished runs.
+    """Collect the rows of all chunks in the order of the space, without unfinished runs; NaN for what a run lacks.
 
     Args:
         space: the runs.
         parts: the rows of each chunk, with the columns "id", axes, metrics and curves.
         store: where the rows are kept.
-
-    Returns:
-        The results; NaN for what a run did not measure.
 
     Example:
         >>> import polars as pl

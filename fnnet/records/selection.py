@@ -12,14 +12,11 @@ from fnnet.space.values import find_codes
 
 
 def find_runs(space: Space, values: Mapping[str, Any]) -> Int[np.ndarray, " found"]:
-    """Find the runs that have the given values.
+    """Find the indices of the runs that have the given values, in ascending order.
 
     Args:
         space: the runs.
         values: by axis, one value or a list of values.
-
-    Returns:
-        Their indices, ascending.
 
     Raises:
         InputError: when there is no such axis, or no run has one of the values or all of them together.

@@ -68,16 +68,10 @@ class Configurations(NamedTuple):
         return self._column(metric)[self.config_of_run == config]
 
     def mean_ci(self, metric: str) -> MeanCI:
-        """Compute the mean of a metric for each configuration, with its 95 % interval.
+        """Compute the mean of a metric for each of `configs`, with its 95 % interval.
 
         The interval is `mean ± t * s / sqrt(n)`, with the standard deviation `s` of the `n` runs and the 0.975
         quantile `t` of Student's distribution with `n - 1` degrees of freedom (Student 1908).
-
-        Args:
-            metric: a column of the results.
-
-        Returns:
-            The means, in the order of `configs`.
 
         Raises:
             InputError: when there is no such column or it is not numeric.
@@ -100,7 +94,6 @@ class Configurations(NamedTuple):
             mean = np.bincount(config, values) / count
             variance = np.bincount(config, np.square(values - mean[config])) / (count - 1)
             half = special.stdtrit(np.maximum(count - 1, 1), 0.975) * np.sqrt(variance / count)
-        half = np.where(count > 1, half, np.nan)
         return MeanCI(mean, mean - half, mean + half, count, np.bincount(config, diverged).astype(int))
 
     def _column(self, name: str) -> np.ndarray:
@@ -146,9 +139,6 @@ def find_configurations(
         columns: by name, what they measured, an array `[runs]` each.
         axes: names of axes of the space.
 
-    Returns:
-        The configurations.
-
     Example:
         >>> from fnnet import grid
         >>> find_configurations(grid(depth=[1, 2], seed=range(2)), {}, ("depth",)).config_of_run
@@ -164,11 +154,7 @@ def find_configurations(
 
 
 def averaged_axes(space: Space, over: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the axes of a space to average over.
-
-    Args:
-        space: the runs.
-        over: one name or several. Only "seed", the default of most functions, may be missing from the space.
+    """Return the axes to average over that a space has; only "seed", the default of most functions, may be missing.
 
     Raises:
         InputError: when there is no such axis.
