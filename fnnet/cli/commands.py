@@ -14,7 +14,7 @@ import tyro
 
 from fnnet.cli import output, usage
 from fnnet.cli.data_options import DataOptions
-from fnnet.errors import InputError
+from fnnet.errors import InputError, check_integer
 from fnnet.space.text import parse_axes, parse_space
 
 if TYPE_CHECKING:
@@ -94,14 +94,13 @@ def sweep(
         accept_fingerprint=accept_fingerprint,
     )
     assert prepared.store is not None
-    folder = prepared.store.folder
     output.print_estimates(prepared, steps)
     if line := describe_stored(prepared):
         output.print_line(line)
     results = execute(prepared)
     metric = metric or ("test_accuracy" if prepared.data.is_classification else "test_r2")
     output.print_results(results, metric, prepared.data.train.inputs)
-    for path in output.write_results(results, metric, folder):
+    for path in output.write_results(results, metric, prepared.store.folder):
         output.print_line(f"wrote {path}")
 
 
@@ -146,8 +145,7 @@ def verify(store: tyro.conf.Positional[Path], /, runs: int = 4) -> None:
     from fnnet.records.rows import open_results
     from fnnet.sweeps.verify import verify as verify_store
 
-    if runs < 1:
-        raise InputError(f"--runs must be a positive integer, got {runs}")
+    check_integer("--runs", runs)
     results = open_results(store)
     differences = verify_store(store=store, num_runs=runs)
     num_runs = len(results.space)
@@ -231,9 +229,9 @@ def predict(
     text = to_csv(tabulate(loaded, outputs, table.ids))
     if to is None:
         print(text, end="")
-        return
-    write_new(to, text.encode())
-    print(f"wrote {to}")
+    else:
+        write_new(to, text.encode())
+        print(f"wrote {to}")
 
 
 COMMANDS = {command.__name__: command for command in (sweep, plan, verify, export, predict)}
@@ -269,12 +267,12 @@ def _prepare(
 
 def _choose_run(results: "Results", best: str | None) -> int:
     """Return the index of the only run, or of the best of several."""
-    if best is None:
-        if len(results.space) != 1:
-            varied = [name for name, values in results.space.axes.items() if len(values) > 1]
-            raise InputError(
-                f"{len(results.space)} runs have these values; specify {', '.join(varied)} too, "
-                "or choose the best with --best test_accuracy"
-            )
-        return 0
-    return results.space.ids().tolist().index(results.top(1, best).space.ids()[0])
+    if best is not None:
+        return results.space.ids().tolist().index(results.top(1, best).space.ids()[0])
+    if len(results.space) != 1:
+        varied = [name for name, values in results.space.axes.items() if len(values) > 1]
+        raise InputError(
+            f"{len(results.space)} runs have these values; specify {', '.join(varied)} too, "
+            "or choose the best with --best test_accuracy"
+        )
+    return 0

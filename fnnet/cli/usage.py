@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fnnet.errors import InputError, nearest_names, unknown_name
+from fnnet.errors import InputError, check_integer, nearest_names, unknown_name
 
 Commands = Mapping[str, Callable[..., None]]
 
@@ -42,6 +42,7 @@ def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str
     if "--help" in words or "-h" in words:
         return
     parameters, kinds = _parameters(commands[name])
+    slots = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
     options = {f"--{p.name.replace('_', '-')}": p for p in parameters if p.kind is not p.POSITIONAL_ONLY}
     given: set[str] = set()
     positional: list[str] = []
@@ -58,10 +59,10 @@ def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str
         if flag not in options or word[:2] != "--":
             raise _unknown_option(name, word.partition("=")[0], options, axes)
         given.add(flag)
-        if kinds[options[flag].name] is bool:
-            continue
-        _check_value(flag, kinds[options[flag].name], value if equals else next(rest, None))
-    _check_complete(name, parameters, kinds, given, positional)
+        if kinds[options[flag].name] is not bool:
+            _check_value(flag, kinds[options[flag].name], value if equals else next(rest, None))
+    required = [flag for flag, p in options.items() if p.default is p.empty]
+    _check_complete(name, slots, kinds, positional, [flag for flag in required if flag not in given])
 
 
 def check_numbers(
@@ -71,14 +72,10 @@ def check_numbers(
     state_every: float = 0.0,
     **others: Any,
 ) -> None:
-    """Check numbers that do not depend on the sweep.
-
-    Raises:
-        InputError: if a number is out of range, naming the option.
-    """
+    """Check numbers that do not depend on the sweep; an InputError names the option that is out of range."""
     for flag, number in {"--steps": num_steps, "--eval-every": eval_every, "--lanes": lanes}.items():
-        if number is not None and number < 1:
-            raise InputError(f"{flag} must be a positive integer, got {number}")
+        if number is not None:
+            check_integer(flag, number)
     if eval_every is not None and eval_every > num_steps:
         raise InputError(
             f"--eval-every {eval_every} is more than --steps {num_steps}, so nothing would be evaluated"
@@ -88,11 +85,7 @@ def check_numbers(
 
 
 def check_folder(folder: Path) -> None:
-    """Check that a folder can be created or written to, without changing it.
-
-    Raises:
-        InputError: naming the path and the reason.
-    """
+    """Check that a folder can be created or written to, without changing it; an InputError says why not."""
     nearest = folder
     try:
         if (folder / "plan.json").exists():
@@ -221,27 +214,16 @@ def _suggest_integer(text: str) -> str:
 
 
 def _check_complete(
-    command: str, parameters: Any, kinds: Mapping[str, Any], given: set[str], positional: Sequence[str]
+    command: str, slots: Any, kinds: Mapping[str, Any], positional: Sequence[str], missing_flags: list[str]
 ) -> None:
     """Check that no argument is missing or superfluous."""
-    slots = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
-    takes_many = any(typing.get_origin(kinds[p.name]) is tuple for p in slots)
+    takes_many = [p.name for p in slots if typing.get_origin(kinds[p.name]) is tuple]
     if len(positional) > len(slots) and not takes_many:
         raise InputError(
             f"fnnet {command} takes {len(slots)} argument{'s' * (len(slots) != 1)}, "
             f"got also {positional[len(slots)]!r}"
         )
-    missing = [
-        p.name.upper()
-        for i, p in enumerate(slots)
-        if p.default is p.empty and typing.get_origin(kinds[p.name]) is not tuple and i >= len(positional)
-    ]
-    missing += [
-        f"--{p.name.replace('_', '-')}"
-        for p in parameters
-        if p.kind is not p.POSITIONAL_ONLY
-        and p.default is p.empty
-        and f"--{p.name.replace('_', '-')}" not in given
-    ]
+    empty = [p for p in slots[len(positional) :] if p.default is p.empty and p.name not in takes_many]
+    missing = [p.name.upper() for p in empty] + missing_flags
     if missing:
         raise InputError(f"fnnet {command} needs {' and '.join(missing)} (fnnet {command} --help)")

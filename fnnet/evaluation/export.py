@@ -1,7 +1,6 @@
 """Export: a run of a sweep as a model."""
 
 import inspect
-from typing import Any
 
 from fnnet.data.record import abstract_data
 from fnnet.errors import InputError
@@ -19,9 +18,6 @@ def trained_model(results: Results, run: int) -> Model:
     Args:
         results: of a store that kept the parameters.
         run: index of the run.
-
-    Returns:
-        The model.
 
     Raises:
         InputError: when the run diverged, its parameters were not kept, or the sweep used another recipe or data that
@@ -53,7 +49,11 @@ def trained_model(results: Results, run: int) -> Model:
         step = results.columns["diverged_at"][run]
         raise InputError(f"run {run} diverged at step {step}, so it cannot be exported")
     data = abstract_data(plan["data"])
-    config = _recipe_arguments(results.space[run], mlp_recipe(data))
+    signature = inspect.signature(mlp_recipe(data))
+    static = {name: value for name, value in results.space[run].items() if name in signature.parameters}
+    bound = signature.bind(**static)
+    bound.apply_defaults()
+    config = bound.arguments
     model = Model(
         arguments={
             "num_inputs": data.num_features,
@@ -72,12 +72,3 @@ def trained_model(results: Results, run: int) -> Model:
 
 _MLP_RECIPE = "fnnet.recipes:mlp_recipe.<locals>.recipe"
 """The name of the recipe of `fnnet sweep` in a store."""
-
-
-def _recipe_arguments(config: dict[str, Any], recipe: Any) -> dict[str, Any]:
-    """Return the static values of a run, with the recipe's defaults."""
-    signature = inspect.signature(recipe)
-    given = {name: value for name, value in config.items() if name in signature.parameters}
-    bound = signature.bind(**given)
-    bound.apply_defaults()
-    return bound.arguments

@@ -78,7 +78,7 @@ def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) ->
         id: the column that names the rows; by default that of the training data, if the table has it.
 
     Returns:
-        The inputs, with notes. Missing numbers are replaced by the medians of the training split.
+        The inputs; missing numbers are replaced by the medians of the training split.
 
     Raises:
         InputError: when a column is missing, or has another type than in training.
@@ -103,14 +103,10 @@ def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) ->
     known = {*names, *preprocessing.targets, *preprocessing.ignored, preprocessing.id, id, "target"}
     unknown = [name for name in table.columns if name not in known and not name.startswith("unnamed_")]
     encoded = encode_table(preprocessing.columns, table)
-    return TableInputs(
-        inputs=encoded.inputs,
-        ids=table[id] if id in table.columns else None,
-        notes=(
-            *encoded.notes,
-            *([f"ignored: {', '.join(unknown)}, which the training data did not have"] if unknown else []),
-        ),
-    )
+    notes = encoded.notes
+    if unknown:
+        notes = (*notes, f"ignored: {', '.join(unknown)}, which the training data did not have")
+    return TableInputs(encoded.inputs, table[id] if id in table.columns else None, notes)
 
 
 def prepare_array(model: Model, inputs: np.ndarray) -> TableInputs:
@@ -119,9 +115,6 @@ def prepare_array(model: Model, inputs: np.ndarray) -> TableInputs:
     Args:
         model: a model that was trained on arrays.
         inputs: `[n, features]`, or `[n, ...]` for images.
-
-    Returns:
-        The inputs, with notes.
 
     Raises:
         InputError: when the shape or type is wrong, or a value is missing in a column that was complete in training.
@@ -143,8 +136,7 @@ def prepare_array(model: Model, inputs: np.ndarray) -> TableInputs:
     if np.isnan(filled).any():
         row, column = np.argwhere(np.isnan(filled))[0].tolist()
         raise InputError(f"inputs has no value in row {row}, column {column} (the first is 0)")
-    num_filled = int(np.isnan(inputs).sum())
-    return TableInputs(filled, None, note_filled(num_filled))
+    return TableInputs(filled, None, note_filled(int(np.isnan(inputs).sum())))
 
 
 def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.ndarray, "n outputs"]:
@@ -240,38 +232,31 @@ def to_csv(table: "pl.DataFrame") -> str:
 
     Example:
         >>> import polars as pl
-        >>> print(to_csv(pl.DataFrame({"class": ["=1+2", "-3", "a"]})))
+        >>> print(to_csv(pl.DataFrame({"class": ["=1+2", "-3", "-a", "a"]})))
         class
         '=1+2
         -3
+        '-a
         a
         <BLANKLINE>
     """
     import polars as pl
 
-    words = [name for name, dtype in table.schema.items() if dtype == pl.String]
+    columns = [name for name, dtype in table.schema.items() if dtype == pl.String]
     return table.with_columns(
-        pl.Series(
-            name, ["'" + text if text and _is_formula(text) else text for text in table[name]], pl.String
-        )
-        for name in words
+        pl.Series(name, [text and _escape(text) for text in table[name]], pl.String) for name in columns
     ).write_csv()
 
 
-def _is_formula(text: str) -> bool:
-    """Return whether a spreadsheet would take text for a formula; a number with a sign is not one.
-
-    Example:
-        >>> _is_formula("=1+2"), _is_formula("-3"), _is_formula("-a")
-        (True, False, True)
-    """
-    if text[:1] not in ("=", "+", "-", "@", "\t", "\r"):
-        return False
+def _escape(text: str) -> str:
+    """Prefix what a spreadsheet would take for a formula; a number with a sign is not one."""
+    if not text.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return text
     try:
         float(text)
     except ValueError:
-        return True
-    return False
+        return f"'{text}"
+    return text
 
 
 def _missing_columns(missing: Sequence[str], names: Sequence[str], columns: Sequence[str]) -> str:

@@ -71,9 +71,10 @@ def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int
     if store is None or "chunk" not in columns:
         raise InputError(f"no parameters are kept of run {run}: a sweep keeps them in its store=...")
     params = store.load_params(str(columns["chunk"][run]))
-    kept = None if params is None else params.about.get("runs")
-    if isinstance(kept, list) and holds_params(params, kept, columns["fingerprint"][run]):
-        return params
+    if params is not None:
+        kept = params.about.get("runs")
+        if isinstance(kept, list) and holds_params(params, kept, columns["fingerprint"][run]):
+            return params
     raise _missing(store, run)
 
 

@@ -13,12 +13,11 @@ NUM_EXAMPLES = 1000  # enough to estimate the scale of a feature
 def advice(results: Results, inputs: Any) -> str | None:
     """Return one line on why many runs may have diverged or trained badly, and what to try.
 
+    None if at most half of the runs diverged and every feature is roughly of unit scale.
+
     Args:
         results: of a sweep from the command line.
         inputs: of the training examples, `[examples, ...]`.
-
-    Returns:
-        The line; None if at most half of the runs diverged and every feature is roughly of unit scale.
 
     Example:
         >>> from fnnet import grid
@@ -31,12 +30,11 @@ def advice(results: Results, inputs: Any) -> str | None:
     """
     diverged = results.columns.get("diverged", np.zeros(0, bool))
     deviations = np.asarray(inputs[:NUM_EXAMPLES], float).std(axis=0)
-    is_unscaled = deviations.size > 0 and deviations.max() > UNSCALED
     reasons, remedies = [], []
     if 2 * diverged.sum() > len(diverged):
         reasons.append(f"{diverged.sum()} of {len(diverged)} runs diverged")
         remedies.append(f"smaller learning rates{_stable_rates(results, diverged)}")
-    if is_unscaled:
+    if deviations.size > 0 and deviations.max() > UNSCALED:
         reasons.append(f"the inputs are not scaled (standard deviations up to {deviations.max():.3g})")
         remedies.insert(0, "--standardize")
     return f"{' and '.join(reasons)}: try {' or '.join(remedies)}" if reasons else None

@@ -20,8 +20,8 @@ def best_rates(results: Results, metric: str, maximize: bool | None = None) -> T
         maximize: whether higher is better; None to infer it from the metric's name.
 
     Returns:
-        A table with the mean, its 95 % interval, the number of runs and how many diverged, at the best rate and at
-        any. The mean of a single run has no interval; one that is not finite is shown as "-".
+        A table with the mean (or "-" where it is not finite), its 95 % interval, the number of runs and how many
+        diverged, at the best rate and at any.
 
     Raises:
         InputError: when the metric is unknown, or its name does not say whether higher is better and `maximize` is
@@ -34,10 +34,8 @@ def best_rates(results: Results, metric: str, maximize: bool | None = None) -> T
         key = tuple((name, value) for name, value in config.items() if name != "learning_rate")
         rows.setdefault(key, []).append(place)
 
-    varied = [
-        name for name in configurations.axes if len(results.space.axes[name]) > 1 or name == "learning_rate"
-    ]
-    shown = [name for name in varied if name != "learning_rate"]
+    others = (name for name in configurations.axes if name != "learning_rate")
+    shown = [name for name in others if len(results.space.axes[name]) > 1]
     title = f"best mean {metric} over seeds, ± 95 % interval"
     if (means.num_runs == 1).all():
         title = f"best {metric} (1 run each: no interval)"
@@ -66,16 +64,7 @@ def best_rates(results: Results, metric: str, maximize: bool | None = None) -> T
 
 
 def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
-    """Tabulate the estimated cost of a sweep, one row per group.
-
-    Args:
-        groups: the estimates of a prepared sweep.
-        num_steps: updates per run.
-
-    Returns:
-        A table of static values, runs still to train, lanes per device, chunks, memory of all devices, size of the
-        curves, floating-point operations and training time, with totals.
-    """
+    """Tabulate the estimated cost of a sweep of `num_steps` updates per run, one row per group, with totals."""
     num_runs = sum(group.num_runs for group in groups)
     num_missing = sum(group.num_missing for group in groups)
     title = f"{num_runs} runs of {num_steps} steps in {len(groups)} program{'s' * (len(groups) > 1)}"
@@ -135,7 +124,4 @@ def _bytes(number: float) -> str:
 
 
 def _seconds(number: float) -> str:
-    """Format a training time."""
-    if not math.isfinite(number):
-        return "does not fit"
-    return seconds_in_words(number)
+    return seconds_in_words(number) if math.isfinite(number) else "does not fit"

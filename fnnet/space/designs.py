@@ -74,13 +74,12 @@ def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spa
         (5, ['depth', 'learning_rate'])
     """
     _check(num_runs, seed, distributions)
-
-    def draw(name: str) -> np.ndarray:
+    columns = []
+    for name in distributions:
         # One stream per name: it depends neither on the number of runs nor on the other axes.
         words = np.frombuffer(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest(), "<u4")
-        return np.random.Generator(np.random.PCG64([seed, *words.tolist()])).random(num_runs)
-
-    return _design(distributions, np.stack([draw(name) for name in distributions], axis=1))
+        columns.append(np.random.Generator(np.random.PCG64([seed, *words.tolist()])).random(num_runs))
+    return _design(distributions, np.stack(columns, axis=1))
 
 
 def sobol(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
@@ -93,9 +92,6 @@ def sobol(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spac
         num_runs: the number of samples.
         seed: the seed of the scrambling. For an axis named "seed", use a product: `sobol(...) * grid(seed=...)`.
         **distributions: the distribution of each axis.
-
-    Returns:
-        The space.
 
     Raises:
         InputError: as in `random`.

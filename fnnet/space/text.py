@@ -11,13 +11,7 @@ if TYPE_CHECKING:
 
 
 def parse_space(arguments: Sequence[str]) -> "Space":
-    """Parse command-line arguments to a grid.
-
-    Args:
-        arguments: axes such as `["depth=1,2", "seed=range:4"]`.
-
-    Returns:
-        The space of all combinations.
+    """Parse command-line arguments such as `["depth=1,2", "seed=range:4"]` to the space of all combinations.
 
     Raises:
         InputError: if an argument is not of the form NAME=VALUES, or its values are invalid.
@@ -63,9 +57,6 @@ def parse_values(name: str, text: str) -> Sequence[Any]:
     Args:
         name: the name of the axis, for error messages.
         text: the text after the equals sign.
-
-    Returns:
-        The values.
 
     Raises:
         InputError: if there is no value, or a form such as log: has invalid numbers.

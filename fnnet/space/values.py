@@ -64,9 +64,6 @@ def axis_values(name: str, given: Any) -> tuple[Value, ...]:
         name: the name of the axis, for error messages.
         given: one value, or an iterable of values.
 
-    Returns:
-        The values.
-
     Raises:
         InputError: if there is no value, a value repeats, or a value is not a finite number, 64-bit integer, string,
             boolean or tuple of these.
@@ -133,9 +130,6 @@ def find_codes(name: str, values: tuple[Value, ...], given: Any) -> list[int]:
         values: the distinct values of the axis.
         given: one value or several; a tuple that is itself a value of the axis counts as one.
 
-    Returns:
-        Indices into `values`.
-
     Raises:
         InputError: if the axis lacks a value; the message names the nearest one.
 
@@ -162,10 +156,6 @@ def config_hashes(
 
     Each (name, value) pair is hashed once with SHA-256; the hash of a run is the sum over its pairs modulo 2**64. A
     sum does not depend on the order of the axes and is vectorized over runs; unlike XOR, equal terms do not cancel.
-
-    Args:
-        axes: the distinct values of each axis.
-        codes: the codes of each axis.
 
     Returns:
         The upper and lower 64 bits of each run's hash.
