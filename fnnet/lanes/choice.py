@@ -50,7 +50,7 @@ def most_lanes(num_runs: int) -> int:
 def choose_lanes(
     cost_of: Callable[[int], Cost], seconds: Callable[[Cost], float], guess: int, most: int, limit: float
 ) -> Cost:
-    """Find the number of lanes that trains a group fastest.
+    """Find the number of lanes, a power of two, that trains a group fastest, and return its cost.
 
     If training takes long, half and double the number are measured for as long as that is faster.
 
@@ -60,9 +60,6 @@ def choose_lanes(
         guess: the first number to measure.
         most: the largest useful number.
         limit: usable memory in bytes.
-
-    Returns:
-        The cost of the fastest number, a power of two.
 
     Raises:
         InputError: when not even one lane fits.

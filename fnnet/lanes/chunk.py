@@ -133,20 +133,12 @@ def _measure(
         **measured,
     }
     zeros = place(jax.tree.map(np.zeros_like, totals), program.mesh)
-    num_runs = len(spec.run_ids)
-    return {name: np.asarray(values)[:num_runs] for name, values in point.items()}, progress._replace(
-        totals=zeros
-    )
+    of_runs = {name: np.asarray(values)[: len(spec.run_ids)] for name, values in point.items()}
+    return of_runs, progress._replace(totals=zeros)
 
 
 def place_hparams(columns: Mapping[str, Any], lanes: int, mesh: Mesh) -> dict[str, Any]:
-    """Put the hyper-parameters of a chunk's runs on the devices, padded to `lanes` on each.
-
-    Args:
-        columns: by name, one number per run.
-        lanes: on each device.
-        mesh: the devices.
-    """
+    """Put the hyper-parameters of a chunk's runs, one number each, on the devices, padded to `lanes` on each."""
     arrays = {name: canonicalize(np.asarray(column)) for name, column in columns.items()}
     # Without an axis, something still has to be as long as there are lanes.
     return place(pad(arrays or {"": np.zeros(1, np.float32)}, lanes * mesh.size), mesh)

@@ -50,7 +50,7 @@ class Cost(NamedTuple):
 
 
 def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limit: float) -> Cost:
-    """Compile the program of a group and measure its cost.
+    """Compile the program of a group and measure its cost; its seconds are infinite if it does not fit in memory.
 
     Args:
         program: the group's program.
@@ -58,9 +58,6 @@ def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limi
         data_seed: seed of the order of batches.
         data: the data, on the devices.
         limit: usable memory in bytes; a program that needs more is not run.
-
-    Returns:
-        The cost, with infinite seconds if the program does not fit in memory.
     """
     num_devices = program.mesh.size
     lanes = len(jax.tree.leaves(hparams)[0]) // num_devices
@@ -77,19 +74,17 @@ def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limi
 def _measure_seconds(
     program: Program, hparams: Any, data_seed: Any, data: Any
 ) -> tuple[float, float, float, float]:
-    begin, progress = _timed(lambda: program.begin(hparams, data))
-
-    def draw() -> Any:
-        return program.draw(data_seed, data, np.int32(0), program.max_steps)
-
-    draw()  # the first call of each function also maps its memory
-    draws, batches = _timed(draw)
+    first = np.int32(0)
+    begin, progress = _timed(program.begin, hparams, data)
+    program.draw(
+        data_seed, data, first, program.max_steps
+    )  # the first call of a function also maps its memory
+    draws, batches = _timed(program.draw, data_seed, data, first, program.max_steps)
 
     def steps(num_steps: int) -> float:
         nonlocal progress
-        seconds, progress = _timed(
-            lambda: program.steps(hparams, progress, batches, data, np.int32(0), np.int32(num_steps))
-        )
+        length = np.int32(num_steps)
+        seconds, progress = _timed(program.steps, hparams, progress, batches, data, first, length)
         return seconds
 
     steps(1)
@@ -98,13 +93,13 @@ def _measure_seconds(
     if num_steps > 1:
         many = min(steps(num_steps) for _ in range(2))  # other load only adds time
     step = (many - one) / (num_steps - 1) if many > one else many / num_steps
-    measure = _timed(lambda: program.measure(hparams, progress, data))[0]
+    measure, _ = _timed(program.measure, hparams, progress, data)
     return begin, draws + max(0.0, one - step), step, measure
 
 
-def _timed(function: Callable[[], Any]) -> tuple[float, Any]:
+def _timed(function: Callable, *args: Any) -> tuple[float, Any]:
     started = time.perf_counter()
-    result = jax.block_until_ready(function())
+    result = jax.block_until_ready(function(*args))
     return time.perf_counter() - started, result
 
 
@@ -118,14 +113,10 @@ def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> i
     batches = _placed(drawn.out_info, shared_sharding(program.mesh))
     begun = program.begin.lower(hparams, data)
     progress = _placed(begun.out_info, lanes_sharding(program.mesh))
-    lowered = (
-        drawn,
-        begun,
-        program.steps.lower(hparams, progress, batches, data, step, step),
-        program.measure.lower(hparams, progress, data),
-    )
+    steps = program.steps.lower(hparams, progress, batches, data, step, step)
+    measure = program.measure.lower(hparams, progress, data)
     with ThreadPoolExecutor() as threads:  # parts of a compilation are single-threaded
-        return max(threads.map(peak_bytes, lowered))
+        return max(threads.map(peak_bytes, (drawn, begun, steps, measure)))
 
 
 def peak_bytes(lowered: jax.stages.Lowered) -> int:
@@ -149,9 +140,6 @@ def count_flops(function: Callable, *args: Any) -> int:
     Args:
         function: the function to trace.
         *args: arrays, or shapes as for `jax.eval_shape`.
-
-    Returns:
-        The number of operations.
 
     Example:
         >>> count_flops(lambda x, w: jax.nn.relu(x @ w), np.ones((5, 3)), np.ones((3, 7)))
@@ -198,17 +186,8 @@ class CostFile:
     def __init__(self, program_hash: str, num_devices: int, max_steps: int):
         device = jax.local_devices()[0]
         versions = [f"{name} {version(name)}" for name in ("fnnet", "jax", "jaxlib")]
-        flags = os.environ.get("XLA_FLAGS", "")
-        key = [
-            program_hash,
-            num_devices,
-            max_steps,
-            device.device_kind,
-            canary(),
-            os.cpu_count(),
-            flags,
-            *versions,
-        ]
+        machine = [device.device_kind, canary(), os.cpu_count(), os.environ.get("XLA_FLAGS", "")]
+        key = [program_hash, num_devices, max_steps, *machine, *versions]
         name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
         self._path = cache_folder() / "costs" / f"{name}.json"
 

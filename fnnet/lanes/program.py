@@ -28,10 +28,8 @@ from fnnet.training import Progress, advance, begin, measure, repeat_steps
 from fnnet.types import Metrics
 
 AXIS = "runs"
-LANES, SHARED = (
-    PartitionSpec(AXIS),
-    PartitionSpec(),
-)  # split across the devices by the leading axis; on each device
+LANES = PartitionSpec(AXIS)  # split across the devices by the leading axis
+SHARED = PartitionSpec()  # on each device
 Lanes = dict[str, Any]  # hyper-parameters by name, an array [lanes] each
 
 
@@ -132,16 +130,7 @@ class Program(NamedTuple):
 
 
 def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
-    """Build the functions that train a chunk of a group's runs; each is compiled at its first call.
-
-    Args:
-        task: the group's task.
-        mesh: the devices, on one axis "runs".
-        max_steps: number of steps whose batches are drawn at once.
-
-    Returns:
-        The program.
-    """
+    """Build the functions that train a chunk of a group's runs; each is compiled at its first call."""
     options = compiler_options(mesh)
     # For what runs rarely, compile time matters more than run time.
     rare_options = options | (_FAST_COMPILATION if options and _is_known(**_FAST_COMPILATION) else {})

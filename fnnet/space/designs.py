@@ -62,9 +62,6 @@ def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spa
         seed: the seed of the samples. For an axis named "seed", use a product: `random(...) * grid(seed=...)`.
         **distributions: the distribution of each axis.
 
-    Returns:
-        The space.
-
     Raises:
         InputError: if `num_runs` is not positive, `seed` is negative, no distribution is given, or bounds are invalid.
 
