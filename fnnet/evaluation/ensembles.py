@@ -28,7 +28,7 @@ Weights = Float[Array | np.ndarray, " members"]
 
 
 def average(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Array, "*examples classes"]:
-    """Average the members' probabilities: `log sum_r weights_r softmax(outputs_r)`.
+    """Average the members' probabilities, as logits: `log sum_r weights_r softmax(outputs_r)`.
 
     By convexity, the average has at most the mean NLL and the mean Brier score of the members.
 
@@ -36,9 +36,6 @@ def average(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Arr
         outputs: logits of the members.
         weights: of the members, at least 0, normalized by their sum. A member of weight 0 is ignored, even if its
             outputs are not finite. None: equal weights.
-
-    Returns:
-        The logarithm of the mean probabilities, as logits.
 
     Raises:
         InputError: when there are fewer than two classes, or the numbers of weights and members differ.
@@ -176,9 +173,7 @@ def greedy_selection(
     # The NLL depends only on each member's probability of the right class.
     log_right = -jax.vmap(jax.vmap(cross_entropy), in_axes=(0, None))(outputs, targets)
 
-    def pick(
-        carry: tuple[Array, Array], num_picked: Array
-    ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    def pick(carry: tuple[Array, Array], num_picked: Array) -> tuple[tuple, tuple]:
         log_sum, counts = carry
         log_sums = jnp.logaddexp(log_sum[None], log_right)
         nlls = jnp.log(num_picked) - jnp.mean(log_sums, axis=1)

@@ -202,22 +202,14 @@ def _program(apply: Apply, metrics: tuple[tuple[str, Metric], ...], mesh: Mesh) 
 
 
 def _metric_shapes(stack: Stack, examples: Examples, metrics: dict[str, Metric]) -> dict[str, Any]:
-    """Return the shapes of one network's metrics.
-
-    Raises:
-        InputError: when outputs, targets and metrics do not fit together.
-    """
+    """Return the shapes of one network's metrics; refuse outputs, targets and metrics that do not fit together."""
     apply = jax.vmap(stack.apply, in_axes=(None, None, 0))
     outputs = jax.eval_shape(lambda *arguments: widen(apply(*arguments)), *stack.one, examples.inputs)
     _check_targets(examples.targets, outputs.shape, metrics)
     shapes = {}
     for name, metric in metrics.items():
         try:
-            shapes[name] = jax.eval_shape(
-                lambda *arguments: widen(metric(*arguments)),  # noqa: B023
-                outputs,
-                examples.targets,
-            )
+            shapes[name] = jax.eval_shape(lambda *args: widen(metric(*args)), outputs, examples.targets)  # noqa: B023
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"metric {name!r} cannot compare outputs of shape {outputs.shape} with targets "
@@ -228,9 +220,9 @@ def _metric_shapes(stack: Stack, examples: Examples, metrics: dict[str, Metric])
 
 def _check_targets(targets: Any, shape: tuple[int, ...], metrics: dict[str, Metric]) -> None:
     """Check that each class has an output, where a metric takes outputs as logits."""
-    known = [metric for metric in (METRICS | ARRAY_METRICS).values() if metric is not plain_outputs]
     if len(shape) != 2 or targets.ndim != 1 or not jnp.issubdtype(targets.dtype, jnp.integer):
         return
+    known = [metric for metric in (METRICS | ARRAY_METRICS).values() if metric is not plain_outputs]
     if any(metric in known for metric in metrics.values()):
         for label in (int(targets.min()), int(targets.max())):
             if not 0 <= label < shape[1]:

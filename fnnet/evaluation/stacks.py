@@ -39,11 +39,7 @@ class Stack(NamedTuple):
 
 
 def stack_of_params(network: Network, params: Params) -> Stack:
-    """Build the stack of networks whose parameters are given.
-
-    Raises:
-        InputError: when the parameters do not fit the network.
-    """
+    """Build the stack of networks whose parameters are given; refuse parameters that do not fit the network."""
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0)))
     params = _fit_params(params, shapes)
     places = np.arange(len(jax.tree.leaves(params)[0]))

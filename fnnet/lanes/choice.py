@@ -18,14 +18,11 @@ WORTH_PROBING = 30.0  # seconds of training; measuring other numbers of lanes ta
 
 
 def first_guess(bytes_per_run: int, num_runs: int) -> int:
-    """Guess the number of lanes from the size of one run's state.
+    """Guess the number of lanes from the size of one run's state: a power of two from 4 to 64, or less for few runs.
 
     Args:
         bytes_per_run: size of one run's parameters and optimizer state.
         num_runs: runs per device; more lanes would be padding.
-
-    Returns:
-        A power of two from 4 to 64, or less if there are fewer runs.
 
     Example:
         >>> first_guess(53_000, 1000), first_guess(407_000, 1000), first_guess(53_000, 12), first_guess(1, 3)

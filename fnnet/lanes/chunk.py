@@ -46,14 +46,14 @@ class ChunkSpec(NamedTuple):
     program: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return the spec as a JSON object.
+        """Return the spec as a JSON object; JSON writes the tuples in it as lists.
 
         Example:
             >>> spec = ChunkSpec("0a", ["f3"], {"widths": (5, 3)}, {"seed": [7]}, 0, 4, None, [20], "c1")
             >>> ChunkSpec.from_json(spec.to_json()) == spec
             True
         """
-        return self._asdict() | {"static": {name: _as_json(value) for name, value in self.static.items()}}
+        return self._asdict()
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "ChunkSpec":
@@ -155,10 +155,6 @@ def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:
     yield from range((first // every + 1) * every, stop, every)
     if first < stop:
         yield stop
-
-
-def _as_json(value: Any) -> Any:
-    return [_as_json(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _from_json(value: Any) -> Any:

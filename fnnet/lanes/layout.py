@@ -20,15 +20,13 @@ Origin = frozenset[int] | None
 def find_transposed(step: Jaxpr, hparams: Any, state: Any) -> Any:
     """Find the matrices of a state that are contracted along their first axis with an array all lanes share.
 
-    Leaves that are combined elementwise with such a matrix, like its momentum, are included.
+    Leaves that are combined elementwise with such a matrix, like its momentum, are included. The result has a boolean
+    for each leaf.
 
     Args:
         step: jaxpr of one lane's step, a function of `(hparams, state, *shared)`.
         hparams: hyper-parameters of one lane, arrays or shapes.
         state: state of one lane, arrays or shapes.
-
-    Returns:
-        A pytree of booleans with the structure of `state`.
 
     Example:
         >>> def step(hparams, w, x):

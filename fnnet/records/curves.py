@@ -22,16 +22,14 @@ def to_data_array(
     """Convert curves to a labeled array with one dimension per axis of the space and the last dimension "step".
 
     Runs that do not form a full grid get the single dimension "run" instead, with the axes as its coordinates. An
-    axis that no run has is left out of a grid, and a space with an axis "step" is never treated as one.
+    axis that no run has is left out of a grid, and a space with an axis "step" is never treated as one. "step" covers
+    all steps at which any run was evaluated; other runs are NaN there.
 
     Args:
         space: the runs.
         steps: the number of updates before each evaluation; NaN pads runs with fewer evaluations.
         values: of the metric at these steps.
         name: of the array.
-
-    Returns:
-        The array, NaN where a run was not evaluated. "step" covers all steps at which any run was evaluated.
 
     Example:
         >>> from fnnet import grid

@@ -76,9 +76,7 @@ def _link(temporary: str, path: Path) -> None:
     Path(temporary).chmod(0o666 & ~mask)
     try:
         os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
+    except OSError:  # the name is taken, or the file system has no links
         path.touch(exist_ok=False)
         os.replace(temporary, path)  # noqa: PTH105
 

@@ -17,23 +17,17 @@ class Folder:
     """The folder of a store.
 
     folder: its path.
+    plan_path: of the plan.
+    sums_path: of the hashes of all commits.
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = Path(folder)
+        self.plan_path = self.folder / "plan.json"
+        self.sums_path = self.folder / "SHA256SUMS"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"
-
-    @property
-    def plan_path(self) -> Path:
-        """Path of the plan."""
-        return self.folder / "plan.json"
-
-    @property
-    def sums_path(self) -> Path:
-        """Path of the hashes of all commits."""
-        return self.folder / "SHA256SUMS"
 
     def chunk_path(self, chunk_id: str) -> Path:
         """Return the path of a chunk's rows."""

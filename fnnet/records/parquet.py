@@ -21,14 +21,11 @@ def encode_rows(rows: pl.DataFrame) -> bytes:
 
 
 def decode_rows(contents: Mapping[str, bytes], *, only_index: bool = False) -> list[pl.DataFrame]:
-    """Decode the rows of many chunks without those that are damaged.
+    """Decode the rows of many chunks, one table for all with the same columns, without those that are damaged.
 
     Args:
         contents: the encoded rows, by chunk id.
         only_index: whether to decode only the columns of `INDEX`, which is several times faster.
-
-    Returns:
-        Tables, each with all chunks that have the same columns.
 
     Example:
         >>> rows = pl.DataFrame({"id": ["a", "b"], "chunk": "c0", "fingerprint": "f", "loss": [0.5, 0.25]})

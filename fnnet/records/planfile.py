@@ -33,11 +33,9 @@ def encode_plan(plan: Mapping[str, Any]) -> bytes:
 
 
 def read_plan(path: Path) -> dict[str, Any] | None:
-    """Read a plan.
+    """Read a plan and check its form; None where there is none.
 
-    Returns:
-        The plan, whose form is checked, or None where there is none. Where its "older_fingerprints" are None it is of
-        format 2.
+    Where its "older_fingerprints" are None it is of format 2.
 
     Raises:
         DamagedPlan: when the file cannot be read or fails its hash.

@@ -35,14 +35,11 @@ def seal(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
 
 
 def unseal(content: bytes, **expected: Any) -> Sealed | None:
-    """Decode sealed arrays.
+    """Decode sealed arrays; None where the content is damaged, malformed or belongs to something else.
 
     Args:
         content: of the file.
         **expected: entries that its description must have.
-
-    Returns:
-        The arrays, or None where the content is damaged, malformed or belongs to something else.
 
     Example:
         >>> content = seal({"chunk": "c0"}, {"w": np.ones((2, 3), np.float32)})

@@ -32,10 +32,7 @@ def plan_of_format_2(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def params_of_format_2(content: bytes, rows: pl.DataFrame) -> Sealed | None:
-    """Decode parameters of format 2, those of all lanes of a chunk, of which the first hold its rows.
-
-    Returns:
-        The parameters of the rows; None where they are damaged or of another form.
+    """Decode the parameters of a chunk's rows, the first of its lanes; None where they are damaged or of another form.
 
     Example:
         >>> params_of_format_2(b"damaged", pl.DataFrame()) is None

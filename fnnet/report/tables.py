@@ -14,14 +14,13 @@ from fnnet.sweeps.progress import seconds_in_words
 def best_rates(results: Results, metric: str, maximize: bool | None = None) -> Table:
     """Tabulate the learning rate with the best mean over seeds, one row per configuration of the other axes.
 
+    Columns are the mean (or "-" where it is not finite) with its 95 % interval, the number of runs and how many
+    diverged, at the best rate and at any.
+
     Args:
         results: of a sweep; without an axis "learning_rate" every configuration has a row.
         metric: the column to rank by and to show.
         maximize: whether higher is better; None to infer it from the metric's name.
-
-    Returns:
-        A table with the mean (or "-" where it is not finite), its 95 % interval, the number of runs and how many
-        diverged, at the best rate and at any.
 
     Raises:
         InputError: when the metric is unknown, or its name does not say whether higher is better and `maximize` is

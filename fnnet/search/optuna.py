@@ -113,6 +113,8 @@ def optimize(
             f"num_trials must exceed the {len(_trials(study))} completed trials of the study without a store, "
             f"got {num_trials}"
         )
+    # The value of a diverged trial is infinite: samplers learn from it, but ignore failed trials.
+    worst = -math.inf if study.direction == StudyDirection.MAXIMIZE else math.inf
     seeds = grid(seed=range(num_seeds))
     configs = [_config(trial.params, distributions) for trial in _trials(study)] if store is not None else []
     parts: list[pl.DataFrame] = []
@@ -137,20 +139,15 @@ def optimize(
             configs += proposed
             results = train(configs)
             for trial, mean in zip(trials, _means(results, metric, configs, proposed), strict=True):
-                study.tell(trial, mean if math.isfinite(mean) else _worst(study))
+                study.tell(trial, mean if math.isfinite(mean) else worst)
     return train(configs) if results is None else results
 
 
 def translate(name: str, distribution: Distribution) -> BaseDistribution:
-    """Convert a distribution to the equivalent one of Optuna.
+    """Convert the distribution of an axis to the equivalent one of Optuna.
 
-    Args:
-        name: the name of the axis, for error messages.
-        distribution: the distribution to convert.
-
-    Returns:
-        Optuna's distribution. The categories of a `Choice` are its values if Optuna can store and distinguish them,
-        otherwise their texts, such as "(64, 32)" for a tuple.
+    The categories of a `Choice` are its values if Optuna can store and distinguish them, otherwise their texts, such as
+    "(64, 32)" for a tuple.
 
     Raises:
         InputError: if bounds are invalid, or integers are too large for Optuna.
@@ -208,11 +205,6 @@ def _means(
     return [mean_of[_space([config]).ids()[0]] for config in proposed]
 
 
-def _worst(study: optuna.Study) -> float:
-    """Return an infinity, the value of a diverged trial: samplers learn from it, but ignore failed trials."""
-    return -math.inf if study.direction == StudyDirection.MAXIMIZE else math.inf
-
-
 @contextlib.contextmanager
 def _asked(
     study: optuna.Study, translated: dict[str, BaseDistribution], number: int
@@ -254,9 +246,9 @@ def _check(
     options: Mapping[str, Any],
 ) -> dict[str, BaseDistribution]:
     """Check all arguments before the first trial is asked for, and return Optuna's distributions."""
-    counts = {"num_trials": num_trials, "batch_size": batch_size, "num_seeds": num_seeds}
-    for field, count in counts.items():
-        check_integer(field, count)
+    check_integer("num_trials", num_trials)
+    check_integer("batch_size", batch_size)
+    check_integer("num_seeds", num_seeds)
     check_steps(num_steps, options.get("eval_every"))
     if not distributions:
         raise InputError("a search needs at least one axis, such as {'learning_rate': LogUniform(0.001, 1)}")
@@ -306,11 +298,8 @@ def _check_trials(study: optuna.Study, translated: Mapping[str, BaseDistribution
 
 def _probe(distributions: Mapping[str, Distribution]) -> Space:
     """Build a space with every bound and choice, one axis at a time, to check them against the recipe."""
-    ends = {
-        name: list(
-            axis_values(name, distribution.values if isinstance(distribution, Choice) else distribution[:])
-        )
-        for name, distribution in distributions.items()
-    }
-    first = {name: values[:1] for name, values in ends.items()}
-    return union(*(grid(**{**first, name: values}) for name, values in ends.items()))
+    # The fields of a distribution are its bounds; that of a choice, its values.
+    ends = {name: d.values if isinstance(d, Choice) else d[:] for name, d in distributions.items()}
+    axes = {name: axis_values(name, values) for name, values in ends.items()}
+    first = {name: values[:1] for name, values in axes.items()}
+    return union(*(grid(**{**first, name: values}) for name, values in axes.items()))

@@ -152,13 +152,10 @@ def find_codes(name: str, values: tuple[Value, ...], given: Any) -> list[int]:
 def config_hashes(
     axes: Mapping[str, tuple[Value, ...]], codes: Mapping[str, Int[np.ndarray, " runs"]]
 ) -> tuple[UInt64[np.ndarray, " runs"], UInt64[np.ndarray, " runs"]]:
-    """Hash the configuration of every run to 128 bits.
+    """Hash the configuration of every run to 128 bits; return the upper and the lower 64.
 
     Each (name, value) pair is hashed once with SHA-256; the hash of a run is the sum over its pairs modulo 2**64. A
     sum does not depend on the order of the axes and is vectorized over runs; unlike XOR, equal terms do not cancel.
-
-    Returns:
-        The upper and lower 64 bits of each run's hash.
 
     Example:
         >>> high, low = config_hashes({"seed": (3, 5)}, {"seed": np.array([0, 1, 0])})
