@@ -18,12 +18,7 @@ from fnnet.space.space import Space
 
 
 def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Any:
-    """Load the trained parameters of one run, as nested lists and dicts.
-
-    Args:
-        columns: by name, an array `[runs]`.
-        store: where the parameters are kept, if anywhere.
-        run: its index in the columns.
+    """Load the trained parameters of the run with this index in the columns, as nested lists and dicts.
 
     Raises:
         InputError: when they were not kept or are damaged.

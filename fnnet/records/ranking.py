@@ -32,16 +32,7 @@ class Best(NamedTuple):
 
 
 def find_best(configurations: Configurations, metric: str, maximize: bool | None = None) -> Best:
-    """Find the configuration with the best mean, and compare it with the runner-up.
-
-    Args:
-        configurations: the runs by configuration.
-        metric: a column.
-        maximize: whether higher is better; None to infer it from the metric's name.
-
-    Raises:
-        InputError: when the metric is unknown, its name does not say whether higher is better and `maximize` is
-            not given, or all means are NaN.
+    """Find the configuration with the best mean, and compare it with the runner-up, as `Results.best` does.
 
     Example:
         >>> from fnnet import Results, grid
@@ -71,12 +62,10 @@ def rank(
 
     Args:
         values: of the metric.
-        metric: a column's name, such as "test_accuracy".
-        maximize: whether higher is better; None to infer it from the metric's name.
+        metric, maximize: as for `is_higher_better`.
 
     Raises:
-        InputError: when the name does not say whether higher is better and `maximize` is not given, or the values
-            are not numeric.
+        InputError: as `is_higher_better` does, and when the values are not numeric.
 
     Example:
         >>> rank(np.array([0.5, np.nan, 0.9]), "test_accuracy").tolist()

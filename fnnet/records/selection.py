@@ -12,14 +12,7 @@ from fnnet.space.values import find_codes
 
 
 def find_runs(space: Space, values: Mapping[str, Any]) -> Int[np.ndarray, " found"]:
-    """Find the indices of the runs that have the given values, in ascending order.
-
-    Args:
-        space: the runs.
-        values: by axis, one value or a list of values.
-
-    Raises:
-        InputError: when there is no such axis, or no run has one of the values or all of them together.
+    """Find the indices, ascending, of the runs that `Results.where` selects by values.
 
     Example:
         >>> from fnnet import grid
