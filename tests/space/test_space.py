@@ -1,6 +1,5 @@
 import functools
 import hashlib
-import inspect
 import itertools
 import json
 import math
@@ -11,28 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spaces import CONFIGS, exact, space_of
 
 import fnnet as fn
-from fnnet.space import designs
-from fnnet.space.designs import Choice, IntUniform, LogUniform, Uniform
+from fnnet.space.designs import Uniform
 from fnnet.space.grids import zip_axes
 from fnnet.space.space import Space, product, union
-
-VALUES = st.recursive(
-    st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
-    | st.sampled_from([0, 0.0, -0.0, 1, 1.0, 2**60, 2.0**60])
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=4),
-    lambda values: st.lists(values, max_size=3).map(tuple),
-    max_leaves=4,
-)
-CONFIGS = st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, min_size=1), min_size=1, max_size=6)
-
-
-def space_of(configs):
-    """Make the space of some configurations, each with axes of its own."""
-    return union(*(zip_axes(**{name: [value] for name, value in config.items()}) for config in configs))
 
 
 def oracle_text(value):
@@ -63,11 +46,6 @@ def oracle_id(config):
     low = (low + scrambled(high)) & mask
     high = (high + scrambled(low)) & mask
     return f"{high:016x}{low:016x}"
-
-
-def exact(space):
-    """Show configurations so that 1, 1.0 and True differ."""
-    return [repr(config) for config in space]
 
 
 def test_a_grid_is_the_product_with_the_last_axis_fastest():
@@ -259,197 +237,3 @@ def test_ids_of_a_grid_share_no_prefix():
     ids = fn.grid(a=range(30), b=range(30)).ids()
     for places in (slice(0, 7), slice(16, 23)):
         assert len({run_id[places] for run_id in ids.tolist()}) > 890
-
-
-@given(CONFIGS)
-def test_json_round_trip(configs):
-    space = space_of(configs)
-    back = Space.from_json(json.loads(json.dumps(space.to_json())))
-    assert exact(back) == exact(space) and repr(back.axes) == repr(space.axes)
-    for name, codes in space.codes.items():
-        assert back.codes[name].dtype == codes.dtype == np.int32
-        np.testing.assert_array_equal(back.codes[name], codes)
-
-
-@pytest.mark.parametrize("num_values", [127, 128, 129, 2**15, 2**15 + 1])
-def test_json_axes_of_any_length(num_values):
-    space = fn.grid(x=range(num_values)) | fn.grid(y=0)
-    back = Space.from_json(space.to_json())
-    np.testing.assert_array_equal(back.codes["x"], space.codes["x"])
-    assert back.codes["x"][-1] == -1 and back.codes["x"].max() == num_values - 1
-
-
-def test_json_of_an_empty_space():
-    space = fn.grid(depth=[1, 2]).take([])
-    assert Space.from_json(space.to_json()).axes == {"depth": ()}
-    assert len(Space.from_json({"axes": []})) == 0
-
-
-def test_json_of_a_million_runs_is_small():
-    space = fn.grid(a=range(100), b=range(100), c=range(100), d=0)
-    assert len(json.dumps(space.to_json())) < 6e6
-
-
-def axis(name="depth", values=(1, 2), codes="AAE="):
-    return {"name": name, "values": list(values) if isinstance(values, tuple) else values, "codes": codes}
-
-
-@pytest.mark.parametrize(
-    ("axes", "message"),
-    [
-        (None, "object with a list 'axes'"),
-        ([3], "name, values and codes, got 3"),
-        ([{"name": "depth"}], "name, values and codes"),
-        ([axis(name=3)], "name, values and codes"),
-        ([axis(values=3)], "name, values and codes"),
-        ([axis(codes=[0, 1])], "name, values and codes"),
-        ([axis(), axis()], "axis 'depth' twice"),
-        ([axis(values=(1, None))], "axis 'depth' holds None"),
-        ([axis(values=(1, 1))], "axis 'depth' holds 1 twice"),
-        ([axis(values=(1, {"a": 1}))], "axis 'depth' holds {'a': 1}"),
-        ([axis(values=(1, float("inf")))], "axis 'depth' holds inf"),
-        ([axis(values=(1, 10**400))], "does not fit 64 bits"),
-        ([axis(codes="!")], "codes of axis 'depth' are damaged"),
-        ([axis(codes="\u00e9")], "codes of axis 'depth' are damaged"),
-        ([axis(values=tuple(range(200)), codes="AAEC")], "codes of axis 'depth' are damaged"),
-        ([axis(codes="AAI=")], "from -1 to 1, got 0 to 2"),
-        ([axis(codes="AP4=")], "from -1 to 1, got -2 to 0"),
-        ([axis(values=())], "from -1 to -1, got 0 to 1"),
-        (
-            [axis(), axis(name="seed", codes="AAEA")],
-            "stored axes need equally many values, got 2 for 'depth'",
-        ),
-    ],
-)
-def test_damaged_json_is_refused(axes, message):
-    with pytest.raises(fn.InputError, match=message):
-        Space.from_json({"axes": axes})
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "AAE=", "depth"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["axes", "name", "values", "codes"]), inner)
-        | st.fixed_dictionaries({"name": inner, "values": st.lists(inner, max_size=3), "codes": inner})
-    ),
-    max_leaves=20,
-)
-
-
-@given(JSON | st.fixed_dictionaries({"axes": st.lists(JSON, max_size=3)}))
-def test_any_json_is_a_space_or_an_input_error(stored):
-    try:
-        space = Space.from_json(stored)
-    except fn.InputError:
-        return
-    assert len(list(space)) == len(space.ids())
-
-
-def test_deep_json_is_an_input_error():
-    deep = json.loads("[" * 900 + "]" * 900)
-    for stored in (deep, {"axes": deep}, {"axes": [axis(values=deep)]}, {"axes": [axis(codes=deep)]}):
-        with pytest.raises(fn.InputError):
-            Space.from_json(stored)
-
-
-DESIGNS = pytest.mark.parametrize("design", [designs.random, designs.sobol])
-AXES = {
-    "learning_rate": LogUniform(1e-4, 1),
-    "momentum": Uniform(-0.5, 0.25),
-    "depth": IntUniform(2, 5),
-    "activation": Choice(["relu", "tanh", "sine"]),
-}
-
-
-@DESIGNS
-def test_designs_are_reproducible_prefixes(design):
-    large = list(design(100, seed=3, **AXES))
-    for num_runs in (1, 2, 33, 64, 100):
-        assert list(design(num_runs, seed=3, **AXES)) == large[:num_runs]
-    assert list(design(100, seed=4, **AXES)) != large
-
-
-@DESIGNS
-def test_design_matches_its_distributions(design):
-    num_runs = 1024
-    space = design(num_runs, seed=1, **AXES)
-    assert len(space) == num_runs
-    rates, momenta = space.column("learning_rate"), space.column("momentum")
-    # The standard error of a quantile of the uniform distribution is at most 1 / (2 * sqrt(1024)) = 0.016.
-    for uniform in ((np.log10(rates) + 4) / 4, (momenta + 0.5) / 0.75):
-        assert uniform.min() >= 0 and uniform.max() <= 1
-        np.testing.assert_allclose(np.quantile(uniform, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.08)
-    for name, values in (("depth", [2, 3, 4, 5]), ("activation", ["relu", "sine", "tanh"])):
-        found, counts = np.unique(space.column(name), return_counts=True)
-        assert found.tolist() == values
-        np.testing.assert_allclose(counts / num_runs, 1 / len(values), atol=0.08)
-    correlations = np.corrcoef([np.log(rates), momenta, space.column("depth")])
-    np.testing.assert_allclose(correlations, np.eye(3), atol=0.2)
-    assert rates.tolist() == [float(f"{rate:.6g}") for rate in rates]
-    assert type(space[0]["depth"]) is int and type(space[0]["momentum"]) is float
-
-
-def test_sobol_runs_fill_every_cell():
-    space = designs.sobol(64, seed=5, a=Uniform(0, 1), b=Uniform(0, 1))
-    cells = {(int(8 * config["a"]), int(8 * config["b"])) for config in space}
-    assert len(cells) == 64
-
-
-def test_random_axes_are_independent():
-    alone = designs.random(9, seed=2, momentum=AXES["momentum"])
-    together = designs.random(9, seed=2, **AXES)
-    assert alone.column("momentum").tolist() == together.column("momentum").tolist()
-
-
-@DESIGNS
-def test_duplicates_are_removed(design):
-    axes = {"flag": Choice([True, False]), "depth": IntUniform(1, 2)}
-    space, smaller = design(50, seed=0, **axes), design(3, seed=0, **axes)
-    assert len(space) == len(set(space.ids().tolist())) == 4
-    assert list(smaller) == list(space)[: len(smaller)]
-
-
-@DESIGNS
-def test_rounding_stays_within_bounds(design):
-    values = design(256, seed=0, x=Uniform(0.12345678, 0.12345679)).column("x")
-    assert (values >= 0.12345678).all() and (values <= 0.12345679).all()
-
-
-@DESIGNS
-@pytest.mark.parametrize(
-    ("num_runs", "seed", "axes", "message"),
-    [
-        (0, 0, AXES, "num_runs must be an integer from 1 .*, got 0"),
-        (2.0, 0, AXES, "num_runs must be an integer .*, got 2.0"),
-        (True, 0, AXES, "num_runs must be an integer .*, got True"),
-        (2**31, 0, AXES, "num_runs must be an integer"),
-        (2, -1, AXES, "seed must be an integer of at least 0, got -1"),
-        (2, None, AXES, "seed must be an integer of at least 0, got None"),
-        (2, 0, {}, "at least one axis"),
-        (2, 0, {"depth": [1, 2]}, r"axis 'depth' needs Uniform, .* got \[1, 2\]"),
-        (
-            2,
-            0,
-            {"x": Uniform(1, 1)},
-            r"axis 'x' needs finite numbers low < high, got Uniform\(low=1, high=1\)",
-        ),
-        (2, 0, {"x": Uniform(0, float("inf"))}, "axis 'x' needs finite"),
-        (2, 0, {"x": Uniform(float("nan"), 1)}, "axis 'x' needs finite"),
-        (2, 0, {"x": Uniform(-1e308, 1e308)}, "axis 'x' needs finite"),
-        (2, 0, {"x": Uniform(0, 10**400)}, "axis 'x' needs finite"),
-        (2, 0, {"x": Uniform("a", "b")}, "axis 'x' needs finite"),
-        (2, 0, {"x": LogUniform(0, 1)}, "axis 'x' needs positive bounds"),
-        (2, 0, {"x": LogUniform(2, 1)}, "axis 'x' needs finite numbers low < high"),
-        (2, 0, {"x": IntUniform(2, 1)}, "axis 'x' needs integers low < high"),
-        (2, 0, {"x": IntUniform(0.5, 2)}, "axis 'x' needs integers"),
-        (2, 0, {"x": IntUniform(0, 2**63)}, "axis 'x' needs integers"),
-        (2, 0, {"x": IntUniform(-(2**62), 2**62)}, "fewer than"),
-        (2, 0, {"x": Choice([])}, "axis 'x' is empty"),
-        (2, 0, {"x": Choice([1, 1])}, "axis 'x' holds 1 twice"),
-    ],
-)
-def test_impossible_designs_are_refused(design, num_runs, seed, axes, message):
-    # What a user meets without the checker of annotations, which would stop some of these earlier.
-    with pytest.raises(fn.InputError, match=message):
-        inspect.unwrap(design)(num_runs, seed=seed, **axes)
