@@ -1,0 +1,58 @@
+"""Commands that read a store, each with a phrase of the answer to its mistake."""
+
+import shlex
+import shutil
+
+import pytest
+from command_lines import RATE, check_answer, mistakes
+
+from fnnet.cli.main import main
+
+MISTAKES = [
+    ("verify store --runs 0", "--runs must be a positive integer, got 0"),
+    ("verify store --runs -1", "--runs must be a positive integer, got -1"),
+    ("verify store --runs two", "--runs must be an integer, got 'two'"),
+    ("verify store --dataset iris", "unknown option --dataset"),
+    ("verify store/plan.json", "store/plan.json"),
+    (
+        "export store --to m.safetensors",
+        "2 runs have these values; specify seed too, or choose the best with --best",
+    ),
+    ("export store --best test_loss --to m.txt", "a model file ends in .safetensors, got m.txt"),
+    (
+        "export store --best test_lss --to m.safetensors",
+        "unknown metric 'test_lss'; did you mean 'test_loss'",
+    ),
+    ("export store seed=5 --to m.safetensors", "no run has seed=5; the nearest is 1"),
+    ("export store seed=0,1 --to m.safetensors", "2 runs have these values; specify seed too"),
+    ("export store sed=0 --to m.safetensors", "unknown axis 'sed'; did you mean 'seed'?"),
+    ("export store lr=0 --to m.safetensors", "unknown axis 'lr'; did you mean 'learning_rate'?"),
+    ("export store seed= --to m.safetensors", "axis 'seed' is empty"),
+    ("export store seed --to m.safetensors", "an axis is NAME=VALUES"),
+    ("export store seed=0 --to nodir/m.safetensors", "cannot write nodir/m.safetensors"),
+    ("export store seed=0 --to store", "a model file ends in .safetensors, got store"),
+    (f"sweep --steps 4 --out store depth=0 seed=0,1 {RATE}", "store was made with --steps 3, got 4"),
+    (f"plan --steps 4 --out store depth=0 seed=0,1 {RATE}", "store was made with --steps 3, got 4"),
+    (f"sweep --steps 3 --eval-every 2 --out store depth=0 seed=0,1 {RATE}", "--eval-every"),
+    (f"sweep --dataset wine --steps 3 --out store depth=0 seed=0,1 {RATE}", "store: the data changed since"),
+    (
+        f"sweep --dataset wine --accept-fingerprint --steps 3 --out store depth=0 seed=0,1 {RATE}",
+        "store: the data changed since",
+    ),
+    ("predict store two.csv", "store: no such file"),
+    ("predict store/plan.json two.csv", "store/plan.json is not a readable safetensors file"),
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a finished sweep of two runs."""
+    folder = tmp_path_factory.mktemp("trained") / "store"
+    main(shlex.split(f"sweep --dataset iris --steps 3 --out {folder} depth=0 seed=0,1 {RATE}"))
+    return folder
+
+
+@mistakes(MISTAKES)
+def test_mistakes_about_a_store(line, phrase, trained, place, capsys):
+    shutil.copytree(trained, place / "store")
+    check_answer(line, phrase, place, capsys)
