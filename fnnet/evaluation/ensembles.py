@@ -48,8 +48,7 @@ def average(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Arr
     Source: Lakshminarayanan et al. (2017), section 2.4.
     """
     outputs = _check_outputs(outputs)
-    shares = _shares(weights, outputs)
-    return jax.scipy.special.logsumexp(jax.nn.log_softmax(outputs), axis=0, b=_against(shares, outputs))
+    return jax.scipy.special.logsumexp(jax.nn.log_softmax(outputs), axis=0, b=_shares(weights, outputs))
 
 
 def vote(outputs: MemberOutputs) -> Float[Array, "*examples classes"]:
@@ -225,7 +224,7 @@ def mutual_information(outputs: MemberOutputs, weights: Weights | None = None) -
     Source: Houlsby et al. (2011), eq. 2.
     """
     outputs = _check_outputs(outputs)
-    shares = _against(_shares(weights, outputs), outputs[..., 0])
+    shares = _shares(weights, outputs[..., 0])
     own = jnp.where(shares > 0, shares * _entropy(jax.nn.log_softmax(outputs)), 0)
     # Rounding takes it below 0 where members agree.
     return jnp.maximum(predictive_entropy(outputs, weights) - jnp.sum(own, axis=0), 0)
@@ -268,21 +267,17 @@ def _guesses(outputs: Array) -> Array:
     return jnp.where(is_finite(outputs), jnp.argmax(outputs, axis=-1), -1)
 
 
-def _shares(weights: Weights | None, outputs: Array) -> Array:
-    """Return weights that sum to 1."""
-    num_members = len(outputs)
+def _shares(weights: Weights | None, values: Array) -> Array:
+    """Return weights that sum to 1, broadcast to values `[members, ...]`."""
+    num_members = len(values)
     given = jnp.ones(num_members) if weights is None else jnp.asarray(weights)
     if given.shape != (num_members,):
         raise InputError(
             f"weights need one number for each of {num_members} members, got the shape {given.shape}"
         )
-    given = given.astype(outputs.dtype)
-    return given / jnp.sum(given)
-
-
-def _against(shares: Array, values: Array) -> Array:
-    """Broadcast one number per member to values `[members, ...]`."""
-    return jnp.broadcast_to(jnp.expand_dims(shares, range(1, values.ndim)), values.shape)
+    given = given.astype(values.dtype)
+    shares = jnp.expand_dims(given / jnp.sum(given), range(1, values.ndim))
+    return jnp.broadcast_to(shares, values.shape)
 
 
 def _check_outputs(outputs: Array | np.ndarray) -> Array:

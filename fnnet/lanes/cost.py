@@ -104,10 +104,7 @@ def _timed(function: Callable, *args: Any) -> tuple[float, Any]:
 
 
 def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> int:
-    """Return the compiler's peak memory of a program on one device: arguments, results and temporaries.
-
-    What is compiled here is what runs later; nothing is compiled twice.
-    """
+    """Compile a program as it runs later; return its peak memory on one device: arguments, results and temporaries."""
     step = np.int32(0)
     drawn = program.draw.lower(data_seed, data, step, program.max_steps)
     batches = _placed(drawn.out_info, shared_sharding(program.mesh))

@@ -114,12 +114,7 @@ class Store(Folder):
         return plan
 
     def commit_chunk(self, chunk_id: str, rows: pl.DataFrame, *, replace: bool = False) -> None:
-        """Commit the finished runs of one chunk. The first valid commit of a chunk wins, unless `replace`.
-
-        Args:
-            chunk_id: of the chunk.
-            rows: one row for each run.
-            replace: whether to replace a valid commit of this chunk.
+        """Commit the finished runs of one chunk, one row per run. The first valid commit wins, unless `replace`.
 
         Raises:
             OSError: when the disk is full or fails; then this chunk is not committed, and all others are intact.
@@ -179,11 +174,7 @@ class Store(Folder):
         return dict(sorted(chunks.items()))
 
     def read_rows(self, chunk_ids: Collection[str] | None = None) -> list[pl.DataFrame]:
-        """Read the rows of committed chunks, in one table for all chunks with the same columns.
-
-        Args:
-            chunk_ids: the chunks; None for all.
-        """
+        """Read the rows of these committed chunks, or of all, in one table for all chunks with the same columns."""
         paths = [path for path in self.list_files("chunks") if chunk_ids is None or path.stem in chunk_ids]
         return decode_rows(self._read_files(paths, self.recorded_hashes()))
 

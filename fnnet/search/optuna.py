@@ -105,9 +105,21 @@ def optimize(
         True
     """
     store = make_options(options).store
-    translated = _check(
-        study, recipe, distributions, data, metric, num_trials, batch_size, num_steps, num_seeds, options
-    )
+    check_integer("num_trials", num_trials)
+    check_integer("batch_size", batch_size)
+    check_integer("num_seeds", num_seeds)
+    check_steps(num_steps, options.get("eval_every"))
+    if not distributions:
+        raise InputError("a search needs at least one axis, such as {'learning_rate': LogUniform(0.001, 1)}")
+    if "seed" in distributions:
+        raise InputError("the axis 'seed' cannot have a distribution; use num_seeds")
+    translated = {name: translate(name, distribution) for name, distribution in distributions.items()}
+    _check_direction(study, metric)
+    _check_trials(study, translated)
+    seeds = grid(seed=range(num_seeds))
+    plan = make_plan(recipe, _probe(distributions) * seeds, data)
+    if metric not in plan.metrics:
+        raise unknown_name("metric", metric, plan.metrics)
     if store is None and num_trials <= len(_trials(study)):
         raise InputError(
             f"num_trials must exceed the {len(_trials(study))} completed trials of the study without a store, "
@@ -115,7 +127,6 @@ def optimize(
         )
     # The value of a diverged trial is infinite: samplers learn from it, but ignore failed trials.
     worst = -math.inf if study.direction == StudyDirection.MAXIMIZE else math.inf
-    seeds = grid(seed=range(num_seeds))
     configs = [_config(trial.params, distributions) for trial in _trials(study)] if store is not None else []
     parts: list[pl.DataFrame] = []
 
@@ -231,36 +242,6 @@ def _asked(
 
 def _trials(study: optuna.Study, state: TrialState = TrialState.COMPLETE) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(state,))
-
-
-def _check(
-    study: optuna.Study,
-    recipe: Recipe,
-    distributions: Mapping[str, Distribution],
-    data: Any,
-    metric: str,
-    num_trials: int,
-    batch_size: int,
-    num_steps: int,
-    num_seeds: int,
-    options: Mapping[str, Any],
-) -> dict[str, BaseDistribution]:
-    """Check all arguments before the first trial is asked for, and return Optuna's distributions."""
-    check_integer("num_trials", num_trials)
-    check_integer("batch_size", batch_size)
-    check_integer("num_seeds", num_seeds)
-    check_steps(num_steps, options.get("eval_every"))
-    if not distributions:
-        raise InputError("a search needs at least one axis, such as {'learning_rate': LogUniform(0.001, 1)}")
-    if "seed" in distributions:
-        raise InputError("the axis 'seed' cannot have a distribution; use num_seeds")
-    translated = {name: translate(name, distribution) for name, distribution in distributions.items()}
-    _check_direction(study, metric)
-    _check_trials(study, translated)
-    plan = make_plan(recipe, _probe(distributions) * grid(seed=range(num_seeds)), data)
-    if metric not in plan.metrics:
-        raise unknown_name("metric", metric, plan.metrics)
-    return translated
 
 
 def _check_direction(study: optuna.Study, metric: str) -> None:
