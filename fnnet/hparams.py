@@ -64,10 +64,6 @@ def check_number(field: str, value: int | float | np.number) -> None:
     An integer must fit int32, and a float must not become 0 or infinite in float32 (int64 and float64 with x64
     enabled). Otherwise runs with different numbers could silently be the same run.
 
-    Args:
-        field: the number's name, for the message.
-        value: a Python or numpy number.
-
     Raises:
         InputError: naming the field, the number and the limits.
 

@@ -211,10 +211,7 @@ def effective_rank(matrix: Float[AnyArray, "rows columns"]) -> Float[Array, ""]:
 
 
 def explained_variance(features: Float[AnyArray, "n features"]) -> Float[Array, " components"]:
-    """Compute the cumulative share of variance that the first principal components explain.
-
-    Args:
-        features: the representation.
+    """Compute the cumulative share of a representation's variance that the first principal components explain.
 
     Returns:
         The share of the first k components, in [0, 1], for k = 1, 2, ... min(n, features). NaN if the representation

@@ -39,16 +39,10 @@ def combine(leaves: Mapping[str, str]) -> str:
 
 
 def leaf_hashes(tree: Any) -> dict[str, str]:
-    """Hash each leaf of a pytree, which shows where two pytrees differ.
-
-    Args:
-        tree: as in `content_hash`.
+    """Hash each leaf of a pytree, as `content_hash` does, which shows where two pytrees differ.
 
     Returns:
         The SHA-256 of each leaf, by its path, such as "train.inputs".
-
-    Raises:
-        InputError: as in `content_hash`.
 
     Example:
         >>> list(leaf_hashes({"x": 1.5, "y": (2, 3)}))

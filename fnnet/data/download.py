@@ -36,11 +36,7 @@ class PinnedFile(NamedTuple):
 
 
 def read_pinned(path: Path, pinned: PinnedFile) -> bytes:
-    """Read a file, raw or compressed with gzip, and verify it. At most the pinned size is decompressed.
-
-    Args:
-        path: the file, with any suffix.
-        pinned: the expected content.
+    """Read a file of any suffix, raw or compressed with gzip, and verify it. At most the pinned size is decompressed.
 
     Returns:
         The decompressed content.

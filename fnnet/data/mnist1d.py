@@ -104,11 +104,7 @@ def mnist1d_arrays(num_samples: int = 5000, train_fraction: float = 0.8, seed: i
 def generate(
     num_samples: int = 5000, seed: int = 42
 ) -> tuple[Float[np.ndarray, "n features"], Int[np.ndarray, " n"]]:
-    """Generate the signals and classes of MNIST-1D, in the published order.
-
-    Args:
-        num_samples: the number of examples, a multiple of 10.
-        seed: seed of the generator; NumPy's global state is not touched.
+    """Generate the signals and classes of MNIST-1D, in the published order, from arguments of `make_mnist1d`.
 
     Returns:
         Float64 signals `[n, 40]`, with mean 0 and standard deviation 1 over all values, and classes `[n]`.

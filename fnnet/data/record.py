@@ -61,10 +61,7 @@ def describe_data(data: Any) -> Record:
 
 
 def reload_data(record: Record) -> Dataset:
-    """Reload the data set that a record describes.
-
-    Args:
-        record: the result of `describe_data`.
+    """Reload the data set that `describe_data` described.
 
     Returns:
         The data set. The caller must compare its hash with the recorded one.
@@ -98,9 +95,6 @@ def reload_data(record: Record) -> Dataset:
 
 def abstract_data(record: Record) -> Dataset:
     """Build a data set of `jax.ShapeDtypeStruct`s, which suffices for a recipe that uses only sizes and names.
-
-    Args:
-        record: the result of `describe_data` for a `Dataset`.
 
     Raises:
         InputError: if the record is not of a `Dataset`, or is damaged.

@@ -11,9 +11,6 @@ _MIN_SIZE, _MIN_BOXES = 2, 8  # side of the smallest boxes in pixels; boxes alon
 def find_boundary(picture: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "rows_1 columns_1"]:
     """Return the corners at which pixels of both kinds meet.
 
-    Args:
-        picture: a picture with two kinds of pixels.
-
     Returns:
         `[rows - 1, columns - 1]`, for each corner whether its four pixels differ.
 
