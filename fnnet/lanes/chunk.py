@@ -49,8 +49,9 @@ class ChunkSpec(NamedTuple):
         """Return the spec as a JSON object; JSON writes the tuples in it as lists.
 
         Example:
+            >>> import json
             >>> spec = ChunkSpec("0a", ["f3"], {"widths": (5, 3)}, {"seed": [7]}, 0, 4, None, [20], "c1")
-            >>> ChunkSpec.from_json(spec.to_json()) == spec
+            >>> ChunkSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
             True
         """
         return self._asdict()
