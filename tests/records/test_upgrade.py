@@ -62,6 +62,7 @@ def test_a_store_is_opened_without_loading_jax(folder):
     assert run.stdout.split() == ["8", "False"]
 
 
+@pytest.mark.slow
 def test_a_sweep_upgrades_it_in_place_and_trains_nothing_again(folder):
     table = fn.open_results(folder).table(records=True)
     state = folder / "states" / f"{'0' * 16}.state"
