@@ -161,7 +161,7 @@ NUMBERS = [
 ]
 
 
-@mistakes(FORMS, NAMES, NUMBERS)
+@mistakes(FORMS, NAMES, NUMBERS, at_least=120)
 def test_mistakes(line, phrase, place, capsys):
     check_answer(line, phrase, place, capsys)
 

@@ -130,7 +130,7 @@ DATA = [
 ]
 
 
-@mistakes(COMMAND, OPTIONS, FOLDERS, DATA)
+@mistakes(COMMAND, OPTIONS, FOLDERS, DATA, at_least=100)
 def test_mistakes(line, phrase, place, capsys):
     check_answer(line, phrase, place, capsys)
 

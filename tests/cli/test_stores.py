@@ -52,7 +52,7 @@ def trained(tmp_path_factory):
     return folder
 
 
-@mistakes(MISTAKES)
+@mistakes(MISTAKES, at_least=20)
 def test_mistakes_about_a_store(line, phrase, trained, place, capsys):
     shutil.copytree(trained, place / "store")
     check_answer(line, phrase, place, capsys)

@@ -15,7 +15,7 @@ FAULTS = Path(__file__).parent
     "command",
     [
         ["store_faults.py", "--seeds", "2", "--damages", "100", "--chunks", "25"],
-        ["kill_sweep.py", "--kills", "3"],
+        ["kill_sweep.py", "--kills", "5"],
     ],
     ids=lambda command: command[0],
 )
