@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from fnnet.errors import InputError, unknown_name
+from fnnet.errors import InputError, check_integer, unknown_name
 from fnnet.sweeps.events import Event
 
 
@@ -53,8 +53,13 @@ def make_options(given: dict[str, Any]) -> Options:
         if name not in names:
             raise unknown_name("option", name, names)
     options = Options(**given)
-    if options.lanes is not None and options.lanes < 1:
-        raise InputError(f"lanes must be a positive integer, got {options.lanes}")
+    if options.lanes is not None:
+        check_integer("lanes", options.lanes)
+    seconds = options.state_every
+    if not isinstance(seconds, int | float) or not seconds >= 0:
+        raise InputError(f"state_every must be a number of seconds, at least 0, got {seconds!r}")
+    if options.on_event is not None and not callable(options.on_event):
+        raise InputError(f"on_event must be a function of an event, got {options.on_event!r}")
     if options.save_params and options.store is None:
         raise InputError("save_params=True keeps parameters in a store; pass its folder as store=...")
     return options

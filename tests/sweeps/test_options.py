@@ -32,6 +32,8 @@ CALLS = {
         ({"lane": 4}, "unknown option 'lane'; did you mean 'lanes'"),
         ({"accept_fingerprints": True}, "did you mean 'accept_fingerprint'"),
         ({"lanes": 0}, "lanes must be a positive integer, got 0"),
+        ({"state_every": -1.0}, "state_every must be a number of seconds, at least 0, got -1.0"),
+        ({"state_every": float("nan")}, "state_every must be a number of seconds"),
         ({"save_params": True}, "pass its folder as store="),
     ],
     ids=str,
