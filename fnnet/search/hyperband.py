@@ -8,10 +8,9 @@ import numpy as np
 
 from fnnet.errors import InputError
 from fnnet.records.results import Results
-from fnnet.records.statistics import find_configurations
-from fnnet.search.halving import climb_all, make_bracket
+from fnnet.search.halving import climb_all, configurations_of, make_bracket
 from fnnet.space.space import Space
-from fnnet.sweeps.plan import Recipe
+from fnnet.task import Recipe
 
 
 def hyperband(
@@ -73,12 +72,11 @@ def hyperband(
     num_rungs = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
     # A small factor rounds several rungs to the same step, and one comparison there is enough.
     ladder = sorted({round(max_steps / factor**k) for k in range(num_rungs)})
-    configurations = find_configurations(
-        space, {}, tuple(name for name in space.axes if name not in whole.over)
-    )
-    if len(configurations.configs) < len(ladder):
+    configurations = configurations_of(space, whole.over)
+    num_configs = len(configurations.configs)
+    if num_configs < len(ladder):
         raise InputError(
-            f"{len(ladder)} brackets need as many configurations, but the space has {len(configurations.configs)}"
+            f"{len(ladder)} brackets need as many configurations, but the space has {num_configs}"
         )
     brackets = [
         whole._replace(
@@ -86,9 +84,7 @@ def hyperband(
             rungs=tuple(ladder[number:]),
             number=number,
         )
-        for number, configs in enumerate(
-            assign_brackets(len(configurations.configs), len(ladder), factor, seed)
-        )
+        for number, configs in enumerate(assign_brackets(num_configs, len(ladder), factor, seed))
     ]
     return climb_all(recipe, space, data, brackets, options)
 

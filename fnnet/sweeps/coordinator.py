@@ -20,7 +20,6 @@ from fnnet.memory import is_out_of_memory
 from fnnet.records.sealed import Sealed
 from fnnet.sweeps import fingerprint as fingerprints
 from fnnet.sweeps.events import Began, Committed, Evaluated, Event, Interrupted, OutOfMemory, Segment
-from fnnet.sweeps.fingerprint import name_of
 from fnnet.sweeps.interrupt import Interrupt, deferred_interrupt
 from fnnet.sweeps.job import Job, cut_chunks, with_fitting_lanes, with_half_the_lanes
 from fnnet.sweeps.prepare import Prepared
@@ -97,10 +96,12 @@ class Coordinator:
 
     def find_missing(self, stage: Stage) -> np.ndarray:
         """Return the places of the runs of a stage that are not finished."""
-        chunks = (
-            rows for chunk_id, rows in self.done.chunks.items() if stage.has_chunk(chunk_id, rows["id"])
-        )
-        return stage.runs[find_missing(self._ids[stage.runs], chunks)]
+        return stage.runs[find_missing(self._ids[stage.runs], self._finished(stage).values())]
+
+    def _finished(self, stage: Stage) -> dict[str, pl.DataFrame]:
+        """Return the finished chunks of a stage."""
+        chunks = self.done.chunks.items()
+        return {chunk_id: rows for chunk_id, rows in chunks if stage.has_chunk(chunk_id, rows["id"])}
 
     def train(self, stage: Stage) -> list[pl.DataFrame]:
         """Train the runs of a stage that are not finished.
@@ -147,10 +148,8 @@ class Coordinator:
         store, wanted = self.prepared.store, self._ids[stage.runs].tolist()
         if store is None:
             return []
-        chunks = {
-            chunk_id for chunk_id, rows in self.done.chunks.items() if stage.has_chunk(chunk_id, rows["id"])
-        }
-        return [rows.filter(pl.col("id").is_in(wanted)) for rows in store.read_rows(chunks)]
+        tables = store.read_rows(self._finished(stage))
+        return [rows.filter(pl.col("id").is_in(wanted)) for rows in tables]
 
     def write_plan(self) -> None:
         """Write the plan of the sweep, with the lanes of each group, to its store."""
@@ -285,7 +284,9 @@ class Coordinator:
         store = self.prepared.store
         if store is None:
             return rows
-        fingerprint = name_of(self.prepared.described, job.program_hash, job.lanes, job.program.mesh.size)
+        fingerprint = fingerprints.name_of(
+            self.prepared.described, job.program_hash, job.lanes, job.program.mesh.size
+        )
         if self.prepared.save_params:
             assert state.progress is not None
             about = {"fingerprint": fingerprint, "runs": spec.run_ids}
@@ -302,4 +303,4 @@ class Coordinator:
         return rows
 
     def _state_fingerprint(self, job: Job) -> str:
-        return name_of(self.prepared.described, job.program_hash, job.lanes)
+        return fingerprints.name_of(self.prepared.described, job.program_hash, job.lanes)
