@@ -83,6 +83,22 @@ def f1(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Flo
     return 2 * right / (predicted + actual)
 
 
+def macro_f1(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, ""]:
+    """Compute the mean of `f1` over classes, each with the same weight however rare it is.
+
+    The arguments are those of `precision`. A class that has no examples and is never predicted is left out.
+
+    Returns:
+        The mean, in [0, 1].
+
+    Example:
+        >>> outputs = jnp.array([[3.0, 0.0], [2.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+        >>> round(float(macro_f1(outputs, jnp.array([0, 1, 1, 0]))), 4)  # (4/5 + 2/3) / 2
+        0.7333
+    """
+    return jnp.nanmean(f1(outputs, targets))
+
+
 def check_classes(outputs: Array, targets: Array) -> tuple[Array, Array]:
     """Check the shapes of logits and classes; return both in at least 32 bits."""
     if targets.shape != outputs.shape[:1] or not jnp.issubdtype(targets.dtype, jnp.integer):

@@ -3,22 +3,52 @@
 `outputs` are logits `[n, classes]` or predictions `[n, outputs]`, as for losses. Metrics that are numbers become
 columns of a sweep's table; `evaluate` accepts both kinds. A row of logits that is not finite, or a target without an
 output, counts as wrong, and makes `nll` and `brier` NaN. float16 and bfloat16 are computed in float32.
+
+A metric may be a plain function; then lower is better. `Metric(function, higher_is_better=True)` says otherwise.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Integer, Shaped
+from jaxtyping import Array, Float, Integer
 
-from fnnet.confusion import check_classes, confusion_matrix, f1, is_class, is_finite, precision, recall
+from fnnet.confusion import (
+    check_classes,
+    confusion_matrix,
+    f1,
+    is_class,
+    is_finite,
+    macro_f1,
+    precision,
+    recall,
+)
 from fnnet.errors import InputError, check_integer
 from fnnet.losses import cross_entropy, mean_loss, one_hot
 from fnnet.names import lookup, named
-from fnnet.precision import widen
+from fnnet.regression import huber, mae, r2, rmse
 
-Metric = Callable[[Array, Array], Array]
+MetricFunction = Callable[[Array, Array], Array]
+
+
+class Metric(NamedTuple):
+    """A function of outputs and targets, and its direction, by which results are ranked.
+
+    function: maps the outputs `[n, outputs]` and the targets of all examples to a number or an array.
+    higher_is_better: its direction.
+
+    Example:
+        >>> within_one = Metric(lambda outputs, targets: jnp.mean(abs(outputs - targets) < 1), higher_is_better=True)
+        >>> float(within_one(jnp.array([[0.5], [3.0]]), jnp.array([[1.0], [1.0]])))
+        0.5
+    """
+
+    function: MetricFunction
+    higher_is_better: bool = False
+
+    def __call__(self, outputs: Array, targets: Array) -> Array:
+        return self.function(outputs, targets)
 
 
 def accuracy(outputs: Float[Array, "n classes"], targets: Integer[Array, " n"]) -> Float[Array, ""]:
@@ -149,54 +179,30 @@ def ece(
     return jnp.sum(jnp.abs(jax.ops.segment_sum(gap, bins, num_bins))) / len(gap)
 
 
-def r2(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) -> Float[Array, ""]:
-    """Compute the coefficient of determination, averaged over outputs.
-
-    Args:
-        outputs: predictions.
-        targets: the true values; each column needs a variance.
-
-    Returns:
-        `mean_k 1 - residual sum of squares / total sum of squares`; 1 is perfect, 0 is no better than the mean.
-
-    Example:
-        >>> float(r2(jnp.array([[1.0], [2.0], [3.0]]), jnp.array([[1.0], [2.0], [4.0]]))) > 0.75
-        True
-    """
-    outputs, targets = _check_numbers(outputs, targets)
-    residual = jnp.sum(jnp.square(targets - outputs), axis=0)
-    total = jnp.sum(jnp.square(targets - jnp.mean(targets, axis=0, keepdims=True)), axis=0)
-    return jnp.mean(1 - residual / total)
-
-
-def rmse(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) -> Float[Array, ""]:
-    """Compute the root of the mean squared error over all examples and outputs, in the targets' unit.
-
-    Example:
-        >>> float(rmse(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 3.0]])))
-        3.0
-    """
-    outputs, targets = _check_numbers(outputs, targets)
-    return jnp.sqrt(jnp.mean(jnp.square(outputs - targets)))
-
-
 def outputs(outputs: Float[Array, "n ..."], targets: Any) -> Float[Array, "n ..."]:
     """Return the outputs unchanged, so that `evaluate` can return them next to other metrics."""
     del targets
     return outputs
 
 
-METRICS: dict[str, Metric] = named(accuracy, top_k_accuracy, nll, brier, ece, r2, rmse)
+METRICS: dict[str, Metric] = {
+    name: Metric(function, higher_is_better)
+    for higher_is_better, functions in (
+        (True, named(accuracy, top_k_accuracy, macro_f1, r2)),
+        (False, named(nll, brier, ece, rmse, mae, huber)),
+    )
+    for name, function in functions.items()
+}
 """The metrics that are numbers, by name."""
 
-ARRAY_METRICS: dict[str, Metric] = named(confusion_matrix, precision, recall, f1, outputs)
-"""The metrics that are arrays, by name."""
+ARRAY_METRICS: dict[str, Metric] = {
+    name: Metric(function)
+    for name, function in named(confusion_matrix, precision, recall, f1, outputs).items()
+}
+"""The metrics that are arrays, by name. They rank nothing, so their direction means nothing."""
 
-HIGHER_IS_BETTER = frozenset({"accuracy", "top_k_accuracy", "r2"})
-LOWER_IS_BETTER = frozenset({"loss", "nll", "brier", "ece", "rmse"})
 
-
-MetricChoice = Sequence[str | Metric] | Mapping[str, str | Metric]
+MetricChoice = Sequence[str | Metric | MetricFunction] | Mapping[str, str | Metric | MetricFunction]
 """Names and functions, or a dict that names either: `{"ece_20": lambda o, t: ece(o, t, 20)}`."""
 
 
@@ -222,26 +228,41 @@ def find_metrics(
     if isinstance(metrics, str):
         raise InputError(f"metrics must be a list of names, got {metrics!r}; write [{metrics!r}]")
     if isinstance(metrics, Mapping):
-        return {name: lookup("metric", metric, table) for name, metric in metrics.items()}
-    functions = [lookup("metric", metric, table) for metric in metrics]
-    names = [getattr(function, "__name__", "<lambda>") for function in functions]
+        return {name: _as_metric(name, metric, table) for name, metric in metrics.items()}
+    chosen = [_as_metric(getattr(metric, "__name__", ""), metric, table) for metric in metrics]
+    names = [getattr(metric.function, "__name__", "<lambda>") for metric in chosen]
     for name in names:
         if not name.isidentifier() or names.count(name) > 1:
             raise InputError(
                 f"a metric is called {name!r}; name metrics in a dict, such as {{'mine': function}}"
             )
-    return dict(zip(names, functions, strict=True))
+    return dict(zip(names, chosen, strict=True))
+
+
+def directions(metrics: MetricChoice | None) -> dict[str, bool]:
+    """Return by name whether higher values of some metrics are better.
+
+    Args:
+        metrics: as for `find_metrics`.
+
+    Example:
+        >>> directions(["accuracy", ece])
+        {'accuracy': True, 'ece': False}
+        >>> directions(None)
+        {'accuracy': True, 'r2': True}
+    """
+    chosen = find_metrics(["accuracy", "r2"] if metrics is None else metrics, None, METRICS)
+    return {name: metric.higher_is_better for name, metric in chosen.items()}
+
+
+def _as_metric(name: str, choice: Any, table: Mapping[str, Metric]) -> Metric:
+    """Look up a metric; a plain function has the direction of the known one that it is or is called."""
+    found: Any = lookup("metric", choice, table)
+    if isinstance(found, Metric):
+        return found
+    alike = [metric for known, metric in table.items() if metric.function is found or known == name]
+    return alike[0]._replace(function=found) if alike else Metric(found)
 
 
 def _is_right(outputs: Array, targets: Array) -> Array:
     return is_finite(outputs) & (jnp.argmax(outputs, axis=-1).astype(targets.dtype) == targets)
-
-
-def _check_numbers(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Check the shapes of predictions and targets; return both in one dtype of at least 32 bits."""
-    if targets.shape != outputs.shape:
-        raise InputError(
-            f"a metric of numbers takes targets of the outputs' shape {outputs.shape}, got {targets.shape}"
-        )
-    outputs = widen(outputs)
-    return outputs, targets.astype(outputs.dtype)

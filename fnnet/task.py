@@ -1,6 +1,6 @@
 """Tasks: what one run does, as pure functions. Training, sweeps and stores depend on nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.losses import LOSSES, Loss, mean_loss
-from fnnet.metrics import METRICS, MetricChoice, find_metrics
+from fnnet.metrics import METRICS, MetricChoice, directions, find_metrics
 from fnnet.names import lookup
 from fnnet.network import Network
 from fnnet.optimizers import Optimizer, apply_updates, from_hparams, scale_updates
@@ -40,6 +40,8 @@ class Task(NamedTuple):
     network: maps `hparams` to the network whose parameters are `state.params`, for evaluation; None if there is none.
     check: raises an `InputError` for hyper-parameters that are out of range. It is called with the numbers of a run
         before tracing; the other functions get traced numbers.
+    higher_is_better: the direction of metrics that `measure` returns, by name, with or without "train_",
+        "validation_" or "test_"; results are ranked by it. The metrics of `fnnet.metrics` and "loss" can be left out.
     """
 
     init: Callable[[Hparams, Any], Any]
@@ -48,6 +50,7 @@ class Task(NamedTuple):
     batches: Callable[[Integer, Any, Integer, int], Any] = draw_steps
     network: Callable[[Hparams], Network] | None = None
     check: Callable[[Hparams], None] = _accept
+    higher_is_better: Mapping[str, bool] = {}
 
 
 Recipe = Callable[..., Task]
@@ -88,7 +91,8 @@ def supervised(
         batch_size: examples per step; None for full batches.
         order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
         metrics: names in `METRICS`, functions from the outputs `[n, outputs]` and targets of ALL examples to a
-            scalar, or a dict that names either; by default accuracy for classes and R2 for numbers.
+            scalar, or a dict that names either; by default accuracy for classes and R2 for numbers. Lower values of
+            a plain function are better; for another direction, `Metric(function, higher_is_better=True)`.
         max_measured: evaluate the training split on its first `max_measured` examples.
         target: maps examples to the targets of the network.
 
@@ -144,7 +148,7 @@ def supervised(
         return measured
 
     step = descend(network_of, objective, optimizer, batches)
-    return Task(init, step, measure, draw, network_of, check_with(optimizer))
+    return Task(init, step, measure, draw, network_of, check_with(optimizer), directions(metrics))
 
 
 def check_with(optimizer: Callable[[Hparams], Optimizer]) -> Callable[[Hparams], None]:

@@ -126,6 +126,9 @@ def test_metrics_per_class_match_scikit_learn(x64):
     for metric, expected in zip((metrics.precision, metrics.recall, metrics.f1), figures, strict=False):
         np.testing.assert_allclose(metric(logits, classes), expected, rtol=1e-12)
     assert np.isnan(metrics.precision(logits, classes)[1]) and np.isnan(metrics.recall(logits, classes)[4])
+    for chosen in (logits, logits.at[:, 4].set(-100.0)):  # class 4 is guessed, and is not
+        expected = sklearn.metrics.f1_score(classes, np.argmax(chosen, axis=1), average="macro")
+        np.testing.assert_allclose(metrics.macro_f1(chosen, classes), expected, rtol=1e-12)
 
 
 def test_one_guess_is_accuracy_also_where_outputs_are_equal():
@@ -149,6 +152,11 @@ def test_regression_metrics_match_scikit_learn(x64):
     )
     expected = np.sqrt(sklearn.metrics.mean_squared_error(TRUTH, PREDICTIONS))
     np.testing.assert_allclose(metrics.rmse(predictions, truth), expected, rtol=1e-12)
+    expected = sklearn.metrics.mean_absolute_error(TRUTH, PREDICTIONS)
+    np.testing.assert_allclose(metrics.mae(predictions, truth), expected, rtol=1e-12)
+    for delta in (0.3, 1.0, 2.5):
+        expected = scipy.special.huber(delta, TRUTH - PREDICTIONS).mean()
+        np.testing.assert_allclose(metrics.huber(predictions, truth, delta), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
@@ -158,9 +166,36 @@ def test_an_output_that_is_not_finite_is_wrong(broken):
     assert metrics.top_k_accuracy(logits, jnp.zeros(4, jnp.int32), k=3) == 0
 
 
-def test_every_metric_says_which_end_is_better():
-    assert set(metrics.METRICS) <= metrics.HIGHER_IS_BETTER | metrics.LOWER_IS_BETTER
-    assert not metrics.HIGHER_IS_BETTER & metrics.LOWER_IS_BETTER
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_the_direction_of_a_metric_is_that_in_which_predictions_get_better(name):
+    if name in ("r2", "rmse", "mae", "huber"):
+        targets, good = jnp.array([[1.0], [2.0], [4.0]]), jnp.array([[1.1], [2.0], [3.8]])
+    else:
+        targets, good = jnp.arange(6), 3 * jnp.eye(6)
+    metric, bad = metrics.METRICS[name], jnp.roll(good, 1, axis=0)
+    better, worse = metric(good, targets), metric(bad, targets)
+    assert (better > worse) if metric.higher_is_better else (better < worse)
+
+
+def test_directions_of_own_metrics():
+    hits = metrics.Metric(lambda outputs, targets: jnp.sum(outputs == targets), higher_is_better=True)
+    own = {
+        "hits": hits,
+        "gap": lambda outputs, targets: 0.0,
+        "score": metrics.accuracy,
+        "r2": lambda o, t: 0.0,
+    }
+    assert metrics.directions(own) == {"hits": True, "gap": False, "score": True, "r2": True}
+
+    def spread(outputs, targets):
+        return jnp.std(outputs)
+
+    assert metrics.directions([metrics.macro_f1, "ece", spread, metrics.Metric(jnp.max, True)]) == {
+        "macro_f1": True,
+        "ece": False,
+        "spread": False,
+        "max": True,
+    }
 
 
 @pytest.mark.slow
@@ -168,7 +203,7 @@ def test_metrics_with_names_are_columns_and_arrays_are_not():
     data = fn.load_dataset("iris")
     column, matrix = jnp.zeros((2, 3)), jnp.array([0, 1])
     for name, metric in metrics.METRICS.items():
-        targets = column if name in ("r2", "rmse") else matrix
+        targets = column if name in ("r2", "rmse", "mae", "huber") else matrix
         assert metric(column, targets).shape == (), name
     for name, metric in metrics.ARRAY_METRICS.items():
         assert metric(column, matrix).shape != (), name
@@ -205,6 +240,8 @@ def test_bad_arguments_of_metrics_are_refused():
     logits, classes = jnp.zeros((3, 2)), jnp.zeros(3, jnp.int32)
     with pytest.raises(InputError, match="num_bins must be a positive integer, got 0"):
         metrics.ece(logits, classes, 0)
+    with pytest.raises(InputError, match="delta must be positive, got 0"):
+        metrics.huber(logits, logits, 0.0)
     with pytest.raises(InputError, match="k must be a positive integer, got 0"):
         metrics.top_k_accuracy(logits, classes, 0)
 
@@ -222,7 +259,7 @@ def test_metrics_of_low_precision_outputs_are_computed_in_float32(dtype):
     for name, metric in (metrics.METRICS | metrics.ARRAY_METRICS).items():
         if name == "outputs":
             continue
-        targets = numbers if name in ("r2", "rmse") else classes
+        targets = numbers if name in ("r2", "rmse", "mae", "huber") else classes
         found, expected = metric(outputs, targets), metric(wide, targets)
         assert found.dtype == expected.dtype, name
         np.testing.assert_array_equal(found, expected, err_msg=name)

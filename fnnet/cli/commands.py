@@ -268,7 +268,7 @@ def _prepare(
 def _choose_run(results: "Results", best: str | None) -> int:
     """Return the index of the only run, or of the best of several."""
     if best is not None:
-        return results.space.ids().tolist().index(results.top(1, best).space.ids()[0])
+        return results.space.ids().tolist().index(results.top(best, 1).space.ids()[0])
     if len(results.space) != 1:
         varied = [name for name, values in results.space.axes.items() if len(values) > 1]
         raise InputError(

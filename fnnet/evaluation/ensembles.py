@@ -103,7 +103,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
         >>> space = grid(learning_rate=[0.1, 0.3], seed=range(4))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     results = sweep(recipe, space, data, num_steps=60, store=folder, save_params=True)
-        ...     params = results.top(5, "validation_loss").params()
+        ...     params = results.top("validation_loss", 5).params()
         >>> best_five = ensemble(network, 5)
         >>> best_five.apply(params, data.test.inputs[0]).shape
         (3,)
@@ -125,7 +125,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
             if np.shape(leaf)[:1] != (num_members,):
                 raise InputError(
                     f"each leaf of the params of {num_members} members has the shape ({num_members}, ...), "
-                    f"got {np.shape(leaf)}; results.top({num_members}, metric).params() returns such params"
+                    f"got {np.shape(leaf)}; results.top(metric, {num_members}).params() returns such params"
                 )
         return combine(jax.vmap(network.apply, in_axes=(0, None))(params, jnp.asarray(x)))
 

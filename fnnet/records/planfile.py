@@ -17,6 +17,7 @@ _FIELDS = {
     "earlier": list,
     "leaves": dict,
     "groups": list,
+    "higher_is_better": dict,
     "space": dict,
 }
 _GROUP_FIELDS = {"static": dict, "axes": list, "num_runs": int, "program": str, "earlier": list, "lanes": int}
@@ -57,6 +58,8 @@ def read_plan(path: Path) -> dict[str, Any] | None:
         raise DamagedPlan(f"{path} is damaged; run the same sweep again to mend it")
     if isinstance(plan, dict) and plan.get("format") == 2:
         plan = plan_of_format_2(plan)
+    if isinstance(plan, dict):
+        plan = {"higher_is_better": {}, **plan}  # which early plans of this format lack
     _check_form(path, plan)
     return plan
 

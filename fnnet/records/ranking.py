@@ -1,12 +1,13 @@
 """Ranking: runs and configurations from best to worst, and the significance of the best."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.records.statistics import Configurations, check_numeric
+from fnnet.records.statistics import Configurations
 from fnnet.space.space import Config
 
 
@@ -31,18 +32,19 @@ class Best(NamedTuple):
     beyond_noise: bool
 
 
-def find_best(configurations: Configurations, metric: str, maximize: bool | None = None) -> Best:
+def find_best(configurations: Configurations, metric: str, higher_is_better: bool) -> Best:
     """Find the configuration with the best mean, and compare it with the runner-up, as `Results.best` does.
 
     Example:
         >>> from fnnet import Results, grid
         >>> columns = {"loss": np.array([1.0, 2.0, 5.0, 7.0]), "diverged": np.zeros(4, bool)}
-        >>> best = find_best(Results(grid(depth=[1, 2], seed=range(2)), columns, {}).over("seed"), "loss")
+        >>> configurations = Results(grid(depth=[1, 2], seed=range(2)), columns, {}).over("seed")
+        >>> best = find_best(configurations, "loss", higher_is_better=False)
         >>> best.config, best.mean, best.gap, best.beyond_noise
         ({'depth': 1}, 1.5, 4.5, False)
     """
     means = configurations.mean_ci(metric)
-    first, *others = rank(means.mean, metric, maximize)
+    first, *others = rank(means.mean, higher_is_better)
     if np.isnan(means.mean[first]):
         raise InputError(f"every mean of {metric!r} is NaN: all runs diverged")
     gap = p_value = np.nan
@@ -55,53 +57,48 @@ def find_best(configurations: Configurations, metric: str, maximize: bool | None
     return Best(config, mean, low, high, num_runs, num_diverged, gap, p_value, p_value < 0.05)
 
 
-def rank(
-    values: Shaped[np.ndarray, " n"], metric: str, maximize: bool | None = None
-) -> Int[np.ndarray, " n"]:
-    """Return the indices that sort values from best to worst; NaN comes last, ties stay in order.
-
-    Args:
-        values: of the metric.
-        metric, maximize: as for `is_higher_better`.
-
-    Raises:
-        InputError: as `is_higher_better` does, and when the values are not numeric.
+def rank(values: Shaped[np.ndarray, " n"], higher_is_better: bool) -> Int[np.ndarray, " n"]:
+    """Return the indices that sort numbers from best to worst; NaN comes last, ties stay in order.
 
     Example:
-        >>> rank(np.array([0.5, np.nan, 0.9]), "test_accuracy").tolist()
+        >>> rank(np.array([0.5, np.nan, 0.9]), higher_is_better=True).tolist()
         [2, 0, 1]
-        >>> rank(np.array([0.5, np.nan, 0.9]), "sharpness", maximize=False).tolist()
+        >>> rank(np.array([0.5, np.nan, 0.9]), higher_is_better=False).tolist()
         [0, 2, 1]
     """
-    is_up = is_higher_better(metric, maximize)
-    numbers = check_numeric(metric, values)
-    _, codes = np.unique(numbers, return_inverse=True)  # signed, unlike counts and booleans
-    return np.lexsort((-codes if is_up else codes, np.isnan(numbers)))
+    _, codes = np.unique(values, return_inverse=True)  # signed, unlike counts and booleans
+    return np.lexsort((-codes if higher_is_better else codes, np.isnan(values)))
 
 
-def is_higher_better(metric: str, maximize: bool | None = None) -> bool:
+def is_higher_better(metric: str, known: Mapping[str, bool], given: bool | None = None) -> bool:
     """Return whether higher values of a metric are better.
 
     Args:
-        metric: a column's name, such as "test_accuracy"; the part after the split is looked up.
-        maximize: the answer where it is given; None to infer it from the name.
+        metric: a column's name, such as "test_accuracy"; what follows the split is looked up too.
+        known: the directions of a sweep's own metrics, by name.
+        given: the direction, where it is known already.
 
     Raises:
-        InputError: when the name is unknown and `maximize` is not given.
+        InputError: when the direction is neither given nor known.
 
     Example:
-        >>> is_higher_better("test_accuracy"), is_higher_better("sharpness", maximize=False)
-        (True, False)
+        >>> is_higher_better("test_accuracy", {}), is_higher_better("test_hits", {"hits": True})
+        (True, True)
     """
-    if maximize is not None:
-        return maximize
-    from fnnet.metrics import HIGHER_IS_BETTER, LOWER_IS_BETTER  # loads JAX
-
+    if given is not None:
+        return given
     name = metric.partition("_")[2] if metric.startswith(("train_", "validation_", "test_")) else metric
-    if name not in HIGHER_IS_BETTER | LOWER_IS_BETTER:
-        error = unknown_name("metric to rank by", metric, HIGHER_IS_BETTER | LOWER_IS_BETTER)
-        raise InputError(f"{error}; maximize=True or maximize=False ranks by any column")
-    return name in HIGHER_IS_BETTER
+    for each in (metric, name):
+        if each in known:
+            return bool(known[each])
+    from fnnet.metrics import METRICS  # loads JAX
+
+    if name == "loss":
+        return False
+    if name not in METRICS:
+        error = unknown_name("metric to rank by", metric, {"loss", *METRICS, *known})
+        raise InputError(f"{error}; higher_is_better=True or False ranks by any column")
+    return METRICS[name].higher_is_better
 
 
 def _welch(first: np.ndarray, second: np.ndarray) -> float:

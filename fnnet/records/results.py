@@ -1,8 +1,8 @@
 """Results: the table of a sweep, its learning curves and its trained parameters."""
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
@@ -12,9 +12,9 @@ from fnnet.errors import InputError, unknown_name
 from fnnet.records.columns import RECORDS, STORE_COLUMNS
 from fnnet.records.curves import last_finite, to_data_array
 from fnnet.records.members import load_member, load_members
-from fnnet.records.ranking import Best, find_best, rank
+from fnnet.records.ranking import Best, find_best, is_higher_better, rank
 from fnnet.records.selection import find_run, find_runs
-from fnnet.records.statistics import Configurations, averaged_axes, find_configurations
+from fnnet.records.statistics import Configurations, averaged_axes, check_numeric, find_configurations
 from fnnet.records.store import Store
 from fnnet.space.space import Space
 
@@ -34,12 +34,14 @@ class Results:
         of the steps since the previous evaluation (its last digit may depend on the number of lanes), and the
         rest are the task's metrics. NaN pads the rows of runs with fewer evaluations.
     store: where the runs are kept, if anywhere.
+    higher_is_better: the direction of metrics of the user's own, by name.
     """
 
     space: Space
     columns: dict[str, np.ndarray]
     history: dict[str, np.ndarray]
     store: Store | None = None
+    higher_is_better: Mapping[str, bool] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Summarize the runs, their axes and their metrics.
@@ -221,7 +223,9 @@ class Results:
         others = tuple(name for name in self.space.axes if name not in axes)
         return find_configurations(self.space, self.columns, others)
 
-    def best(self, metric: str, over: str | Sequence[str] = "seed", maximize: bool | None = None) -> Best:
+    def best(
+        self, metric: str, *, over: str | Sequence[str] = "seed", higher_is_better: bool | None = None
+    ) -> Best:
         """Find the configuration with the best mean, and compare it with the runner-up.
 
         The best of many means is partly luck: report it on seeds that took no part in the selection. If a search
@@ -230,54 +234,72 @@ class Results:
         Args:
             metric: a column.
             over: the axis or axes to average over; a sweep need not have the axis "seed".
-            maximize: whether higher is better; None to infer it from the metric's name.
+            higher_is_better: the direction; None for that of the metric.
 
         Raises:
-            InputError: when the metric or an axis is unknown, the metric's name does not say whether higher is
-                better and `maximize` is not given, or all means are NaN.
+            InputError: when the metric, its direction or an axis is unknown, or all means are NaN.
 
         Example:
             >>> from fnnet import grid
             >>> columns = {"sharpness": np.array([3.0, 5.0, 2.0, 1.0]), "diverged": np.zeros(4, bool)}
             >>> results = Results(grid(depth=[1, 2], seed=range(2)), columns, history={})
-            >>> results.best("sharpness", maximize=False).config
+            >>> results.best("sharpness", higher_is_better=False).config
             {'depth': 2}
         """
         configurations = self._finished().over(*averaged_axes(self.space, over))
-        return find_best(configurations, metric, maximize)
+        return find_best(configurations, metric, self.direction(metric, higher_is_better))
 
-    def top(self, num_runs: int, metric: str, maximize: bool | None = None) -> "Results":
+    def top(self, metric: str, num_runs: int, *, higher_is_better: bool | None = None) -> "Results":
         """Select the runs with the best values of a metric, best first, for example for an `ensemble`.
 
         Select on the validation split what you report on the test split. If a search stopped runs early, only
         fully trained ones are compared.
 
         Args:
-            num_runs: how many.
             metric: a column.
-            maximize: whether higher is better; None to infer it from the metric's name.
+            num_runs: how many.
+            higher_is_better: the direction; None for that of the metric.
 
         Raises:
-            InputError: when fewer runs have a value that is not NaN, the metric is unknown, or its name does not
-                say whether higher is better and `maximize` is not given.
+            InputError: when fewer runs have a value that is not NaN, or the metric or its direction is unknown.
 
         Example:
             >>> from fnnet import grid
             >>> columns = {"test_loss": np.array([0.7, 0.2, np.nan, 0.5])}
-            >>> Results(grid(seed=range(4)), columns, history={}).top(2, "test_loss").table().rows()
+            >>> Results(grid(seed=range(4)), columns, history={}).top("test_loss", 2).table().rows()
             [(1, 0.2), (3, 0.5)]
         """
         finished = self._finished()
-        if metric not in finished.columns:
-            raise unknown_name("metric", metric, finished.columns.keys() - set(STORE_COLUMNS))
-        values = finished.columns[metric]
-        order = rank(values, metric, maximize)
+        direction = finished.direction(metric, higher_is_better)
+        values = check_numeric(metric, finished.columns[metric])
+        order = rank(values, direction)
         num_known = int(np.sum(~np.isnan(values)))
         if not 1 <= num_runs <= num_known:
             raise InputError(
                 f"num_runs must be from 1 to {num_known}, the runs with a {metric}; got {num_runs}"
             )
         return finished._take(order[:num_runs])
+
+    def direction(self, metric: str, given: bool | None = None) -> bool:
+        """Return whether higher values of a column are better.
+
+        Args:
+            metric: a column.
+            given: the direction, where it is known already.
+
+        Raises:
+            InputError: when there is no such column, or its direction is neither given nor known.
+
+        Example:
+            >>> from fnnet import grid
+            >>> columns = {"test_accuracy": np.array([0.5]), "hits": np.array([7])}
+            >>> results = Results(grid(seed=[0]), columns, {}, higher_is_better={"hits": True})
+            >>> results.direction("test_accuracy"), results.direction("hits")
+            (True, True)
+        """
+        if metric not in self.columns:
+            raise unknown_name("metric", metric, self.columns.keys() - set(STORE_COLUMNS))
+        return is_higher_better(metric, self.higher_is_better, given)
 
     def _finished(self) -> "Results":
         """Select the runs that no search stopped early."""
@@ -290,4 +312,5 @@ class Results:
             {name: column[rows] for name, column in self.columns.items()},
             {name: points[rows] for name, points in self.history.items()},
             self.store,
+            self.higher_is_better,
         )

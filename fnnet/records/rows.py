@@ -1,7 +1,7 @@
 """Rows: the committed runs of a store, collected into results."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,16 +43,22 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
         raise UnreadableError(f"{error.filename} cannot be read: {error.strerror}") from error
     if plan is None:
         raise InputError(f"{folder} holds no sweep: it has no plan.json")
-    return collect(Space.from_json(plan["space"]), rows, store)
+    return collect(Space.from_json(plan["space"]), rows, store, plan["higher_is_better"])
 
 
-def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None = None) -> Results:
+def collect(
+    space: Space,
+    parts: Sequence["pl.DataFrame"],
+    store: Store | None = None,
+    higher_is_better: Mapping[str, bool] | None = None,
+) -> Results:
     """Collect the rows of all chunks in the order of the space, without unfinished runs; NaN for what a run lacks.
 
     Args:
         space: the runs.
         parts: the rows of each chunk, with the columns "id", axes, metrics and curves.
         store: where the rows are kept.
+        higher_is_better: the direction of metrics, by name.
 
     Example:
         >>> import polars as pl
@@ -64,8 +70,9 @@ def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None =
     """
     import polars as pl
 
+    directions = higher_is_better or {}
     if not parts:
-        return Results(space.take(np.zeros(0, np.int64)), {}, {}, store)
+        return Results(space.take(np.zeros(0, np.int64)), {}, {}, store, directions)
     rows = pl.concat(parts, how="diagonal_relaxed")
     if "rung" in rows.columns:  # keep the last rung that a run reached
         rows = rows.sort("rung", descending=True, maintain_order=True)
@@ -83,4 +90,5 @@ def collect(space: Space, parts: Sequence["pl.DataFrame"], store: Store | None =
         elif name not in space.axes:
             columns[name] = rows[name].to_numpy()
     done = order["place"].to_numpy()
-    return Results(space if len(done) == len(space) else space.take(done), columns, history, store)
+    finished = space if len(done) == len(space) else space.take(done)
+    return Results(finished, columns, history, store, directions)

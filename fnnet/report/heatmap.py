@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.records.ranking import is_higher_better, rank
+from fnnet.records.ranking import rank
 from fnnet.records.results import Results
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def heatmap(
     *,
     x: str = "learning_rate",
     y: str | None = None,
-    maximize: bool | None = None,
+    higher_is_better: bool | None = None,
 ) -> "Figure":
     """Draw the mean of a metric over seeds, one cell per pair of values of two axes.
 
@@ -65,26 +65,26 @@ def heatmap(
         metric: a column.
         x: the horizontal axis.
         y: the vertical axis; None for the first one that is neither `x` nor "seed".
-        maximize: whether higher is better; None to infer it from the metric's name.
+        higher_is_better: the direction; None for that of the metric.
 
     Returns:
         A matplotlib figure. It needs no display, and a notebook displays it.
 
     Raises:
-        InputError: when an axis is missing, there would be more than 12 panels, the metric is unknown, or its name
-            does not say whether higher is better and `maximize` is not given.
+        InputError: when an axis is missing, there would be more than 12 panels, or the metric or its direction is
+            unknown.
 
     Example:
         >>> from fnnet import grid
         >>> columns = {"sharpness": np.array([3.0, 5.0, 2.0, 1.0]), "diverged": np.zeros(4, bool)}
         >>> results = Results(grid(depth=[1, 2], learning_rate=[0.1, 0.3]), columns, history={})
-        >>> figure = heatmap(results, "sharpness", maximize=False)
+        >>> figure = heatmap(results, "sharpness", higher_is_better=False)
         >>> figure.axes[0].images[0].get_array().tolist()
         [[3.0, 5.0], [2.0, 1.0]]
     """
     from fnnet.report.figure import InlineFigure
 
-    maximize = is_higher_better(metric, maximize)
+    higher_is_better = results.direction(metric, higher_is_better)
     y, panel_axes = _choose_axes(results, x, y)
     x_values, y_values = _sort(results.space.axes[x]), results.space.axes[y] if y else ("",)
     panels = _make_panels(results, metric, x, y, panel_axes)
@@ -97,7 +97,7 @@ def heatmap(
     limits = _limits(panels)
     image: Any = None
     for axes, panel in zip(np.ravel(figure.subplots(len(panels), 1)), panels, strict=True):
-        image = _draw(axes, panel, metric, maximize, limits, cell)
+        image = _draw(axes, panel, higher_is_better, limits, cell)
         _label(axes.xaxis, x, x_values, cell[0])
         _label(axes.yaxis, y or "", y_values if y else (), math.inf)
         axes.set_title(panel.title)
@@ -167,15 +167,14 @@ def _limits(panels: Sequence[_Panel]) -> tuple[float, float]:
 def _draw(
     axes: Any,
     panel: _Panel,
-    metric: str,
-    maximize: bool,
+    higher_is_better: bool,
     limits: tuple[float, float],
     cell: tuple[float, float],
 ) -> Any:
     from matplotlib.patches import Rectangle
 
     shown = panel.shown
-    colors = "viridis" if maximize else "viridis_r"
+    colors = "viridis" if higher_is_better else "viridis_r"
     image = axes.imshow(shown, origin="lower", aspect="auto", cmap=colors, vmin=limits[0], vmax=limits[1])
     gray = np.where(panel.is_gray, 0.85, np.nan)
     axes.imshow(gray, origin="lower", aspect="auto", cmap="gray", vmin=0, vmax=1)
@@ -196,7 +195,7 @@ def _draw(
                 )
     size = min(23.0, max(5.0, 72 * 0.8 * min(cell)))
     for row, values in enumerate(shown):
-        best = int(rank(values, metric, maximize)[0])
+        best = int(rank(values, higher_is_better)[0])
         if np.isfinite(values[best]):
             axes.plot(best, row, "o", markersize=size, fillstyle="none", color="crimson", markeredgewidth=1.8)
     return image

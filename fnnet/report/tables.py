@@ -11,7 +11,7 @@ from fnnet.sweeps.job import Estimate
 from fnnet.sweeps.progress import seconds_in_words
 
 
-def best_rates(results: Results, metric: str, maximize: bool | None = None) -> Table:
+def best_rates(results: Results, metric: str, *, higher_is_better: bool | None = None) -> Table:
     """Tabulate the learning rate with the best mean over seeds, one row per configuration of the other axes.
 
     Columns are the mean (or "-" where it is not finite) with its 95 % interval, the number of runs and how many
@@ -20,12 +20,12 @@ def best_rates(results: Results, metric: str, maximize: bool | None = None) -> T
     Args:
         results: of a sweep; without an axis "learning_rate" every configuration has a row.
         metric: the column to rank by and to show.
-        maximize: whether higher is better; None to infer it from the metric's name.
+        higher_is_better: the direction; None for that of the metric.
 
     Raises:
-        InputError: when the metric is unknown, or its name does not say whether higher is better and `maximize` is
-            not given.
+        InputError: when the metric or its direction is unknown.
     """
+    higher_is_better = results.direction(metric, higher_is_better)
     configurations = results.over(*({"seed"} & set(results.space.axes)))
     means = configurations.mean_ci(metric)
     rows: dict[tuple, list[int]] = {}
@@ -46,7 +46,7 @@ def best_rates(results: Results, metric: str, maximize: bool | None = None) -> T
     for heading in (metric, "runs", "diverged", "diverged at any rate"):
         table.add_column(heading, justify="right", no_wrap=heading == metric)
     for places in rows.values():
-        best = places[int(rank(means.mean[places], metric, maximize)[0])]
+        best = places[int(rank(means.mean[places], higher_is_better)[0])]
         config = configurations.configs[best]
         all_runs, all_diverged = means.num_runs[places].sum(), means.num_diverged[places].sum()
         cells = [str(config[name]) for name in shown]

@@ -39,7 +39,7 @@ class Bracket(NamedTuple):
     factor: at each rung, one in `factor` configurations is promoted.
     metric: ranks them.
     over: the axes to average over.
-    maximize: whether higher is better; None to infer that from the metric's name.
+    higher_is_better: the direction; None for that of the metric.
     number: the bracket's place among several, the column "bracket" of its runs; None for the only one.
     """
 
@@ -48,7 +48,7 @@ class Bracket(NamedTuple):
     factor: float
     metric: str
     over: tuple[str, ...]
-    maximize: bool | None
+    higher_is_better: bool | None
     number: int | None = None
 
 
@@ -61,7 +61,7 @@ def successive_halving(
     metric: str,
     factor: float = 4.0,
     over: str | Sequence[str] = "seed",
-    maximize: bool | None = None,
+    higher_is_better: bool | None = None,
     **options: Any,
 ) -> Results:
     """Train all runs for a few steps, the better ones for more, and the best to the end.
@@ -77,7 +77,7 @@ def successive_halving(
         metric: ranks them, such as "validation_accuracy".
         factor: at each rung, one in `factor` configurations is promoted.
         over: the axis or axes to average over; a space need not have the axis "seed".
-        maximize: whether higher is better; None to infer that from the metric's name.
+        higher_is_better: the direction; None for that of the metric.
         **options: the fields of `Options`. A store is for one space; rerunning resumes an interrupted search.
 
     Returns:
@@ -100,7 +100,7 @@ def successive_halving(
         >>> results.table()["rung"].value_counts(sort=True).rows()
         [(0, 8), (1, 4), (2, 4)]
     """
-    bracket = make_bracket(space, rungs, metric, factor, over, maximize)
+    bracket = make_bracket(space, rungs, metric, factor, over, higher_is_better)
     return climb_all(recipe, space, data, [bracket], options)
 
 
@@ -110,7 +110,7 @@ def make_bracket(
     metric: str,
     factor: float,
     over: str | Sequence[str],
-    maximize: bool | None,
+    higher_is_better: bool | None,
 ) -> Bracket:
     """Check the arguments of a successive halving.
 
@@ -123,9 +123,8 @@ def make_bracket(
         raise InputError(f"rungs must be increasing positive integers, such as [100, 400, 1600]; got {rungs}")
     if not 1 < factor < math.inf:
         raise InputError(f"factor must be a number above 1, got {factor}")
-    rank(np.zeros(1), metric, maximize)  # refuses a name that does not say whether higher is better
     axes = averaged_axes(space, over)
-    return Bracket(np.arange(len(space)), tuple(steps), factor, metric, axes, maximize)
+    return Bracket(np.arange(len(space)), tuple(steps), factor, metric, axes, higher_is_better)
 
 
 def configurations_of(
@@ -169,20 +168,21 @@ def climb_all(
             FEWEST_LANES * len(jax.local_devices()),
             *(_num_runs_at_the_end(space, bracket) for bracket in brackets),
         ),
+        higher_is_better=first.higher_is_better,
     )
     tables: list[pl.DataFrame] = []
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
         work = sum(_work(space, bracket) for bracket in brackets)
-        emit(Planned(len(space), 0, work, first.metric, first.maximize, space.varied_axes))
+        emit(Planned(len(space), 0, work, first.metric, prepared.higher_is_better, space.varied_axes))
         for bracket in brackets:
             alive, name = bracket.runs, "" if bracket.number is None else f"bracket {bracket.number} "
             for rung, step in enumerate(bracket.rungs):
                 emit(Began(f"{name}to step {step}", len(alive)))
                 reached = coordinator.train(Stage(alive, bracket.rungs[: rung + 1], rung, bracket.number))
                 tables += reached
-                alive = _survivors(space, collect(space, reached), bracket, rung)
+                alive = _survivors(space, collect(space, reached), bracket, rung, prepared.higher_is_better)
         emit(Finished(len(space)))
-    return collect(space, tables, prepared.store)
+    return collect(space, tables, prepared.store, prepared.plan.higher_is_better)
 
 
 def _steps_to(bracket: Bracket, rung: int) -> int:
@@ -210,13 +210,15 @@ def _num_kept(num_configs: int, bracket: Bracket, rung: int) -> int:
     return max(1, math.floor(num_configs / bracket.factor ** (rung + 1) + 1e-9))
 
 
-def _survivors(space: Space, reached: Results, bracket: Bracket, rung: int) -> np.ndarray:
+def _survivors(
+    space: Space, reached: Results, bracket: Bracket, rung: int, higher_is_better: bool
+) -> np.ndarray:
     """Choose the runs to promote, by the means of their configurations."""
     if bracket.metric not in reached.columns:
         raise unknown_name("metric", bracket.metric, reached.columns)
     configurations = configurations_of(reached.space, bracket.over, reached.columns)
     means = configurations.mean_ci(bracket.metric).mean
     num_configs = len(configurations_of(space.take(bracket.runs), bracket.over).configs)
-    kept = rank(means, bracket.metric, bracket.maximize)[: _num_kept(num_configs, bracket, rung)]
+    kept = rank(means, higher_is_better)[: _num_kept(num_configs, bracket, rung)]
     ids = reached.columns["id"][np.isin(configurations.config_of_run, kept)]
     return np.flatnonzero(np.isin(space.ids(), ids))

@@ -23,7 +23,7 @@ def hyperband(
     metric: str,
     factor: float = 4.0,
     over: str | Sequence[str] = "seed",
-    maximize: bool | None = None,
+    higher_is_better: bool | None = None,
     seed: int = 0,
     **options: Any,
 ) -> Results:
@@ -42,7 +42,7 @@ def hyperband(
         metric: as for `successive_halving`.
         factor: as for `successive_halving`.
         over: as for `successive_halving`.
-        maximize: as for `successive_halving`.
+        higher_is_better: as for `successive_halving`.
         seed: of the random assignment of configurations to brackets.
         **options: as for `successive_halving`; `store` is one folder for all brackets.
 
@@ -68,7 +68,7 @@ def hyperband(
     """
     if not 1 <= min_steps <= max_steps:
         raise InputError(f"min_steps must be from 1 to max_steps={max_steps}, got {min_steps}")
-    whole = make_bracket(space, [max_steps], metric, factor, over, maximize)
+    whole = make_bracket(space, [max_steps], metric, factor, over, higher_is_better)
     num_rungs = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
     # A small factor rounds several rungs to the same step, and one comparison there is enough.
     ladder = sorted({round(max_steps / factor**k) for k in range(num_rungs)})

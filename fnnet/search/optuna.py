@@ -8,11 +8,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from fnnet.errors import InputError, check_integer, unknown_name
-from fnnet.records.ranking import rank
+from fnnet.records.ranking import is_higher_better
 from fnnet.records.results import Results
 from fnnet.records.rows import collect
 from fnnet.space.designs import Choice, Distribution, IntUniform, LogUniform, Uniform, random
@@ -114,12 +113,12 @@ def optimize(
     if "seed" in distributions:
         raise InputError("the axis 'seed' cannot have a distribution; use num_seeds")
     translated = {name: translate(name, distribution) for name, distribution in distributions.items()}
-    _check_direction(study, metric)
     _check_trials(study, translated)
     seeds = grid(seed=range(num_seeds))
     plan = make_plan(recipe, _probe(distributions) * seeds, data)
     if metric not in plan.metrics:
         raise unknown_name("metric", metric, plan.metrics)
+    _check_direction(study, metric, plan.higher_is_better)
     if store is None and num_trials <= len(_trials(study)):
         raise InputError(
             f"num_trials must exceed the {len(_trials(study))} completed trials of the study without a store, "
@@ -141,7 +140,7 @@ def optimize(
             results = sweep(recipe, space.take(new), data, num_steps=num_steps, **options)
             curves = {f"{name}_curve": pl.Series(y).arr.to_list() for name, y in results.history.items()}
             parts.append(pl.DataFrame(results.columns | curves))
-        return collect(space, parts)
+        return collect(space, parts, higher_is_better=plan.higher_is_better)
 
     results = None
     while (num_missing := num_trials - len(_trials(study))) > 0:
@@ -244,12 +243,12 @@ def _trials(study: optuna.Study, state: TrialState = TrialState.COMPLETE) -> lis
     return study.get_trials(deepcopy=False, states=(state,))
 
 
-def _check_direction(study: optuna.Study, metric: str) -> None:
+def _check_direction(study: optuna.Study, metric: str, known: Mapping[str, bool]) -> None:
     if len(study.directions) != 1:
         raise InputError(f"a study of {metric!r} must have one objective, got {len(study.directions)}")
     try:
-        wanted = ("maximize", "minimize")[rank(np.array([1.0, 0.0]), metric)[0]]
-    except InputError:  # the name of a custom metric does not imply a direction
+        wanted = "maximize" if is_higher_better(metric, known) else "minimize"
+    except InputError:  # the direction of the metric is not known
         return
     if study.direction.name.lower() != wanted:
         raise InputError(

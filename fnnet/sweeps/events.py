@@ -26,7 +26,7 @@ class Planned(NamedTuple):
     num_done: runs that are finished already.
     work: still to do, in steps summed over runs.
     metric: what ranks the runs; None if no metric can.
-    maximize: whether higher is better; None to infer that from its name.
+    higher_is_better: the direction of the metric.
     axes: that distinguish the runs.
     """
 
@@ -34,7 +34,7 @@ class Planned(NamedTuple):
     num_done: int
     work: float
     metric: str | None
-    maximize: bool | None
+    higher_is_better: bool
     axes: list[str]
 
 

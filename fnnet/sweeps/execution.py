@@ -65,7 +65,7 @@ def execute(prepared: Prepared) -> Results:
     plan, store = prepared.plan, prepared.store
     is_finished = not any(estimate.num_missing for estimate in prepared.estimates)
     if store is not None and is_finished and not os.access(store.folder, os.W_OK):
-        return collect(plan.space, store.read_rows(), store)
+        return collect(plan.space, store.read_rows(), store, plan.higher_is_better)
     stage = Stage(np.arange(len(plan.space)), [prepared.num_steps])
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
         num_missing = len(coordinator.find_missing(stage))
@@ -75,7 +75,7 @@ def execute(prepared: Prepared) -> Results:
                 num_done=len(plan.space) - num_missing,
                 work=num_missing * prepared.num_steps,
                 metric=prepared.metric,
-                maximize=None,
+                higher_is_better=prepared.higher_is_better,
                 axes=plan.space.varied_axes,
             )
         )
@@ -83,7 +83,7 @@ def execute(prepared: Prepared) -> Results:
         if store is not None:
             tables = store.read_rows(coordinator.done.chunks)
         emit(Finished(len(plan.space)))
-    return collect(plan.space, tables, store)
+    return collect(plan.space, tables, store, plan.higher_is_better)
 
 
 def describe_stored(prepared: Prepared) -> str | None:

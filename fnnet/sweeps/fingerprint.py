@@ -51,6 +51,7 @@ def describe(
         "earlier": [],
         "leaves": dict(leaves),
         "groups": [_described(group, plan) for group in plan.groups],
+        "higher_is_better": plan.higher_is_better,
         "space": plan.space.to_json(),
     }
 
@@ -71,6 +72,7 @@ def merge(described: Description, stored: Description | None) -> Description:
     return described | {
         "earlier": [each for place, each in enumerate(earlier) if each not in earlier[:place]],
         "groups": groups + others,
+        "higher_is_better": {**stored["higher_is_better"], **described["higher_is_better"]},
         "older_fingerprints": stored.get("older_fingerprints", []),
         "created": stored.get("created"),
     }

@@ -50,6 +50,7 @@ class Plan(NamedTuple):
     traced_axes: all others.
     groups: in the order in which their first runs stand in the space.
     metrics: the names of what the tasks measure.
+    higher_is_better: the direction of metrics, by name, as the tasks declare it.
     """
 
     space: Space
@@ -57,6 +58,7 @@ class Plan(NamedTuple):
     traced_axes: tuple[str, ...]
     groups: list[Group]
     metrics: tuple[str, ...]
+    higher_is_better: dict[str, bool]
 
     def hparams(self, runs: Int[np.ndarray, " lanes"]) -> dict[str, np.ndarray]:
         """Return the traced hyper-parameters of one or more runs of a group, an array `[lanes]` for each axis."""
@@ -89,6 +91,7 @@ def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Pl
         _check_dtype(name, space.axes[name])
     groups: list[Group] = []
     metrics: dict[str, None] = {}
+    higher_is_better: dict[str, bool] = {}
     for static, runs in cut_groups(space, static_axes, traced_axes):
         task = recipe(**static)
         if not isinstance(task, Task):
@@ -97,7 +100,8 @@ def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Pl
         traced = _trace(task, space, runs, traced_axes, set(arguments), data, max_steps)
         groups.append(Group(static, task, runs, traced))
         metrics |= dict.fromkeys(traced.out_info)
-    return Plan(space, static_axes, traced_axes, groups, tuple(metrics))
+        higher_is_better |= task.higher_is_better
+    return Plan(space, static_axes, traced_axes, groups, tuple(metrics), higher_is_better)
 
 
 def _check_order(recipe: Any, space: Any) -> None:

@@ -14,6 +14,7 @@ from fnnet.hparams import Hparams
 from fnnet.lanes.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
 from fnnet.precision import canonicalize
 from fnnet.records.columns import check_names
+from fnnet.records.ranking import is_higher_better
 from fnnet.records.store import Store
 from fnnet.space.space import Space
 from fnnet.sweeps import fingerprint as fingerprints
@@ -44,6 +45,7 @@ class Prepared(NamedTuple):
     num_without_params: finished runs that are trained again because their parameters are missing.
     store: the folder, if there is one.
     metric: ranks the runs when progress shows the best one; None if no metric can.
+    higher_is_better: the direction of that metric.
     """
 
     plan: Plan
@@ -56,6 +58,7 @@ class Prepared(NamedTuple):
     num_without_params: int
     store: Store | None
     metric: str | None
+    higher_is_better: bool
 
     @property
     def estimates(self) -> list[Estimate]:
@@ -109,6 +112,7 @@ def prepare_search(
     options: Options,
     fixed: Mapping[str, Any] | None = None,
     most_runs: int | None = None,
+    higher_is_better: bool | None = None,
 ) -> Prepared:
     """Prepare a sweep, or a search, which trains some of its runs for fewer steps.
 
@@ -118,8 +122,9 @@ def prepare_search(
         data: as for `sweep`.
         num_steps: updates in a full run.
         options: of the sweep.
-        fixed: further settings that may not change within a store.
+        fixed: of a search, further settings that may not change within a store.
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
+        higher_is_better: the direction of the metric that ranks the runs of a search; None for its own.
     """
     check_steps(num_steps, options.eval_every)
     use_all_cores()
@@ -128,6 +133,10 @@ def prepare_search(
     check_names(space.axes, plan.metrics)
     if options.metric is not None and options.metric not in plan.metrics:
         raise unknown_name("metric", options.metric, plan.metrics)
+    metric = options.metric
+    if fixed is None:
+        metric = choose_metric(plan.metrics if metric is None else [metric], plan.higher_is_better)
+    is_higher = metric is not None and is_higher_better(metric, plan.higher_is_better, higher_is_better)
     store = None if options.store is None else Store(options.store)
     fixed = {"num_steps": num_steps, "eval_every": options.eval_every, **(fixed or {})}
     # Without a store nothing is compared, so the data need not be hashed.
@@ -177,7 +186,8 @@ def prepare_search(
         described,
         num_without_params=int(is_missing.sum() - never_trained.sum()),
         store=store,
-        metric=choose_metric(plan.metrics if options.metric is None else [options.metric]),
+        metric=metric,
+        higher_is_better=is_higher,
     )
 
 

@@ -8,7 +8,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -41,7 +41,7 @@ class Progress:
         num_done: int = 0,
         work: float = 0.0,
         metric: str | None = None,
-        maximize: bool | None = None,
+        higher_is_better: bool = False,
         axes: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ):
@@ -53,13 +53,13 @@ class Progress:
             num_done: number of runs already finished.
             work: remaining work, in steps summed over runs.
             metric: metric that ranks the runs; None to show no best run.
-            maximize: whether higher is better; None to infer it from the metric's name.
+            higher_is_better: the direction of the metric.
             axes: axes to show for the best run.
             clock: returns the time in seconds.
         """
         self._show, self._clock, self._started = show, clock, clock()
         self._num_runs, self._num_done, self._work = num_runs, num_done, work
-        self._metric, self._maximize, self._axes = metric, maximize, axes
+        self._metric, self._higher_is_better, self._axes = metric, higher_is_better, axes
         self._done, self._underway, self._stage, self._best = 0.0, 0.0, "", ""
         self._best_value = math.nan
 
@@ -96,8 +96,8 @@ class Progress:
         if self._metric is None or self._metric not in rows.columns:
             return
         values = rows[self._metric].to_numpy()
-        place = int(rank(values, self._metric, self._maximize)[0])
-        value, sign = float(values[place]), 1 if is_higher_better(self._metric, self._maximize) else -1
+        place = int(rank(values, self._higher_is_better)[0])
+        value, sign = float(values[place]), 1 if self._higher_is_better else -1
         if math.isfinite(value) and not sign * value <= sign * self._best_value:
             config = " ".join(f"{name}={_short(rows[name][place])}" for name in self._axes)
             self._best_value = value
@@ -189,19 +189,23 @@ def lines(stream: Any, clock: Callable[[], float] = time.monotonic) -> Show:
     return show
 
 
-def choose_metric(metrics: Sequence[str]) -> str | None:
+def choose_metric(metrics: Sequence[str], directions: Mapping[str, bool]) -> str | None:
     """Choose the metric that ranks runs: validation before test, accuracy before loss.
 
+    Args:
+        metrics: their names.
+        directions: of the sweep's own metrics, by name.
+
     Example:
-        >>> choose_metric(["test_accuracy", "test_loss", "validation_loss", "validation_accuracy"])
+        >>> choose_metric(["test_accuracy", "test_loss", "validation_loss", "validation_accuracy"], {})
         'validation_accuracy'
-        >>> choose_metric(["sharpness", "train_loss"]), choose_metric(["sharpness"])
+        >>> choose_metric(["sharpness", "train_loss"], {}), choose_metric(["sharpness"], {})
         ('train_loss', None)
     """
     known = []
     for name in metrics:
         with contextlib.suppress(InputError):
-            known.append((not is_higher_better(name), name))
+            known.append((not is_higher_better(name, directions), name))
     for split in ("validation_", "test_", "train_", ""):
         if found := sorted(each for each in known if each[1].startswith(split)):
             return found[0][1]

@@ -222,7 +222,7 @@ def test_the_best_runs_make_an_ensemble(tmp_path):
 
     space = fn.grid(learning_rate=[0.03, 0.3], seed=range(3))
     results = fn.sweep(recipe, space, data, num_steps=40, store=tmp_path, save_params=True)
-    best = results.top(4, "validation_loss")
+    best = results.top("validation_loss", 4)
     losses = results.columns["validation_loss"]
     assert best.columns["validation_loss"].tolist() == sorted(losses)[:4]
     order = np.argsort(losses)[:4]
@@ -231,17 +231,17 @@ def test_the_best_runs_make_an_ensemble(tmp_path):
     one = jax.tree.map(lambda leaf: leaf[None], best.params())
     found = fn.evaluate(fn.ensemble(network, 4), one, data.validation, ["nll"])["nll"]
     assert found[0] <= best.columns["validation_loss"].mean() + 1e-6
-    assert results.top(1, "test_accuracy").columns["test_accuracy"] == results.columns["test_accuracy"].max()
+    assert results.top("test_accuracy", 1).columns["test_accuracy"] == results.columns["test_accuracy"].max()
 
 
 def test_top_compares_what_was_fully_trained():
     columns = {"test_loss": np.array([0.1, 0.4, 0.3]), "steps": np.array([5, 20, 20])}
     results = fn.Results(fn.grid(seed=range(3)), columns, history={})
-    assert [run["seed"] for run in results.top(2, "test_loss").space] == [2, 1]
+    assert [run["seed"] for run in results.top("test_loss", 2).space] == [2, 1]
     with pytest.raises(InputError, match="num_runs must be from 1 to 2, the runs with a test_loss; got 3"):
-        results.top(3, "test_loss")
+        results.top("test_loss", 3)
     with pytest.raises(InputError, match="did you mean 'test_loss'"):
-        results.top(1, "test_los")
+        results.top("test_los", 1)
 
 
 @pytest.mark.parametrize(

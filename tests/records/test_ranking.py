@@ -1,11 +1,13 @@
 """The order of runs and configurations, and the significance of the best."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
 import fnnet as fn
 from fnnet.records.ranking import rank
+from fnnet.records.store import Store
 
 
 @pytest.mark.parametrize("metric", ["test_accuracy", "test_loss"])
@@ -21,23 +23,51 @@ def test_the_best_is_compared_with_the_runner_up(results, metric):
 
 def test_nan_is_never_the_best():
     values = np.array([np.nan, 3.0, 2.0])
-    assert rank(values, "test_loss").tolist() == [2, 1, 0]
-    assert rank(values, "test_accuracy").tolist() == [1, 2, 0]
+    assert rank(values, higher_is_better=False).tolist() == [2, 1, 0]
+    assert rank(values, higher_is_better=True).tolist() == [1, 2, 0]
     columns = {"loss": np.array([np.nan]), "diverged": np.array([True])}
     with pytest.raises(fn.InputError, match="all runs diverged"):
         fn.Results(fn.grid(seed=[0]), columns, {}).best("loss")
 
 
-def test_maximize_overrides_the_name(results):
-    worst = results.best("test_accuracy", maximize=False)
+def test_a_given_direction_overrides_that_of_the_metric(results):
+    worst = results.best("test_accuracy", higher_is_better=False)
     assert worst.config == {"depth": 1, "learning_rate": 0.9} and worst.gap == pytest.approx(0.7)
-    accuracy = results.columns["test_accuracy"]
-    assert rank(accuracy, "test_accuracy", maximize=False).tolist() == np.argsort(accuracy).tolist()
     values = np.array([3.0, np.nan, 7.0, 5.0])
-    assert rank(values, "sharpness", maximize=True).tolist() == [2, 3, 0, 1]
-    assert rank(values, "sharpness", maximize=False).tolist() == [0, 3, 2, 1]
-    with pytest.raises(fn.InputError, match=r"metric to rank by 'seconds'.*maximize=True or maximize=False"):
-        rank(values, "seconds")
+    assert rank(values, higher_is_better=True).tolist() == [2, 3, 0, 1]
+    assert rank(values, higher_is_better=False).tolist() == [0, 3, 2, 1]
+    message = r"metric to rank by 'diverged'.*higher_is_better=True or False ranks by any column"
+    for ask in (results.best, lambda metric: results.top(metric, 1)):
+        with pytest.raises(fn.InputError, match=message):
+            ask("diverged")
+
+
+def test_the_direction_of_an_own_metric_is_kept_in_the_store(tmp_path):
+    data = fn.load_dataset("iris")
+    metrics = {
+        "hits": fn.metrics.Metric(lambda outputs, targets: jnp.sum(outputs), higher_is_better=True),
+        "misses": lambda outputs, targets: jnp.sum(outputs),
+    }
+
+    def recipe():
+        network = fn.mlp(4, [], 3)
+        return fn.supervised(
+            network, "cross_entropy", optimizer=fn.sgd(0.1), batch_size=None, metrics=metrics
+        )
+
+    results = fn.sweep(recipe, fn.grid(seed=range(5)), data, num_steps=1, store=tmp_path)
+    for each in (results, fn.open_results(tmp_path), fn.open_results(tmp_path).where(seed=range(5))):
+        for metric, last in (("test_hits", -1), ("train_misses", 0)):
+            values = each.table()[metric].sort()
+            assert each.top(metric, 1).table()[metric][0] == values[last]
+            assert each.best(metric, over=()).mean == values[last]
+    store = Store(tmp_path)
+    plan = store.read_plan()
+    assert plan.pop("higher_is_better") == {"hits": True, "misses": False}
+    store.write_plan(plan)  # as an earlier version wrote it
+    assert fn.open_results(tmp_path).best("test_loss").num_runs == 5
+    with pytest.raises(fn.InputError, match="rank by 'test_hits'"):
+        fn.open_results(tmp_path).best("test_hits")
 
 
 def test_an_infinite_runner_up_has_no_p_value():
@@ -81,12 +111,12 @@ def test_counts_and_booleans_are_ranked_from_either_end():
     }
     results = fn.Results(space, columns, {})
 
-    def order(metric, maximize):
-        return [run["n"] for run in results.top(5, metric, maximize=maximize).space]
+    def order(metric, higher_is_better):
+        return [run["n"] for run in results.top(metric, 5, higher_is_better=higher_is_better).space]
 
     assert order("count", True) == [1, 3, 2, 4, 0] and order("count", False) == [0, 4, 2, 1, 3]
     assert order("diverged", True) == [1, 3, 0, 2, 4] and order("diverged", False) == [0, 2, 4, 1, 3]
     assert order("large", True) == [1, 0, 4, 3, 2]
-    for ask in (results.top, lambda _, metric, maximize: results.best(metric, maximize=maximize)):
+    for ask in (results.best, lambda metric, **options: results.top(metric, 1, **options)):
         with pytest.raises(fn.InputError, match="column 'id' holds no numbers"):
-            ask(1, "id", maximize=True)
+            ask("id", higher_is_better=True)

@@ -162,7 +162,7 @@ RATES = fn.logspace(0.001, 10, 300)
 )
 @pytest.mark.parametrize("metric", ["test_accuracy", "validation_expected_calibration_error_of_my_own"])
 def test_no_text_of_a_heat_map_is_cut_off(space, diverged, metric):
-    figure = drawn(space, metric, diverged, maximize=True)
+    figure = drawn(space, metric, diverged, higher_is_better=True)
     inches = figure.get_size_inches()
     assert max(inches) <= 30.01
     texts = [figure._suptitle, figure._supxlabel]
@@ -225,15 +225,15 @@ def test_text_axes_and_axes_that_some_runs_lack_are_drawn():
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["sgd", "adam"]
 
 
-def test_a_custom_metric_is_drawn_and_tabulated_with_maximize(results):
+def test_any_column_is_drawn_and_tabulated_in_a_given_direction(results):
     own = fn.Results(results.space, {**results.columns, "flatness": results.columns["test_accuracy"]}, {})
-    for maximize, rings in ((True, [(2, 0), (0, 1)]), (False, [(0, 0), (2, 1)])):
-        figure = plots.heatmap(own, "flatness", maximize=maximize)
+    for higher_is_better, rings in ((True, [(2, 0), (0, 1)]), (False, [(0, 0), (2, 1)])):
+        figure = plots.heatmap(own, "flatness", higher_is_better=higher_is_better)
         assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in figure.axes[0].lines] == rings
-        rows = cells_of_best(text_of(tables.best_rates(own, "flatness", maximize=maximize)))
+        rows = cells_of_best(text_of(tables.best_rates(own, "flatness", higher_is_better=higher_is_better)))
         assert [row[1] for row in rows] == [["0.1", "0.2", "0.4"][place] for place, _ in rings]
     for show in (plots.heatmap, tables.best_rates):
-        with pytest.raises(fn.InputError, match="maximize=True or maximize=False"):
+        with pytest.raises(fn.InputError, match="higher_is_better=True or False"):
             show(own, "flatness")
 
 

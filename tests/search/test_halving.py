@@ -64,7 +64,7 @@ def test_more_is_better_where_the_metric_says_so(data, full):
     assert search(data, metric="test_accuracy").columns["rung"].tolist() == reached_by_brute_force(
         full, "test_accuracy", -1
     )
-    worst_first = search(data, maximize=True).columns["rung"].tolist()
+    worst_first = search(data, higher_is_better=True).columns["rung"].tolist()
     assert worst_first == reached_by_brute_force(full, "test_loss", -1)
 
 
@@ -223,9 +223,9 @@ def test_the_best_of_a_hyperband_is_the_best_fully_trained_run_of_any_bracket():
     assert len(set(results.columns["bracket"][updates == 9])) == 3
     best = results.best("loss")
     assert best.mean == full[0] and best.gap == pytest.approx(full[1] - full[0])
-    assert results.top(len(full), "loss").columns["loss"].tolist() == full
+    assert results.top("loss", len(full)).columns["loss"].tolist() == full
     with pytest.raises(fn.InputError, match=f"num_runs must be from 1 to {len(full)}"):
-        results.top(len(full) + 1, "loss")
+        results.top("loss", len(full) + 1)
 
 
 def test_rungs_of_a_small_factor_are_distinct():
@@ -263,7 +263,7 @@ def test_the_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
         alone = fn.train(task, hparams, data, num_steps=int(steps[run])).state.params
         for mine, theirs in zip(results.member(run), alone, strict=True):
             np.testing.assert_allclose(mine["w"], theirs["w"], atol=1e-5)
-    top = results.top(2, "test_loss")
+    top = results.top("test_loss", 2)
     assert top.params()[0]["w"].shape[0] == 2 and set(top.columns["steps"]) == {36}
     found = fn.evaluate_results(results, fn.mlp_recipe(data), data.test, ["accuracy"])
     np.testing.assert_allclose(found["accuracy"], results.columns["test_accuracy"], atol=1e-6)
@@ -276,7 +276,7 @@ def test_the_folder_of_a_hyperband_is_one_store(kept):
     assert reopened.table().equals(results.table())
     assert reopened.columns["chunk"].tolist() == results.columns["chunk"].tolist()
     assert (
-        reopened.top(3, "test_loss").space.ids().tolist() == results.top(3, "test_loss").space.ids().tolist()
+        reopened.top("test_loss", 3).space.ids().tolist() == results.top("test_loss", 3).space.ids().tolist()
     )
 
 

@@ -79,7 +79,7 @@ def test_a_line_says_how_many_how_long_and_which_is_best(clock):
 def test_a_bar_moves_with_segments_on_a_terminal():
     terminal = Terminal()
     with watched(Options(show_progress=True), terminal) as emit:
-        emit(Planned(num_runs=8, num_done=0, work=800, metric=None, maximize=None, axes=[]))
+        emit(Planned(num_runs=8, num_done=0, work=800, metric=None, higher_is_better=False, axes=[]))
         emit(Began("depth=2"))
         emit(Segment(spec(num_runs=8), 0, 25))
     assert "depth=2: 0 of 8 runs, 25 %" in terminal.getvalue()
