@@ -35,6 +35,7 @@ from .network import Network as Network
 from .network import mlp as mlp
 from .network import stack as stack
 from .network import unstack as unstack
+from .optimizer_builders import from_hparams as from_hparams
 from .optimizers import Optimizer as Optimizer
 from .optimizers import apply_updates as apply_updates
 from .optimizers import sgd as sgd

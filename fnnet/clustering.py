@@ -18,7 +18,7 @@ from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.network import Network
-from fnnet.optimizers import Optimizer, from_hparams
+from fnnet.optimizer_builders import OptimizerChoice, make_builder
 from fnnet.task import Metrics, Task, TrainState, check_with, descend, order_of_batches, splits
 from fnnet.types import KeyArray, Params
 
@@ -95,7 +95,8 @@ def deep_clustering(
     network: Network,
     initial: Callable[[Hparams], Params],
     *,
-    optimizer: Optimizer | Callable[[Hparams], Optimizer],
+    optimizer: OptimizerChoice,
+    schedule: str = "constant",
     batch_size: int | None = 256,
     order: str = "shuffled",
     max_measured: int = 10_000,
@@ -106,18 +107,18 @@ def deep_clustering(
         network: a `cluster_network`.
         initial: maps hyper-parameters to the initial parameters, from an autoencoder and k-means. To select those of
             a seed, `lambda hp: jax.tree.map(lambda leaf: leaf[hp["seed"]], stacked)`.
-        optimizer, batch_size, order, max_measured: as in `supervised`.
+        optimizer, schedule, batch_size, order, max_measured: as in `supervised`.
 
     Returns:
         The task. It measures "train_loss", "test_loss", and "validation_loss" if the data has that split.
 
     Example:
-        >>> from fnnet import load_dataset, mlp, sgd, train
+        >>> from fnnet import load_dataset, mlp, train
         >>> network = cluster_network(mlp(4, [8], 2), num_clusters=3, code_size=2)
         >>> task = deep_clustering(
         ...     network,
         ...     lambda hp: network.init(jax.random.key(hp["seed"])),
-        ...     optimizer=lambda hp: sgd(hp["learning_rate"]),
+        ...     optimizer="sgd",
         ...     batch_size=60,
         ... )
         >>> run = train(task, {"learning_rate": 0.1, "seed": 0}, load_dataset("iris"), num_steps=50)
@@ -127,7 +128,7 @@ def deep_clustering(
     Source: Xie et al. (2016), section 3.1.
     """
     batches, draw = order_of_batches(batch_size, order)
-    optimizer = from_hparams(optimizer)
+    optimizer = make_builder(optimizer, schedule)
 
     def init(hparams: Hparams, data: Dataset) -> TrainState:
         params = initial(hparams)

@@ -96,6 +96,13 @@ SYNONYMS = {
     "silu": ("swish",),
     "identity": ("linear",),
     "sigmoid": ("logistic",),
+    "optimizer": ("opt", "algorithm"),
+    "schedule": ("scheduler", "lr_schedule", "learning_rate_schedule"),
+    "warmup_fraction": ("warmup", "warmup_steps", "warm_up"),
+    "final_factor": ("final_rate", "end_factor"),
+    "b1": ("beta1", "beta_1"),
+    "b2": ("beta2", "beta_2"),
+    "eps": ("epsilon",),
     "cross_entropy": ("ce", "nll", "crossentropy"),
     "mse": ("l2_loss", "squared"),
     "standard": ("sp",),
@@ -117,10 +124,6 @@ _MUP = (
 
 ELSEWHERE = {
     "axis": {
-        "optimizer": "mlp_recipe trains with SGD; for another optimizer, write a recipe in Python: "
-        'fn.supervised(network, loss, optimizer=lambda hp: optax.adam(hp["learning_rate"]))',
-        "schedule": "mlp_recipe trains at a constant learning rate; for a schedule, write a recipe in Python: "
-        'fn.sgd(fn.schedules.cosine(hp["learning_rate"], num_steps))',
         "dropout": _OWN_RECIPE,
         "batch_norm": _OWN_RECIPE,
         "batchnorm": _OWN_RECIPE,

@@ -6,14 +6,14 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
+from fnnet import schedules
 from fnnet.errors import InputError
-from fnnet.hparams import Hparams
 from fnnet.schedules import Number, Schedule, check_learning_rate, check_range, constant
 from fnnet.types import OptState, Params, Updates
 
@@ -29,6 +29,19 @@ class Optimizer(NamedTuple):
     update: Callable[..., tuple[Updates, OptState]]
 
 
+@runtime_checkable
+class Transformation(Protocol):
+    """What tasks accept as an optimizer: an `Optimizer`, or any `optax.GradientTransformation`."""
+
+    @property
+    def init(self) -> Callable[..., Any]:
+        """As in `Optimizer`."""
+
+    @property
+    def update(self) -> Callable[..., Any]:
+        """As in `Optimizer`."""
+
+
 class SGDState(NamedTuple):
     """The state of `sgd`.
 
@@ -38,6 +51,17 @@ class SGDState(NamedTuple):
 
     step: Int[Array, ""] | None
     velocity: Params | None
+
+
+_UNIT = ("a number from 0 to below 1", lambda number: 0 <= number < 1)
+_FROM_ZERO = ("a finite number of at least 0", lambda number: 0 <= number < math.inf)
+RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    **schedules.RANGES,
+    **dict.fromkeys(("momentum", "b1", "b2", "b3", "decay", "rho"), _UNIT),
+    **dict.fromkeys(("weight_decay", "eps", "eps_root"), _FROM_ZERO),
+    "max_norm": ("a positive number", lambda norm: norm > 0),
+}
+"""What the numbers of optimizers and schedules must be, by name: in words, and as a function."""
 
 
 def sgd(
@@ -82,11 +106,8 @@ def sgd(
     if nesterov and momentum is None:
         raise InputError("nesterov needs a momentum, such as momentum=0.9")
     check_learning_rate(learning_rate)
-    check_range("momentum", momentum, "a number from 0 to below 1", lambda mu: 0 <= mu < 1)
-    check_range(
-        "weight_decay", weight_decay, "a finite number of at least 0", lambda decay: 0 <= decay < math.inf
-    )
-    check_range("max_norm", max_norm, "a positive number", lambda norm: norm > 0)
+    for field, number in {"momentum": momentum, "weight_decay": weight_decay, "max_norm": max_norm}.items():
+        check_range(field, number, *RANGES[field])
     is_scheduled = callable(learning_rate)
     rate: Schedule = learning_rate if callable(learning_rate) else constant(learning_rate)
 
@@ -116,7 +137,7 @@ def sgd(
     return Optimizer(init, update)
 
 
-def scale_updates(optimizer: Optimizer, scales: PyTree[float]) -> Optimizer:
+def scale_updates(optimizer: Transformation, scales: PyTree[float]) -> Optimizer:
     """Scale the learning rate of each parameter, but not its weight decay.
 
     Weight decay shrinks a parameter by the learning rate times the decay. Where the rate is multiplied by m, the decay
@@ -139,73 +160,6 @@ def scale_updates(optimizer: Optimizer, scales: PyTree[float]) -> Optimizer:
         shrunk = None if params is None else jax.tree.map(lambda scale, p: p / scale, scales, params)
         updates, state = optimizer.update(grads, state, shrunk)
         return jax.tree.map(lambda scale, update: scale * update, scales, updates), state
-
-    return Optimizer(optimizer.init, update)
-
-
-def from_hparams(optimizer: Any) -> Callable[[Hparams], Optimizer]:
-    """Return a function from hyper-parameters to an optimizer whose errors are `InputError`.
-
-    Args:
-        optimizer: an optimizer, or a function from hyper-parameters to one.
-
-    Raises:
-        InputError: when `optimizer` is neither; and from the function, when it returns no optimizer, branches on a
-            traced number, or returns an optimizer that needs more than gradients and parameters.
-
-    Example:
-        >>> build = from_hparams(lambda hp: sgd(hp["learning_rate"]))
-        >>> updates, _ = build(Hparams({"learning_rate": 0.5})).update(jnp.array(1.0), SGDState(None, None))
-        >>> float(updates)
-        -0.5
-    """
-    if _is_optimizer(optimizer):
-        return lambda hparams: _with_input_errors(optimizer)
-    if not callable(optimizer):
-        raise InputError(f"optimizer must be {_FORM}, got {optimizer!r}")
-
-    def build(hparams: Hparams) -> Optimizer:
-        try:
-            built = optimizer(hparams)
-        except _TRACER_ERRORS as error:
-            raise InputError(
-                "the optimizer branches on a traced hyper-parameter, whose value is unknown at compile time; use "
-                "fn.schedules, jnp.where, or an argument of the recipe, which is a static axis"
-            ) from error
-        if not _is_optimizer(built):
-            raise InputError(f"optimizer must be {_FORM}, got a function that returns {built!r}")
-        return _with_input_errors(built)
-
-    return build
-
-
-_FORM = """an optimizer or a function from hyper-parameters to one, such as lambda hp: fn.sgd(hp["learning_rate"])"""
-
-_TRACER_ERRORS = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
-
-
-def _is_optimizer(value: Any) -> bool:
-    return callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))
-
-
-def _with_input_errors(optimizer: Any) -> Optimizer:
-    """Raise `InputError` from updates that need more than gradients, state and parameters."""
-
-    def update(grads: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
-        try:
-            return optimizer.update(grads, state, params)
-        # optax.lbfgs needs the value of the loss, optax.lookahead two copies of params.
-        except (TypeError, AttributeError) as error:
-            if isinstance(error, TypeError) and "required keyword-only argument" not in str(error):
-                raise
-            reason = str(error).partition("\n")[0]
-            raise InputError(
-                f"the optimizer needs more than gradients and parameters ({reason}); use it in a Task of your own"
-            ) from error
 
     return Optimizer(optimizer.init, update)
 

@@ -7,7 +7,7 @@ import numpy as np
 from fnnet.data import Dataset
 from fnnet.errors import InputError, check_integer
 from fnnet.network import mlp
-from fnnet.optimizers import sgd
+from fnnet.optimizer_builders import from_hparams
 from fnnet.task import Task, supervised
 
 MAX_DEPTH = 10_000  # the deepest networks trained so far (Xiao et al. 2018)
@@ -17,8 +17,9 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
     """Build the recipe of a fully connected network for a data set.
 
     The static axes are the arguments of the recipe: depth, width, activation, initializer, parameterization, use_bias,
-    loss, batch_size ("full" for all examples), order and nesterov. The traced axes are learning_rate, seed, data_seed,
-    momentum, weight_decay and max_norm.
+    loss, batch_size ("full" for all examples), order, optimizer, schedule and nesterov. The traced axes are learning_rate,
+    seed, data_seed, max_norm, warmup_fraction, and the other numbers of the optimizer and the schedule, such as
+    momentum and weight_decay of "sgd" (see `from_hparams`).
 
     Args:
         data: determines the input and output sizes and the default loss: cross-entropy for classes, else the mean
@@ -42,6 +43,8 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         loss: str = usual_loss,
         batch_size: int | str = usual_batch_size,
         order: str = "shuffled",
+        optimizer: str = "sgd",
+        schedule: str = "constant",
         nesterov: bool = False,
     ) -> Task:
         if loss == "cross_entropy" and not (data.is_classification or _are_probabilities(data.train.targets)):
@@ -53,6 +56,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         check_integer("width", width)
         if isinstance(batch_size, str) and batch_size != "full":
             raise InputError(f"batch_size must be a positive integer or 'full', got {batch_size!r}")
+        flags = {"nesterov": True} if nesterov else {}
         network = mlp(
             data.num_features,
             [width] * depth,
@@ -65,13 +69,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         return supervised(
             network,
             loss,
-            optimizer=lambda hp: sgd(
-                hp["learning_rate"],
-                momentum=hp.get("momentum"),
-                nesterov=nesterov,
-                weight_decay=hp.get("weight_decay"),
-                max_norm=hp.get("max_norm"),
-            ),
+            optimizer=from_hparams(optimizer, schedule=schedule, **flags),
             batch_size=None if isinstance(batch_size, str) else batch_size,
             order=order,
         )

@@ -4,6 +4,7 @@ They work with `sgd` and with optax. All numbers may be traced; concrete ones ar
 Rates are computed in JAX's default float dtype.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from fnnet.errors import InputError
+from fnnet.names import lookup
 
 Number = int | float | np.number | Num[Array, ""]
 Length = int | np.integer | Int[Array, ""]
@@ -53,6 +55,32 @@ def cosine(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0)
         rate, final = _float(learning_rate), _float(final_factor)
         share = _float(jnp.minimum(step, num_steps)) / _float(num_steps)
         return rate * (final + (1 - final) * (1 + jnp.cos(jnp.pi * share)) / 2)
+
+    return schedule
+
+
+def linear(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0) -> Schedule:
+    """Build a linear decay from `learning_rate` to `final_factor * learning_rate`.
+
+    Args:
+        learning_rate: the rate at step 0.
+        num_steps: length of the decay, at least 1; afterwards the rate is constant.
+        final_factor: the final rate divided by the initial one.
+
+    Raises:
+        InputError: when a concrete number is out of range.
+
+    Example:
+        >>> round(float(linear(0.5, num_steps=10, final_factor=0.2)(jnp.array(5))), 6)
+        0.3
+    """
+    check_learning_rate(learning_rate)
+    _check_from("num_steps", num_steps, 1)
+    _check_from("final_factor", final_factor, 0)
+
+    def schedule(step: Array) -> Number:
+        share = _float(jnp.minimum(step, num_steps)) / _float(num_steps)
+        return _float(learning_rate) * (1 - share * (1 - _float(final_factor)))
 
     return schedule
 
@@ -105,6 +133,71 @@ def step_decay(learning_rate: Number, factor: Number, every: Length) -> Schedule
     return lambda step: _float(learning_rate) * _float(factor) ** (step // every)
 
 
+def whole_run(
+    name: str, learning_rate: Number, num_steps: Length, warmup_fraction: Number = 0.0, **numbers: Number
+) -> Schedule:
+    """Build a schedule that spans a whole run, with lengths as fractions of its steps.
+
+    Args:
+        name: a name in `SCHEDULES`.
+        learning_rate: the rate after the warmup.
+        num_steps: length of the run.
+        warmup_fraction: the fraction of the steps in which the rate rises linearly from 0; the schedule spans the rest.
+        **numbers: `final_factor` (default 0) of "cosine" and "linear", the final rate divided by `learning_rate`;
+            `step_factor` (default 0.1) of "step", by which the rate is multiplied at each drop, and `step_fraction`
+            (default 1/3), the steps between two drops as a fraction of all after the warmup.
+
+    Raises:
+        InputError: when the name is unknown, or a concrete number is out of range.
+
+    Example:
+        >>> schedule = whole_run("linear", 0.4, num_steps=10, warmup_fraction=0.2)
+        >>> [round(float(schedule(jnp.array(step))), 6) for step in (0, 1, 2, 6, 10)]
+        [0.0, 0.2, 0.4, 0.2, 0.0]
+    """
+    span = lookup("schedule", name, SCHEDULES)
+    for field, number in {"warmup_fraction": warmup_fraction, **numbers}.items():
+        check_range(field, number, *RANGES[field])
+    warmup = _share_of(num_steps, warmup_fraction)
+    return linear_warmup(span(learning_rate, jnp.maximum(num_steps - warmup, 1), **numbers), warmup)
+
+
+def keywords_of(name: str) -> tuple[str, ...]:
+    """Return the names of the numbers that a schedule of a whole run takes, besides the warmup."""
+    return tuple(inspect.signature(SCHEDULES[name]).parameters)[2:]
+
+
+def _span_constant(learning_rate: Number, num_steps: Length) -> Schedule:
+    del num_steps
+    return constant(learning_rate)
+
+
+def _span_step(
+    learning_rate: Number, num_steps: Length, step_factor: Number = 0.1, step_fraction: Number = 1 / 3
+) -> Schedule:
+    return step_decay(learning_rate, step_factor, jnp.maximum(_share_of(num_steps, step_fraction), 1))
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "constant": _span_constant,
+    "cosine": cosine,
+    "linear": linear,
+    "step": _span_step,
+}
+"""The schedules of `whole_run` by name: functions of the learning rate, the number of steps, and other numbers."""
+
+
+_FROM_ZERO = ("a finite number of at least 0", lambda number: 0 <= number < math.inf)
+RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "learning_rate": ("a positive finite number", lambda rate: 0 < rate < math.inf),
+    "warmup_fraction": ("a number from 0 to 1", lambda share: 0 <= share <= 1),
+    "final_factor": _FROM_ZERO,
+    "step_factor": _FROM_ZERO,
+    "step_fraction": ("a number above 0 and up to 1", lambda share: 0 < share <= 1),
+}
+"""What the numbers of schedules must be, by name: in words, and as a function."""
+
+
 def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
     """Check the range of a concrete number; None, schedules and traced numbers are accepted.
 
@@ -125,11 +218,15 @@ def check_learning_rate(value: Any) -> None:
     Raises:
         InputError: naming the value.
     """
-    check_range("learning_rate", value, "a positive finite number", lambda rate: 0 < rate < math.inf)
+    check_range("learning_rate", value, *RANGES["learning_rate"])
 
 
 def _check_from(field: str, value: Any, least: int) -> None:
     check_range(field, value, f"at least {least}", lambda number: least <= number < math.inf)
+
+
+def _share_of(num_steps: Length, fraction: Number) -> Int[Array, ""]:
+    return jnp.round(_float(num_steps) * _float(fraction)).astype(jnp.int32)
 
 
 def _float(number: Number) -> Float[Array, ""]:

@@ -19,7 +19,8 @@ from fnnet.losses import LOSSES, Loss, mean_loss
 from fnnet.metrics import METRICS, MetricChoice, directions, find_metrics
 from fnnet.names import lookup
 from fnnet.network import Network
-from fnnet.optimizers import Optimizer, apply_updates, from_hparams, scale_updates
+from fnnet.optimizer_builders import OptimizerChoice, make_builder
+from fnnet.optimizers import Optimizer, apply_updates, scale_updates
 from fnnet.types import Metrics, OptState, Params
 
 
@@ -70,7 +71,8 @@ def supervised(
     network: Network | Callable[[Hparams], Network],
     loss: str | Loss,
     *,
-    optimizer: Optimizer | Callable[[Hparams], Optimizer],
+    optimizer: OptimizerChoice,
+    schedule: str = "constant",
     batch_size: int | None = 128,
     order: str = "shuffled",
     metrics: MetricChoice | None = None,
@@ -86,8 +88,10 @@ def supervised(
         network: a network, or a function from hyper-parameters to one, for traced initial scales.
         loss: a name in `LOSSES`, or a function of the output and the target of ONE example that returns a scalar;
             the loss of a batch is the mean.
-        optimizer: an optimizer, such as `sgd(0.1)` or one of optax; or a function from hyper-parameters to one, such
-            as `lambda hp: sgd(hp["learning_rate"])`.
+        optimizer: a name such as "sgd" or "adam" (see `OPTIMIZERS`), whose numbers are hyper-parameters; an optimizer,
+            such as `sgd(0.1)` or one of optax; or a function from hyper-parameters to one (see `from_hparams`).
+        schedule: of the learning rate of an optimizer by name: "constant", "cosine", "linear" or "step", all after a
+            warmup over the hyper-parameter `warmup_fraction` of the steps (see `schedules.whole_run`).
         batch_size: examples per step; None for full batches.
         order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
         metrics: names in `METRICS`, functions from the outputs `[n, outputs]` and targets of ALL examples to a
@@ -105,10 +109,10 @@ def supervised(
             targets, or the batch is larger than the data.
 
     Example:
-        >>> from fnnet import mlp, sgd, load_dataset, train
+        >>> from fnnet import mlp, load_dataset, train
         >>> data = load_dataset("iris")
         >>> task = supervised(
-        ...     mlp(4, [8], 3), "cross_entropy", optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=16
+        ...     mlp(4, [8], 3), "cross_entropy", optimizer="sgd", batch_size=16
         ... )
         >>> run = train(task, {"learning_rate": 0.3, "seed": 0}, data, num_steps=200)
         >>> bool(run.metrics["train_accuracy"] > 0.9)
@@ -116,7 +120,7 @@ def supervised(
     """
     loss_function = lookup("loss", loss, LOSSES)
     batches, draw = order_of_batches(batch_size, order)
-    optimizer = from_hparams(optimizer)
+    optimizer = make_builder(optimizer, schedule)
 
     def network_of(hparams: Hparams) -> Network:
         chosen = network(hparams) if callable(network) else network
@@ -169,7 +173,7 @@ def autoencoder(
     network: Network | Callable[[Hparams], Network],
     loss: str | Loss = losses.mse,
     *,
-    optimizer: Optimizer | Callable[[Hparams], Optimizer],
+    optimizer: OptimizerChoice,
     metrics: MetricChoice = ("rmse",),
     **options: Any,
 ) -> Task:

@@ -19,7 +19,7 @@ MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for p
 ROOMS = [
     {"errors", "names", "types", "hparams", "leaves", "linalg", "precision", "memory", "cache"},
     {"activations", "initializers", "parameterizations", "layers", "network", "blocks"},
-    {"losses", "confusion", "regression", "metrics", "schedules", "optimizers"},
+    {"losses", "confusion", "regression", "metrics", "schedules", "optimizers", "optimizer_builders"},
     {"data"},
     {"batches", "task", "training", "clustering", "recipes"},
     {"analysis"},

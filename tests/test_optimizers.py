@@ -179,12 +179,12 @@ def fit(optimizer, **hparams):
             lambda hp: optax.lookahead(optax.sgd(0.1), 5, 0.5),
             "needs more than gradients and parameters .*'fast'",
         ),
-        ("adam", r'optimizer must be .* such as lambda hp: fn.sgd\(hp\["learning_rate"\]\), got \'adam\''),
+        ("adm", "unknown optimizer 'adm'; did you mean 'adam'"),
         (0.1, "optimizer must be .*, got 0.1"),
         (lambda hp: hp["rate"], "optimizer must be .*, got a function that returns"),
         (
             lambda hp: optax.sgd(optax.warmup_cosine_decay_schedule(0.0, hp["rate"], 10, 40)),
-            "branches on a traced hyper-parameter, .* use fn.schedules",
+            "branches on a traced hyper-parameter, .* use schedule=, fn.schedules",
         ),
     ],
 )

@@ -17,6 +17,22 @@ CASES = {
         ),
     ),
     "constant": (schedules.constant(0.3), optax.constant_schedule(0.3)),
+    "linear": (schedules.linear(0.3, 20, 0.1), optax.linear_schedule(0.3, 0.03, 20)),
+    "whole cosine": (
+        schedules.whole_run("cosine", 0.3, 25, 0.2, final_factor=0.1),
+        optax.warmup_cosine_decay_schedule(0.0, 0.3, 5, 25, end_value=0.03),
+    ),
+    "whole step": (
+        schedules.whole_run("step", 0.3, 25, step_factor=0.5),
+        optax.exponential_decay(0.3, 8, 0.5, staircase=True),
+    ),
+    "whole step after warmup": (
+        schedules.whole_run("step", 0.3, 25, 0.2, step_fraction=0.25),
+        optax.join_schedules(
+            [optax.linear_schedule(0.0, 0.3, 5), optax.exponential_decay(0.3, 5, 0.1, staircase=True)], [5]
+        ),
+    ),
+    "whole constant": (schedules.whole_run("constant", 0.3, 25, 0.4), optax.linear_schedule(0.0, 0.3, 10)),
 }
 
 
@@ -42,6 +58,8 @@ def test_lengths_may_be_traced_too():
     for make in (
         lambda length: schedules.cosine(1.0, length, 0.0),
         lambda length: schedules.step_decay(1.0, 0.5, length),
+        lambda length: schedules.linear(1.0, length, 0.5),
+        lambda length: schedules.whole_run("cosine", 1.0, length, 0.5),
         lambda length: schedules.linear_warmup(1.0, length),
     ):
         traced = jax.jit(lambda length, make=make: make(length)(jnp.array(3)))(jnp.array(6))
@@ -79,6 +97,13 @@ def test_a_run_and_a_lane_of_a_sweep_have_the_same_rate(x64):
         (lambda: schedules.linear_warmup(0.1, -1), "num_steps must be at least 0, got -1"),
         (lambda: schedules.linear_warmup(0.0, 3), "learning_rate must be a positive finite number, got 0.0"),
         (lambda: schedules.step_decay(0.1, 0.5, 0), "every must be at least 1, got 0"),
+        (lambda: schedules.linear(0.1, 10, -0.5), "final_factor must be at least 0, got -0.5"),
+        (
+            lambda: schedules.whole_run("cosine", 0.1, 10, 1.2),
+            "warmup_fraction must be a number from 0 to 1, got 1.2",
+        ),
+        (lambda: schedules.whole_run("step", 0.1, 10, step_fraction=0.0), "step_fraction must be .* got 0.0"),
+        (lambda: schedules.whole_run("exponential", 0.1, 10), "unknown schedule 'exponential'"),
         (lambda: schedules.step_decay(0.1, -0.5, 5), "factor must be at least 0, got -0.5"),
     ],
 )

@@ -25,7 +25,9 @@ app = tyro.extras.SubcommandApp()
 
 AXES = (
     *("depth", "width", "activation", "initializer", "parameterization", "use_bias", "loss", "batch_size"),
-    *("order", "nesterov", "learning_rate", "seed", "data_seed", "momentum", "weight_decay", "max_norm"),
+    *("order", "optimizer", "schedule", "nesterov", "learning_rate", "seed", "data_seed", "momentum"),
+    *("weight_decay", "max_norm", "b1", "b2", "eps", "decay", "warmup_fraction", "final_factor"),
+    *("step_factor", "step_fraction"),
 )
 """The axes of `mlp_recipe`, listed here because importing it is slow."""
 
@@ -57,9 +59,16 @@ def sweep(
       weight_decay=lin:0:0.1:3       3 evenly spaced numbers from 0 to 0.1
       seed=range:4                   0, 1, 2, 3; also range:START:STOP[:STEP]
 
-    Traced axes, whose values share one compiled program: learning_rate, seed, data_seed, momentum,
-    weight_decay, max_norm. Static axes, compiled once per value: depth, width, activation, initializer,
-    parameterization, use_bias, loss, batch_size, order, nesterov.
+    Traced axes, whose values share one compiled program: learning_rate, seed, data_seed, max_norm,
+    warmup_fraction, and the numbers of the optimizer and the schedule. Static axes, compiled once per value:
+    depth, width, activation, initializer, parameterization, use_bias, loss, batch_size (an integer or full),
+    order, optimizer, schedule, nesterov.
+
+    Optimizers: sgd (numbers: momentum, weight_decay), and optax's adabelief, adadelta, adagrad, adam, adamax,
+    adamaxw, adamw, adan, amsgrad, lion, nadam, nadamw, radam, rmsprop, rprop, sign_sgd, yogi (numbers as optax names
+    them: b1, b2, eps, decay, weight_decay and so on). Schedules, after a linear warmup over warmup_fraction of the
+    steps: constant; cosine and linear, to final_factor (default 0) times learning_rate; step, times step_factor
+    (default 0.1) every step_fraction (default 1/3) of the steps.
 
     Every finished run is kept. Rerunning the command resumes an interrupted sweep; with more values it trains
     only the new runs.
@@ -258,7 +267,9 @@ def _prepare(
     sys.stderr.write(usage.planning_notice(len(space), num_programs))
     try:
         return prepare(recipe, space, data, store=folder, metric=metric, show_progress=True, **options)
-    except MissingHparam:
+    except MissingHparam as error:
+        if error.name != "learning_rate":
+            raise
         raise InputError(
             "a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; "
             f"got {', '.join(space.axes)}"

@@ -1,12 +1,15 @@
 """Axes as people type them, each with a phrase of the answer to its mistake."""
 
 import inspect
+import itertools
+import re
 
 from command_lines import RATE, check_answer, mistakes
 
 import fnnet as fn
-from fnnet.cli.commands import AXES
-from fnnet.sweeps.plan import make_plan
+from fnnet.cli.commands import AXES, COMMANDS
+from fnnet.optimizer_builders import OPTIMIZERS
+from fnnet.schedules import SCHEDULES
 
 FORMS = [
     ("sweep", "at least one axis, such as learning_rate=log:1e-3:1:8"),
@@ -75,15 +78,18 @@ NAMES = [
     ("sweep momentm=0.5", "unknown axis 'momentm'; did you mean 'momentum'?"),
     (f"sweep bias=no {RATE}", "unknown axis 'bias'; did you mean 'use_bias'?"),
     (f"sweep seeds=1 {RATE}", "unknown axis 'seeds'; did you mean 'seed'"),
-    (
-        f"sweep optimizer=adam {RATE}",
-        "unknown axis 'optimizer'; mlp_recipe trains with SGD; for another optimizer, write",
-    ),
+    (f"sweep optimizer=Adam {RATE}", "unknown optimizer 'Adam'; did you mean 'adam'"),
+    (f"sweep optimizer=2 {RATE}", "axis 'optimizer' takes a name, got 2"),
+    (f"sweep optimizer=adam momentum=0.9 {RATE}", "unknown axis 'momentum'"),
+    (f"sweep optimizer=adam beta1=0.9 {RATE}", "unknown axis 'beta1'; did you mean 'b1'?"),
+    (f"sweep optimizer=lion nesterov=yes {RATE}", "unknown argument of lion 'nesterov'"),
+    (f"sweep opt=adam {RATE}", "unknown axis 'opt'; did you mean 'optimizer'?"),
+    (f"sweep warmup=0.1 {RATE}", "unknown axis 'warmup'; did you mean 'warmup_fraction'?"),
     (
         f"sweep dropout=0.1 {RATE}",
         "unknown axis 'dropout'; mlp_recipe does not support it; write a recipe in Python",
     ),
-    (f"sweep schedule=cosine {RATE}", "fn.schedules.cosine"),
+    (f"sweep schedule=cosin {RATE}", "unknown schedule 'cosin'; did you mean 'cosine'?"),
     (f"sweep steps=10,20 {RATE}", "unknown axis 'steps'; --steps is the same for all runs"),
     (
         f"sweep epochs=10 {RATE}",
@@ -122,6 +128,9 @@ NUMBERS = [
     (f"sweep momentum=high {RATE}", "axis 'momentum' takes numbers, got 'high'"),
     (f"sweep momentum=no {RATE}", "momentum must be a number"),
     (f"sweep weight_decay=-1 {RATE}", "weight_decay must be a finite number of at least 0, got -1"),
+    (f"sweep optimizer=adam b1=1 {RATE}", "b1 must be a number from 0 to below 1, got 1"),
+    (f"sweep optimizer=adam eps=-1 {RATE}", "eps must be a finite number of at least 0, got -1"),
+    (f"sweep warmup_fraction=2 {RATE}", "warmup_fraction must be a number from 0 to 1, got 2"),
     (f"sweep max_norm=0 {RATE}", "max_norm must be a positive number, got 0"),
     (f"sweep max_norm=none {RATE}", "axis 'max_norm' cannot be 'none'; leave the axis out"),
     (f"sweep seed=-1 {RATE}", "seed must be an integer from 0 to 2147483647, got -1"),
@@ -168,7 +177,15 @@ def test_mistakes(line, phrase, place, capsys):
 
 def test_axes_match_the_recipe():
     data = fn.load_dataset("iris")
-    static = set(inspect.signature(fn.mlp_recipe(data)).parameters)
-    numbers = {name: [0.5] for name in AXES if name not in static and "seed" not in name}
-    make_plan(fn.mlp_recipe(data), fn.grid(**numbers, seed=0, data_seed=0), data)
-    assert static | set(numbers) | {"seed", "data_seed"} == set(AXES)
+    recipe = fn.mlp_recipe(data)
+    names = set(inspect.signature(recipe).parameters)
+    for optimizer, schedule in itertools.zip_longest(OPTIMIZERS, SCHEDULES, fillvalue="constant"):
+        hparams = fn.Hparams({"learning_rate": 0.1, "num_steps": 10})
+        recipe(optimizer=optimizer, schedule=schedule).check(hparams)
+        names |= hparams.names_read
+    assert names >= set(AXES) > set(inspect.signature(recipe).parameters)
+
+
+def test_the_help_lists_optimizers_and_schedules():
+    words = set(re.findall(r"\w+", COMMANDS["sweep"].__doc__))
+    assert words >= {*OPTIMIZERS, *SCHEDULES, *AXES}
