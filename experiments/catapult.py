@@ -65,11 +65,11 @@ def catapult(width: int) -> fn.Task:
     def loss(params: Any) -> jax.Array:
         return output(params) ** 2 / 2
 
-    def init(hparams: fn.Hparams, data: None) -> State:
-        params = network.init(jax.random.key(hparams["seed"]))
+    def init(key: jax.Array, hparams: fn.Hparams, data: None) -> State:
+        params = network.init(key)
         return State(params, hparams["c"] / kernel(params), output(params))
 
-    def step(hparams: fn.Hparams, state: State, data: None, batch: Any) -> tuple[State, dict[str, Any]]:
+    def step(key: jax.Array, hparams: fn.Hparams, state: State, batch: None) -> tuple[State, dict[str, Any]]:
         value, grads = jax.value_and_grad(loss)(state.params)
         params = jax.tree.map(lambda w, grad: w - state.rate * grad, state.params, grads)
         return state._replace(params=params), {"loss": value}
@@ -78,7 +78,7 @@ def catapult(width: int) -> fn.Task:
         now = {"output": output(state.params), "kernel": kernel(state.params)}
         return {**now, "rate": state.rate, "first_output": state.first_output}
 
-    return fn.Task(init, step, measure)
+    return fn.Task(init, step, measure, params=lambda state: state.params)
 
 
 class Paths(NamedTuple):

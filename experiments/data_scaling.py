@@ -69,13 +69,14 @@ def make_recipe(data: fn.Dataset, config: Config) -> Callable[[int], fn.Task]:
     task = fn.supervised(network, "cross_entropy", optimizer=lambda hp: optax.adam(1e-3), batch_size=1)
 
     def recipe(num_train: int) -> fn.Task:
-        draw = fn.make_batches(min(config.batch_size, num_train)).draw
+        batches = fn.make_batches(min(config.batch_size, num_train))
 
-        def batches(data_seed: Any, data: fn.Dataset, first_step: Any, num_steps: int) -> jax.Array:
+        def draw(data_seed: Any, data: fn.Dataset, first_step: Any, num_steps: int) -> jax.Array:
             rows = subset(data_seed, num_train, data.train.num_examples)
-            return rows[draw(data_seed, num_train, first_step, num_steps)]
+            as_many = replace(data, train=jax.tree.map(lambda leaf: leaf[:num_train], data.train))
+            return rows[batches.draw(data_seed, as_many, first_step, num_steps)]
 
-        return task._replace(batches=batches)
+        return task._replace(batches=batches._replace(draw=draw))
 
     return recipe
 

@@ -54,16 +54,21 @@ class Config:
 def counting(task: fn.Task) -> fn.Task:
     """Count a task's updates until its loss is no more than the goal: the state is joined by whether, and how many."""
 
-    def init(hparams: fn.Hparams, data: Any) -> tuple:
-        return task.init(hparams, data), jnp.zeros((), bool), jnp.zeros((), jnp.int32)
+    def init(key: jax.Array, hparams: fn.Hparams, data: Any) -> tuple:
+        return task.init(key, hparams, data), jnp.zeros((), bool), jnp.zeros((), jnp.int32)
 
-    def step(hparams: fn.Hparams, run: tuple, data: Any, batch: Any) -> tuple[tuple, Any]:
+    def step(key: jax.Array, hparams: fn.Hparams, run: tuple, batch: Any) -> tuple[tuple, Any]:
         state, has_arrived, updates = run
-        state, metrics = task.step(hparams, state, data, batch)
+        state, metrics = task.step(key, hparams, state, batch)
         has_arrived = has_arrived | (metrics["loss"] <= GOAL)  # the loss before the update
         return (state, has_arrived, updates + ~has_arrived), metrics
 
-    return task._replace(init=init, step=step, measure=lambda hparams, run, data: {"updates": run[2]})
+    return task._replace(
+        init=init,
+        step=step,
+        measure=lambda hparams, run, data: {"updates": run[2]},
+        params=lambda run: task.params(run[0]),
+    )
 
 
 def find_fastest(config: Config) -> dict[str, Found]:

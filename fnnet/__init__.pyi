@@ -27,6 +27,9 @@ from .evaluation import ensembles as ensembles
 from .evaluation.ensembles import ensemble as ensemble
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.evaluate import evaluate_results as evaluate_results
+from .fitting import TrainState as TrainState
+from .fitting import autoencoder as autoencoder
+from .fitting import supervised as supervised
 from .hparams import Hparams as Hparams
 from .initializers import Initializer as Initializer
 from .initializers import scaled_normal as scaled_normal
@@ -73,8 +76,5 @@ from .sweeps.options import Options as Options
 from .sweeps.prepare import prepare as prepare
 from .sweeps.verify import verify as verify
 from .task import Task as Task
-from .task import TrainState as TrainState
-from .task import autoencoder as autoencoder
-from .task import supervised as supervised
 from .training import Run as Run
 from .training import train as train

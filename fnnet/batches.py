@@ -5,33 +5,70 @@ see the same batch at the same step, so runs are comparable and share one large 
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from fnnet.data import Examples
+from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError, check_integer, unknown_name
 
 Integer = int | Int[Array, ""]
 
 
-class Batches(NamedTuple):
-    """A pair of pure functions that select the examples of each step.
+@runtime_checkable
+class DrawFunction(Protocol):
+    """The signature of `Batches.draw`."""
 
-    draw: maps `(data_seed, num_examples, first_step, num_steps)` to a pytree whose leaves have a leading axis
-        `num_steps`. `num_examples` and `num_steps` are Python integers, the others may be traced.
-    select: maps the training examples and one step of what `draw` returned to the step's batch.
+    def __call__(self, data_seed: Integer, data: Any, first_step: Integer, num_steps: int, /) -> Any:
+        """Draw the selections of consecutive steps; those of a step may not depend on where the range begins.
+
+        Args:
+            data_seed: may be traced.
+            data: of the task.
+            first_step: the first step of the range, counted from 0; may be traced.
+            num_steps: length of the range, a Python integer.
+
+        Returns:
+            A pytree of arrays `[num_steps, ...]`, such as the rows `[num_steps, batch_size]` of the examples.
+        """
+
+
+@runtime_checkable
+class SelectFunction(Protocol):
+    """The signature of `Batches.select`."""
+
+    def __call__(self, data: Any, selection: Any, /) -> Any:
+        """Return the batch of a step, given the data and the step's entry of what `draw` returned."""
+
+
+class Batches(NamedTuple):
+    """A pair of pure functions that determine the batch of each step.
+
+    Many steps are drawn at once, and each batch is selected in its step, once for all runs that train together.
+
+    draw: `(data_seed, data, first_step, num_steps) -> selections [num_steps, ...]`, see `DrawFunction`.
+    select: `(data, selection) -> batch`, see `SelectFunction`.
+
+    Example:
+        Batches that consist of the number of the step.
+
+        >>> steps = Batches(
+        ...     draw=lambda data_seed, data, first_step, num_steps: first_step + jnp.arange(num_steps),
+        ...     select=lambda data, step: step,
+        ... )
+        >>> steps.draw(0, None, 5, 3).tolist()
+        [5, 6, 7]
     """
 
-    draw: Callable[[Integer, int, Integer, int], Any]
-    select: Callable[[Examples, Any], Examples]
+    draw: DrawFunction
+    select: SelectFunction
 
 
 def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
-    """Build the batches of an order.
+    """Build batches of the training examples of a `Dataset`.
 
     Args:
         batch_size: examples per batch; None for all examples at every step, in which case the order is ignored.
@@ -43,37 +80,60 @@ def make_batches(batch_size: int | None, order: str = "shuffled") -> Batches:
             a batch without replacement is larger than the data.
 
     Example:
-        >>> batches = make_batches(2, "sequential")
-        >>> batches.draw(0, 5, 0, 3).tolist()
-        [[0, 1], [2, 3], [4, 0]]
+        >>> from fnnet import load_dataset
+        >>> data, batches = load_dataset("iris"), make_batches(50, "sequential")
+        >>> rows = batches.draw(0, data, 0, 3)
+        >>> rows[:, 0].tolist()
+        [0, 50, 100]
+        >>> batches.select(data, rows[2]).inputs.shape
+        (50, 4)
     """
     if batch_size is None:
-        return Batches(draw=draw_steps, select=lambda examples, step: examples)
+        return Batches(_draw_nothing, _select_training)
     check_integer("batch_size", batch_size)
     if order not in _ORDERS:
         raise unknown_name("order of batches", order, _ORDERS)
 
-    def draw(data_seed: Integer, num_examples: int, first_step: Integer, num_steps: int) -> Array:
+    return _batches_of(batch_size, order)
+
+
+@cache  # so that equal orders are one function, compiled once for all groups of a sweep
+def _batches_of(batch_size: int, order: str) -> Batches:
+    def draw(data_seed: Integer, data: Dataset, first_step: Integer, num_steps: int) -> Array:
+        num_examples = len(data.train.inputs)
         if batch_size > num_examples and order != "with_replacement":
             raise InputError(
                 f"batch_size is {batch_size}, larger than the {num_examples} training examples; "
                 "use a smaller one or full batches"
             )
-        steps = draw_steps(data_seed, num_examples, first_step, num_steps)
+        steps = first_step + jnp.arange(num_steps, dtype=jnp.int32)
         return _ORDERS[order](data_seed, num_examples, steps, batch_size)
 
     return Batches(draw, _gather)
 
 
-def _gather(examples: Examples, rows: Array) -> Examples:
+def _gather(data: Dataset, rows: Array) -> Examples:
     # Rows are in bounds by construction, so the gather need not clip or mask them.
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf).at[rows].get(mode="promise_in_bounds"), examples)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf).at[rows].get(mode="promise_in_bounds"), data.train)
 
 
-def draw_steps(data_seed: Integer, data: Any, first_step: Integer, num_steps: int) -> Array:
-    """Return the numbers of the steps, whatever the data."""
-    del data_seed, data
-    return first_step + jnp.arange(num_steps, dtype=jnp.int32)
+def _draw_nothing(data_seed: Integer, data: Any, first_step: Integer, num_steps: int) -> tuple[()]:
+    del data_seed, data, first_step, num_steps
+    return ()
+
+
+def _select_training(data: Dataset, selection: tuple[()]) -> Examples:
+    del selection
+    return data.train
+
+
+def _select_all(data: Any, selection: tuple[()]) -> Any:
+    del selection
+    return data
+
+
+all_data = Batches(_draw_nothing, _select_all)
+"""The batch of every step is the whole data, of any form."""
 
 
 def _draw_shuffled(data_seed: Integer, num_examples: int, steps: Array, batch_size: int) -> Array:

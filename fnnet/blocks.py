@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from fnnet.network import Network
@@ -27,9 +28,27 @@ def map_examples(function: Callable[[Any], Any], inputs: Any, max_examples: int 
     return jax.lax.map(function, inputs, batch_size=_block_size(len(inputs), max_examples))
 
 
+def map_blocks(function: Callable[[Any], Array], inputs: Any, max_examples: int = MAX_EXAMPLES) -> Array:
+    """Apply a function of a batch `[n, ...]` to `inputs` in blocks of about `max_examples`, and join its results.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> map_blocks(lambda block: block.sum(axis=1), jnp.ones((5, 3)), 2).tolist()
+        [3.0, 3.0, 3.0, 3.0, 3.0]
+    """
+    if not len(inputs):
+        return function(inputs)
+    size = _block_size(len(inputs), max_examples)
+    num_blocks, rest = divmod(len(inputs), size)
+    blocks = inputs[: num_blocks * size].reshape(num_blocks, size, *inputs.shape[1:])
+    results = jax.lax.map(function, blocks)
+    joined = results.reshape(-1, *results.shape[2:])
+    return jnp.concatenate([joined, function(inputs[-rest:])]) if rest else joined
+
+
 def all_outputs(network: Network, params: Params, inputs: Any) -> Array:
     """Compute a network's outputs `[n, ...]` for inputs `[n, ...]`, in at least 32 bits."""
-    return widen(map_examples(lambda x: network.apply(params, x), inputs))
+    return widen(map_blocks(lambda block: jax.vmap(network.apply, (None, 0))(params, block), inputs))
 
 
 def _block_size(num_examples: int, most: int) -> int:

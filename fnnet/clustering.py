@@ -13,14 +13,16 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from fnnet.batches import make_batches
 from fnnet.blocks import all_outputs
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
+from fnnet.fitting import TrainState, descend, splits
 from fnnet.hparams import Hparams
 from fnnet.network import Network
 from fnnet.optimizer_builders import OptimizerChoice, make_builder
-from fnnet.task import Metrics, Task, TrainState, check_with, descend, order_of_batches, splits
-from fnnet.types import KeyArray, Params
+from fnnet.task import Task
+from fnnet.types import KeyArray, Metrics, Params
 
 
 def cluster_network(encoder: Network, num_clusters: int, code_size: int) -> Network:
@@ -127,10 +129,9 @@ def deep_clustering(
 
     Source: Xie et al. (2016), section 3.1.
     """
-    batches, draw = order_of_batches(batch_size, order)
     optimizer = make_builder(optimizer, schedule)
 
-    def init(hparams: Hparams, data: Dataset) -> TrainState:
+    def init(key: KeyArray, hparams: Hparams, data: Dataset) -> TrainState:
         params = initial(hparams)
         return TrainState(params, optimizer(hparams).init(params))
 
@@ -143,11 +144,18 @@ def deep_clustering(
             for split, examples in splits(data, max_measured).items()
         }
 
-    def network_of(hparams: Hparams) -> Network:
-        return network
+    def predict(hparams: Hparams, params: Params, inputs: Array) -> Array:
+        return jax.vmap(network.apply, in_axes=(None, 0))(params, inputs)
 
-    step = descend(network_of, objective, optimizer, batches)
-    return Task(init, step, measure, draw, network_of, check_with(optimizer))
+    return Task(
+        init,
+        step=descend(lambda hparams: network, objective, optimizer),
+        measure=measure,
+        batches=make_batches(batch_size, order),
+        predict=predict,
+        params=lambda state: state.params,
+        check=optimizer,
+    )
 
 
 def clustering_accuracy(clusters: Int[np.ndarray, " n"], targets: Int[np.ndarray, " n"]) -> float:

@@ -51,6 +51,10 @@ class Hparams(Mapping[str, Any]):
         self.names_read.add(name)
         return self._values.get(name, default)
 
+    def peek(self, name: str, default: Any = None) -> Any:
+        """Return a hyper-parameter, or `default`, without recording that it was read."""
+        return self._values.get(name, default)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 

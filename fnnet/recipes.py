@@ -6,9 +6,10 @@ import numpy as np
 
 from fnnet.data import Dataset
 from fnnet.errors import InputError, check_integer
+from fnnet.fitting import supervised
 from fnnet.network import mlp
 from fnnet.optimizer_builders import from_hparams
-from fnnet.task import Task, supervised
+from fnnet.task import Task
 
 MAX_DEPTH = 10_000  # the deepest networks trained so far (Xiao et al. 2018)
 

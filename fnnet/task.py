@@ -1,27 +1,97 @@
 """Tasks: what one run does, as pure functions. Training, sweeps and stores depend on nothing else."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
-from fnnet import losses
-from fnnet.batches import Batches, Integer, draw_steps, make_batches
-from fnnet.blocks import all_outputs
-from fnnet.data import Dataset, Examples
-from fnnet.errors import InputError
+from fnnet.batches import Batches, all_data
 from fnnet.hparams import Hparams
-from fnnet.losses import LOSSES, Loss, mean_loss
-from fnnet.metrics import METRICS, MetricChoice, directions, find_metrics
-from fnnet.names import lookup
-from fnnet.network import Network
-from fnnet.optimizer_builders import OptimizerChoice, make_builder
-from fnnet.optimizers import Optimizer, apply_updates, scale_updates
-from fnnet.types import Metrics, OptState, Params
+from fnnet.types import KeyArray, Metrics, Params
+
+
+@runtime_checkable
+class InitFunction(Protocol):
+    """The signature of `Task.init`."""
+
+    def __call__(self, key: KeyArray, hparams: Hparams, data: Any, /) -> Any:
+        """Build the state before the first step.
+
+        Args:
+            key: `jax.random.key(seed)`, where `seed` is the hyper-parameter, 0 by default.
+            hparams: the run's hyper-parameters; inside a compiled program, traced scalars.
+            data: as given to `train` or `sweep`.
+
+        Returns:
+            The state, any pytree of arrays.
+        """
+
+
+@runtime_checkable
+class StepFunction(Protocol):
+    """The signature of `Task.step`."""
+
+    def __call__(self, key: KeyArray, hparams: Hparams, state: Any, batch: Any, /) -> tuple[Any, Metrics]:
+        """Make one update.
+
+        Args:
+            key: derived from `seed` and the number of the step; another one than that of `init`. A step that does not
+                use it pays nothing.
+            hparams: as in `init`.
+            state: what `init` or the last step returned.
+            batch: of this step, shared by all runs with the same `data_seed` that train together.
+
+        Returns:
+            The next state, with the same shapes and dtypes; and the metrics, scalars by name. "loss" must be one of
+            them: a run has diverged if it is not finite at some step. The mean of each metric since the last evaluation
+            is the curve "batch_NAME".
+        """
+
+
+@runtime_checkable
+class MeasureFunction(Protocol):
+    """The signature of `Task.measure`."""
+
+    def __call__(self, hparams: Hparams, state: Any, data: Any, /) -> Metrics:
+        """Compute the metrics of tables and curves.
+
+        Args:
+            hparams: as in `init`.
+            state: after some step.
+            data: as in `init`.
+
+        Returns:
+            Scalars by name.
+        """
+
+
+@runtime_checkable
+class PredictFunction(Protocol):
+    """The signature of `Task.predict`."""
+
+    def __call__(self, hparams: Hparams, params: Params, inputs: Any, /) -> Array:
+        """Compute the outputs of a trained network, for evaluation and ensembles.
+
+        Args:
+            hparams: as in `init`.
+            params: what `Task.params` returned, perhaps stored and loaded in between.
+            inputs: `[n, ...]`.
+
+        Returns:
+            The outputs `[n, ...]`, each of which depends on its own input only.
+        """
+
+
+@runtime_checkable
+class ParamsFunction(Protocol):
+    """The signature of `Task.params`."""
+
+    def __call__(self, state: Any, /) -> Params:
+        """Return the part of a state that is kept, evaluated and exported, such as averaged parameters."""
+
+
+def _whole_state(state: Any) -> Params:
+    return state
 
 
 def _accept(hparams: Hparams) -> None:
@@ -31,242 +101,46 @@ def _accept(hparams: Hparams) -> None:
 class Task(NamedTuple):
     """What one run does. Anything that can be written as these functions can be trained and swept.
 
-    init: maps `(hparams, data)` to the first state, any pytree. All randomness comes from `hparams`.
-    step: maps `(hparams, state, data, batch)` to `(state, metrics)`: one update. `metrics` contains "loss" and any
-        other numbers; the mean of each since the last evaluation is the curve "batch_NAME". A run has diverged if its
-        loss is not finite at some step.
-    measure: maps `(hparams, state, data)` to the metrics of tables and curves.
-    batches: maps `(data_seed, data, first_step, num_steps)` to a pytree with a leading axis of `num_steps`; each item
-        is the `batch` of one step. By default, `batch` is the number of the step.
-    network: maps `hparams` to the network whose parameters are `state.params`, for evaluation; None if there is none.
+    init: `(key, hparams, data) -> state`, see `InitFunction`.
+    step: `(key, hparams, state, batch) -> (state, metrics)`, one update, see `StepFunction`.
+    measure: `(hparams, state, data) -> metrics`, see `MeasureFunction`.
+    batches: the pure functions `draw` and `select` that determine the batch of each step, see `Batches`. By default,
+        the batch of every step is the whole data.
+    predict: `(hparams, params, inputs [n, ...]) -> outputs [n, ...]`, see `PredictFunction`; None if the task trains no
+        network.
+    params: `state -> params`, what is kept, evaluated and exported; by default the whole state.
     check: raises an `InputError` for hyper-parameters that are out of range. It is called with the numbers of a run
         before tracing; the other functions get traced numbers.
     higher_is_better: the direction of metrics that `measure` returns, by name, with or without "train_",
         "validation_" or "test_"; results are ranked by it. The metrics of `fnnet.metrics` and "loss" can be left out.
+
+    Example:
+        Gradient descent on two weights, from a random start.
+
+        >>> import jax
+        >>> from fnnet import grid, sweep
+        >>> def step(key, hparams, w, target):
+        ...     loss, grad = jax.value_and_grad(lambda w: (w[0] * w[1] - target) ** 2 / 2)(w)
+        ...     return w - hparams["learning_rate"] * grad, {"loss": loss}
+        >>> task = Task(
+        ...     init=lambda key, hparams, target: jax.random.normal(key, (2,)),
+        ...     step=step,
+        ...     measure=lambda hparams, w, target: {"error": abs(w[0] * w[1] - target)},
+        ... )
+        >>> results = sweep(lambda: task, grid(learning_rate=[0.1, 0.2], seed=range(3)), 2.0, num_steps=100)
+        >>> bool((results.columns["error"] < 1e-3).all())
+        True
     """
 
-    init: Callable[[Hparams, Any], Any]
-    step: Callable[[Hparams, Any, Any, Any], tuple[Any, Metrics]]
-    measure: Callable[[Hparams, Any, Any], Metrics]
-    batches: Callable[[Integer, Any, Integer, int], Any] = draw_steps
-    network: Callable[[Hparams], Network] | None = None
-    check: Callable[[Hparams], None] = _accept
+    init: InitFunction
+    step: StepFunction
+    measure: MeasureFunction
+    batches: Batches = all_data
+    predict: PredictFunction | None = None
+    params: ParamsFunction = _whole_state
+    check: Callable[[Hparams], object] = _accept
     higher_is_better: Mapping[str, bool] = {}
 
 
 Recipe = Callable[..., Task]
 """Maps the values of static axes to the task of the runs that share them."""
-
-Target = Callable[[Examples], Any]
-
-
-class TrainState(NamedTuple):
-    """The state of a run of `supervised`: the network's parameters and the optimizer's memory."""
-
-    params: Params
-    opt_state: OptState
-
-
-def supervised(
-    network: Network | Callable[[Hparams], Network],
-    loss: str | Loss,
-    *,
-    optimizer: OptimizerChoice,
-    schedule: str = "constant",
-    batch_size: int | None = 128,
-    order: str = "shuffled",
-    metrics: MetricChoice | None = None,
-    max_measured: int = 10_000,
-    target: Target = lambda examples: examples.targets,
-) -> Task:
-    """Build the task of fitting a network to targets.
-
-    Its hyper-parameters are `seed` (default 0) for the initial parameters, and those that `optimizer` and `network`
-    read.
-
-    Args:
-        network: a network, or a function from hyper-parameters to one, for traced initial scales.
-        loss: a name in `LOSSES`, or a function of the output and the target of ONE example that returns a scalar;
-            the loss of a batch is the mean.
-        optimizer: a name such as "sgd" or "adam" (see `OPTIMIZERS`), whose numbers are hyper-parameters; an optimizer,
-            such as `sgd(0.1)` or one of optax; or a function from hyper-parameters to one (see `from_hparams`).
-        schedule: of the learning rate of an optimizer by name: "constant", "cosine", "linear" or "step", all after a
-            warmup over the hyper-parameter `warmup_fraction` of the steps (see `schedules.whole_run`).
-        batch_size: examples per step; None for full batches.
-        order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
-        metrics: names in `METRICS`, functions from the outputs `[n, outputs]` and targets of ALL examples to a
-            scalar, or a dict that names either; by default accuracy for classes and R2 for numbers. Lower values of
-            a plain function are better; for another direction, `Metric(function, higher_is_better=True)`.
-        max_measured: evaluate the training split on its first `max_measured` examples.
-        target: maps examples to the targets of the network.
-
-    Returns:
-        The task. `measure` returns "train_loss", "test_loss", "test_accuracy" and so on, and "validation_" metrics if
-        the data have that split.
-
-    Raises:
-        InputError: when a name is unknown; and while tracing, when the network's output does not fit the
-            targets, or the batch is larger than the data.
-
-    Example:
-        >>> from fnnet import mlp, load_dataset, train
-        >>> data = load_dataset("iris")
-        >>> task = supervised(
-        ...     mlp(4, [8], 3), "cross_entropy", optimizer="sgd", batch_size=16
-        ... )
-        >>> run = train(task, {"learning_rate": 0.3, "seed": 0}, data, num_steps=200)
-        >>> bool(run.metrics["train_accuracy"] > 0.9)
-        True
-    """
-    loss_function = lookup("loss", loss, LOSSES)
-    batches, draw = order_of_batches(batch_size, order)
-    optimizer = make_builder(optimizer, schedule)
-
-    def network_of(hparams: Hparams) -> Network:
-        chosen = network(hparams) if callable(network) else network
-        if not isinstance(chosen, Network):
-            raise InputError(
-                "network must be a Network, such as fn.mlp(...), or a function from hyper-parameters to one, "
-                f"got {type(chosen).__name__}"
-            )
-        return chosen
-
-    def init(hparams: Hparams, data: Dataset) -> TrainState:
-        chosen = network_of(hparams)
-        params = chosen.init(jax.random.key(hparams.get("seed", 0)))
-        _check_fit(chosen, params, loss_function, data, target)
-        return TrainState(params, optimizer(hparams).init(params))
-
-    def objective(outputs: Array, examples: Examples) -> Array:
-        return mean_loss(loss_function, outputs, target(examples))
-
-    def measure(hparams: Hparams, state: TrainState, data: Dataset) -> Metrics:
-        chosen = network_of(hparams)
-        measured = {}
-        for split, examples in splits(data, max_measured).items():
-            targets = target(examples)
-            outputs = all_outputs(chosen, state.params, examples.inputs)
-            measured[f"{split}_loss"] = mean_loss(loss_function, outputs, targets)
-            for name, metric in find_metrics(metrics, targets, METRICS).items():
-                measured[f"{split}_{name}"] = _scalar(name, metric(outputs, targets))
-        return measured
-
-    step = descend(network_of, objective, optimizer, batches)
-    return Task(init, step, measure, draw, network_of, check_with(optimizer), directions(metrics))
-
-
-def check_with(optimizer: Callable[[Hparams], Optimizer]) -> Callable[[Hparams], None]:
-    """Build the `check` of a task: seeds are integers of 32 bits, and the optimizer accepts its numbers."""
-
-    def check(hparams: Hparams) -> None:
-        for name in ("seed", "data_seed"):
-            seed = hparams.get(name, 0)
-            is_integer = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-            if isinstance(seed, int | float | np.number) and not (is_integer and 0 <= seed < 2**31):
-                raise InputError(f"{name} must be an integer from 0 to {2**31 - 1}, got {seed!r}")
-        optimizer(hparams)
-
-    return check
-
-
-def autoencoder(
-    network: Network | Callable[[Hparams], Network],
-    loss: str | Loss = losses.mse,
-    *,
-    optimizer: OptimizerChoice,
-    metrics: MetricChoice = ("rmse",),
-    **options: Any,
-) -> Task:
-    """Build the task of reconstructing the input through a network with a narrow layer.
-
-    Args:
-        network: from `[features]` to `[features]`, or a function from hyper-parameters to one.
-        loss: of the output and the input.
-        optimizer, metrics, **options: as in `supervised`.
-
-    Example:
-        >>> from fnnet import mlp, sgd, load_dataset, train
-        >>> task = autoencoder(mlp(13, [2], 13, "identity"), optimizer=lambda hp: sgd(0.1), batch_size=32)
-        >>> run = train(task, {}, load_dataset("wine"), num_steps=300)
-        >>> bool(run.metrics["test_rmse"] < 0.8)
-        True
-    """
-    return supervised(
-        network,
-        loss,
-        optimizer=optimizer,
-        metrics=metrics,
-        target=lambda examples: examples.inputs,
-        **options,
-    )
-
-
-def descend(
-    network_of: Callable[[Hparams], Network],
-    objective: Callable[[Array, Examples], Array],
-    optimizer: Callable[[Hparams], Optimizer],
-    batches: Batches,
-) -> Callable[[Hparams, TrainState, Dataset, Any], tuple[TrainState, Metrics]]:
-    """Build the `step` of a task that minimizes an objective of the outputs for a batch of training examples."""
-
-    def step(hparams: Hparams, state: TrainState, data: Dataset, batch: Any) -> tuple[TrainState, Metrics]:
-        network = network_of(hparams)
-        examples = batches.select(data.train, batch)
-
-        def loss(params: Params) -> Array:
-            return objective(jax.vmap(network.apply, in_axes=(None, 0))(params, examples.inputs), examples)
-
-        value, grads = jax.value_and_grad(loss)(state.params)
-        chosen = optimizer(hparams)
-        if network.update_scales is not None:
-            chosen = scale_updates(chosen, network.update_scales)
-        updates, opt_state = chosen.update(grads, state.opt_state, state.params)
-        return TrainState(apply_updates(state.params, updates), opt_state), {"loss": value}
-
-    return step
-
-
-@cache  # so that equal orders are one function, compiled once for all groups of a sweep
-def order_of_batches(batch_size: int | None, order: str) -> tuple[Batches, Callable[..., Any]]:
-    """Return the batches of an order, and the function that draws them from the training split."""
-    batches = make_batches(batch_size, order)
-
-    def draw(data_seed: Integer, data: Dataset, first_step: Integer, num_steps: int) -> Any:
-        return batches.draw(data_seed, len(data.train.inputs), first_step, num_steps)
-
-    return batches, draw
-
-
-def splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
-    """Return the splits to evaluate, with at most `max_measured` training examples."""
-    train = jax.tree.map(lambda leaf: leaf[:max_measured], data.train)
-    named = {"train": train, "validation": data.validation, "test": data.test}
-    return {name: examples for name, examples in named.items() if examples is not None}
-
-
-def _scalar(name: str, value: Any) -> Array:
-    if not isinstance(value, int | float | Array) or jnp.shape(value) != ():
-        came = f"the shape {value.shape}" if isinstance(value, Array) else f"a {type(value).__name__}"
-        raise InputError(
-            f"a metric of a run must be a number, got {came} from {name!r}; use evaluate for metrics that are arrays"
-        )
-    return jnp.asarray(value)
-
-
-def _check_fit(network: Network, params: Params, loss: Loss, data: Any, target: Target) -> None:
-    """Check that the data have targets, and that the network's output fits them."""
-    if not hasattr(data, "train"):
-        raise InputError(
-            f"supervised needs a Dataset, got a {type(data).__name__}; make one of arrays by "
-            "fn.from_arrays(x, y, test=(x_test, y_test))"
-        )
-    one = jax.tree.map(lambda leaf: leaf[0], data.train)
-    output = jax.eval_shape(network.apply, params, one.inputs)
-    if jnp.issubdtype(target(one).dtype, jnp.integer) and output.shape != (data.num_outputs,):
-        raise InputError(f"the network has {output.shape[-1]} outputs, the data {data.num_outputs} classes")
-    value = jax.eval_shape(loss, output, target(one))
-    if getattr(value, "shape", None) != ():
-        came = f"shape {value.shape}" if hasattr(value, "shape") else f"a {type(value).__name__}"
-        raise InputError(
-            f"a loss of one example must be a scalar, got {came}; it is a function of one output and one target"
-        )

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from fnnet.batches import Integer
 from fnnet.errors import InputError, check_integer
 from fnnet.hparams import Hparams, check_number
+from fnnet.keys import check_seeds, init_key, step_key
 from fnnet.precision import widen
 from fnnet.task import Task
 from fnnet.types import Metrics
@@ -48,17 +49,37 @@ class Run(NamedTuple):
     diverged_at: Int[Array, ""]
 
 
+def init_state(task: Task, hparams: Hparams, data: Any) -> Any:
+    """Build the state of a run before its first step."""
+    return task.init(init_key(hparams), hparams, data)
+
+
+def first_batch(task: Task, data: Any) -> Any:
+    """Select the batch of the first step."""
+    selections = task.batches.draw(0, data, 0, 1)
+    return task.batches.select(data, jax.tree.map(lambda leaf: leaf[0], selections))
+
+
+def check_hparams(task: Task, hparams: Hparams) -> None:
+    """Check that the hyper-parameters of a run are in range.
+
+    Raises:
+        InputError: naming the hyper-parameter and its value.
+    """
+    check_seeds(hparams)
+    task.check(hparams)
+
+
 def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
     """Build the progress of a run before its first step.
 
     Raises:
         InputError: when a step returns no loss, or metrics that are not numbers.
     """
-    state = task.init(hparams, data)
+    state = init_state(task, hparams, data)
 
     def first_step() -> Any:
-        batches = task.batches(0, data, 0, 1)
-        return task.step(hparams, state, data, jax.tree.map(lambda leaf: leaf[0], batches))[1]
+        return task.step(step_key(hparams, 0), hparams, state, first_batch(task, data))[1]
 
     metrics = jax.eval_shape(first_step)
     if "loss" not in metrics:
@@ -70,11 +91,9 @@ def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
     return Progress(state, jnp.full((), -1, jnp.int32), {name: jnp.zeros(()) for name in metrics})
 
 
-def advance(
-    task: Task, hparams: Hparams, progress: Progress, data: Any, step: Integer, batch: Any
-) -> Progress:
+def advance(task: Task, hparams: Hparams, progress: Progress, step: Integer, batch: Any) -> Progress:
     """Make one update and record whether the run diverged."""
-    state, metrics = task.step(hparams, progress.state, data, batch)
+    state, metrics = task.step(step_key(hparams, step), hparams, progress.state, batch)
     is_first = (progress.diverged_at < 0) & ~jnp.isfinite(metrics["loss"])
     diverged_at = jnp.where(is_first, step, progress.diverged_at)
     totals = {
@@ -101,23 +120,23 @@ def repeat_steps(
     step: Callable[[Progress, Integer, Any], Progress],
     progress: Progress,
     first_step: Integer,
-    batches: Any,
+    selections: Any,
     num_steps: Integer,
 ) -> Progress:
     """Repeat a step, of one run or of many under `vmap`.
 
     Args:
-        step: maps `(progress, step, batch)` to the next progress.
+        step: maps `(progress, step, selection)` to the next progress.
         progress: before the first step.
         first_step: number of the first step.
-        batches: a pytree with a leading axis of at least `num_steps`.
+        selections: a pytree with a leading axis of at least `num_steps`.
         num_steps: number of steps. With a traced number, one program serves all numbers; with a Python integer, the
             loop can be differentiated.
     """
 
     def body(index: Array, progress: Progress) -> Progress:
-        batch = jax.tree.map(lambda leaf: leaf[index], batches)
-        return step(progress, first_step + index, batch)
+        selection = jax.tree.map(lambda leaf: leaf[index], selections)
+        return step(progress, first_step + index, selection)
 
     return jax.lax.fori_loop(0, num_steps, body, progress)
 
@@ -131,7 +150,8 @@ def train(
 
     Args:
         task: of the run.
-        hparams: hyper-parameters by name; `data_seed` (default 0) determines the order of batches.
+        hparams: hyper-parameters by name; `seed` (default 0) determines the keys of the task, `data_seed` (default 0)
+            the order of batches.
         data: of the task, usually a `Dataset`.
         num_steps: number of updates.
         eval_every: evaluate every this many steps and at the end; None: only at the end.
@@ -143,8 +163,11 @@ def train(
         A single weight w = 5 predicts 10 for the input 2, with target 6, so the gradient of the quadratic loss is 8.
 
         >>> toy = Task(
-        ...     init=lambda hp, data: jnp.array(5.0),
-        ...     step=lambda hp, w, data, t: (w - hp["learning_rate"] * 2 * (2 * w - 6), {"loss": (2 * w - 6) ** 2 / 2}),
+        ...     init=lambda key, hp, data: jnp.array(5.0),
+        ...     step=lambda key, hp, w, batch: (
+        ...         w - hp["learning_rate"] * 2 * (2 * w - 6),
+        ...         {"loss": (2 * w - 6) ** 2 / 2},
+        ...     ),
         ...     measure=lambda hp, w, data: {"w": w},
         ... )
         >>> run = train(toy, {"learning_rate": 0.1}, None, num_steps=3, eval_every=1)
@@ -156,18 +179,18 @@ def train(
         if isinstance(value, int | float | np.number):
             check_number(name, value)
     hparams, data = Hparams(hparams), jax.tree.map(jnp.asarray, data)
-    task.check(hparams)
+    check_hparams(task, hparams)
     data_seed = hparams.get("data_seed", 0)
     every = min(eval_every or num_steps, num_steps)
 
-    def step(progress: Progress, step: Integer, batch: Any) -> Progress:
-        return advance(task, hparams, progress, data, step, batch)
+    def step(progress: Progress, step: Integer, selection: Any) -> Progress:
+        return advance(task, hparams, progress, step, task.batches.select(data, selection))
 
     def segment(
         progress: Progress, first_step: Array, length: int
     ) -> tuple[Progress, tuple[dict[str, Array], Metrics]]:
-        batches = task.batches(data_seed, data, first_step, length)
-        progress = repeat_steps(step, progress, first_step, batches, length)
+        selections = task.batches.draw(data_seed, data, first_step, length)
+        progress = repeat_steps(step, progress, first_step, selections, length)
         of_steps = {f"batch_{name}": total / length for name, total in progress.totals.items()}
         measured = measure(task, hparams, progress, data)
         totals = jax.tree.map(jnp.zeros_like, progress.totals)

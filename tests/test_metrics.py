@@ -11,6 +11,7 @@ import fnnet as fn
 from fnnet import metrics
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
+from fnnet.training import init_state
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(40, 6))
@@ -211,7 +212,7 @@ def test_metrics_with_names_are_columns_and_arrays_are_not():
     def columns_of(chosen):
         network, hparams = fn.mlp(4, [], 3), Hparams({})
         task = fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(0.1), metrics=chosen)
-        state = jax.eval_shape(lambda: task.init(hparams, data))
+        state = jax.eval_shape(lambda: init_state(task, hparams, data))
         return set(jax.eval_shape(lambda state, data: task.measure(hparams, state, data), state, data))
 
     wanted = {"accuracy": "accuracy", "coarse": lambda outputs, targets: metrics.ece(outputs, targets, 2)}

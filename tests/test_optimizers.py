@@ -10,6 +10,7 @@ import pytest
 import fnnet as fn
 from fnnet import schedules
 from fnnet.optimizers import clip_by_global_norm, sgd
+from fnnet.training import first_batch
 
 RATE = 0.02
 CASES = {
@@ -159,8 +160,8 @@ def fit(optimizer, **hparams):
 
     def one_step(hparams):
         hparams = fn.Hparams(hparams)
-        state = task.init(hparams, data)
-        return task.step(hparams, state, data, jnp.arange(5))
+        key = jax.random.key(0)
+        return task.step(key, hparams, task.init(key, hparams, data), first_batch(task, data))
 
     with jax.numpy_dtype_promotion("standard"):  # optax needs it
         return jax.eval_shape(one_step, hparams)

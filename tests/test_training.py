@@ -136,9 +136,13 @@ def test_training_matches_numpy(x64):
 def toy():
     """Counts its steps, so that what was seen when can be read off."""
     return fn.Task(
-        init=lambda hp, data: jnp.zeros(()),
-        step=lambda hp, state, data, t: (state + 1, {"loss": jnp.asarray(t, float)}),
+        init=lambda key, hp, data: jnp.zeros(()),
+        step=lambda key, hp, state, t: (state + 1, {"loss": jnp.asarray(t, float)}),
         measure=lambda hp, state, data: {"updates": state},
+        batches=fn.Batches(
+            draw=lambda data_seed, data, first_step, num_steps: first_step + jnp.arange(num_steps),
+            select=lambda data, t: t,
+        ),
     )
 
 
@@ -155,7 +159,7 @@ def test_curves_are_measured_every_k_steps_and_at_the_end(eval_every, steps, bat
 
 def test_the_first_divergence_is_noted():
     task = toy()._replace(
-        step=lambda hp, state, data, t: (state, {"loss": jnp.where((t == 3) | (t > 6), jnp.nan, 0.0)})
+        step=lambda key, hp, state, t: (state, {"loss": jnp.where((t == 3) | (t > 6), jnp.nan, 0.0)})
     )
     run = fn.train(task, {}, None, num_steps=9, eval_every=2)
     assert run.diverged and run.diverged_at == 3
@@ -296,7 +300,7 @@ def test_a_metric_may_be_a_python_number():
 
 def test_every_metric_of_a_step_is_a_curve_of_means():
     task = toy()._replace(
-        step=lambda hp, state, data, t: (
+        step=lambda key, hp, state, t: (
             state + 1,
             {"loss": 0.5, "number": t, "square": jnp.asarray(t * t, float)},
         )
@@ -311,9 +315,9 @@ def test_every_metric_of_a_step_is_a_curve_of_means():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"step": lambda hp, s, data, t: (s, {"cost": 0.0})}, 'metrics with "loss", got cost'),
+        ({"step": lambda key, hp, s, t: (s, {"cost": 0.0})}, 'metrics with "loss", got cost'),
         (
-            {"step": lambda hp, s, data, t: (s, {"loss": 0.0, "grads": jnp.ones(3)})},
+            {"step": lambda key, hp, s, t: (s, {"loss": 0.0, "grads": jnp.ones(3)})},
             r"a step's metric must be a number, got the shape \(3,\) from 'grads'",
         ),
         ({"measure": lambda hp, s, data: {"batch_loss": s}}, "'batch_loss' is a curve of the step's own"),
@@ -328,7 +332,7 @@ def test_low_precision_metrics_become_float32():
     """A loss of 1/3 in bfloat16, 300 times: a sum in bfloat16 would stop at 64, where a third is rounded away."""
     third = jnp.asarray(1 / 3, jnp.bfloat16)
     task = toy()._replace(
-        step=lambda hp, state, data, t: (state + 1, {"loss": third}),
+        step=lambda key, hp, state, batch: (state + 1, {"loss": third}),
         measure=lambda hp, state, data: {"third": third, "half": jnp.float16(0.5), "count": jnp.int8(3)},
     )
     run = fn.train(task, {}, None, num_steps=300)

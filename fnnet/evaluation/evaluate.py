@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from fnnet.blocks import map_examples
+from fnnet.blocks import map_blocks
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
-from fnnet.evaluation.stacks import Apply, Stack, stack_of_group, stack_of_params
+from fnnet.evaluation.stacks import Predict, Stack, stack_of_group, stack_of_params
 from fnnet.lanes.choice import Trial, first_guess, most_lanes, next_lanes
 from fnnet.lanes.cost import peak_bytes
 from fnnet.lanes.layout import find_transposed, transpose_some
@@ -93,7 +93,7 @@ def evaluate_results(
 
     Args:
         results: of the sweep, or of some of its runs, as `where` returns them.
-        recipe: of the sweep. Its tasks must have a `network`, as those of `supervised` do.
+        recipe: of the sweep. Its tasks must have a `predict`, as those of `supervised` do.
         examples: as in `evaluate`. Metrics use their targets even if the task has a `target` of its own.
         metrics: as in `evaluate`.
 
@@ -121,11 +121,8 @@ def evaluate_results(
     static_axes, traced_axes = split_axes(recipe, results.space)
     stacks = []
     for static, runs in cut_groups(results.space, static_axes, traced_axes):
-        network_of = recipe(**static).network
-        if network_of is None:
-            raise InputError("the recipe's task has no network; pass Task(..., network=lambda hparams: ...)")
         traced = traced_columns(results.space, traced_axes, runs)
-        stacks.append(stack_of_group(results, network_of, traced, runs))
+        stacks.append(stack_of_group(results, recipe(**static), traced, runs))
     return _evaluate(stacks, len(results.space), examples, metrics)
 
 
@@ -139,7 +136,7 @@ def _evaluate(
     mesh = make_mesh()
     placed = jax.device_put(examples, shared_sharding(mesh))
     for stack in stacks:
-        program = _program(stack.apply, tuple(chosen.items()), mesh)
+        program = _program(stack.predict, tuple(chosen.items()), mesh)
         for places, networks in stack.portions:
             for rows, measured in _measure(program, networks, placed, mesh):
                 for array, values in zip(jax.tree.leaves(found), jax.tree.leaves(measured), strict=True):
@@ -174,22 +171,23 @@ def _measure(
 
 
 @lru_cache(maxsize=32)
-def _program(apply: Apply, metrics: tuple[tuple[str, Metric], ...], mesh: Mesh) -> jax.stages.Wrapped:
+def _program(predict: Predict, metrics: tuple[tuple[str, Metric], ...], mesh: Mesh) -> jax.stages.Wrapped:
     """Build the function that computes the metrics of a few networks on each device; compiled at its first call."""
 
     def measure(networks: Any, examples: Examples) -> dict[str, Any]:
         one = shapes_of_one(networks)
-        traced = jax.make_jaxpr(apply)(*one, examples.inputs[0])
+        traced = jax.make_jaxpr(predict)(*one, examples.inputs)
         # Transposed, the first weights of all networks and the examples are the factors of one product.
         is_transposed = find_transposed(traced.jaxpr, *one)
         hparams, params = networks[0], transpose_some(networks[1], is_transposed)
 
-        def all_networks(x: Any) -> Any:
-            return jax.vmap(lambda hparams, params: apply(hparams, transpose_some(params, is_transposed), x))(
-                hparams, params
-            )
+        def all_networks(inputs: Any) -> Any:
+            def one_network(hparams: Any, params: Params) -> Any:
+                return predict(hparams, transpose_some(params, is_transposed), inputs)
 
-        outputs = map_examples(all_networks, examples.inputs, MAX_EXAMPLES)
+            return jax.vmap(one_network, out_axes=1)(hparams, params)
+
+        outputs = map_blocks(all_networks, examples.inputs, MAX_EXAMPLES)
         outputs = widen(jnp.moveaxis(outputs, 1, 0))
         # One network after the other: sums over lanes would add in an order that depends on their number.
         return jax.lax.map(
@@ -203,8 +201,7 @@ def _program(apply: Apply, metrics: tuple[tuple[str, Metric], ...], mesh: Mesh) 
 
 def _metric_shapes(stack: Stack, examples: Examples, metrics: dict[str, Metric]) -> dict[str, Any]:
     """Return the shapes of one network's metrics; refuse outputs, targets and metrics that do not fit together."""
-    apply = jax.vmap(stack.apply, in_axes=(None, None, 0))
-    outputs = jax.eval_shape(lambda *arguments: widen(apply(*arguments)), *stack.one, examples.inputs)
+    outputs = jax.eval_shape(lambda *args: widen(stack.predict(*args)), *stack.one, examples.inputs)
     _check_targets(examples.targets, outputs.shape, metrics)
     shapes = {}
     for name, metric in metrics.items():

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from fnnet.data.record import abstract_data
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.leaves import name_leaves
@@ -16,24 +17,26 @@ from fnnet.network import Network
 from fnnet.precision import canonicalize
 from fnnet.records.members import load_members
 from fnnet.records.results import Results
+from fnnet.task import Task
+from fnnet.training import init_state
 from fnnet.types import Params
 
 LOADED_BYTES = 100_000_000  # of parameters that are read from a store at once, about
 
-Apply = Callable[[Any, Params, Any], Any]
-"""Maps a network's hyper-parameters, its parameters and one input to its output."""
+Predict = Callable[[Any, Params, Any], Any]
+"""Maps a network's hyper-parameters, its parameters and inputs `[n, ...]` to its outputs `[n, ...]`."""
 
 
 class Stack(NamedTuple):
     """Networks of one shape.
 
-    apply: computes the output of one network.
+    predict: computes the outputs of one network.
     one: the shapes of one network's hyper-parameters and parameters.
     portions: pairs of the networks' indices among all that are evaluated, and their hyper-parameters and parameters,
         `[portion, ...]` in each leaf.
     """
 
-    apply: Apply
+    predict: Predict
     one: tuple[dict[str, Any], Any]
     portions: Iterable[tuple[np.ndarray, tuple[dict[str, Any], Params]]]
 
@@ -43,12 +46,12 @@ def stack_of_params(network: Network, params: Params) -> Stack:
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0)))
     params = _fit_params(params, shapes)
     places = np.arange(len(jax.tree.leaves(params)[0]))
-    return Stack(_without_hparams(network.apply), ({}, shapes), [(places, ({}, params))])
+    return Stack(_predict_with(network.apply), ({}, shapes), [(places, ({}, params))])
 
 
 def stack_of_group(
     results: Results,
-    network_of: Callable[[Hparams], Network],
+    task: Task,
     traced: dict[str, np.ndarray],
     runs: np.ndarray,
 ) -> Stack:
@@ -56,13 +59,18 @@ def stack_of_group(
 
     Args:
         results: of the sweep.
-        network_of: maps hyper-parameters to the network.
+        task: of the group.
         traced: the traced hyper-parameters of the group's runs.
         runs: their indices in the results.
 
     Raises:
-        InputError: when a traced axis is not numeric; and while reading, when parameters are missing or damaged.
+        InputError: when a traced axis is not numeric, or the task predicts nothing; and while reading, when parameters
+            are missing or damaged.
     """
+    if (task_predict := task.predict) is None:
+        raise InputError(
+            "the recipe's task predicts nothing; pass Task(..., predict=lambda hparams, params, inputs: ...)"
+        )
     for name, values in traced.items():
         if values.dtype.kind not in "biuf":
             raise InputError(
@@ -70,10 +78,10 @@ def stack_of_group(
             )
     hparams = {name: canonicalize(values) for name, values in traced.items()}
     one = {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in hparams.items()}
-    shapes = jax.eval_shape(lambda hparams: network_of(Hparams(hparams)).init(jax.random.key(0)), one)
+    shapes = _params_shapes(results, task, one, int(runs[0]))
 
-    def apply(hparams: Any, params: Params, x: Any) -> Any:
-        return network_of(Hparams(hparams)).apply(params, x)
+    def predict(hparams: Any, params: Params, inputs: Any) -> Any:
+        return task_predict(Hparams(hparams), params, inputs)
 
     num_parts = math.ceil(len(runs) / max(1, LOADED_BYTES // tree_bytes(shapes)))
     wanted = ("id", "chunk", "fingerprint")
@@ -88,12 +96,23 @@ def stack_of_group(
             params = _fit_params(load_members(results.space.take(rows), columns, results.store), shapes)
             yield rows, ({name: column[places] for name, column in hparams.items()}, params)
 
-    return Stack(apply, (one, shapes), load())
+    return Stack(predict, (one, shapes), load())
+
+
+def _params_shapes(results: Results, task: Task, hparams: dict[str, Any], run: int) -> Any:
+    """Return the shapes of the parameters of one run: those of the task, if the store describes its data."""
+    plan = None if results.store is None else results.store.read_plan()
+    if plan is None or plan["data"]["kind"] != "dataset":
+        return jax.eval_shape(lambda: results.member(run))
+    data = abstract_data(plan["data"])
+    return jax.eval_shape(
+        lambda hparams, data: task.params(init_state(task, Hparams(hparams), data)), hparams, data
+    )
 
 
 @lru_cache(maxsize=32)  # so that the same network is the same program
-def _without_hparams(apply: Callable) -> Apply:
-    return lambda hparams, params, x: apply(params, x)
+def _predict_with(apply: Callable) -> Predict:
+    return lambda hparams, params, inputs: jax.vmap(apply, (None, 0))(params, inputs)
 
 
 def _fit_params(params: Params, shapes: Any) -> Params:

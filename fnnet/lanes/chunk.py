@@ -112,8 +112,8 @@ def train_segment(
     points, step, data_seed = [], first_step, canonicalize(np.asarray(spec.data_seed))
     while step < stop:
         length = min(spec.next_measured(step), stop, step + program.max_steps) - step
-        batches = program.draw(data_seed, data, np.int32(step), program.max_steps)
-        progress = program.steps(hparams, progress, batches, data, np.int32(step), np.int32(length))
+        selections = program.draw(data_seed, data, np.int32(step), program.max_steps)
+        progress = program.steps(hparams, progress, selections, data, np.int32(step), np.int32(length))
         step += length
         if spec.is_measured(step):
             point, progress = _measure(program, spec, hparams, data, progress, step)

@@ -113,8 +113,8 @@ class Program(NamedTuple):
     All arrays of runs have a leading axis of lanes, which must be a multiple of the number of devices.
 
     begin: maps `(hparams, data)` to the first `Progress`.
-    draw: maps `(data_seed, data, first_step, max_steps)` to the batches of `max_steps` steps.
-    steps: maps `(hparams, progress, batches, data, first_step, num_steps)` to the next progress; `progress` is
+    draw: maps `(data_seed, data, first_step, max_steps)` to the selections of `max_steps` steps.
+    steps: maps `(hparams, progress, selections, data, first_step, num_steps)` to the next progress; `progress` is
         donated.
     measure: maps `(hparams, progress, data)` to the task's metrics.
     max_steps: the upper limit of `num_steps`, which is traced.
@@ -144,31 +144,36 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
         # is a large product by itself.
         return jax.lax.map(lambda lane: measure(task, Hparams(lane[0]), lane[1], data), (hparams, progress))
 
-    def advance_lane(hparams: Lanes, lane: Progress, data: Any, step: Any, batch: Any) -> Progress:
-        return advance(task, Hparams(hparams), lane, data, step, batch)
+    def advance_lane(hparams: Lanes, lane: Progress, step: Any, batch: Any) -> Progress:
+        return advance(task, Hparams(hparams), lane, step, batch)
 
     def steps(
-        hparams: Lanes, progress: Progress, batches: Any, data: Any, first_step: Any, num_steps: Any
+        hparams: Lanes, progress: Progress, selections: Any, data: Any, first_step: Any, num_steps: Any
     ) -> Progress:
-        one_hparams, one_lane, one_batch = map(shapes_of_one, (hparams, progress, batches))
+        one_hparams, one_lane, one_selection = map(shapes_of_one, (hparams, progress, selections))
+        one_batch = jax.eval_shape(task.batches.select, data, one_selection)
         # Traced once, for both the layout and the lanes.
-        traced = jax.make_jaxpr(advance_lane)(one_hparams, one_lane, data, first_step, one_batch)
+        traced = jax.make_jaxpr(advance_lane)(one_hparams, one_lane, first_step, one_batch)
         is_transposed = find_transposed(traced.jaxpr, one_hparams, one_lane)
 
-        def step(progress: Progress, step: Any, batch: Any) -> Progress:
+        def step(progress: Progress, step: Any, selection: Any) -> Progress:
+            batch = task.batches.select(data, selection)  # once for all lanes
+
             def transposed_lane(hparams: Lanes, lane: Progress) -> Progress:
-                leaves = jax.tree.leaves((hparams, transpose_some(lane, is_transposed), data, step, batch))
+                leaves = jax.tree.leaves((hparams, transpose_some(lane, is_transposed), step, batch))
                 lane = jax.tree.unflatten(jax.tree.structure(lane), jaxpr_as_fun(traced)(*leaves))
                 return transpose_some(lane, is_transposed)
 
             return jax.vmap(transposed_lane)(hparams, progress)
 
-        progress = repeat_steps(step, transpose_some(progress, is_transposed), first_step, batches, num_steps)
+        progress = repeat_steps(
+            step, transpose_some(progress, is_transposed), first_step, selections, num_steps
+        )
         return transpose_some(progress, is_transposed)
 
     return Program(
         begin=jax.jit(on_each_device(begin_lanes, mesh, LANES, SHARED), compiler_options=rare_options),
-        draw=jax.jit(task.batches, static_argnums=3, out_shardings=shared_sharding(mesh)),
+        draw=jax.jit(task.batches.draw, static_argnums=3, out_shardings=shared_sharding(mesh)),
         steps=jax.jit(
             on_each_device(steps, mesh, LANES, LANES, SHARED, SHARED, SHARED, SHARED),
             donate_argnums=1,

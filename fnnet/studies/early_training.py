@@ -20,6 +20,7 @@ from jaxtyping import Float
 from fnnet.analysis.curvature import make_objective, top_eigenvalues
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
+from fnnet.fitting import TrainState, supervised
 from fnnet.hparams import Hparams
 from fnnet.losses import Loss
 from fnnet.network import Network
@@ -28,7 +29,7 @@ from fnnet.records.results import Results
 from fnnet.space.grids import grid
 from fnnet.space.space import Space, union
 from fnnet.sweeps.execution import sweep
-from fnnet.task import Task, TrainState, supervised
+from fnnet.task import Task
 from fnnet.types import Metrics
 
 _TINY_RATE = 1e-30  # positive, but changes no weight

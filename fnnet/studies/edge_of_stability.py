@@ -8,7 +8,7 @@ stability".
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,13 @@ from jaxtyping import Array, Float, Integer
 
 from fnnet.analysis import curvature
 from fnnet.data import Dataset, Examples
+from fnnet.fitting import TrainState, supervised
 from fnnet.hparams import Hparams
 from fnnet.losses import Loss
 from fnnet.network import Network
 from fnnet.optimizers import sgd
-from fnnet.task import Task, TrainState, supervised
-from fnnet.types import Metrics, OptState, Params
+from fnnet.task import Task
+from fnnet.types import KeyArray, Metrics, OptState, Params
 
 
 def initial_sharpness(
@@ -92,16 +93,16 @@ def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
     task = supervised(network, loss, optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=None)
     objective = curvature.make_objective(network, loss)
 
-    def init(hparams: Hparams, data: Dataset) -> _Watched:
-        state = task.init(hparams, data)
+    def init(key: KeyArray, hparams: Hparams, data: Dataset) -> _Watched:
+        state = task.init(key, hparams, data)
         first = {
             "initial_loss": objective(state.params, data.train),
             "initial_sharpness": _sharpness(objective, state.params, data.train),
         }
         return _Watched(state.params, state.opt_state, jnp.array(jnp.inf), jnp.array(0), first)
 
-    def step(hparams: Hparams, run: _Watched, data: Dataset, batch: Any) -> tuple[_Watched, Metrics]:
-        state, metrics = task.step(hparams, TrainState(run.params, run.opt_state), data, batch)
+    def step(key: KeyArray, hparams: Hparams, run: _Watched, batch: Examples) -> tuple[_Watched, Metrics]:
+        state, metrics = task.step(key, hparams, TrainState(run.params, run.opt_state), batch)
         num_rises = jnp.where(metrics["loss"] > run.loss, run.num_rises + 1, run.num_rises)
         return _Watched(state.params, state.opt_state, metrics["loss"], num_rises, run.initial), metrics
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from fnnet.analysis.curvature import make_objective
 from fnnet.analysis.tangent_kernel import linearize
+from fnnet.batches import Batches
 from fnnet.data import Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
@@ -27,7 +28,7 @@ from fnnet.space.space import Space
 from fnnet.studies.fractals import box_dimension, find_boundary
 from fnnet.sweeps.execution import sweep
 from fnnet.task import Task
-from fnnet.types import Metrics, Params
+from fnnet.types import KeyArray, Metrics, Params
 
 LIMIT = 1e6  # largest loss relative to the first one
 NUM_LAST = 20  # losses whose mean decides whether training converged
@@ -117,15 +118,17 @@ def make_recipe(network: Network, horizons: Sequence[int]) -> Callable[..., Task
         def add_offset(params: Params, hp: Hparams) -> Params:
             return [{"w": params[0]["w"] + hp.get("offset", 0.0)}, params[1]]
 
-        def init(hp: Hparams, data: Examples) -> _State:
-            params, zero = network.init(jax.random.key(hp.get("seed", 0))), jnp.zeros(())
+        def init(key: KeyArray, hp: Hparams, data: Examples) -> _State:
+            params, zero = network.init(key), jnp.zeros(())
             first = params if reapplied else add_offset(params, hp)
             return _State(first, zero, zero, zero, jnp.zeros(len(ends)))
 
-        def step(hp: Hparams, state: _State, data: Examples, batch: Any) -> tuple[_State, Metrics]:
-            number, draw = batch
+        def step(
+            key: KeyArray, hp: Hparams, state: _State, batch: tuple[Array, Examples]
+        ) -> tuple[_State, Metrics]:
+            number, examples = batch
             params = add_offset(state.params, hp) if reapplied else state.params
-            loss, grads = loss_and_grads(params, jax.tree.map(lambda leaf: leaf[draw], data))
+            loss, grads = loss_and_grads(params, examples)
             first = jnp.where(number == 0, loss, state.first)
             relative = jnp.minimum(jnp.where(jnp.isfinite(loss), loss, LIMIT) / first, LIMIT)
             is_last = (number < ends) & (number >= ends - num_last)
@@ -142,13 +145,21 @@ def make_recipe(network: Network, horizons: Sequence[int]) -> Callable[..., Task
             last = {f"last_{end}": state.tails[i] / float(num_last[i]) for i, end in enumerate(horizons)}
             return {"total": state.total, "inverse": state.inverse, **last}
 
-        def batches(data_seed: Any, data: Examples, first_step: Any, num_steps: int) -> Any:
-            numbers = first_step + jnp.arange(num_steps, dtype=np.int32)
-            return numbers, jnp.full_like(numbers, data_seed)  # all pixels use the same examples
-
-        return Task(init, step, measure, batches)
+        return Task(init, step, measure, Batches(_draw, _select), params=lambda state: state.params)
 
     return recipe
+
+
+def _draw(data_seed: Any, data: Examples, first_step: Any, num_steps: int) -> tuple[Array, Array]:
+    """Return the number of each step, and the draw of examples, which all pixels share."""
+    del data
+    numbers = first_step + jnp.arange(num_steps, dtype=np.int32)
+    return numbers, jnp.full_like(numbers, data_seed)
+
+
+def _select(data: Examples, selection: tuple[Array, Array]) -> tuple[Array, Examples]:
+    number, draw = selection
+    return number, jax.tree.map(lambda leaf: leaf[draw], data)
 
 
 def rate_grid(extent: Extent, side: int, **axes: Any) -> Space:

@@ -33,7 +33,6 @@ from fnnet.sweeps.states import (
     load_state,
     make_rows,
     on_host,
-    params_of,
     save_state,
 )
 
@@ -290,7 +289,8 @@ class Coordinator:
         if self.prepared.save_params:
             assert state.progress is not None
             about = {"fingerprint": fingerprint, "runs": spec.run_ids}
-            store.save_params(spec.id, Sealed(about, name_leaves(params_of(state.progress.state))))
+            params = jax.device_get(jax.vmap(job.task.params)(state.progress.state))
+            store.save_params(spec.id, Sealed(about, name_leaves(params)))
         rows = rows.with_columns(
             chunk=pl.lit(spec.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint)
         )

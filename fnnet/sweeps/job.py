@@ -9,16 +9,18 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fnnet.hparams import Hparams
+from fnnet.keys import step_key
 from fnnet.lanes.choice import choose_lanes, first_guess, most_lanes
 from fnnet.lanes.chunk import ChunkSpec, evaluations, place_hparams
 from fnnet.lanes.cost import Cost, CostFile, count_flops, device_bytes, measure_cost
-from fnnet.lanes.program import Program, make_program, shapes_of_one
+from fnnet.lanes.program import Program, make_program
 from fnnet.memory import too_large, usable_bytes
 from fnnet.precision import canonicalize
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Config
 from fnnet.sweeps.plan import Group, Plan
 from fnnet.task import Task
+from fnnet.training import first_batch, init_state
 
 MAX_SEGMENT = 1000  # steps whose batches are drawn at once
 SEGMENT_SECONDS = 2.0  # the longest stretch, about, that is not interrupted, shown or saved
@@ -234,12 +236,12 @@ def step_flops(task: Task, plan: Plan, run: Any, data: Any) -> int:
     columns = plan.hparams(np.asarray([run]))
     hparams = {name: canonicalize(column)[0] for name, column in columns.items()}
 
-    def one_step(hparams: Any, state: Any, data: Any, batch: Any) -> Any:
-        return task.step(Hparams(hparams), state, data, batch)
+    def one_step(hparams: Any, state: Any, batch: Any) -> Any:
+        return task.step(step_key(Hparams(hparams), 0), Hparams(hparams), state, batch)
 
-    state = jax.eval_shape(lambda hparams, data: task.init(Hparams(hparams), data), hparams, data)
-    batch = shapes_of_one(jax.eval_shape(lambda data: task.batches(0, data, 0, 1), data))
-    return count_flops(one_step, hparams, state, data, batch)
+    state = jax.eval_shape(lambda hparams, data: init_state(task, Hparams(hparams), data), hparams, data)
+    batch = jax.eval_shape(lambda data: first_batch(task, data), data)
+    return count_flops(one_step, hparams, state, batch)
 
 
 def _state_bytes(plan: Plan, group: Group, program: Program, data: Any) -> int:

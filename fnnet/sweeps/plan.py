@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 import jax
 import numpy as np
+from jax.extend.core import ClosedJaxpr
+from jax.interpreters.partial_eval import dce_jaxpr
 from jaxtyping import Int
 
 from fnnet.errors import InputError, unknown_name
@@ -21,6 +23,7 @@ from fnnet.memory import too_large, tree_bytes, usable_bytes
 from fnnet.space.groups import cut_groups, split_axes, traced_columns
 from fnnet.space.space import Config, Space
 from fnnet.task import Recipe, Task
+from fnnet.training import check_hparams
 
 
 class Group(NamedTuple):
@@ -99,7 +102,7 @@ def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Pl
         _check_numbers(task, space, runs, traced_axes)
         traced = _trace(task, space, runs, traced_axes, set(arguments), data, max_steps)
         groups.append(Group(static, task, runs, traced))
-        metrics |= dict.fromkeys(traced.out_info)
+        metrics |= dict.fromkeys(traced.out_info[0])
         higher_is_better |= task.higher_is_better
     return Plan(space, static_axes, traced_axes, groups, tuple(metrics), higher_is_better)
 
@@ -129,21 +132,26 @@ def _trace(
     names_read: set[str] = set()
     usable = usable_bytes()
 
-    def one_step(numbers: dict[str, Any], data: Any) -> Any:
+    def one_step(keys: Any, numbers: dict[str, Any], data: Any) -> Any:
         hparams = Hparams(numbers)
         hparams.names_read = names_read
-        state = task.init(hparams, data)
+        state = task.init(keys[0], hparams, data)
         _check_memory(state, usable)
-        batches = task.batches(hparams.get("data_seed", 0), data, 0, max_steps)
-        _check_memory(batches, usable)
-        state, _ = task.step(hparams, state, data, jax.tree.map(lambda leaf: leaf[0], batches))
-        return task.measure(hparams, state, data)
+        selections = task.batches.draw(hparams.get("data_seed", 0), data, 0, max_steps)
+        _check_memory(selections, usable)
+        batch = task.batches.select(data, jax.tree.map(lambda leaf: leaf[0], selections))
+        stepped = task.step(keys[1], hparams, state, batch)
+        return task.measure(hparams, stepped[0], data), stepped
 
     missing, traced = None, None
+    keys = jax.eval_shape(lambda: (jax.random.key(0), jax.random.key(1)))
     try:
-        traced = jax.jit(one_step).trace(numbers, data)
+        traced = jax.jit(one_step).trace(keys, numbers, data)
+        if _are_used(traced.jaxpr, len(keys)):
+            names_read.add("seed")
     except MissingHparam as error:
         missing = error
+        names_read.add("seed")  # perhaps
     except OverflowError as error:
         raise InputError(f"the network, the batch or a number is too large: {error}") from error
     except _NEEDS_NUMBERS as error:
@@ -154,7 +162,11 @@ def _trace(
     for name in (name for name in traced_axes if name in config):
         # A misspelled axis is often why a hyper-parameter is missing, so it is named first.
         if name not in names_read:
-            _read_on(missing, one_step, numbers, data)  # which completes names_read
+            if name == "seed":
+                raise InputError(
+                    "axis 'seed' changes nothing: neither init nor step of the task uses its key"
+                )
+            _read_on(missing, one_step, keys, numbers, data)  # which completes names_read
             raise unknown_name("axis", name, (arguments | names_read) - set(space.axes)) from missing
         for value in space.axes[name]:
             if not isinstance(value, int | float):
@@ -164,17 +176,25 @@ def _trace(
     return traced
 
 
-def _read_on(missing: MissingHparam | None, one_step: Any, numbers: dict[str, Any], data: Any) -> None:
+def _read_on(
+    missing: MissingHparam | None, one_step: Any, keys: Any, numbers: dict[str, Any], data: Any
+) -> None:
     """Trace with a placeholder for each missing hyper-parameter, so that all names are read."""
     while missing is not None:
         numbers = numbers | {missing.name: 0.5}
         try:
-            jax.eval_shape(one_step, numbers, data)
+            jax.eval_shape(one_step, keys, numbers, data)
             return
         except MissingHparam as error:
             missing = error
         except InputError:
             return
+
+
+def _are_used(traced: ClosedJaxpr, num_inputs: int) -> bool:
+    """Return whether any of the first inputs of a function affects its results."""
+    _, is_used = dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))
+    return any(is_used[:num_inputs])
 
 
 def _check_memory(tree: Any, usable: float) -> None:
@@ -242,7 +262,7 @@ def _check_numbers(task: Task, space: Space, runs: np.ndarray, traced_axes: tupl
         config = space[runs[place]]
         numbers = {name: config[name] for name in traced_axes if isinstance(config.get(name), int | float)}
         try:
-            task.check(Hparams(numbers))
+            check_hparams(task, Hparams(numbers))
         except MissingHparam:
             return  # tracing reports it, with the reason
         except InputError as error:

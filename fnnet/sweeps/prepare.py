@@ -25,9 +25,8 @@ from fnnet.sweeps.plan import Plan, make_plan
 from fnnet.sweeps.progress import choose_metric, watched
 from fnnet.sweeps.provenance import describe_origin
 from fnnet.sweeps.resume import Done, find_missing, read_done, stored_plan
-from fnnet.sweeps.states import params_of
 from fnnet.task import Recipe
-from fnnet.training import check_steps
+from fnnet.training import check_steps, init_state
 
 MAX_PARAMS_BYTES = 1e9  # of a whole sweep; more are kept only when asked for
 
@@ -213,7 +212,7 @@ def _keeps_params(plan: Plan, data: Any, stored: fingerprints.Description | None
         hparams = {name: canonicalize(column)[0] for name, column in columns.items()}
 
         def params(hparams: Any, data: Any, task: Any = group.task) -> Any:
-            return params_of(task.init(Hparams(hparams), data))
+            return task.params(init_state(task, Hparams(hparams), data))
 
         leaves = jax.tree.leaves(jax.eval_shape(params, hparams, data))
         num_bytes += len(group.runs) * sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)

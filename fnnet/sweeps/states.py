@@ -150,8 +150,3 @@ def make_rows(space: Space, metrics: Sequence[str], state: ChunkState) -> pl.Dat
         dtype = pl.Series(curve[:0].ravel()).dtype
         table[f"{name}_curve"] = pl.Series(curve.tolist(), dtype=pl.List(dtype))
     return pl.DataFrame(table)
-
-
-def params_of(state: Any) -> Any:
-    """Return the trained parameters in the state of a task: `state.params`, or all of it where there are none."""
-    return getattr(state, "params", state)

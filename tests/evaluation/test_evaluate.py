@@ -259,14 +259,14 @@ def test_results_that_cannot_be_evaluated_are_refused(results, tmp_path):
         return recipe(depth, width - 1)
 
     def forgetful_recipe(depth, width=4):
-        return recipe(depth, width)._replace(network=None)
+        return recipe(depth, width)._replace(predict=None)
 
     def needy_recipe(depth, activation):
         return recipe(depth)
 
     with pytest.raises(InputError, match="params 0/b of stacked networks"):
         fn.evaluate_results(results.where(depth=2), narrow_recipe, DATA.test)
-    with pytest.raises(InputError, match="the recipe's task has no network"):
+    with pytest.raises(InputError, match="the recipe's task predicts nothing"):
         fn.evaluate_results(results, forgetful_recipe, DATA.test)
     with pytest.raises(InputError, match="argument 'activation' has no default"):
         fn.evaluate_results(results, needy_recipe, DATA.test)

@@ -55,8 +55,8 @@ def test_programs_of_another_canary_are_in_another_folder(no_cache_configured, m
 def test_a_store_of_another_canary_is_refused_unless_that_is_accepted(tmp_path, monkeypatch):
     def toy():
         return fn.Task(
-            init=lambda hp, data: hp["seed"].astype(float),
-            step=lambda hp, state, data, t: (state * hp["decay"], {"loss": state}),
+            init=lambda key, hp, data: hp["seed"].astype(float),
+            step=lambda key, hp, state, batch: (state * hp["decay"], {"loss": state}),
             measure=lambda hp, state, data: {"left": state},
         )
 

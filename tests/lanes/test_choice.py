@@ -98,8 +98,8 @@ def test_a_guess_fills_the_cache_and_not_more(bytes_per_run, num_runs):
 def toy(first=1.0):
     """A recipe that compiles in no time: one number that shrinks."""
     return fn.Task(
-        init=lambda hp, data: first + hp["seed"].astype(float),
-        step=lambda hp, state, data, t: (state * hp["decay"], {"loss": state}),
+        init=lambda key, hp, data: first + hp["seed"].astype(float),
+        step=lambda key, hp, state, batch: (state * hp["decay"], {"loss": state}),
         measure=lambda hp, state, data: {"left": state},
     )
 

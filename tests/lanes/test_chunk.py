@@ -79,8 +79,8 @@ def test_measuring_more_rarely_than_there_are_steps_is_measuring_at_the_end(eval
 
 def test_every_metric_of_a_step_is_a_curve_as_in_a_run_alone():
     task = fn.Task(
-        init=lambda hp, data: jnp.asarray(hp["start"]),
-        step=lambda hp, state, data, t: (0.9 * state, {"loss": state**2, "size": jnp.abs(state)}),
+        init=lambda key, hp, data: jnp.asarray(hp["start"]),
+        step=lambda key, hp, state, batch: (0.9 * state, {"loss": state**2, "size": jnp.abs(state)}),
         measure=lambda hp, state, data: {"state": state},
     )
     starts = [1.0, -3.0, 0.25]

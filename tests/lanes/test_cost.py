@@ -14,6 +14,7 @@ from fnnet.hparams import Hparams
 from fnnet.lanes import cost as costs
 from fnnet.lanes.cost import Cost, CostFile, count_flops, device_bytes, measure_cost
 from fnnet.lanes.program import Program, lanes_sharding, make_mesh, make_program
+from fnnet.training import first_batch, init_state
 
 BATCH, INPUTS, WIDTH, OUTPUTS = 5, 3, 7, 2
 
@@ -26,12 +27,12 @@ def one_step(depth):
     task = fn.supervised(
         network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=BATCH
     )
-    state = task.init(Hparams({"learning_rate": 0.1}), data)
+    state, key = init_state(task, Hparams({"learning_rate": 0.1}), data), jax.random.key(0)
 
     def step(rate, state, batch):
-        return task.step(Hparams({"learning_rate": rate}), state, data, batch)
+        return task.step(key, Hparams({"learning_rate": rate}), state, batch)
 
-    return step, (jnp.float32(0.1), state, jnp.arange(BATCH))
+    return step, (jnp.float32(0.1), state, first_batch(task, data))
 
 
 def flops_by_hand(depth):
@@ -85,11 +86,11 @@ VECTOR = 1_000_000
 def big_vectors():
     """A task whose state is one long vector, which dwarfs all else."""
 
-    def step(hp, state, data, t):
+    def step(key, hp, state, batch):
         return state * hp["decay"], {"loss": state[0]}
 
     task = fn.Task(
-        init=lambda hp, data: jnp.zeros(VECTOR) + hp["decay"],
+        init=lambda key, hp, data: jnp.zeros(VECTOR) + hp["decay"],
         step=step,
         measure=lambda hp, state, data: {"first": state[0]},
     )
@@ -115,8 +116,8 @@ def test_memory_is_the_lanes_arrays():
 def test_what_is_only_between_arguments_and_results_counts_too():
     """The third of a sorted vector is one number, and making it takes the vector, for one lane at a time."""
     task = fn.Task(
-        init=lambda hp, data: jnp.sort(jnp.arange(float(VECTOR)) * hp["decay"])[2],
-        step=lambda hp, state, data, t: (state, {"loss": state}),
+        init=lambda key, hp, data: jnp.sort(jnp.arange(float(VECTOR)) * hp["decay"])[2],
+        step=lambda key, hp, state, batch: (state, {"loss": state}),
         measure=lambda hp, state, data: {"third": state},
     )
     program = make_program(task, make_mesh(), max_steps=4)

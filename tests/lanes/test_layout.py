@@ -8,10 +8,11 @@ import pytest
 
 from fnnet import mlp, sgd, supervised, train
 from fnnet.data import Dataset, from_arrays
+from fnnet.fitting import autoencoder
 from fnnet.hparams import Hparams
 from fnnet.lanes.layout import find_transposed
 from fnnet.lanes.program import lanes_sharding, make_mesh, make_program
-from fnnet.task import autoencoder
+from fnnet.training import first_batch, init_state
 
 FEATURES, WIDTH, BATCH = 6, 6, 6  # equal on purpose: shapes alone do not tell which matrix is the first
 
@@ -30,9 +31,9 @@ def data() -> Dataset:
 
 def turned_leaves(task, data: Dataset) -> list[str]:
     hparams = {"learning_rate": 0.1}
-    state = task.init(Hparams(hparams), data)
-    batch = jax.tree.map(lambda leaf: leaf[0], task.batches(0, data, 0, 1))
-    step = jax.make_jaxpr(lambda hp, *rest: task.step(Hparams(hp), *rest))(hparams, state, data, batch)
+    state, key = init_state(task, Hparams(hparams), data), jax.random.key(0)
+    batch = first_batch(task, data)
+    step = jax.make_jaxpr(lambda hp, *rest: task.step(key, Hparams(hp), *rest))(hparams, state, batch)
     turned = find_transposed(step.jaxpr, hparams, state)
     leaves, _ = jax.tree_util.tree_flatten_with_path(turned)
     return [jax.tree_util.keystr(path, simple=True, separator="/") for path, is_turned in leaves if is_turned]
@@ -85,9 +86,9 @@ def test_lanes_train_as_single_runs_do(name, data):
     rates = np.linspace(0.01, 0.1, 4 * mesh.size, dtype=np.float32)
     hparams = jax.device_put({"learning_rate": rates}, lanes_sharding(mesh))
     program = make_program(task, mesh, steps)
-    batches = program.draw(np.int32(0), data, np.int32(0), steps)
+    selections = program.draw(np.int32(0), data, np.int32(0), steps)
     progress = program.begin(hparams, data)
-    progress = program.steps(hparams, progress, batches, data, np.int32(0), np.int32(steps))
+    progress = program.steps(hparams, progress, selections, data, np.int32(0), np.int32(steps))
     for lane, rate in enumerate(rates):
         alone = train(task, {"learning_rate": jnp.asarray(rate)}, data, num_steps=steps).state
         for ours, theirs in zip(jax.tree.leaves(progress.state), jax.tree.leaves(alone), strict=True):

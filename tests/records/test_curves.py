@@ -140,8 +140,8 @@ def test_the_last_finite_value_is_from_before_the_divergence():
 @pytest.mark.parametrize("eval_every", [1, 3])
 def test_an_evaluation_of_diverged_parameters_is_not_the_last_finite_value(eval_every):
     task = fn.Task(
-        init=lambda hp, data: jnp.zeros(()),
-        step=lambda hp, state, data, batch: (
+        init=lambda key, hp, data: jnp.zeros(()),
+        step=lambda key, hp, state, batch: (
             state + 1,
             {"loss": jnp.where(state >= hp["limit"], jnp.inf, 0.0)},
         ),

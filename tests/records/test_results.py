@@ -20,8 +20,8 @@ LOADED = scipy.stats, xarray  # before a test measures the time of what uses the
 def toy(measure):
     """Return a recipe of tasks whose state counts its updates."""
     return lambda: fn.Task(
-        init=lambda hp, data: jnp.zeros(()),
-        step=lambda hp, state, data, batch: (state + 1, {"loss": 0.0 * state}),
+        init=lambda key, hp, data: jnp.zeros(()),
+        step=lambda key, hp, state, batch: (state + 1, {"loss": 0.0 * state}),
         measure=measure,
     )
 

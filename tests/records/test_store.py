@@ -337,12 +337,12 @@ def test_other_data_are_refused_in_whatever_form_they_come(data, tmp_path, form)
             x, y = jax.tree.leaves(data)[:2]
             return jax.numpy.mean((x @ w - y.astype(x.dtype)) ** 2)
 
-        def step(hp, w, data, t):
-            value, grad = jax.value_and_grad(loss)(w, data)
+        def step(key, hp, w, batch):
+            value, grad = jax.value_and_grad(loss)(w, batch)
             return w - hp["learning_rate"] * grad, {"loss": value}
 
         return fn.Task(
-            lambda hp, data: jax.numpy.ones(4), step, lambda hp, w, data: {"train_loss": loss(w, data)}
+            lambda key, hp, data: jax.numpy.ones(4), step, lambda hp, w, data: {"train_loss": loss(w, data)}
         )
 
     space, options = fn.grid(learning_rate=[0.01, 0.02]), {"num_steps": 3, "store": tmp_path}

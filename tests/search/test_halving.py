@@ -205,8 +205,8 @@ def test_hyperband_gives_every_configuration_one_bracket(data, tmp_path):
 def slow_starters():
     """A recipe whose runs are the better in the end the worse they begin."""
     return fn.Task(
-        init=lambda hp, data: jnp.zeros(()),
-        step=lambda hp, updates, data, batch: (updates + 1, {"loss": hp["q"]}),
+        init=lambda key, hp, data: jnp.zeros(()),
+        step=lambda key, hp, updates, batch: (updates + 1, {"loss": hp["q"]}),
         measure=lambda hp, updates, data: {
             "loss": jnp.where(updates < 9, -hp["q"], hp["q"]),
             "updates": updates,

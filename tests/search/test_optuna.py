@@ -29,7 +29,7 @@ def quadratic(curvatures=CURVATURES):
     """Gradient descent on two weights: each has a curvature and a rate of its own, and starts at 1 + seed."""
     first, second = curvatures
 
-    def step(hp, state, data, t):
+    def step(key, hp, state, batch):
         a, b = state
         new = a - hp["first_rate"] * first * a, b - hp["second_rate"] * second * b
         return new, {"loss": (first * a**2 + second * b**2) / 2}
@@ -38,7 +38,7 @@ def quadratic(curvatures=CURVATURES):
         loss = (first * state[0] ** 2 + second * state[1] ** 2) / 2
         return {"test_loss": loss, "test_accuracy": 1 / (1 + loss), "closeness": -loss}
 
-    def init(hp, data):
+    def init(key, hp, data):
         start = jnp.asarray(1 + hp.get("seed", 0), float)
         return start, start
 

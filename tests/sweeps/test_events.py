@@ -8,8 +8,8 @@ import fnnet as fn
 from fnnet.sweeps.events import Began, Committed, Compiled, Evaluated, Finished, Planned, Segment
 
 TASK = fn.Task(
-    init=lambda hp, data: jnp.float32(hp["start"]),
-    step=lambda hp, w, data, t: (0.5 * w, {"loss": w**2}),
+    init=lambda key, hp, data: jnp.float32(hp["start"]),
+    step=lambda key, hp, w, batch: (0.5 * w, {"loss": w**2}),
     measure=lambda hp, w, data: {"train_loss": w**2},
 )
 

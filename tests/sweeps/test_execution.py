@@ -119,14 +119,14 @@ def test_two_weights_can_be_swept():
     """Anything that can be written as init, step and measure: here gradient descent on (ab - 1)^2 / 2."""
 
     def recipe(first):
-        def step(hp, state, data, t):
+        def step(key, hp, state, batch):
             a, b = state
             error = a * b - 1
             rate = hp["learning_rate"]
             return (a - rate * error * b, b - rate * error * a), {"loss": error**2 / 2}
 
         return fn.Task(
-            init=lambda hp, data: (jax.numpy.asarray(first), hp["second"]),
+            init=lambda key, hp, data: (jax.numpy.asarray(first), hp["second"]),
             step=step,
             measure=lambda hp, state, data: {"product": state[0] * state[1]},
         )
@@ -139,8 +139,8 @@ def test_two_weights_can_be_swept():
 @pytest.mark.parametrize("name", ["seconds", "product"])
 def test_an_axis_cannot_be_called_like_a_column(name):
     task = fn.Task(
-        init=lambda hp, data: hp[name],
-        step=lambda hp, state, data, t: (state, {"loss": state}),
+        init=lambda key, hp, data: hp[name],
+        step=lambda key, hp, state, batch: (state, {"loss": state}),
         measure=lambda hp, state, data: {"product": state},
     )
     with pytest.raises(fn.InputError, match=f"axis '{name}' has the name of a column"):

@@ -24,8 +24,8 @@ from fnnet.sweeps.interrupt import Stopped
 def sweep(folder, **options):
     """One step on a parabola for each run."""
     task = fn.Task(
-        init=lambda hp, data: jnp.float32(hp["start"]),
-        step=lambda hp, w, data, t: (w - 0.1 * w, {"loss": w**2}),
+        init=lambda key, hp, data: jnp.float32(hp["start"]),
+        step=lambda key, hp, w, batch: (w - 0.1 * w, {"loss": w**2}),
         measure=lambda hp, w, data: {"train_loss": w**2},
     )
     space = fn.grid(start=[1.0, 2.0, 3.0])

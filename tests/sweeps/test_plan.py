@@ -149,8 +149,8 @@ def test_what_is_no_recipe_is_refused_in_one_line(data):
 def test_python_code_that_needs_the_value_of_a_traced_axis_gets_advice(data, use):
     def recipe():
         return fn.Task(
-            init=lambda hp, data: use(hp["rate"]),
-            step=lambda hp, state, data, batch: (state, {"loss": hp["rate"]}),
+            init=lambda key, hp, data: use(hp["rate"]),
+            step=lambda key, hp, state, batch: (state, {"loss": hp["rate"]}),
             measure=lambda hp, state, data: {"seen": hp["rate"]},
         )
 
@@ -161,8 +161,8 @@ def test_python_code_that_needs_the_value_of_a_traced_axis_gets_advice(data, use
 def test_numbers_of_64_bits_survive_where_x64_is_on(x64):
     def recipe():
         return fn.Task(
-            init=lambda hp, data: hp["n"] * 1,
-            step=lambda hp, state, data, batch: (state, {"loss": hp["rate"]}),
+            init=lambda key, hp, data: hp["n"] * 1,
+            step=lambda key, hp, state, batch: (state, {"loss": hp["rate"]}),
             measure=lambda hp, state, data: {"seen": state, "rate_seen": hp["rate"]},
         )
 

@@ -166,8 +166,8 @@ def shrinking(power=1):
 
     def recipe(first=1.0):
         return fn.Task(
-            init=lambda hp, data: first + hp["seed"].astype(float),
-            step=lambda hp, state, data, t: (state * hp["decay"] ** power, {"loss": state}),
+            init=lambda key, hp, data: first + hp["seed"].astype(float),
+            step=lambda key, hp, state, batch: (state * hp["decay"] ** power, {"loss": state}),
             measure=lambda hp, state, data: {"left": state},
         )
 
@@ -222,8 +222,8 @@ def test_rows_tell_the_number_of_lanes_that_was_chosen(tmp_path, monkeypatch):
 def test_a_sweep_needs_no_traced_axis(tmp_path):
     def recipe(first, decay):
         return fn.Task(
-            init=lambda hp, data: jnp.full((3,), first),
-            step=lambda hp, state, data, t: (state * decay, {"loss": state[0]}),
+            init=lambda key, hp, data: jnp.full((3,), first),
+            step=lambda key, hp, state, batch: (state * decay, {"loss": state[0]}),
             measure=lambda hp, state, data: {"left": state[2]},
         )
 

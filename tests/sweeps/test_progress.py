@@ -126,8 +126,8 @@ def test_a_halving_says_which_rung_it_is_at(data, monkeypatch, capfd):
 
 def test_a_metric_without_a_known_direction_shows_no_best_run(capfd):
     task = fn.Task(
-        init=lambda hp, data: jnp.zeros(()),
-        step=lambda hp, total, data, batch: (total + hp["rate"], {"loss": total}),
+        init=lambda key, hp, data: jnp.zeros(()),
+        step=lambda key, hp, total, batch: (total + hp["rate"], {"loss": total}),
         measure=lambda hp, total, data: {"total": total},
     )
     options = {"num_steps": 3, "metric": "total", "show_progress": True}

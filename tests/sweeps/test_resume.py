@@ -28,11 +28,11 @@ def recipe(gain=1.0, batches=None):
         def loss(w, x):
             return gain * jnp.mean((x @ w - 1) ** 2)
 
-        def init(hp, data):
+        def init(key, hp, data):
             return {"w": jnp.float32(hp["seed"]) + jnp.ones((3, width))}
 
-        def step(hp, state, data, batch):
-            value, grad = jax.value_and_grad(loss)(state["w"], data + 0 * jnp.float32(batch))
+        def step(key, hp, state, batch):
+            value, grad = jax.value_and_grad(loss)(state["w"], batch)
             return {"w": state["w"] - hp["learning_rate"] * grad}, {"loss": value}
 
         task = fn.Task(init, step, lambda hp, state, data: {"train_loss": loss(state["w"], data)})
@@ -126,7 +126,7 @@ def test_batches_that_differ_after_the_first_step_are_another_program(tmp_path):
         def draw(seed, data, first, num):
             return jnp.stack([jnp.float32(first) + np.float32(k * stride) for k in range(num)])
 
-        return draw
+        return fn.Batches(draw, lambda data, number: data + 0 * number)
 
     sweep(tmp_path, make=lambda: recipe(batches=drawing(1.0)))
     with pytest.raises(fn.InputError, match="recipe: it computes something other than before"):
