@@ -11,6 +11,10 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 MEASUREMENTS := $(addprefix experiments/,$(addsuffix .py,batch_evaluation benchmark growth plan_accuracy whole_job))
 EXPERIMENTS := $(filter-out experiments/reporting.py, $(wildcard experiments/*.py))
 
+# Tests and smoke runs train so little that compiling well would not pay. The second flag is unknown to newer XLA.
+COMPILE_FAST := --xla_backend_optimization_level=0 $(shell \
+	$(PYTHON) -c 'import sys; print("--xla_cpu_use_fusion_emitters=false" * (sys.version_info < (3, 12)))')
+
 .PHONY: install sweep test test-all test-newest check format faults reproduce report smoke clean
 
 install: .venv/core ## fnnet and what it runs on, at the versions of constraints.txt
@@ -27,11 +31,12 @@ install: .venv/core ## fnnet and what it runs on, at the versions of constraints
 sweep: .venv/core ## learning rates x depths x seeds on handwritten digits: 256 runs
 	$(BIN)/fnnet sweep --dataset digits depth=1,2,4,8 learning_rate=log:1e-3:10:16 seed=range:4
 
+test: export XLA_FLAGS = $(COMPILE_FAST)
 test: .venv/dev ## unit, property and documentation tests, in a few minutes
 	$(BIN)/python $(PYTEST) -m "not slow"
 
-test-all: .venv/dev ## all of them
-	$(BIN)/python $(PYTEST)
+test-all: test ## all of them, the slow ones compiled as users compile
+	$(BIN)/python $(PYTEST) -m slow
 
 test-newest: ## the tests on the newest Python found, with the newest jax
 	@test -n "$(NEWEST)" || { echo "no Python 3.12 or 3.13 found; put one on the PATH"; exit 1; }
@@ -44,7 +49,7 @@ check: .venv/dev ## formatting, lint, types and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python $(PYTEST)
+	$(MAKE) test-all
 
 format: .venv/dev
 	$(BIN)/ruff format .
@@ -61,8 +66,7 @@ reproduce: .venv/core ## every claim at full size, one by one, and the page of t
 report: .venv/core ## one page of what experiments claimed and measured, from experiments/results
 	$(BIN)/python experiments/reporting.py
 
-# So little is trained that compiling well would not pay.
-smoke: export XLA_FLAGS = --xla_backend_optimization_level=0
+smoke: export XLA_FLAGS = $(COMPILE_FAST)
 smoke: .venv/core ## every experiment at its smallest size; the largest files first, so that both cores end together
 	ls -S $(EXPERIMENTS) | xargs -P 2 -I SCRIPT sh -c '$(BIN)/python SCRIPT --smoke > /dev/null || { echo SCRIPT failed; exit 1; }'
 

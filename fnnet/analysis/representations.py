@@ -230,9 +230,10 @@ def explained_variance(features: Float[AnyArray, "n features"]) -> Float[Array, 
 
 def _centered(features: AnyArray) -> Array:
     """Subtract the mean over examples and scale the largest entry to 1, so that fourth powers stay in range."""
-    features = _scaled(widen(features))
-    # Subtract the first example, so that features that are the same for all examples are exactly 0.
-    features = features - features[:1]
+    halves = widen(features) / 2  # a difference may be twice as large
+    # Subtract the first example, so that features that are the same for all examples are exactly 0; before scaling,
+    # which XLA may fuse with the subtraction into one rounding.
+    features = _scaled(halves - halves[:1])
     return _scaled(features - jnp.mean(features, axis=0, keepdims=True))
 
 
