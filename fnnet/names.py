@@ -36,3 +36,22 @@ def lookup(field: str, choice: str | Value, table: Mapping[str, Value]) -> Value
 def named(*functions: Callable) -> dict[str, Callable]:
     """Return `{function.__name__: function}` for each function."""
     return {function.__name__: function for function in functions}
+
+
+OPTIMIZERS = (
+    *(
+        "sgd",
+        "adabelief",
+        "adadelta",
+        "adagrad",
+        "adam",
+        "adamax",
+        "adamaxw",
+        "adamw",
+        "adan",
+        "amsgrad",
+        "lion",
+    ),
+    *("nadam", "nadamw", "radam", "rmsprop", "rprop", "sign_sgd", "yogi"),
+)
+"""Optimizers by name: `sgd` is fnnet's, all others are optax's. Each works entry by entry, so layers may be stacked."""

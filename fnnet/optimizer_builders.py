@@ -9,27 +9,10 @@ import jax
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams
+from fnnet.names import OPTIMIZERS
 from fnnet.optimizers import RANGES, Optimizer, Transformation, clip_by_global_norm, sgd
 from fnnet.schedules import SCHEDULES, check_range, keywords_of, whole_run
 from fnnet.types import OptState, Params, Updates
-
-OPTIMIZERS = (
-    *(
-        "sgd",
-        "adabelief",
-        "adadelta",
-        "adagrad",
-        "adam",
-        "adamax",
-        "adamaxw",
-        "adamw",
-        "adan",
-        "amsgrad",
-        "lion",
-    ),
-    *("nadam", "nadamw", "radam", "rmsprop", "rprop", "sign_sgd", "yogi"),
-)
-"""Optimizers by name: `sgd` is fnnet's, all others are optax's. Each works entry by entry, so layers may be stacked."""
 
 OptimizerChoice = str | Transformation | Callable[[Hparams], Transformation]
 """What tasks accept: a name in `OPTIMIZERS`, any optimizer, or a function from hyper-parameters to one."""

@@ -9,6 +9,7 @@ from math import sqrt
 from typing import NamedTuple
 
 from fnnet.errors import InputError, unknown_name
+from fnnet.names import OPTIMIZERS
 
 
 class LayerShape(NamedTuple):
@@ -80,7 +81,8 @@ def mup(
 
     Args:
         base_width: the hidden width at which the learning rate was tuned.
-        optimizer: the column of rates: "sgd" (also with momentum) or "adam".
+        optimizer: the name of the optimizer, which chooses the column of rates: SGD's for "sgd" (also with momentum),
+            Adam's for all others, whose updates do not grow with the gradient.
         input_multiplier: scales the effective learning rate of the first layer: its root multiplies the forward pass
             and divides the initial weights, which leaves the initial function unchanged.
         output_multiplier: a factor on the logits.
@@ -97,8 +99,8 @@ def mup(
     """
     if base_width < 1:
         raise InputError(f"base_width must be at least 1, got {base_width}")
-    if optimizer not in ("sgd", "adam"):
-        raise unknown_name("mup optimizer", optimizer, ("sgd", "adam"))
+    if optimizer not in OPTIMIZERS:
+        raise unknown_name("mup optimizer", optimizer, OPTIMIZERS)
     is_sgd = optimizer == "sgd"
 
     def scales(shape: LayerShape) -> Scales:

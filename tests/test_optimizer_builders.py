@@ -6,7 +6,8 @@ import pytest
 
 import fnnet as fn
 from fnnet import Hparams
-from fnnet.optimizer_builders import OPTIMIZERS, from_hparams, make_builder
+from fnnet.names import OPTIMIZERS
+from fnnet.optimizer_builders import from_hparams, make_builder
 
 # Numbers unlike the defaults, for names that take more than a rate.
 NUMBERS = {

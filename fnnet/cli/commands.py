@@ -14,6 +14,7 @@ import tyro
 
 from fnnet.cli import output, usage
 from fnnet.cli.data_options import DataOptions
+from fnnet.cli.own_recipe import load_recipe
 from fnnet.errors import InputError, check_integer
 from fnnet.space.text import parse_axes, parse_space
 
@@ -41,6 +42,7 @@ def sweep(
     axes: Axes,
     /,
     data: Data = DataOptions(),  # noqa: B008 (frozen)
+    recipe: str | None = None,
     steps: int = 1000,
     eval_every: int | None = None,
     metric: str | None = None,
@@ -76,6 +78,8 @@ def sweep(
     Args:
         axes: the axes, as NAME=VALUES; the last axis changes fastest.
         data: the data set.
+        recipe: a recipe of your own, as MODULE:FUNCTION, imported from the working directory; its arguments are the
+            static axes, and the first may be data. With --help, its axes are listed.
         steps: number of updates of each run.
         eval_every: evaluate every this many steps and at the end, for curves; by default only at the end.
         metric: metric of the summary; by default test_accuracy for classification and test_r2 for regression.
@@ -93,6 +97,7 @@ def sweep(
     prepared = _prepare(
         axes,
         data,
+        recipe,
         out,
         metric,
         num_steps=steps,
@@ -107,7 +112,7 @@ def sweep(
     if line := describe_stored(prepared):
         output.print_line(line)
     results = execute(prepared)
-    metric = metric or ("test_accuracy" if prepared.data.is_classification else "test_r2")
+    metric = metric or _usual_metric(prepared)
     output.print_results(results, metric, prepared.data.train.inputs)
     for path in output.write_results(results, metric, prepared.store.folder):
         output.print_line(f"wrote {path}")
@@ -118,6 +123,7 @@ def plan(
     axes: Axes,
     /,
     data: Data = DataOptions(),  # noqa: B008 (frozen)
+    recipe: str | None = None,
     steps: int = 1000,
     eval_every: int | None = None,
     out: Path | None = None,
@@ -130,33 +136,49 @@ def plan(
     Args:
         axes: as for sweep.
         data: as for sweep.
+        recipe: as for sweep.
         steps: as for sweep.
         eval_every: as for sweep.
         out: as for sweep; runs finished in this folder are not counted.
         lanes: as for sweep.
     """
     prepared = _prepare(
-        axes, data, out, None, num_steps=steps, eval_every=eval_every, lanes=lanes, accept_fingerprint=True
+        axes,
+        data,
+        recipe,
+        out,
+        None,
+        num_steps=steps,
+        eval_every=eval_every,
+        lanes=lanes,
+        accept_fingerprint=True,
     )
     output.print_estimates(prepared, steps)
 
 
 @app.command
-def verify(store: tyro.conf.Positional[Path], /, runs: int = 4) -> None:
+def verify(store: tyro.conf.Positional[Path], /, runs: int = 4, recipe: str | None = None) -> None:
     """Retrain some runs of a finished sweep, one by one, and compare them with the stored results.
 
-    The folder records the data and the recipe. The exit code is 1 if a result differs.
+    The folder records the data, and the recipe if it is fnnet's. The exit code is 1 if a result differs.
 
     Args:
         store: the folder of the sweep.
         runs: number of runs to draw at random.
+        recipe: the recipe of your own that made the sweep, as MODULE:FUNCTION.
     """
+    from fnnet.data.record import reload_data
     from fnnet.records.rows import open_results
+    from fnnet.records.store import Store
     from fnnet.sweeps.verify import verify as verify_store
 
     check_integer("--runs", runs)
     results = open_results(store)
-    differences = verify_store(store=store, num_runs=runs)
+    if recipe is None:
+        differences = verify_store(store=store, num_runs=runs)
+    else:
+        data = reload_data((Store(store).read_plan() or {}).get("data") or {})
+        differences = verify_store(load_recipe(recipe, data), data, store, num_runs=runs)
     num_runs = len(results.space)
     drawn = f"all {num_runs:,} runs" if runs >= num_runs else f"{runs:,} of {num_runs:,} runs"
     print(f"trained {drawn} again, one by one, and compared with {store}")
@@ -247,7 +269,12 @@ COMMANDS = {command.__name__: command for command in (sweep, plan, verify, expor
 
 
 def _prepare(
-    axes: Sequence[str], data_options: DataOptions, out: Path | None, metric: str | None, **options: Any
+    axes: Sequence[str],
+    data_options: DataOptions,
+    recipe_path: str | None,
+    out: Path | None,
+    metric: str | None,
+    **options: Any,
 ) -> "Prepared":
     """Check the arguments, load the data and prepare the sweep."""
     space = parse_space(axes)
@@ -259,9 +286,10 @@ def _prepare(
 
     data = data_options.load()
     print(data.summary, flush=True)  # before what may take minutes
-    folder = out or Path("results", "-".join([re.sub(r"[^A-Za-z0-9_-]", "_", data.name), *space.axes]))
+    source = data.name if recipe_path is None else f"{data.name}-{recipe_path}"
+    folder = out or Path("results", "-".join([re.sub(r"[^A-Za-z0-9_-]", "_", source), *space.axes]))
     usage.check_folder(folder)
-    recipe = mlp_recipe(data)
+    recipe = mlp_recipe(data) if recipe_path is None else load_recipe(recipe_path, data)
     static_axes, _ = split_axes(recipe, space)
     num_programs = math.prod(len(space.axes[name]) for name in static_axes)
     sys.stderr.write(usage.planning_notice(len(space), num_programs))
@@ -274,6 +302,11 @@ def _prepare(
             "a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; "
             f"got {', '.join(space.axes)}"
         ) from None
+
+
+def _usual_metric(prepared: "Prepared") -> str:
+    usual = "test_accuracy" if prepared.data.is_classification else "test_r2"
+    return usual if usual in prepared.plan.metrics else prepared.metric or prepared.plan.metrics[0]
 
 
 def _choose_run(results: "Results", best: str | None) -> int:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import fnnet
-from fnnet.cli import usage
+from fnnet.cli import own_recipe, usage
 from fnnet.cli.commands import AXES, COMMANDS, app
 from fnnet.errors import InputError
 from fnnet.sweeps.interrupt import ignore_signals, raised_signals
@@ -69,4 +69,7 @@ def _run(words: list[str]) -> None:
         text = io.StringIO()  # not a terminal, so help is plain text
         with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
             app.cli(args=words, prog="fnnet")
-        print(usage.tidy(text.getvalue()))
+        shown = usage.tidy(text.getvalue())
+        if words[0] in ("sweep", "plan") and (path := own_recipe.path_in(words)) is not None:
+            shown = f"{own_recipe.describe(path, words)}\n\n{usage.without_own_axes(shown)}"
+        print(shown)

@@ -155,6 +155,11 @@ def tidy(text: str) -> str:
     return re.sub(r"\n{2,}(?=\n|  -)", "\n", text).strip()
 
 
+def without_own_axes(text: str) -> str:
+    """Return the help of `sweep` without the axes of `mlp_recipe`, for a recipe of the user's own."""
+    return re.sub(r"Traced axes, .*?(?=Every finished run)", "", text, flags=re.DOTALL)
+
+
 def _parameters(command: Callable[..., None]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
     """Return the parameters of a command and their types, with dataclasses replaced by their fields."""
     kinds = typing.get_type_hints(command)

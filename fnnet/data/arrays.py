@@ -193,7 +193,9 @@ def check_not_empty(name: str, array: np.ndarray) -> None:
 
 def _to_floats(name: str, array: np.ndarray, dtype: np.dtype, gaps: bool = False) -> np.ndarray:
     if array.dtype.kind not in "biuf":
-        raise InputError(f"{name} must be real numbers, got dtype {array.dtype}")
+        is_short = "float" in array.dtype.name  # bfloat16 and smaller, which NumPy itself does not know
+        hint = "; training is in float32, so pass x.astype(np.float32)" if is_short else ""
+        raise InputError(f"{name} must be real numbers, got dtype {array.dtype}{hint}")
     with np.errstate(over="ignore"):  # overflow gives infinity, which is reported below
         floats = array.astype(dtype, copy=False)
     finite = np.isfinite(floats) | np.isnan(floats) if gaps else np.isfinite(floats)

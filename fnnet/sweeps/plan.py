@@ -9,21 +9,24 @@ import inspect
 import reprlib
 import types
 import typing
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple, get_args, get_origin
 
-import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr
-from jax.interpreters.partial_eval import dce_jaxpr
 from jaxtyping import Int
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams, MissingHparam, check_number
-from fnnet.memory import too_large, tree_bytes, usable_bytes
 from fnnet.space.groups import cut_groups, split_axes, traced_columns
 from fnnet.space.space import Config, Space
+from fnnet.sweeps.mistakes import check_used
+from fnnet.sweeps.tracing import find_hparams, trace_run
 from fnnet.task import Recipe, Task
 from fnnet.training import check_hparams
+
+Cut = tuple[Config, Int[np.ndarray, " runs"]]
+"""The static values and the runs of a group."""
 
 
 class Group(NamedTuple):
@@ -88,6 +91,7 @@ def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Pl
     _check_order(recipe, space)
     static_axes, traced_axes = split_axes(recipe, space)
     arguments = inspect.signature(recipe).parameters
+    check_used(recipe, static_axes)
     for name in static_axes:
         _check_kinds(name, space.axes[name], arguments[name].annotation)
     for name in traced_axes:
@@ -95,12 +99,13 @@ def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Pl
     groups: list[Group] = []
     metrics: dict[str, None] = {}
     higher_is_better: dict[str, bool] = {}
-    for static, runs in cut_groups(space, static_axes, traced_axes):
+    cuts = cut_groups(space, static_axes, traced_axes)
+    for static, runs in cuts:
         task = recipe(**static)
         if not isinstance(task, Task):
             raise InputError(f"the recipe must return a Task, got {reprlib.repr(task)}")
         _check_numbers(task, space, runs, traced_axes)
-        traced = _trace(task, space, runs, traced_axes, set(arguments), data, max_steps)
+        traced = _trace(recipe, task, space, (static, runs), cuts, data, max_steps)
         groups.append(Group(static, task, runs, traced))
         metrics |= dict.fromkeys(traced.out_info[0])
         higher_is_better |= task.higher_is_better
@@ -118,97 +123,44 @@ def _check_order(recipe: Any, space: Any) -> None:
 
 
 def _trace(
-    task: Task,
-    space: Space,
-    runs: np.ndarray,
-    traced_axes: tuple[str, ...],
-    arguments: set[str],
-    data: Any,
-    max_steps: int,
+    recipe: Recipe, task: Task, space: Space, group: Cut, groups: Sequence[Cut], data: Any, max_steps: int
 ) -> Any:
     """Trace a group's task on one run, without computing, and check that it reads every axis."""
+    static, runs = group
     config = space[runs[0]]
-    numbers = {name: config[name] for name in traced_axes if isinstance(config.get(name), int | float)}
-    names_read: set[str] = set()
-    usable = usable_bytes()
-
-    def one_step(keys: Any, numbers: dict[str, Any], data: Any) -> Any:
-        hparams = Hparams(numbers)
-        hparams.names_read = names_read
-        state = task.init(keys[0], hparams, data)
-        _check_memory(state, usable)
-        selections = task.batches.draw(hparams.get("data_seed", 0), data, 0, max_steps)
-        _check_memory(selections, usable)
-        batch = task.batches.select(data, jax.tree.map(lambda leaf: leaf[0], selections))
-        stepped = task.step(keys[1], hparams, state, batch)
-        return task.measure(hparams, stepped[0], data), stepped
-
-    missing, traced = None, None
-    keys = jax.eval_shape(lambda: (jax.random.key(0), jax.random.key(1)))
-    try:
-        traced = jax.jit(one_step).trace(keys, numbers, data)
-        if _are_used(traced.jaxpr, len(keys)):
-            names_read.add("seed")
-    except MissingHparam as error:
-        missing = error
-        names_read.add("seed")  # perhaps
-    except OverflowError as error:
-        raise InputError(f"the network, the batch or a number is too large: {error}") from error
-    except _NEEDS_NUMBERS as error:
-        raise InputError(
-            f"the task uses a traced number where Python needs its value (traced axes: {', '.join(numbers)}); "
-            "use jnp.where and fn.schedules, or make the axis static: an argument of the recipe"
-        ) from error
-    for name in (name for name in traced_axes if name in config):
+    arguments = inspect.signature(recipe).parameters
+    traced_axes = [name for name in config if name not in arguments]
+    numbers = {name: config[name] for name in traced_axes if isinstance(config[name], int | float)}
+    traced = trace_run(task, numbers, data, max_steps)
+    for name in traced_axes:
         # A misspelled axis is often why a hyper-parameter is missing, so it is named first.
-        if name not in names_read:
+        if name not in traced.names_read:
             if name == "seed":
                 raise InputError(
                     "axis 'seed' changes nothing: neither init nor step of the task uses its key"
                 )
-            _read_on(missing, one_step, keys, numbers, data)  # which completes names_read
-            raise unknown_name("axis", name, (arguments | names_read) - set(space.axes)) from missing
+            for other, _ in groups:
+                if other != static and name in {*chain(*find_hparams(recipe(**other), data, numbers))}:
+                    raise _only_read_by(name, static, other)
+            names = {*arguments, *chain(*find_hparams(task, data, numbers))}
+            raise unknown_name("axis", name, names - set(space.axes)) from traced.missing
         for value in space.axes[name]:
             if not isinstance(value, int | float):
                 raise InputError(f"axis {name!r} takes numbers, got {value!r}")
-    if missing is not None:
-        raise missing
-    return traced
+    if traced.missing is not None:
+        raise traced.missing
+    return traced.program
 
 
-def _read_on(
-    missing: MissingHparam | None, one_step: Any, keys: Any, numbers: dict[str, Any], data: Any
-) -> None:
-    """Trace with a placeholder for each missing hyper-parameter, so that all names are read."""
-    while missing is not None:
-        numbers = numbers | {missing.name: 0.5}
-        try:
-            jax.eval_shape(one_step, keys, numbers, data)
-            return
-        except MissingHparam as error:
-            missing = error
-        except InputError:
-            return
+def _only_read_by(name: str, static: Config, other: Config) -> InputError:
+    """Build the error for an axis that the runs with some static values read, and those with others do not."""
+    differing = [key for key in other if other[key] != static.get(key)]
+    here, there = (", ".join(f"{key}={values.get(key)}" for key in differing) for values in (static, other))
+    return InputError(
+        f"axis {name!r} is read where {there}, but not where {here}; make a grid for each, and sweep their union, "
+        "grid(...) | grid(...)"
+    )
 
-
-def _are_used(traced: ClosedJaxpr, num_inputs: int) -> bool:
-    """Return whether any of the first inputs of a function affects its results."""
-    _, is_used = dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))
-    return any(is_used[:num_inputs])
-
-
-def _check_memory(tree: Any, usable: float) -> None:
-    """Refuse arrays that do not fit in memory by themselves, before XLA allocates them."""
-    needed = tree_bytes(tree)
-    if needed > usable:
-        raise too_large(needed, usable)
-
-
-_NEEDS_NUMBERS = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
 
 _KINDS = {
     bool: "true or false",

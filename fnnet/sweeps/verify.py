@@ -110,7 +110,8 @@ def own_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: A
     name = recorded.get("name") if isinstance(recorded, dict) else None
     if name not in OWN_RECIPES:
         raise InputError(
-            f"{store} was made with the recipe {name}, which only your own code knows: fn.verify(recipe, data, store)"
+            f"{store} was made with the recipe {name}, which only your own code knows: fn.verify(recipe, data, store), "
+            "or fnnet verify STORE --recipe MODULE:FUNCTION"
         )
     return OWN_RECIPES[name](data)
 

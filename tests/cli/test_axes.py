@@ -8,7 +8,7 @@ from command_lines import RATE, check_answer, mistakes
 
 import fnnet as fn
 from fnnet.cli.commands import AXES, COMMANDS
-from fnnet.optimizer_builders import OPTIMIZERS
+from fnnet.names import OPTIMIZERS
 from fnnet.schedules import SCHEDULES
 
 FORMS = [

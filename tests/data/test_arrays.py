@@ -1,5 +1,6 @@
 """Arrays that `from_arrays` refuses, and classes named by strings."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -32,6 +33,7 @@ def with_value(array: np.ndarray, place: tuple[int, ...], value: float) -> np.nd
         ({"targets": Y[:0]}, "targets is empty"),
         ({"inputs": [[1, 2], [3]]}, "inputs is not an array"),
         ({"inputs": [["a", "b"]] * 10}, "inputs must be real numbers, got dtype <U1"),
+        ({"inputs": X.astype(ml_dtypes.bfloat16)}, r"got dtype bfloat16; .* pass x.astype\(np.float32\)"),
         ({"inputs": X * 1j}, "inputs must be real numbers, got dtype complex64"),
         ({"targets": [None] * 10}, "targets must be integers or strings .* got dtype object"),
         ({"targets": Y[:9]}, "inputs has 10 examples, targets has 9"),

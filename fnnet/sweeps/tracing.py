@@ -1,0 +1,118 @@
+"""Tracing: one run of one step as JAX traces it, without computing, and the hyper-parameters that it reads."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+from jax.extend.core import ClosedJaxpr
+from jax.interpreters.partial_eval import dce_jaxpr
+
+from fnnet.errors import InputError
+from fnnet.hparams import Hparams, MissingHparam
+from fnnet.memory import too_large, tree_bytes, usable_bytes
+from fnnet.sweeps.mistakes import explained
+from fnnet.task import Task
+
+
+class TracedRun(NamedTuple):
+    """One run of one step, from initialization to measurement.
+
+    program: as JAX traced it; None if a hyper-parameter is missing.
+    names_read: the hyper-parameters that the task reads, up to the missing one.
+    missing: the error that names a missing hyper-parameter.
+    """
+
+    program: Any
+    names_read: set[str]
+    missing: MissingHparam | None
+
+
+def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int = 1) -> TracedRun:
+    """Trace a task.
+
+    Args:
+        task: of the run.
+        numbers: its hyper-parameters.
+        data: of the task.
+        max_steps: how many steps' batches are drawn at once, which is part of the program.
+
+    Raises:
+        InputError: when a function of the task cannot be traced, or arrays do not fit in memory.
+    """
+    names_read: set[str] = set()
+    usable, names = usable_bytes(), tuple(numbers)
+
+    def one_step(keys: Any, numbers: dict[str, Any], data: Any) -> Any:
+        hparams = Hparams(numbers)
+        hparams.names_read = names_read
+        with explained("init", names):
+            state = task.init(keys[0], hparams, data)
+        _check_memory(state, usable)
+        with explained("batches", names):
+            selections = task.batches.draw(hparams.get("data_seed", 0), data, 0, max_steps)
+        _check_memory(selections, usable)
+        with explained("batches", names):
+            batch = task.batches.select(data, jax.tree.map(lambda leaf: leaf[0], selections))
+        with explained("step", names):
+            stepped = task.step(keys[1], hparams, state, batch)
+        with explained("measure", names):
+            return task.measure(hparams, stepped[0], data), stepped
+
+    keys = jax.eval_shape(lambda: (jax.random.key(0), jax.random.key(1)))
+    try:
+        program = jax.jit(one_step).trace(keys, dict(numbers), data)
+    except MissingHparam as error:
+        return TracedRun(None, names_read | {"seed"}, error)  # perhaps it uses a key
+    except OverflowError as error:
+        raise InputError(f"the network, the batch or a number is too large: {error}") from error
+    uses_key = _are_used(program.jaxpr, len(keys))
+    return TracedRun(program, names_read | ({"seed"} if uses_key else set()), None)
+
+
+def find_hparams(
+    task: Task, data: Any, numbers: Mapping[str, Any] | None = None
+) -> tuple[list[str], list[str]]:
+    """Find the hyper-parameters that a task reads, by tracing it with a placeholder for each missing one.
+
+    Args:
+        task: any.
+        data: of the task.
+        numbers: the hyper-parameters that are known.
+
+    Returns:
+        The names of those without which the task fails, in the order in which it reads them, and of all others.
+
+    Example:
+        >>> from fnnet import load_dataset, mlp_recipe
+        >>> data = load_dataset("iris")
+        >>> find_hparams(mlp_recipe(data)(optimizer="rprop"), data)[0]
+        ['learning_rate']
+    """
+    known = dict(numbers or {})
+    required: list[str] = []
+    names_read: set[str] = set()
+    while True:
+        try:
+            run = trace_run(task, known, data)
+        except InputError:  # a placeholder does not suit the task
+            break
+        names_read |= run.names_read
+        if run.missing is None or run.missing.name in known:
+            break
+        required.append(run.missing.name)
+        known[run.missing.name] = 0.5
+    own = names_read - {"num_steps"}  # which every run has
+    return [name for name in required if name in own], sorted(own - set(required))
+
+
+def _are_used(traced: ClosedJaxpr, num_inputs: int) -> bool:
+    """Return whether any of the first inputs of a function affects its results."""
+    _, is_used = dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))
+    return any(is_used[:num_inputs])
+
+
+def _check_memory(tree: Any, usable: float) -> None:
+    """Refuse arrays that do not fit in memory by themselves, before XLA allocates them."""
+    needed = tree_bytes(tree)
+    if needed > usable:
+        raise too_large(needed, usable)
