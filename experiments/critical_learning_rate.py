@@ -60,14 +60,14 @@ def make_claims(
     relative: np.ndarray, results: fn.Results, eigenvalue: float, least_loss: float
 ) -> list[Claim]:
     """State what was to be shown of runs with the rates `relative`, and whether it was."""
-    diverged = results.columns["diverged"]
-    converged = ~diverged & (results.columns["train_loss"] <= (1 + 1e-4) * least_loss)
+    diverged = results["diverged"]
+    converged = ~diverged & (results["train_loss"] <= (1 + 1e-4) * least_loss)
     bounds = {
         "converges to": relative[converged].max(initial=0),
         "diverges from": relative[diverged].min(initial=np.inf),
     }
     is_right = np.where(relative < 1, converged, diverged)[np.abs(relative - 1) > 0.0099]
-    error = np.abs(results.columns["initial_sharpness"] / eigenvalue - 1).max()
+    error = np.abs(results["initial_sharpness"] / eigenvalue - 1).max()
     return [
         Claim("1 % or more below 2 / largest eigenvalue every run converges, above it every run diverges", 1.0, bounds, bool(is_right.all())),
         Claim("the measured sharpness is the largest eigenvalue, relatively to 1e-5", 0.0, error, bool(error <= 1e-5)),
@@ -78,7 +78,7 @@ def draw(relative: np.ndarray, results: fn.Results) -> Figure:
     """Draw when runs above the bound overflow; there an error grows by 2 x learning rate / bound - 1 a step."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
-    diverged_at, is_above = results.columns["diverged_at"], relative > 1
+    diverged_at, is_above = results["diverged_at"], relative > 1
     distances = np.geomspace(relative[is_above].min() - 1, relative.max() - 1)
     steps = np.log(np.finfo(np.float32).max) / 2 / np.log1p(2 * distances)
     axes.loglog(distances, steps, "k--", label="theory, of an error of 1 at first")
@@ -102,7 +102,7 @@ def main(config: Config) -> None:
     Console().print(table(claims))
     if not config.smoke:
         figure = draw(relative, results)
-        measured = {"diverged_at": results.columns["diverged_at"].reshape(len(factors), -1)}
+        measured = {"diverged_at": results["diverged_at"].reshape(len(factors), -1)}
         print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 
 

@@ -92,7 +92,7 @@ def train_networks(data: fn.Dataset, config: Config) -> list[np.ndarray]:
         store=config.store,
         show_progress=True,
     )
-    return np.split(results.columns["test_accuracy"], len(config.sizes))
+    return np.split(results["test_accuracy"], len(config.sizes))
 
 
 def fit_classical(data: fn.Dataset, config: Config) -> dict[str, list[np.ndarray]]:

@@ -77,7 +77,7 @@ def train(config: Config) -> np.ndarray:
             num_steps=round(config.end_time / rate),
             eval_every=round(config.sample_time / rate),
         )
-        modes = [results.history[f"mode {mode}"] for mode in range(len(config.strengths))]
+        modes = [results[f"mode {mode}_curve"] for mode in range(len(config.strengths))]
         trained.append(np.stack(modes, axis=1))
     return np.array(trained)
 

@@ -101,7 +101,7 @@ def find_fastest(config: Config) -> dict[str, Found]:
     )
     found = {}
     for kind in ("decoupled", *INITIALIZERS):
-        updates = results.where(kind=kind).columns["updates"].reshape(-1, len(config.depths), len(rates))
+        updates = results.where(kind=kind)["updates"].reshape(-1, len(config.depths), len(rates))
         fewest, rate = updates.min(axis=2), rates[updates.argmin(axis=2)]
         arrives = fewest < config.max_updates
         found[kind] = {"updates": fewest.T, "rate": np.where(arrives, rate, np.nan).T}
@@ -151,7 +151,7 @@ def draw(found: dict[str, Found], config: Config) -> Figure:
     depths = np.array(config.depths)
     for kind, fastest in found.items():
         for axes, values in ((rates, fastest["rate"]), (updates, fastest["updates"])):
-            mean, low, high, _ = np.array([fn.mean_interval(of_depth) for of_depth in values]).T
+            mean, low, high, _ = fn.mean_interval(values)
             interval = np.nan_to_num([mean - low, high - mean])
             axes.errorbar(depths, mean, interval, fmt="o-", capsize=3, label=kind)
     stable, arrivals = "2 / D: largest stable rate\nwhere s = 1 is learned", [arrival_time(D) for D in depths]

@@ -73,7 +73,7 @@ def forward(data: fn.Dataset, results: fn.Results, config: Config) -> tuple[list
     """Show one test digit to the best deepest tanh network; returns its layers, and how far numpy's are from them."""
     deepest = results.where(activation="tanh", depth=config.depths[-1])
     rate = deepest.best("validation_accuracy").config["learning_rate"]
-    params = deepest.member(learning_rate=rate, seed=0)
+    params = deepest.where(learning_rate=rate, seed=0).params(0)
     network = network_of(data, config.depths[-1], "tanh", config)
     assert network.intermediates is not None
     layers = jax.device_get(network.intermediates(params, data.test.inputs[0]))
@@ -89,7 +89,7 @@ def best_rate(results: fn.Results, activation: str, depth: int) -> tuple[Any, An
     """Choose the rate by the mean accuracy on the validation split; returns it and its accuracy on the test split."""
     some = results.where(activation=activation, depth=depth)
     rate = some.best("validation_accuracy").config["learning_rate"]
-    return rate, fn.mean_interval(some.where(learning_rate=rate).columns["test_accuracy"])
+    return rate, fn.mean_interval(some.where(learning_rate=rate)["test_accuracy"])
 
 
 def make_claims(found: dict[str, fn.Results], difference: float, config: Config) -> list[Claim]:
@@ -149,11 +149,12 @@ def draw(
     for row, (name, results) in zip(rows, found.items(), strict=True):
         for axes, depth in zip(row.subplots(1, len(config.depths), sharey=True), config.depths, strict=True):
             for activation in ACTIVATIONS:
-                over = results.where(activation=activation, depth=depth).over("seed")
-                means = over.mean_ci("test_accuracy")
-                rates = [each["learning_rate"] for each in over.configs]
-                axes.plot(rates, means.mean, ".-", label=activation)
-                axes.fill_between(rates, means.low, means.high, alpha=0.15)
+                means = results.where(activation=activation, depth=depth).table(over="seed")
+                rates, low, high = (
+                    means[name] for name in ("learning_rate", "test_accuracy_low", "test_accuracy_high")
+                )
+                axes.plot(rates, means["test_accuracy"], ".-", label=activation)
+                axes.fill_between(rates, low, high, alpha=0.15)
             axes.set(xscale="log", title=f"{name}, depth {depth}", ylim=(0, 1.03), xlabel="learning rate")
         row.axes[0].set_ylabel("test accuracy")
         row.axes[0].legend(loc="lower center")

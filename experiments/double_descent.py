@@ -74,10 +74,10 @@ def train(noise: float, config: Config) -> fn.Results:
 def make_claims(found: dict[str, fn.Results], widths: np.ndarray) -> list[Claim]:
     claims = []
     for name, results in found.items():
-        over = results.over("seed")
-        learns_all = 1 - over.mean_ci("train_accuracy").mean < 0.01
+        means = results.table(over="seed")
+        learns_all = (1 - means["train_accuracy"] < 0.01).to_numpy()
         threshold = int(np.argmax(learns_all)) if learns_all.any() else len(widths) - 1
-        loss = over.mean_ci("test_loss").mean
+        loss = means["test_loss"].to_numpy()
         peak = int(np.argmax(loss))
         claims.append(
             Claim(
@@ -88,7 +88,7 @@ def make_claims(found: dict[str, fn.Results], widths: np.ndarray) -> list[Claim]
                 36 <= widths[threshold] <= 80 and abs(peak - threshold) <= 1,
             )
         )
-    error = 1 - found["15 % noise"].over("seed").mean_ci("test_accuracy").mean
+    error = 1 - found["15 % noise"].table(over="seed")["test_accuracy"].to_numpy()
     fall = float(error[widths >= 30].max() - error[-1])
     return [
         *claims,
@@ -101,14 +101,13 @@ def draw(found: dict[str, fn.Results], widths: np.ndarray) -> Figure:
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for color, (name, results) in zip(("C0", "C3"), found.items(), strict=True):
-        over = results.over("seed")
-        metrics = "test_loss", "test_accuracy", "train_accuracy"
-        loss, test, train = (over.mean_ci(metric) for metric in metrics)
-        left.plot(widths, loss.mean, ".-", color=color, label=name)
-        left.fill_between(widths, loss.low, loss.high, color=color, alpha=0.15)
-        right.plot(widths, 1 - test.mean, ".-", color=color, label=f"test, {name}")
-        right.fill_between(widths, 1 - test.high, 1 - test.low, color=color, alpha=0.15)
-        right.plot(widths, 1 - train.mean, ".--", color=color, label=f"train, {name}")
+        means = results.table(over="seed")
+        left.plot(widths, means["test_loss"], ".-", color=color, label=name)
+        left.fill_between(widths, means["test_loss_low"], means["test_loss_high"], color=color, alpha=0.15)
+        low, high = 1 - means["test_accuracy_high"], 1 - means["test_accuracy_low"]
+        right.plot(widths, 1 - means["test_accuracy"], ".-", color=color, label=f"test, {name}")
+        right.fill_between(widths, low, high, color=color, alpha=0.15)
+        right.plot(widths, 1 - means["train_accuracy"], ".--", color=color, label=f"train, {name}")
     left.plot(PUBLISHED_LOSS.keys(), PUBLISHED_LOSS.values(), "kx", label="published, no noise")
     error = PUBLISHED_NOISY_ERROR
     right.plot(error.keys(), error.values(), "kx", label="published, 15 % noise")
@@ -129,8 +128,7 @@ def main(config: Config) -> None:
     Console().print(table(claims))
     if not config.smoke:
         measured = {
-            name: {metric: results.over("seed").mean_ci(metric) for metric in ("test_loss", "test_accuracy")}
-            for name, results in found.items()
+            name: results.table(over="seed").to_dict(as_series=False) for name, results in found.items()
         }
         figure = draw(found, widths)
         path = write_report(__file__, __doc__, config, claims, figure, {"by_width": measured})

@@ -83,7 +83,7 @@ def make_claims(found: dict[int, fn.Results], config: Config) -> list[Claim]:
     late = np.stack([late_sharpness(results) for results in found.values()])
 
     def column(name: str) -> np.ndarray:  # [degree, learning rate, seed], as late is
-        return np.stack([results.columns[name] for results in found.values()]).reshape(late.shape)
+        return np.stack([results[name] for results in found.values()]).reshape(late.shape)
 
     fall, rises = column("initial_loss") / column("train_loss"), column("num_rises")
     initial = column("initial_sharpness") * np.array(config.rates)[:, None] / 2
@@ -109,17 +109,19 @@ def draw(found: dict[int, fn.Results], config: Config) -> Figure:
     left, middle, right = figure.subplots(1, 3)
     degree = config.degrees[len(config.degrees) // 2]
     runs = found[degree].where(seed=0)
-    fn.plots.curves(left, runs, "sharpness")
-    for number, rate in enumerate(config.rates):
-        left.axhline(2 / rate, color=f"C{number}", linestyle="--", linewidth=1)
+    fn.plots.curves(runs, "sharpness", by="learning_rate", axes=left)
+    colors = {line.get_label(): line.get_color() for line in left.lines}
+    for rate in config.rates:
+        left.axhline(2 / rate, color=colors[f"{rate:.3g}"], linestyle="--", linewidth=1)
     left.set(title=f"T{degree}, seed 0 (dashed: 2 / learning rate)", ylim=(0, 2.7 / min(config.rates)))
-    fn.plots.curves(middle, runs, "train_loss")
-    middle.set(title=f"T{degree}, seed 0", yscale="log", ylim=(None, 20 * runs.history["train_loss"].max()))
+    fn.plots.curves(runs, "train_loss", by="learning_rate", axes=middle)
+    middle.set(title=f"T{degree}, seed 0", yscale="log", ylim=(None, 20 * runs["train_loss_curve"].max()))
     for axes in (left, middle):
         axes.legend(title="learning rate", ncols=3, loc="upper right")
     for place, results in enumerate(found.values()):
         for number, row in enumerate(late_sharpness(results)):
-            right.plot(np.full(len(row), place + 0.2 * (number - 1)), row, "o", color=f"C{number}", alpha=0.6)
+            color = colors[f"{config.rates[number]:.3g}"]
+            right.plot(np.full(len(row), place + 0.2 * (number - 1)), row, "o", color=color, alpha=0.6)
     right.axhline(1, color="0.4", linestyle="--", linewidth=1)
     right.set(xticks=range(len(found)), xticklabels=[f"T{degree}" for degree in found])
     right.set(

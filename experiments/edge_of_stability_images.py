@@ -81,12 +81,13 @@ def draw(results: fn.Results, config: Config) -> Figure:
     """Draw sharpness and loss of every run."""
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    fn.plots.curves(left, results, "sharpness", over=None)
-    for number, rate in enumerate(config.rates):
-        left.axhline(2 / rate, color=f"C{number}", linestyle="--", linewidth=1)
+    fn.plots.curves(results, "sharpness", by="learning_rate", over=None, axes=left)
+    colors = {line.get_label(): line.get_color() for line in left.lines}
+    for rate in config.rates:
+        left.axhline(2 / rate, color=colors[f"{rate:.3g}"], linestyle="--", linewidth=1)
     left.set(title=f"{config.num_images:,} images (dashed: 2 / learning rate)")
     left.set(ylim=(0, 2.7 / min(config.rates)))
-    fn.plots.curves(right, results, "train_loss", over=None)
+    fn.plots.curves(results, "train_loss", by="learning_rate", over=None, axes=right)
     right.set(title=f"{config.num_images:,} images", yscale="log")
     return figure
 

@@ -145,7 +145,7 @@ def main(config: Config) -> None:
     results = train_networks(data, config)
     networks = {
         name_of(name, hidden): fn.mean_interval(
-            results.where(activation=name, hidden=hidden).columns["test_accuracy"]
+            results.where(activation=name, hidden=hidden)["test_accuracy"]
         )
         for name, hidden in PUBLISHED
     }

@@ -94,7 +94,7 @@ def train_network(pixels: fn.Dataset, config: Config) -> np.ndarray:
 
     space = fn.grid(seed=range(config.num_seeds))
     results = fn.sweep(recipe, space, pixels, num_steps=config.num_steps, show_progress=True)
-    return results.columns["test_accuracy"]
+    return results["test_accuracy"]
 
 
 def compare(name: str, config: Config) -> Found:

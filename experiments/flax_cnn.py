@@ -171,7 +171,7 @@ def largest_distance(name: str, data: fn.Dataset, config: Config) -> float:
         _, results = sweep(networks(data, config)[name], exact, config, Path(folder))
         distances = []
         for run, hparams in enumerate(results.space):
-            ours = jax.tree.leaves(results.member(run))
+            ours = jax.tree.leaves(results.params(run))
             for one, other in zip(ours, plain_run(name, hparams, exact, config), strict=True):
                 distances.append(float(np.max(np.abs(one - other))))
     return max(distances)
@@ -207,9 +207,8 @@ def draw(found: dict[str, fn.Results]) -> Figure:
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     for (name, results), marker in zip(found.items(), "os^v", strict=True):
-        over = results.over("seed")
-        rates = [config["learning_rate"] for config in over.configs]
-        axes.plot(rates, over.mean_ci(METRIC).mean, f"{marker}-", label=name)
+        means = results.table(over="seed")
+        axes.plot(means["learning_rate"], means[METRIC], f"{marker}-", label=name)
     axes.set(xscale="log", xlabel="learning rate", ylabel="test accuracy, mean over seeds", ylim=(0.5, 1))
     axes.legend(loc="lower center")
     return figure
@@ -238,10 +237,10 @@ def main(config: Config) -> None:
             num_programs, results = sweep(build, data, config, Path(folder, str(number)))
             found[name] = results
             rows[name] = {
-                "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(results.member(0))),
+                "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(results.params(0))),
                 "num_runs": len(results.space),
                 "num_programs": num_programs,
-                "seconds": float(results.columns["seconds"].sum()),
+                "seconds": float(results["seconds"].sum()),
                 "best": results.best(METRIC)._asdict(),
             }
             if name.startswith("CNN"):

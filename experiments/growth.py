@@ -81,7 +81,7 @@ def sweep_seconds(data: fn.Dataset, size: Size, repeats: int) -> list[float]:
 
     space = fn.grid(depth=size.depth, width=size.width, learning_rate=0.01, seed=range(size.runs))
     prepared = fn.prepare(recipe, space, data, num_steps=size.steps)
-    return [float(fn.execute(prepared).columns["seconds"].sum()) for _ in range(repeats)]
+    return [float(fn.execute(prepared)["seconds"].sum()) for _ in range(repeats)]
 
 
 def fit_slope(values: Sequence[int], seconds: Sequence[float]) -> float:

@@ -70,7 +70,7 @@ def fit(config: Config) -> tuple[np.ndarray, np.ndarray]:
         show_progress=True,
     )
     shape = len(config.initializers), len(config.depths), len(rates), len(seeds)
-    diverged = results.columns["diverged"].reshape(shape)
+    diverged = results["diverged"].reshape(shape)
     num_stable = np.where(diverged.any(axis=2), diverged.argmax(axis=2), len(rates))
     sharpness = [
         [

@@ -45,7 +45,7 @@ def main(config: Config) -> None:
     )
     results = fn.sweep(recipe, space, data, num_steps=config.num_steps, show_progress=True)
 
-    Console().print(fn.tables.best_rates(results, "test_accuracy"))
+    Console().print(fn.tables.best(results, "test_accuracy"))
     if not config.smoke:
         path = Path(__file__).parent / "results" / f"learning_rate_depth-{data.name}.png"
         path.parent.mkdir(exist_ok=True)

@@ -54,7 +54,7 @@ def train(data: fn.Dataset, config: Config) -> dict[str, np.ndarray]:
     space, num_steps = fn.grid(depth=[0, 2], seed=range(config.num_seeds)), config.num_steps
     results = fn.sweep(recipe, space, data, num_steps=num_steps, store=config.store, show_progress=True)
     depths = {"linear": 0, "MLP": 2}
-    return {name: results.where(depth=depth).columns["test_accuracy"] for name, depth in depths.items()}
+    return {name: results.where(depth=depth)["test_accuracy"] for name, depth in depths.items()}
 
 
 def make_claims(accuracies: dict[str, np.ndarray]) -> list[Claim]:

@@ -42,7 +42,7 @@ def times(data: fn.Dataset, smoke: bool) -> list[dict]:
     results = fn.execute(prepared)
     rows = []
     for estimate in prepared.estimates:
-        seconds = results.where(**estimate.static).columns["seconds"].sum()
+        seconds = results.where(**estimate.static)["seconds"].sum()
         rows.append({**estimate.static, "estimated": estimate.seconds, "measured": float(seconds)})
     return rows
 

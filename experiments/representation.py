@@ -120,7 +120,7 @@ def draw(found: dict[str, dict[str, ByDepth]], layers: list[np.ndarray], classes
     for axes, (label, by_state) in zip(subfigures[0].subplots(1, 2), found.items(), strict=True):
         for state, style in (("trained", "o-"), ("untrained", "s--")):
             for color, (depth, values) in enumerate(by_state[state].items()):
-                middle, low, high, _ = np.array([fn.mean_interval(of_layer) for of_layer in values.T]).T
+                middle, low, high, _ = fn.mean_interval(values.T)
                 name = f"depth {depth}, {state}"
                 axes.plot(middle, style, color=f"C{color}", zorder=-depth, label=name)
                 axes.fill_between(range(len(middle)), low, high, color=f"C{color}", alpha=0.15)

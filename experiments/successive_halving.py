@@ -76,7 +76,7 @@ def compare(seed: int, data: fn.Dataset, config: Config) -> dict:
         )
     )
     full_seconds, full = timed(lambda: fn.sweep(recipe, space, data, num_steps=config.rungs[-1]))
-    found, best = halved.best(METRIC), full.best(METRIC)
+    found, best = (results.best(METRIC).interval for results in (halved, full))
     return {
         "search": seed,
         "found": found.mean,

@@ -63,7 +63,7 @@ def classify(name: str, config: Config) -> np.ndarray:
     recipe = partial(make_task, data, "relu", min(200, data.train.num_examples // 7))
     space = fn.grid(learning_rate=[1e-3], seed=range(config.num_seeds))
     results = fn.sweep(recipe, space, data, num_steps=config.classification_steps, show_progress=True)
-    return results.columns["test_accuracy"]
+    return results["test_accuracy"]
 
 
 def compare_with_ridge(config: Config) -> dict[str, np.ndarray]:
@@ -79,7 +79,7 @@ def compare_with_ridge(config: Config) -> dict[str, np.ndarray]:
         ridges = [Ridge(penalty).fit(*data.train) for penalty in np.logspace(-3, 4, 29)]
         held_out = [ridge.score(*data.validation) for ridge in ridges]
         ridge = ridges[int(np.argmax(held_out))]
-        found.append((best.columns["test_r2"].mean(), ridge.score(*data.test)))
+        found.append((best["test_r2"].mean(), ridge.score(*data.test)))
     return dict(zip(("network", "ridge"), np.array(found).T, strict=True))
 
 
@@ -95,7 +95,7 @@ def interpolate(degree: int, config: Config) -> tuple[np.ndarray, np.ndarray, fn
             recipe, space, data, num_steps=config.chebyshev_steps, store=store, save_params=True
         )
         outputs = fn.evaluate_results(results, recipe, data.test, ["outputs"])["outputs"]
-    return results.columns["test_r2"], outputs[:, :, 0], data
+    return results["test_r2"], outputs[:, :, 0], data
 
 
 def make_claims(

@@ -68,7 +68,7 @@ def train_together(config: Config, places: np.ndarray) -> dict[str, np.ndarray]:
     pixels, which = np.unique(places.reshape(2, -1), axis=1, return_inverse=True)
     x, y = np.logspace(*RATES, config.side)[pixels]
     network, data = fn.trainability.make_problem(config.width, num_seeds=1)
-    columns = fn.sweep(
+    results = fn.sweep(
         fn.trainability.make_recipe(network, (config.num_steps,)),
         fn.zip_axes(output_rate=y, input_rate=x),
         data,
@@ -76,8 +76,8 @@ def train_together(config: Config, places: np.ndarray) -> dict[str, np.ndarray]:
         lanes=config.lanes,
         store=config.store,
         show_progress=not config.smoke,
-    ).columns
-    return {name: column[which].reshape(places.shape[1:]) for name, column in columns.items()}
+    )
+    return {name: results[name][which].reshape(places.shape[1:]) for name in results}
 
 
 def train_alone(config: Config, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:

@@ -171,7 +171,7 @@ def main(config: Config) -> None:
     Console().print(table(claims))
     if not config.smoke:
         measured = {"train_accuracy_by_depth_and_scale": accuracy, "frontier_by_scale": frontier}
-        measured["num_diverged"] = results.columns["diverged"].sum()
+        measured["num_diverged"] = results["diverged"].sum()
         figure = draw(accuracy, frontier, config)
         print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
 

@@ -147,7 +147,7 @@ def draw(losses: np.ndarray, logits: np.ndarray, place: int, config: Config) -> 
         axes.set_title(f"{way}, each width's best rate marked")
         for steps, line in ((1, "d--"), (3, "o-")):
             values = logits[row, ..., steps - 1]
-            mean, low, high, _ = np.array([fn.mean_interval(seeds) for seeds in values]).T
+            mean, low, high, _ = fn.mean_interval(values)
             of_logits.plot(widths, mean, line, color=color, label=f"{way}, step {steps}")
             of_logits.fill_between(widths, low, high, alpha=0.15, color=color)
         theory = logits[row, 0, :, 0].mean() * (widths / widths[0]) ** row  # constant under muP, else as w
@@ -170,7 +170,7 @@ def main(config: Config) -> None:
     results = sweep(data, config, config.log2_rates, config.num_seeds, **options)
     # Of the last quarter of training: [ways, widths, rates, seeds].
     losses = results.curves("batch_loss").isel(step=-1).values
-    print(f"{results.columns['diverged'].sum()} of {len(results.space)} runs diverged")
+    print(f"{results['diverged'].sum()} of {len(results.space)} runs diverged")
     best, edges = find_best(losses), find_edges(losses, config).mean(axis=-1)
     place = min(int(best[0, 0]) + 1, len(rates) - 1)
     check = sweep(data, config, config.log2_rates[place], config.num_check_seeds, num_steps=3, eval_every=1)

@@ -128,7 +128,7 @@ class Task(NamedTuple):
         ...     measure=lambda hparams, w, target: {"error": abs(w[0] * w[1] - target)},
         ... )
         >>> results = sweep(lambda: task, grid(learning_rate=[0.1, 0.2], seed=range(3)), 2.0, num_steps=100)
-        >>> bool((results.columns["error"] < 1e-3).all())
+        >>> bool((results["error"] < 1e-3).all())
         True
     """
 

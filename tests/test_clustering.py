@@ -91,12 +91,12 @@ def test_training_sharpens_clusters_in_a_sweep(tmp_path):
     outputs = fn.evaluate_results(results, recipe, data.test, ["outputs"])["outputs"]
     for seed in range(4):
         alone = fn.train(recipe(), {"learning_rate": 0.1, "seed": seed}, data, num_steps=200)
-        np.testing.assert_allclose(results.columns["test_loss"][seed], alone.metrics["test_loss"], rtol=1e-4)
+        np.testing.assert_allclose(results["test_loss"][seed], alone.metrics["test_loss"], rtol=1e-4)
         q = np.exp(outputs[seed].astype(float))
         q /= q.sum(axis=1, keepdims=True)
         p = sharper(q)
         expected = np.mean(np.sum(p * np.log(p / q), axis=1))
-        np.testing.assert_allclose(results.columns["test_loss"][seed], expected, rtol=1e-3)
+        np.testing.assert_allclose(results["test_loss"][seed], expected, rtol=1e-3)
         assert clustering.clustering_accuracy(outputs[seed].argmax(axis=1), data.test.targets) > 0.9
     losses = results.curves("train_loss")
     assert (losses.isel(step=1) < losses.isel(step=0)).all()

@@ -178,10 +178,10 @@ def test_out_of_memory_halves_the_lanes_until_it_fits(data, undisturbed, tmp_pat
     results = sweep(data, tmp_path, on_event=small_only)
     assert sorted(set(lanes_tried)) == [4, 8, 16] and lanes_tried[:3] == [16, 8, 4]
     assert [group["lanes"] for group in Store(tmp_path).read_plan()["groups"]] == [4]
-    assert len(set(results.columns["id"])) == len(results.columns["id"]) == len(LANES) == 35
+    assert len(set(results["id"])) == len(results["id"]) == len(LANES) == 35
     assert len(list((tmp_path / "chunks").iterdir())) == 5
     for name in ("train_loss", "test_loss", "test_accuracy"):
-        np.testing.assert_allclose(results.columns[name], undisturbed.columns[name], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(results[name], undisturbed[name], rtol=1e-6, atol=1e-6)
     assert fn.open_results(tmp_path).table().equals(results.table())
 
 
@@ -198,8 +198,8 @@ def test_out_of_memory_at_one_lane_says_what_a_run_needs_and_keeps_the_rest(data
     assert math.isclose(usable, memory.usable_bytes(), rel_tol=0.2)
     kept = fn.open_results(tmp_path)
     assert kept.table().height == 4, "the first chunk, two lanes on two devices"
-    rows = kept.columns["id"].tolist()
-    assert sweep(data, tmp_path, lanes=2).columns["id"][:4].tolist() == rows
+    rows = kept["id"].tolist()
+    assert sweep(data, tmp_path, lanes=2)["id"][:4].tolist() == rows
 
 
 def test_other_errors_are_not_answered(data, tmp_path):

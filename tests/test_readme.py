@@ -35,7 +35,7 @@ def test_python_blocks_run_in_sequence(empty_folder, capsys):
     for code in blocks("python"):
         exec(code, names)
     assert "shape: (24, " in capsys.readouterr().out
-    assert names["results"].best("validation_accuracy").mean > 0.9
+    assert names["results"].best("validation_accuracy").interval.mean > 0.9
     assert len(names["study"].trials) == 16
     assert len(names["layers"]) == 3
 

@@ -37,9 +37,9 @@ def test_keys_come_from_the_seed_and_the_number_of_the_step():
     for run, config in enumerate(space):
         keys = [jax.random.key_data(key_of_step(config["seed"], step)) for step in (1, 3, 5)]
         for name, column in zip(("first", "second"), np.transpose(keys), strict=True):
-            assert results.history[name][run].tolist() == column.astype(np.float32).tolist()
+            assert results[f"{name}_curve"][run].tolist() == column.astype(np.float32).tolist()
     alone = fn.train(noting(), space[-1], None, num_steps=6, eval_every=2)
-    assert alone.curves["second"].tolist() == results.history["second"][-1].tolist()
+    assert alone.curves["second"].tolist() == results["second_curve"][-1].tolist()
     assert init_key(fn.Hparams({"seed": 3})) == jax.random.key(3) and init_key(
         fn.Hparams({})
     ) == jax.random.key(0)
@@ -131,7 +131,7 @@ def test_what_params_returns_is_kept_and_predict_gets_it(tmp_path):
     for run, config in enumerate(results.space):
         states = [fn.train(plain, config, data, num_steps=number).state for number in (1, 2)]
         first, last = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *(s.params for s in states))
-        np.testing.assert_allclose(results.member(run)[0]["w"], first["w"], atol=1e-6)
+        np.testing.assert_allclose(results.params(run)[0]["w"], first["w"], atol=1e-6)
         hidden = np.maximum(data.test.inputs @ first["w"] + first["b"], 0)
         expected = config["rate"] * (hidden @ last["w"] + last["b"])
         np.testing.assert_allclose(outputs[run], expected, atol=1e-5)

@@ -225,7 +225,7 @@ def test_mnist_to_97_and_a_half_percent(mnist):
         fn.mlp(784, [128], 10), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"])
     )
     results = fn.sweep(lambda: task, fn.grid(learning_rate=0.5, seed=range(4)), mnist, num_steps=2340)
-    assert results.columns["test_accuracy"].mean() >= 0.975
+    assert results["test_accuracy"].mean() >= 0.975
 
 
 @pytest.mark.parametrize(

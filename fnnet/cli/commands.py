@@ -182,7 +182,7 @@ def verify(store: tyro.conf.Positional[Path], /, runs: int = 4, recipe: str | No
     num_runs = len(results.space)
     drawn = f"all {num_runs:,} runs" if runs >= num_runs else f"{runs:,} of {num_runs:,} runs"
     print(f"trained {drawn} again, one by one, and compared with {store}")
-    if not output.print_differences(differences, results.columns):
+    if not output.print_differences(differences, results):
         sys.exit(1)
 
 

@@ -26,7 +26,7 @@ def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None
     from fnnet.report import tables
     from fnnet.report.advice import advice
 
-    _print(tables.best_rates(results, metric))
+    _print(tables.best(results, metric))
     if (line := advice(results, inputs)) is not None:
         print_line(line)
 
@@ -36,13 +36,13 @@ def print_line(line: str) -> None:
     _print(line, highlight=False, soft_wrap=True)
 
 
-def print_differences(differences: Mapping[str, float], columns: Mapping[str, "np.ndarray"]) -> bool:
+def print_differences(differences: Mapping[str, float], results: "Results") -> bool:
     """Print how far retrained metrics are from the stored ones; return whether all agree."""
     from fnnet.sweeps.verify import judge
 
     verdicts = []
     for name, difference in differences.items():
-        verdict, scale = judge(difference, columns[name])
+        verdict, scale = judge(difference, results[name])
         verdicts.append(verdict)
         print(f"  {name}: at most {difference:.3g} apart, of values up to {scale:.3g}: {verdict}")
     return "different" not in verdicts

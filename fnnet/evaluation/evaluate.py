@@ -112,7 +112,7 @@ def evaluate_results(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     results = sweep(recipe, space, data, num_steps=20, store=folder, save_params=True)
         ...     found = evaluate_results(results, recipe, data.test, ["accuracy", "ece"])
-        >>> bool((found["accuracy"] == results.columns["test_accuracy"]).all())
+        >>> bool((found["accuracy"] == results["test_accuracy"]).all())
         True
     """
     use_all_cores(warn=False)  # one device that uses all cores by itself is almost as fast

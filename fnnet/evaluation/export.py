@@ -45,8 +45,8 @@ def trained_model(results: Results, run: int) -> Model:
             f"the sweep was made with the recipe {name}; only sweeps with fnnet's mlp_recipe, such as those of "
             "fnnet sweep, can be exported"
         )
-    if results.columns["diverged"][run]:
-        step = results.columns["diverged_at"][run]
+    if results["diverged"][run]:
+        step = results["diverged_at"][run]
         raise InputError(f"run {run} diverged at step {step}, so it cannot be exported")
     data = abstract_data(plan["data"])
     signature = inspect.signature(mlp_recipe(data))
@@ -61,7 +61,7 @@ def trained_model(results: Results, run: int) -> Model:
             "num_outputs": data.num_outputs,
             **{name: config[name] for name in ("activation", "initializer", "parameterization", "use_bias")},
         },
-        params=results.member(run),
+        params=results.params(run),
         loss=config["loss"],
         preprocessing=data.preprocessing,
         class_names=data.class_names,

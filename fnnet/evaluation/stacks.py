@@ -15,7 +15,7 @@ from fnnet.leaves import name_leaves
 from fnnet.memory import tree_bytes
 from fnnet.network import Network
 from fnnet.precision import canonicalize
-from fnnet.records.members import load_members
+from fnnet.records.params import load_runs
 from fnnet.records.results import Results
 from fnnet.task import Task
 from fnnet.training import init_state
@@ -84,8 +84,7 @@ def stack_of_group(
         return task_predict(Hparams(hparams), params, inputs)
 
     num_parts = math.ceil(len(runs) / max(1, LOADED_BYTES // tree_bytes(shapes)))
-    wanted = ("id", "chunk", "fingerprint")
-    kept = {name: column for name, column in results.columns.items() if name in wanted}
+    kept = {name: results[name] for name in ("id", "chunk", "fingerprint") if name in results}
     # Runs whose parameters are in one file are read together.
     order = np.argsort(kept["chunk"][runs], kind="stable") if "chunk" in kept else np.arange(len(runs))
 
@@ -93,7 +92,7 @@ def stack_of_group(
         for places in np.array_split(order, num_parts):
             rows = runs[places]
             columns = {name: column[rows] for name, column in kept.items()}
-            params = _fit_params(load_members(results.space.take(rows), columns, results.store), shapes)
+            params = _fit_params(load_runs(results.space.take(rows), columns, results.store), shapes)
             yield rows, ({name: column[places] for name, column in hparams.items()}, params)
 
     return Stack(predict, (one, shapes), load())
@@ -103,7 +102,7 @@ def _params_shapes(results: Results, task: Task, hparams: dict[str, Any], run: i
     """Return the shapes of the parameters of one run: those of the task, if the store describes its data."""
     plan = None if results.store is None else results.store.read_plan()
     if plan is None or plan["data"]["kind"] != "dataset":
-        return jax.eval_shape(lambda: results.member(run))
+        return jax.eval_shape(lambda: results.params(run))
     data = abstract_data(plan["data"])
     return jax.eval_shape(
         lambda hparams, data: task.params(init_state(task, Hparams(hparams), data)), hparams, data

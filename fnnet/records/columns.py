@@ -14,6 +14,17 @@ CURVES = ("step", "batch_loss")
 """Curves that every run has; no metric may have these names."""
 
 
+def curve_names(columns: Iterable[str]) -> list[str]:
+    """List the metrics that have curves among the names of columns.
+
+    Example:
+        >>> curve_names(["depth", "test_loss", "step_curve", "test_loss_curve"])
+        ['test_loss']
+    """
+    names = (name.removesuffix("_curve") for name in columns if name.endswith("_curve"))
+    return [name for name in names if name != "step"]
+
+
 def check_names(axes: Iterable[str], metrics: Iterable[str]) -> None:
     """Check that no axis or metric has the name of another column.
 

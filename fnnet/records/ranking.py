@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.records.statistics import Configurations
+from fnnet.records.statistics import Configurations, MeanInterval, compare_means
 from fnnet.space.space import Config
 
 
@@ -15,46 +15,52 @@ class Best(NamedTuple):
     """The best configuration of a sweep and its significance.
 
     config: its values, without the axes averaged over.
-    mean, low, high, num_runs, num_diverged: of the metric, as in `MeanCI`.
+    interval: the mean of the metric over these axes, with its interval.
+    num_diverged: how many of the averaged runs diverged.
     gap: by how much the runner-up is worse; NaN where there is none.
     p_value: of a two-sided Welch's t-test between the two; NaN with fewer than two runs each.
     beyond_noise: whether `p_value` is below 0.05.
     """
 
     config: Config
-    mean: float
-    low: float
-    high: float
-    num_runs: int
+    interval: MeanInterval
     num_diverged: int
     gap: float
     p_value: float
     beyond_noise: bool
 
 
-def find_best(configurations: Configurations, metric: str, higher_is_better: bool) -> Best:
+def find_best(
+    configurations: Configurations,
+    values: Shaped[np.ndarray, " runs"],
+    diverged: Shaped[np.ndarray, " runs"],
+    higher_is_better: bool,
+) -> Best:
     """Find the configuration with the best mean, and compare it with the runner-up, as `Results.best` does.
 
+    Raises:
+        InputError: when all means are NaN.
+
     Example:
-        >>> from fnnet import Results, grid
-        >>> columns = {"loss": np.array([1.0, 2.0, 5.0, 7.0]), "diverged": np.zeros(4, bool)}
-        >>> configurations = Results(grid(depth=[1, 2], seed=range(2)), columns, {}).over("seed")
-        >>> best = find_best(configurations, "loss", higher_is_better=False)
-        >>> best.config, best.mean, best.gap, best.beyond_noise
+        >>> from fnnet import grid
+        >>> from fnnet.records.statistics import find_configurations
+        >>> configurations = find_configurations(grid(depth=[1, 2], seed=range(2)), over="seed")
+        >>> best = find_best(configurations, np.array([1.0, 2.0, 5.0, 7.0]), np.zeros(4, bool), False)
+        >>> best.config, best.interval.mean, best.gap, best.beyond_noise
         ({'depth': 1}, 1.5, 4.5, False)
     """
-    means = configurations.mean_ci(metric)
+    means = configurations.mean_interval(values)
     first, *others = rank(means.mean, higher_is_better)
     if np.isnan(means.mean[first]):
-        raise InputError(f"every mean of {metric!r} is NaN: all runs diverged")
+        raise InputError("every mean is NaN: all runs diverged")
     gap = p_value = np.nan
     if others:
-        second = others[0]
-        gap = float(abs(means.mean[first] - means.mean[second]))
-        p_value = _welch(configurations.values(metric, first), configurations.values(metric, second))
-    mean, low, high, num_runs, num_diverged = (column[first].item() for column in means)
-    config = configurations.configs[first]
-    return Best(config, mean, low, high, num_runs, num_diverged, gap, p_value, p_value < 0.05)
+        one, other = (values[configurations.config_of_run == each] for each in (first, others[0]))
+        gap = float(abs(means.mean[first] - means.mean[others[0]]))
+        p_value = compare_means(one.astype(float), other.astype(float)).p_value
+    interval = MeanInterval(*(column[first].item() for column in means))
+    num_diverged = configurations.count_true(diverged)[first].item()
+    return Best(configurations.configs[first], interval, num_diverged, gap, p_value, p_value < 0.05)
 
 
 def rank(values: Shaped[np.ndarray, " n"], higher_is_better: bool) -> Int[np.ndarray, " n"]:
@@ -99,16 +105,3 @@ def is_higher_better(metric: str, known: Mapping[str, bool], given: bool | None 
         error = unknown_name("metric to rank by", metric, {"loss", *METRICS, *known})
         raise InputError(f"{error}; higher_is_better=True or False ranks by any column")
     return METRICS[name].higher_is_better
-
-
-def _welch(first: np.ndarray, second: np.ndarray) -> float:
-    """Compute the p-value of Welch's t-test (Welch 1947); NaN without variance."""
-    if min(len(first), len(second)) < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
-        return np.nan
-    if np.ptp(first) == 0 and np.ptp(second) == 0:
-        return np.nan
-    from scipy import stats  # takes as long to load as JAX
-
-    # From means and deviations: given the samples, scipy warns if one of them is nearly constant.
-    moments = (number for each in (first, second) for number in (each.mean(), each.std(ddof=1), len(each)))
-    return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fnnet.errors import InputError, UnreadableError
-from fnnet.records.curves import pad_lists
+from fnnet.records.arrays import pad_lists
 from fnnet.records.results import Results
 from fnnet.records.store import Store
 from fnnet.space.space import Space
@@ -72,7 +72,7 @@ def collect(
 
     directions = higher_is_better or {}
     if not parts:
-        return Results(space.take(np.zeros(0, np.int64)), {}, {}, store, directions)
+        return Results(space.take(np.zeros(0, np.int64)), {}, store, directions)
     rows = pl.concat(parts, how="diagonal_relaxed")
     if "rung" in rows.columns:  # keep the last rung that a run reached
         rows = rows.sort("rung", descending=True, maintain_order=True)
@@ -83,12 +83,11 @@ def collect(
     rows = rows[order["row"]]
     if "rung" in rows.columns:  # runs were stopped at different steps
         rows = rows.with_columns(steps=pl.col("step_curve").list.last())
-    columns, history = {}, {}
-    for name in rows.columns:
-        if name.endswith("_curve"):
-            history[name.removesuffix("_curve")] = pad_lists(rows[name])
-        elif name not in space.axes:
-            columns[name] = rows[name].to_numpy()
+    columns = {
+        name: pad_lists(rows[name]) if name.endswith("_curve") else rows[name].to_numpy()
+        for name in rows.columns
+        if name not in space.axes
+    }
     done = order["place"].to_numpy()
     finished = space if len(done) == len(space) else space.take(done)
-    return Results(finished, columns, history, store, directions)
+    return Results(finished, columns, store, directions)

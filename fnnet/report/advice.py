@@ -22,13 +22,13 @@ def advice(results: Results, inputs: Any) -> str | None:
     Example:
         >>> from fnnet import grid
         >>> space = grid(learning_rate=[0.1, 1.0, 10.0])
-        >>> results = Results(space, {"diverged": np.array([False, True, True])}, {})
+        >>> results = Results(space, {"diverged": np.array([False, True, True])})
         >>> advice(results, np.eye(3))
         '2 of 3 runs diverged: try smaller learning rates (none diverged up to 0.1)'
         >>> advice(results.where(learning_rate=0.1), np.eye(3)) is None
         True
     """
-    diverged = results.columns.get("diverged", np.zeros(0, bool))
+    diverged = results["diverged"] if "diverged" in results else np.zeros(0, bool)
     deviations = np.asarray(inputs[:NUM_EXAMPLES], float).std(axis=0)
     reasons, remedies = [], []
     if 2 * diverged.sum() > len(diverged):
@@ -44,7 +44,7 @@ def _stable_rates(results: Results, diverged: np.ndarray) -> str:
     """Describe the learning rates below which no run diverged, if there are any."""
     if "learning_rate" not in results.space.axes:
         return ""
-    rates = results.space.column("learning_rate")
+    rates = results["learning_rate"]
     smallest = np.min(rates[diverged])
     stable = rates[rates < smallest]
     return f" (none diverged up to {stable.max():.3g})" if len(stable) else f" than {smallest:.3g}"

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.records.ranking import rank
+from fnnet.records.ranking import is_higher_better, rank
 from fnnet.records.results import Results
+from fnnet.records.statistics import Configurations, check_numeric, find_configurations
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_PANELS = 12
@@ -53,7 +55,9 @@ def heatmap(
     *,
     x: str = "learning_rate",
     y: str | None = None,
+    over: str | Sequence[str] = "seed",
     higher_is_better: bool | None = None,
+    axes: "Axes | None" = None,
 ) -> "Figure":
     """Draw the mean of a metric over seeds, one cell per pair of values of two axes.
 
@@ -64,56 +68,85 @@ def heatmap(
         results: of a sweep.
         metric: a column.
         x: the horizontal axis.
-        y: the vertical axis; None for the first one that is neither `x` nor "seed".
+        y: the vertical axis; None for the first one that is neither `x` nor averaged over.
+        over: the axis or axes to average over.
         higher_is_better: the direction; None for that of the metric.
+        axes: of matplotlib, to draw on, if there is one panel; None for those of a new figure.
 
     Returns:
-        A matplotlib figure. It needs no display, and a notebook displays it.
+        The figure. It needs no display, and a notebook displays it.
 
     Raises:
-        InputError: when an axis is missing, there would be more than 12 panels, or the metric or its direction is
-            unknown.
+        InputError: when an axis is missing, there would be more than 12 panels, or more than one on given axes, or
+            the metric or its direction is unknown.
 
     Example:
         >>> from fnnet import grid
         >>> columns = {"sharpness": np.array([3.0, 5.0, 2.0, 1.0]), "diverged": np.zeros(4, bool)}
-        >>> results = Results(grid(depth=[1, 2], learning_rate=[0.1, 0.3]), columns, history={})
+        >>> results = Results(grid(depth=[1, 2], learning_rate=[0.1, 0.3]), columns)
         >>> figure = heatmap(results, "sharpness", higher_is_better=False)
         >>> figure.axes[0].images[0].get_array().tolist()
         [[3.0, 5.0], [2.0, 1.0]]
     """
-    from fnnet.report.figure import InlineFigure
-
-    higher_is_better = results.direction(metric, higher_is_better)
-    y, panel_axes = _choose_axes(results, x, y)
+    values = check_numeric(metric, results[metric])
+    higher_is_better = is_higher_better(metric, results.higher_is_better, higher_is_better)
+    configurations = find_configurations(results.space, over)
+    y, panel_axes = _choose_axes(results, configurations.axes, x, y)
     x_values, y_values = _sort(results.space.axes[x]), results.space.axes[y] if y else ("",)
-    panels = _make_panels(results, metric, x, y, panel_axes)
+    means = configurations.mean_interval(values)
+    diverged = configurations.count_true(results["diverged"]) / means.num_runs
+    panels = _make_panels(results, configurations, means.mean, diverged, x, y, panel_axes)
+    most = means.num_runs.max()
+    title = metric.replace("_", " ")
+    if most > 1:
+        title += f", mean of {most} {'seeds' if over == 'seed' else 'runs'}"
 
-    width = min(MAX_INCHES, 2.4 + CELL[0] * len(x_values))
-    room = MAX_INCHES / len(panels) - 1.5
-    height = min(room, CELL[1] * len(y_values))
-    cell = (width - 2.4) / len(x_values), height / len(y_values)
-    figure = InlineFigure(figsize=(max(width, 3.6), (1.5 + height) * len(panels)), layout="constrained")
+    from fnnet.report.figure import figure_of
+
+    all_axes, cell = _place(axes, (len(y_values), len(x_values)), len(panels))
     limits = _limits(panels)
     image: Any = None
-    for axes, panel in zip(np.ravel(figure.subplots(len(panels), 1)), panels, strict=True):
-        image = _draw(axes, panel, higher_is_better, limits, cell)
-        _label(axes.xaxis, x, x_values, cell[0])
-        _label(axes.yaxis, y or "", y_values if y else (), math.inf)
-        axes.set_title(panel.title)
-    num_seeds = len(results.space.axes.get("seed", (0,)))
-    name = metric.replace("_", " ")
+    for each, panel in zip(all_axes, panels, strict=True):
+        image = _draw(each, panel, higher_is_better, limits, cell)
+        _label(each.xaxis, x, x_values, cell[0])
+        _label(each.yaxis, y or "", y_values if y else (), math.inf)
+        each.set_title(panel.title)
+    figure = figure_of(all_axes[0])
     if limits[0] < limits[1]:  # otherwise there is at most one color
-        figure.colorbar(image, ax=figure.axes, pad=0.02)
-    title = name + (f", mean of {num_seeds} seeds" if num_seeds > 1 else "")
-    figure.suptitle(_wrap(title, figure, 11), fontsize=11)
-    figure.supxlabel(_wrap(_key(panels), figure, 8), fontsize=8)
+        figure.colorbar(image, ax=all_axes, pad=0.02)
+    if axes is None:
+        figure.suptitle(_wrap(title, figure.get_figwidth(), 11), fontsize=11)
+        figure.supxlabel(_wrap(_key(panels), figure.get_figwidth(), 8), fontsize=8)
+    else:
+        text = f"{title} ({_key(panels)})" if _key(panels) else title
+        axes.set_title(_wrap(text, cell[0] * len(x_values), 8), fontsize=8)
     return figure
 
 
-def _choose_axes(results: Results, x: str, y: str | None) -> tuple[str | None, list[str]]:
-    """Choose the vertical axis and those of the panels."""
-    known = [name for name in results.space.axes if name != "seed"]
+def _place(
+    axes: "Axes | None", shape: tuple[int, int], num_panels: int
+) -> tuple[list["Axes"], tuple[float, float]]:
+    """Return axes for each panel, those given or of a new figure, and the width and height of a cell in inches."""
+    from fnnet.report.figure import InlineFigure, figure_of
+
+    if axes is not None:
+        if num_panels > 1:
+            raise InputError(
+                f"axes hold one panel, got {num_panels}: keep one value of the other axes by where(...)"
+            )
+        figure = figure_of(axes)
+        box = axes.get_position().size * figure.get_size_inches()
+        return [axes], (box[0] / shape[1], box[1] / shape[0])
+    width = min(MAX_INCHES, 2.4 + CELL[0] * shape[1])
+    height = min(MAX_INCHES / num_panels - 1.5, CELL[1] * shape[0])
+    figure = InlineFigure(figsize=(max(width, 3.6), (1.5 + height) * num_panels), layout="constrained")
+    return list(np.ravel(figure.subplots(num_panels, 1))), ((width - 2.4) / shape[1], height / shape[0])
+
+
+def _choose_axes(
+    results: Results, known: Sequence[str], x: str, y: str | None
+) -> tuple[str | None, list[str]]:
+    """Choose the vertical axis and those of the panels among the axes that are not averaged over."""
     varied = [name for name in known if len(results.space.axes[name]) > 1 and name != x]
     if x not in known:
         example = next(iter([*varied, *known]), None)
@@ -127,10 +160,16 @@ def _choose_axes(results: Results, x: str, y: str | None) -> tuple[str | None, l
     return y, [name for name in varied if name != y]
 
 
-def _make_panels(results: Results, metric: str, x: str, y: str | None, panel_axes: list[str]) -> list[_Panel]:
-    """Arrange the means of all configurations in panels."""
-    configurations = results.over(*({"seed"} & set(results.space.axes)))
-    means = configurations.mean_ci(metric)
+def _make_panels(
+    results: Results,
+    configurations: Configurations,
+    means: np.ndarray,
+    diverged: np.ndarray,
+    x: str,
+    y: str | None,
+    panel_axes: list[str],
+) -> list[_Panel]:
+    """Arrange the means of all configurations, and the fractions of diverged runs, in panels."""
     x_values, y_values = _sort(results.space.axes[x]), results.space.axes[y] if y else ("",)
     panels: dict[tuple, _Panel] = {}
     for place, config in enumerate(configurations.configs):
@@ -142,8 +181,8 @@ def _make_panels(results: Results, metric: str, x: str, y: str | None, panel_axe
             empty = np.full((len(y_values), len(x_values)), np.nan)
             panels[chosen] = _Panel(title, empty, empty.copy())
         cell = y_values.index(config[y]) if y else 0, x_values.index(config[x])
-        panels[chosen].means[cell] = means.mean[place]
-        panels[chosen].diverged[cell] = means.num_diverged[place] / means.num_runs[place]
+        panels[chosen].means[cell] = means[place]
+        panels[chosen].diverged[cell] = diverged[place]
     if len(panels) > MAX_PANELS:
         raise InputError(
             f"{len(panels)} panels are too many to draw: keep one value of {' or '.join(panel_axes)}, as with "
@@ -248,6 +287,6 @@ def _format_short(value: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def _wrap(text: str, figure: "Figure", points: float) -> str:
-    """Wrap a text to the width of a figure."""
-    return textwrap.fill(text, int(figure.get_figwidth() * CHARACTERS_PER_INCH * 10 / points))
+def _wrap(text: str, inches: float, points: float) -> str:
+    """Wrap a text to a width."""
+    return textwrap.fill(text, max(10, int(inches * CHARACTERS_PER_INCH * 10 / points)))

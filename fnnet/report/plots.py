@@ -1,67 +1,111 @@
-"""Plots: functions of results that return a figure or draw on given axes. None of them trains."""
+"""Plots: functions of results that return a figure, and draw on axes of yours where they are given. None trains."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fnnet.errors import unknown_name
+from fnnet.records.arrays import align
+from fnnet.records.columns import curve_names
 from fnnet.records.results import Results
-from fnnet.records.statistics import averaged_axes, find_configurations, mean_interval
+from fnnet.records.statistics import find_configurations
 from fnnet.report.heatmap import heatmap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["curves", "heatmap"]
 
+MAX_LABELS = 12  # in the legend; evenly spaced values are labeled beyond that
+
 
 def curves(
-    axes: "Axes", results: Results, metric: str, *, by: str = "learning_rate", over: str | None = "seed"
-) -> None:
+    results: Results,
+    metric: str,
+    *,
+    by: str | None = None,
+    over: str | Sequence[str] | None = "seed",
+    axes: "Axes | None" = None,
+) -> "Figure":
     """Draw the learning curves of a sweep, with one color per value of an axis.
 
     Each configuration is drawn as the mean over its runs, with a band for the 95 % interval of the mean.
 
     Args:
-        axes: of matplotlib, to draw on.
         results: of a sweep with `eval_every`.
-        metric: its name in `results.history`.
-        by: the axis shown by color and in the legend.
-        over: the axis to average over; None to draw every run.
+        metric: such as "test_loss" or "batch_loss".
+        by: the axis shown by color and in the legend; None for the first one with several values.
+        over: the axis or axes to average over; None to draw every run.
+        axes: of matplotlib, to draw on; None for those of a new figure.
+
+    Returns:
+        The figure. It needs no display, and a notebook displays it.
 
     Raises:
         InputError: when an axis or the metric is missing.
 
     Example:
-        >>> from matplotlib.figure import Figure
         >>> from fnnet import grid
-        >>> history = {"step": np.array([[10, 20], [10, 20]]), "loss": np.array([[0.8, 0.5], [0.7, 0.3]])}
-        >>> results = Results(grid(learning_rate=[0.1, 0.2]), {}, history)
-        >>> axes = Figure().subplots()
-        >>> curves(axes, results, "loss")
+        >>> columns = {"step_curve": np.array([[10, 20], [10, 20]]), "loss_curve": np.array([[0.8, 0.5], [0.7, 0.3]])}
+        >>> results = Results(grid(learning_rate=[0.1, 0.2]), columns)
+        >>> (axes,) = curves(results, "loss").axes
         >>> [(line.get_label(), line.get_ydata().tolist()) for line in axes.lines]
         [('0.1', [0.8, 0.5]), ('0.2', [0.7, 0.3])]
     """
-    if by not in results.space.axes:
-        raise unknown_name("axis", by, results.space.axes)
-    if metric not in results.history:
-        raise unknown_name("metric", metric, results.history)
-    averaged = averaged_axes(results.space, over) if over is not None else ()
-    others = tuple(name for name in results.space.axes if name not in averaged)
-    labeled = set()
-    configurations = find_configurations(results.space, {}, others)
-    for number, config in enumerate(configurations.configs):
-        runs = np.flatnonzero(configurations.config_of_run == number)
-        curve = results._take(runs).curves(metric)
-        steps, values = curve["step"].values, curve.values.reshape(len(runs), -1)
-        value = config.get(by)
-        color = f"C{results.space.axes[by].index(value)}" if by in config else "0.5"
-        means = [mean_interval(points) for points in values.T]
-        label = None if value in labeled else f"{value}"
-        labeled.add(value)
-        axes.plot(steps, [point.mean for point in means], color=color, linewidth=1, label=label)
-        if len(runs) > 1:
-            low, high = [point.low for point in means], [point.high for point in means]
-            axes.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
+    from fnnet.report.figure import InlineFigure, figure_of
+
+    if metric not in curve_names(results):
+        raise unknown_name("metric", metric, curve_names(results))
+    configurations = find_configurations(results.space, () if over is None else over)
+    varied = [name for name in configurations.axes if len(results.space.axes[name]) > 1]
+    by = by or next(iter([*varied, *configurations.axes]), None)
+    if by is not None and by not in configurations.axes:
+        raise unknown_name("axis", by, configurations.axes)
+    steps, values = align(results["step_curve"], results[f"{metric}_curve"])
+    means = configurations.mean_interval(values)
+    colors = _colors(results.space.axes[by] if by else ())
+    if axes is None:
+        axes = InlineFigure(figsize=(5.2, 3.6), layout="constrained").subplots()
+    drawn = set()
+    for place, config in enumerate(configurations.configs):
+        is_there = np.isin(steps, results["step_curve"][configurations.config_of_run == place])
+        mean, low, high = (each[place][is_there] for each in means[:3])
+        value = config.get(by) if by else None
+        color, label = colors.get(value, ("0.5", None))
+        line = {"color": color, "linewidth": 1.2, "label": None if value in drawn else label}
+        axes.plot(steps[is_there], mean, **line)
+        drawn.add(value)
+        if means.num_runs[place] > 1:
+            axes.fill_between(steps[is_there], low, high, color=color, alpha=0.2, linewidth=0)
     axes.set(xlabel="step", ylabel=metric.replace("_", " "), xlim=(0, None))
-    axes.legend(title=by.replace("_", " "))
+    if (most := means.num_runs.max(initial=1)) > 1:
+        axes.set_title(f"mean of {most} runs and its 95 % interval", fontsize=9)
+    if by is not None:
+        axes.legend(
+            title=by.replace("_", " "),
+            fontsize=8,
+            title_fontsize=8,
+            loc="upper left",
+            bbox_to_anchor=(1.02, 1),
+            borderaxespad=0.0,
+        )
+    return figure_of(axes)
+
+
+def _colors(values: Sequence[Any]) -> dict[Any, tuple[Any, str | None]]:
+    """Choose the color and the label of each value: numbers go from dark to light, names differ in hue."""
+    from matplotlib import colormaps
+
+    is_numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    ordered = sorted(values) if is_numeric else list(values)
+    shades = colormaps["viridis"](np.linspace(0, 0.85, len(ordered)))
+    stride = -(-len(ordered) // MAX_LABELS)
+    return {
+        value: (
+            tuple(shades[place]) if is_numeric else f"C{place % 10}",
+            (f"{value:.3g}" if isinstance(value, float) else str(value)) if place % stride == 0 else None,
+        )
+        for place, value in enumerate(ordered)
+    }

@@ -2,62 +2,118 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, overload
 
 from rich.table import Table
 
-from fnnet.records.ranking import rank
+from fnnet.errors import unknown_name
+from fnnet.records.ranking import is_higher_better, rank
 from fnnet.records.results import Results
+from fnnet.records.statistics import check_numeric, find_configurations
 from fnnet.sweeps.job import Estimate
 from fnnet.sweeps.progress import seconds_in_words
 
 
-def best_rates(results: Results, metric: str, *, higher_is_better: bool | None = None) -> Table:
-    """Tabulate the learning rate with the best mean over seeds, one row per configuration of the other axes.
+@overload
+def best(
+    results: Results,
+    metric: str,
+    *,
+    axis: str = ...,
+    over: str | Sequence[str] = ...,
+    higher_is_better: bool | None = ...,
+    style: None = None,
+) -> Table: ...
+
+
+@overload
+def best(
+    results: Results,
+    metric: str,
+    *,
+    axis: str = ...,
+    over: str | Sequence[str] = ...,
+    higher_is_better: bool | None = ...,
+    style: str,
+) -> str: ...
+
+
+def best(
+    results: Results,
+    metric: str,
+    *,
+    axis: str = "learning_rate",
+    over: str | Sequence[str] = "seed",
+    higher_is_better: bool | None = None,
+    style: str | None = None,
+) -> Table | str:
+    """Tabulate the value of an axis with the best mean, one row per configuration of the other axes.
 
     Columns are the mean (or "-" where it is not finite) with its 95 % interval, the number of runs and how many
-    diverged, at the best rate and at any.
+    diverged, at the best value and at any.
 
     Args:
-        results: of a sweep; without an axis "learning_rate" every configuration has a row.
+        results: of a sweep; if it lacks the axis, every configuration has a row.
         metric: the column to rank by and to show.
+        axis: the axis whose best value is shown.
+        over: the axis or axes to average over.
         higher_is_better: the direction; None for that of the metric.
+        style: "markdown"; "latex", a `tabular` with the rules of booktabs; None for a table for the terminal.
 
     Raises:
-        InputError: when the metric or its direction is unknown.
+        InputError: when the metric, its direction, an axis or the style is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from fnnet import grid
+        >>> columns = {"test_accuracy": np.array([0.8, 0.9, 0.7, 0.6]), "diverged": np.zeros(4, bool)}
+        >>> results = Results(grid(depth=[1, 2], learning_rate=[0.1, 0.3]), columns)
+        >>> print(best(results, "test_accuracy", style="markdown"))
+        | depth | best learning_rate | test_accuracy | runs | diverged | diverged at any learning_rate |
+        |---:|---:|---:|---:|---:|---:|
+        | 1 | 0.3 | 0.9000 | 1 | 0 | 0 of 2 |
+        | 2 | 0.1 | 0.7000 | 1 | 0 | 0 of 2 |
     """
-    higher_is_better = results.direction(metric, higher_is_better)
-    configurations = results.over(*({"seed"} & set(results.space.axes)))
-    means = configurations.mean_ci(metric)
+    if style not in (None, "markdown", "latex"):
+        raise unknown_name("style", style, ("markdown", "latex"))
+    values = check_numeric(metric, results[metric])
+    higher_is_better = is_higher_better(metric, results.higher_is_better, higher_is_better)
+    configurations = find_configurations(results.space, over)
+    means, num_diverged = configurations.mean_interval(values), configurations.count_true(results["diverged"])
     rows: dict[tuple, list[int]] = {}
     for place, config in enumerate(configurations.configs):
-        key = tuple((name, value) for name, value in config.items() if name != "learning_rate")
+        key = tuple((name, value) for name, value in config.items() if name != axis)
         rows.setdefault(key, []).append(place)
 
-    others = (name for name in configurations.axes if name != "learning_rate")
-    shown = [name for name in others if len(results.space.axes[name]) > 1]
-    title = f"best mean {metric} over seeds, ± 95 % interval"
+    shown = [name for name in configurations.axes if name != axis and len(results.space.axes[name]) > 1]
+    headings = [*shown, *([f"best {axis}"] if axis in configurations.axes else [])]
+    headings += [metric, "runs", "diverged", f"diverged at any {axis}"]
+    lines = []
+    for places in rows.values():
+        first = places[int(rank(means.mean[places], higher_is_better)[0])]
+        config = configurations.configs[first]
+        cells = [str(config.get(name, "-")) for name in shown]
+        if axis in configurations.axes:
+            cells.append(_value(config.get(axis)) if math.isfinite(means.mean[first]) else "-")
+        cells += [
+            _with_interval(means.mean[first], means.high[first]),
+            str(means.num_runs[first]),
+            str(num_diverged[first]),
+            f"{num_diverged[places].sum()} of {means.num_runs[places].sum()}",
+        ]
+        lines.append(cells)
+    if style == "markdown":
+        return _markdown(headings, lines)
+    if style == "latex":
+        return _latex(headings, lines)
+    averaged = "seeds" if over == "seed" else "runs"
+    title = f"best mean {metric} over {averaged}, ± 95 % interval"
     if (means.num_runs == 1).all():
         title = f"best {metric} (1 run each: no interval)"
     table = Table(title=title, min_width=len(title))
-    for name in shown:
-        table.add_column(name, justify="right")
-    if "learning_rate" in configurations.axes:
-        table.add_column("best learning_rate", justify="right")
-    for heading in (metric, "runs", "diverged", "diverged at any rate"):
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=heading == metric)
-    for places in rows.values():
-        best = places[int(rank(means.mean[places], higher_is_better)[0])]
-        config = configurations.configs[best]
-        all_runs, all_diverged = means.num_runs[places].sum(), means.num_diverged[places].sum()
-        cells = [str(config[name]) for name in shown]
-        if "learning_rate" in config:
-            cells.append(f"{config['learning_rate']:.3g}" if math.isfinite(means.mean[best]) else "-")
-        cells += [
-            _with_interval(means.mean[best], means.high[best]),
-            str(means.num_runs[best]),
-            str(means.num_diverged[best]),
-            f"{all_diverged} of {all_runs}",
-        ]
+    for cells in lines:
         table.add_row(*cells)
     return table
 
@@ -94,6 +150,35 @@ def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
             cells += ["0", *[""] * 5, "done"]
         table.add_row(*cells)
     return table
+
+
+def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [headings, *lines]
+    texts = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([texts[0], "|" + "---:|" * len(headings), *texts[1:]])
+
+
+def _latex(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Format a table for LaTeX.
+
+    Example:
+        >>> print(_latex(["test_loss"], [["0.5 ± 0.1"]]))
+        \\begin{tabular}{r}
+        \\toprule
+        test\\_loss \\\\
+        \\midrule
+        0.5 $\\pm$ 0.1 \\\\
+        \\bottomrule
+        \\end{tabular}
+    """
+    special = str.maketrans({**{sign: f"\\{sign}" for sign in "&%$#_{}"}, "±": r"$\pm$"})
+    top, *rest = (" & ".join(cell.translate(special) for cell in row) + r" \\" for row in [headings, *lines])
+    rules = [f"\\begin{{tabular}}{{{'r' * len(headings)}}}", r"\toprule", top, r"\midrule", *rest]
+    return "\n".join([*rules, r"\bottomrule", r"\end{tabular}"])
+
+
+def _value(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _with_interval(mean: float, high: float) -> str:

@@ -5,7 +5,7 @@ their state, gathered into fewer lanes, to the next rung, and so on. Stopped run
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +17,7 @@ from fnnet.lanes.program import use_all_cores
 from fnnet.records.ranking import rank
 from fnnet.records.results import Results
 from fnnet.records.rows import collect
-from fnnet.records.statistics import Configurations, averaged_axes, find_configurations
+from fnnet.records.statistics import averaged_axes, find_configurations
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Space
 from fnnet.sweeps.coordinator import coordinate
@@ -127,13 +127,6 @@ def make_bracket(
     return Bracket(np.arange(len(space)), tuple(steps), factor, metric, axes, higher_is_better)
 
 
-def configurations_of(
-    space: Space, over: Sequence[str], columns: Mapping[str, np.ndarray] | None = None
-) -> Configurations:
-    """Group runs that differ only in the axes `over`."""
-    return find_configurations(space, columns or {}, tuple(name for name in space.axes if name not in over))
-
-
 def climb_all(
     recipe: Recipe, space: Space, data: Any, brackets: Sequence[Bracket], options: dict[str, Any]
 ) -> Results:
@@ -192,7 +185,7 @@ def _steps_to(bracket: Bracket, rung: int) -> int:
 
 def _work(space: Space, bracket: Bracket) -> float:
     """Count the steps of all runs of a bracket, as if all configurations had equally many runs."""
-    num_configs = len(configurations_of(space.take(bracket.runs), bracket.over).configs)
+    num_configs = len(find_configurations(space.take(bracket.runs), bracket.over).configs)
     runs_each = len(bracket.runs) / num_configs
     num_kept = [_num_kept(num_configs, bracket, rung - 1) for rung in range(len(bracket.rungs))]
     return runs_each * sum(number * _steps_to(bracket, rung) for rung, number in enumerate(num_kept))
@@ -200,7 +193,7 @@ def _work(space: Space, bracket: Bracket) -> float:
 
 def _num_runs_at_the_end(space: Space, bracket: Bracket) -> int:
     """Count the runs that can reach the last rung; more lanes than these fill would be idle there."""
-    runs_each = np.bincount(configurations_of(space.take(bracket.runs), bracket.over).config_of_run)
+    runs_each = np.bincount(find_configurations(space.take(bracket.runs), bracket.over).config_of_run)
     num_kept = _num_kept(len(runs_each), bracket, len(bracket.rungs) - 2)
     return int(np.sort(runs_each)[-num_kept:].sum())
 
@@ -214,11 +207,11 @@ def _survivors(
     space: Space, reached: Results, bracket: Bracket, rung: int, higher_is_better: bool
 ) -> np.ndarray:
     """Choose the runs to promote, by the means of their configurations."""
-    if bracket.metric not in reached.columns:
-        raise unknown_name("metric", bracket.metric, reached.columns)
-    configurations = configurations_of(reached.space, bracket.over, reached.columns)
-    means = configurations.mean_ci(bracket.metric).mean
-    num_configs = len(configurations_of(space.take(bracket.runs), bracket.over).configs)
+    if bracket.metric not in reached:
+        raise unknown_name("metric", bracket.metric, reached)
+    configurations = find_configurations(reached.space, bracket.over)
+    means = configurations.mean_interval(reached[bracket.metric]).mean
+    num_configs = len(find_configurations(space.take(bracket.runs), bracket.over).configs)
     kept = rank(means, higher_is_better)[: _num_kept(num_configs, bracket, rung)]
-    ids = reached.columns["id"][np.isin(configurations.config_of_run, kept)]
+    ids = reached["id"][np.isin(configurations.config_of_run, kept)]
     return np.flatnonzero(np.isin(space.ids(), ids))

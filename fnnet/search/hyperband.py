@@ -8,7 +8,8 @@ import numpy as np
 
 from fnnet.errors import InputError
 from fnnet.records.results import Results
-from fnnet.search.halving import climb_all, configurations_of, make_bracket
+from fnnet.records.statistics import find_configurations
+from fnnet.search.halving import climb_all, make_bracket
 from fnnet.space.space import Space
 from fnnet.task import Recipe
 
@@ -72,7 +73,7 @@ def hyperband(
     num_rungs = 1 + math.floor(math.log(max_steps / min_steps) / math.log(factor) + 1e-9)
     # A small factor rounds several rungs to the same step, and one comparison there is enough.
     ladder = sorted({round(max_steps / factor**k) for k in range(num_rungs)})
-    configurations = configurations_of(space, whole.over)
+    configurations = find_configurations(space, whole.over)
     num_configs = len(configurations.configs)
     if num_configs < len(ladder):
         raise InputError(

@@ -14,6 +14,7 @@ from fnnet.errors import InputError, check_integer, unknown_name
 from fnnet.records.ranking import is_higher_better
 from fnnet.records.results import Results
 from fnnet.records.rows import collect
+from fnnet.records.statistics import find_configurations
 from fnnet.space.designs import Choice, Distribution, IntUniform, LogUniform, Uniform, random
 from fnnet.space.grids import grid, zip_axes
 from fnnet.space.space import Config, Space, union
@@ -100,7 +101,7 @@ def optimize(
         ... )
         >>> results.table().height, len(study.trials)
         (16, 8)
-        >>> results.best("train_loss").mean == study.best_value
+        >>> results.best("train_loss").interval.mean == study.best_value
         True
     """
     store = make_options(options).store
@@ -138,8 +139,9 @@ def optimize(
         new = [run for run, run_id in enumerate(space.ids().tolist()) if run_id not in done]
         if new:
             results = sweep(recipe, space.take(new), data, num_steps=num_steps, **options)
-            curves = {f"{name}_curve": pl.Series(y).arr.to_list() for name, y in results.history.items()}
-            parts.append(pl.DataFrame(results.columns | curves))
+            columns = {name: results[name] for name in results if name not in space.axes}
+            lists = {name: pl.Series(y).arr.to_list() for name, y in columns.items() if y.ndim > 1}
+            parts.append(pl.DataFrame(columns | lists))
         return collect(space, parts, higher_is_better=plan.higher_is_better)
 
     results = None
@@ -210,7 +212,7 @@ def _means(
 ) -> list[float]:
     """Return the mean over seeds of each proposed configuration."""
     # Seeds change fastest, so means are in the order of the space of configurations.
-    means = results.over("seed").mean_ci(metric).mean.tolist()
+    means = find_configurations(results.space, "seed").mean_interval(results[metric]).mean.tolist()
     mean_of = dict(zip(_space(configs).ids().tolist(), means, strict=True))
     return [mean_of[_space([config]).ids()[0]] for config in proposed]
 

@@ -163,20 +163,20 @@ def measure_constants(
 
     networks = grid(**axes)
     start = sweep_to("start", networks * grid(learning_rate=_TINY_RATE), 1, num_iterations)
-    rates = cs / start.columns["sharpness"].astype(float)[:, None]
+    rates = cs / start["sharpness"].astype(float)[:, None]
     spaces = [
         grid(**one) * grid(learning_rate=row.tolist()) for one, row in zip(networks, rates, strict=True)
     ]
-    history = sweep_to("runs", union(*spaces), num_steps, num_iterations if with_sharpness else 0).history
+    runs = sweep_to("runs", union(*spaces), num_steps, num_iterations if with_sharpness else 0)
     shape = tuple(len(values) for values in networks.axes.values())
 
     def by_network(name: str) -> np.ndarray:
-        return history[name].reshape(*shape, len(cs), -1)
+        return runs[f"{name}_curve"].reshape(*shape, len(cs), -1)
 
     return find_constants(
         cs,
-        start.columns["sharpness"].reshape(shape),
-        start.columns["loss"].reshape(shape),
+        start["sharpness"].reshape(shape),
+        start["loss"].reshape(shape),
         by_network("batch_loss"),
         by_network("loss"),
         by_network("sharpness") if with_sharpness else None,

@@ -204,9 +204,9 @@ def take_picture(
     side = round(len(space) ** 0.5)
     if side**2 != len(space):
         raise InputError(f"space must have a square number of pixels, got {len(space)}")
-    columns = sweep(make_recipe(network, horizons), space, data, num_steps=horizons[-1], **options).columns
-    converged = np.stack([columns[f"last_{horizon}"] < 1 for horizon in horizons])
-    value = np.where(converged[-1], -columns["total"], columns["inverse"])
+    results = sweep(make_recipe(network, horizons), space, data, num_steps=horizons[-1], **options)
+    converged = np.stack([results[f"last_{horizon}"] < 1 for horizon in horizons])
+    value = np.where(converged[-1], -results["total"], results["inverse"])
     return Picture(extent, converged.reshape(-1, side, side), value.reshape(side, side))
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from fnnet.records.members import holds_params
+from fnnet.records.params import holds_params
 from fnnet.records.planfile import DamagedPlan
 from fnnet.records.store import Store
 from fnnet.sweeps import fingerprint as fingerprints

@@ -63,7 +63,7 @@ def verify(
     drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]
     differences: dict[str, float] = {}
     # A search stops runs early: each was trained to its last measurement.
-    last_steps = np.nanmax(results.history["step"], axis=1).astype(int)
+    last_steps = np.nanmax(results["step_curve"], axis=1).astype(int)
     for group in plan.groups:
 
         @functools.partial(jax.jit, static_argnums=2)
@@ -73,7 +73,7 @@ def verify(
         for run in np.intersect1d(group.runs, drawn):
             hparams = {name: column[0] for name, column in plan.hparams(np.array([run])).items()}
             for name, value in alone(hparams, data, int(last_steps[run])).items():
-                difference = _distance(float(value), float(results.columns[name][run]))
+                difference = _distance(float(value), float(results[name][run]))
                 differences[name] = max(difference, differences.get(name, 0.0))
     return differences
 

@@ -165,10 +165,10 @@ def test_sharpness_is_a_metric_of_a_sweep(tmp_path):
     assert results.curves("sharpness").shape == (3, 2, 3)
     objective = make_objective(fn.mlp(3, [7], 2, "tanh"), "quadratic")
     for run in range(6):
-        params, restore = ravel_pytree(jax.tree.map(jnp.asarray, results.member(run)))
+        params, restore = ravel_pytree(jax.tree.map(jnp.asarray, results.params(run)))
         full = jax.hessian(lambda flat: objective(restore(flat), data.train))(params)  # noqa: B023
         expected = np.linalg.eigvalsh(np.asarray(full, np.float64))[-1]
-        np.testing.assert_allclose(results.columns["sharpness"][run], expected, rtol=1e-4)
+        np.testing.assert_allclose(results["sharpness"][run], expected, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -273,7 +273,7 @@ def test_importing_fnnet_is_light():
 
 def test_the_best_run_is_fully_trained():
     columns = {"test_loss": np.array([0.1, 0.4, 0.3, 0.2]), "steps": np.array([5, 20, 20, 5])}
-    results = fn.Results(fn.grid(seed=range(4)), columns, history={})
+    results = fn.Results(fn.grid(seed=range(4)), columns)
     assert _choose_run(results, "test_loss") == 2
     with pytest.raises(fn.InputError, match="did you mean 'test_loss'"):
         _choose_run(results, "tst_loss")

@@ -88,7 +88,7 @@ def test_predictions_match_numpy(swept, capsys):
         filled += np.isnan(rows).sum()
         median = np.nanmedian(np.array([np.nan if v is None else v for v in old[name]], float)[train])
         columns.append((np.where(np.isnan(rows), median, rows) - values.mean()) / values.std())
-    params = open_results(swept / "s").member(learning_rate=0.3)
+    params = open_results(swept / "s").where(learning_rate=0.3).params(0)
     h = np.tanh(np.stack(columns, axis=1) @ params[0]["w"].astype(float) + params[0]["b"])
     logits = h @ params[1]["w"].astype(float) + params[1]["b"]
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -223,20 +223,20 @@ def test_the_best_runs_make_an_ensemble(tmp_path):
     space = fn.grid(learning_rate=[0.03, 0.3], seed=range(3))
     results = fn.sweep(recipe, space, data, num_steps=40, store=tmp_path, save_params=True)
     best = results.top("validation_loss", 4)
-    losses = results.columns["validation_loss"]
-    assert best.columns["validation_loss"].tolist() == sorted(losses)[:4]
+    losses = results["validation_loss"]
+    assert best["validation_loss"].tolist() == sorted(losses)[:4]
     order = np.argsort(losses)[:4]
     third = jax.tree.map(lambda leaf: leaf[2], best.params())
-    chex.assert_trees_all_equal(third, results.member(order[2]))
+    chex.assert_trees_all_equal(third, results.params(order[2]))
     one = jax.tree.map(lambda leaf: leaf[None], best.params())
     found = fn.evaluate(fn.ensemble(network, 4), one, data.validation, ["nll"])["nll"]
-    assert found[0] <= best.columns["validation_loss"].mean() + 1e-6
-    assert results.top("test_accuracy", 1).columns["test_accuracy"] == results.columns["test_accuracy"].max()
+    assert found[0] <= best["validation_loss"].mean() + 1e-6
+    assert results.top("test_accuracy", 1)["test_accuracy"] == results["test_accuracy"].max()
 
 
 def test_top_compares_what_was_fully_trained():
     columns = {"test_loss": np.array([0.1, 0.4, 0.3]), "steps": np.array([5, 20, 20])}
-    results = fn.Results(fn.grid(seed=range(3)), columns, history={})
+    results = fn.Results(fn.grid(seed=range(3)), columns)
     assert [run["seed"] for run in results.top("test_loss", 2).space] == [2, 1]
     with pytest.raises(InputError, match="num_runs must be from 1 to 2, the runs with a test_loss; got 3"):
         results.top("test_loss", 3)

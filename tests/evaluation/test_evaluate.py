@@ -139,17 +139,17 @@ def results(tmp_path_factory):
 def test_networks_of_all_shapes_come_in_the_order_of_the_space(results, loaded_bytes, monkeypatch):
     monkeypatch.setattr(stacks, "LOADED_BYTES", loaded_bytes)
     found = fn.evaluate_results(results, recipe, DATA.test, ["accuracy", "nll", "outputs"])
-    np.testing.assert_array_equal(found["accuracy"], results.columns["test_accuracy"])
-    np.testing.assert_allclose(found["nll"], results.columns["test_loss"], rtol=1e-5)
+    np.testing.assert_array_equal(found["accuracy"], results["test_accuracy"])
+    np.testing.assert_allclose(found["nll"], results["test_loss"], rtol=1e-5)
     for run in range(len(results.space)):
-        expected = plain_outputs(results.member(run), DATA.test.inputs)
+        expected = plain_outputs(results.params(run), DATA.test.inputs)
         np.testing.assert_allclose(found["outputs"][run], expected, rtol=0, atol=1e-5)
 
 
 def test_some_runs_of_a_sweep(results):
     some = results.where(seed=[2, 0], depth=2)
     found = fn.evaluate_results(some, recipe, DATA.train, ["accuracy"])["accuracy"]
-    np.testing.assert_array_equal(found, some.columns["train_accuracy"])
+    np.testing.assert_array_equal(found, some["train_accuracy"])
 
 
 def test_networks_may_read_hyper_parameters(tmp_path):
@@ -166,7 +166,7 @@ def test_networks_may_read_hyper_parameters(tmp_path):
     results = fn.sweep(scaled_recipe, space, DATA, num_steps=5, store=tmp_path, save_params=True)
     found = fn.evaluate_results(results, scaled_recipe, DATA.test, ["outputs"])["outputs"]
     for run, config in enumerate(space):
-        expected = config["gain"] * plain_outputs(results.member(run), DATA.test.inputs)
+        expected = config["gain"] * plain_outputs(results.params(run), DATA.test.inputs)
         np.testing.assert_allclose(found[run], expected, rtol=0, atol=1e-5)
 
 
@@ -274,7 +274,7 @@ def test_results_that_cannot_be_evaluated_are_refused(results, tmp_path):
     unkept = fn.sweep(recipe, space, DATA, num_steps=2)
     with pytest.raises(InputError, match="no parameters are kept of run 0"):
         fn.evaluate_results(unkept, recipe, DATA.test)
-    named = fn.Results(fn.grid(depth=0, order=["one"], learning_rate=0.1), {}, {})
+    named = fn.Results(fn.grid(depth=0, order=["one"], learning_rate=0.1), {})
     with pytest.raises(InputError, match="axis 'order' is not an argument of the recipe"):
         fn.evaluate_results(named, recipe, DATA.test)
 

@@ -95,13 +95,13 @@ def test_cnn_runs_match_a_plain_loop(kind, digits, tmp_path):
     results = fn.execute(prepared)
     for run, hparams in enumerate(space):
         plain = plain_loop(kind, digits, **hparams)
-        chex.assert_trees_all_close(jax.tree.leaves(results.member(run)), plain, rtol=0, atol=1e-5)
+        chex.assert_trees_all_close(jax.tree.leaves(results.params(run)), plain, rtol=0, atol=1e-5)
     # What a store gives back is used as it is, though nnx numbers the layers of a list by a dict, with gaps.
-    network, params = NETWORKS[kind](), results.member(0)
+    network, params = NETWORKS[kind](), results.params(0)
     assert jax.tree.structure(params) == jax.tree.structure(network.init(jax.random.key(0)))
     one = jax.vmap(network.apply, in_axes=(None, 0))(params, digits.test.inputs)
     classes = jnp.argmax(one, axis=1)
-    assert abs(np.mean(classes == digits.test.targets) - results.columns["test_accuracy"][0]) < 1e-6
+    assert abs(np.mean(classes == digits.test.targets) - results["test_accuracy"][0]) < 1e-6
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
@@ -315,5 +315,5 @@ def test_bfloat16_modules_give_float32_curves():
         linen_network(module, (4,)), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["rate"]), batch_size=16
     )
     results = fn.sweep(lambda: task, fn.grid(rate=[0.1, 0.3]), data, num_steps=20)
-    assert results.columns["test_loss"].dtype == results.history["batch_loss"].dtype == np.float32
-    assert (results.columns["test_accuracy"] > 0.5).all()
+    assert results["test_loss"].dtype == results["batch_loss_curve"].dtype == np.float32
+    assert (results["test_accuracy"] > 0.5).all()

@@ -69,4 +69,4 @@ def test_a_store_of_another_canary_is_refused_unless_that_is_accepted(tmp_path, 
     with pytest.raises(fn.InputError, match=f"device: cpu .* canary {canary()} -> cpu .* canary another"):
         sweep(4)
     grown = sweep(4, accept_fingerprint=True)
-    assert len(set(grown.columns["fingerprint"][:2])) == 1 and len(set(grown.columns["fingerprint"])) == 2
+    assert len(set(grown["fingerprint"][:2])) == 1 and len(set(grown["fingerprint"])) == 2

@@ -126,7 +126,7 @@ def test_a_group_keeps_its_lanes_until_it_grows(tmp_path, monkeypatch):
     sorted((tmp_path / "chunks").iterdir())[0].unlink()
     after = sweep([1.0, 2.0], 4)  # what is done again has the lanes of before, and a new group its own
     assert lanes_in(tmp_path) == [1, 8]
-    assert after.where(first=1.0).columns["fingerprint"].tolist() == before.columns["fingerprint"].tolist()
+    assert after.where(first=1.0)["fingerprint"].tolist() == before["fingerprint"].tolist()
     sweep([1.0, 2.0], 8)
     assert lanes_in(tmp_path) == [8, 8], "as many as the new runs fill"
     with pytest.raises(fn.InputError, match="lanes: chosen -> 4"):

@@ -61,15 +61,15 @@ def test_where_segments_are_cut_changes_no_bit(monkeypatch):
 
     whole = sweep()
     assert ends == [7, 14, 20]
-    assert len(np.unique(whole.columns["train_loss"])) == 15
+    assert len(np.unique(whole["train_loss"])) == 15
     for forced, cuts in {1: [1] * 20, 3: [3, 3, 1, 3, 3, 1, 3, 3]}.items():
         with monkeypatch.context() as patch:
             patch.setattr(job, "segment_steps", lambda cost, program, forced=forced: forced)
             cut = sweep()
         assert ends == np.cumsum(cuts).tolist()
-        assert cut.history.keys() == whole.history.keys() and "batch_loss" in cut.history
-        for name, curve in whole.history.items():
-            np.testing.assert_array_equal(cut.history[name], curve)
+        assert list(cut) == list(whole) and "batch_loss_curve" in cut
+        for name in [name for name in whole if name.endswith("_curve")]:
+            np.testing.assert_array_equal(cut[name], whole[name])
 
 
 @pytest.mark.parametrize("eval_every", [None, 20, 21, 1000])
@@ -88,10 +88,10 @@ def test_every_metric_of_a_step_is_a_curve_as_in_a_run_alone():
     for row, start in enumerate(starts):
         run = fn.train(task, {"start": jnp.float32(start)}, None, num_steps=7, eval_every=3)
         for name in ("batch_size", "batch_loss", "state"):
-            np.testing.assert_allclose(results.history[name][row], run.curves[name], rtol=1e-6)
+            np.testing.assert_allclose(results[f"{name}_curve"][row], run.curves[name], rtol=1e-6)
         means = [np.mean(abs(start) * 0.9 ** np.arange(*part)) for part in ((0, 3), (3, 6), (6, 7))]
-        np.testing.assert_allclose(results.history["batch_size"][row], means, rtol=1e-5)
-    assert "state" in results.columns and "batch_size" not in results.columns
+        np.testing.assert_allclose(results["batch_size_curve"][row], means, rtol=1e-5)
+    assert "state" in results and "batch_size" not in results
 
 
 @pytest.mark.slow
@@ -112,10 +112,10 @@ def test_a_bfloat16_network_sweeps_to_a_table_and_back_from_its_store(tmp_path):
     plain, kept = sweep(), sweep(store=tmp_path, save_params=True, state_every=0.0)
     for results in (plain, kept):
         assert results.table()["test_loss"].dtype == pl.Float32
-        assert results.history["batch_loss"].dtype == np.float32
-    np.testing.assert_array_equal(plain.columns["test_loss"], kept.columns["test_loss"])
+        assert results["batch_loss_curve"].dtype == np.float32
+    np.testing.assert_array_equal(plain["test_loss"], kept["test_loss"])
     params = kept.params()
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(jnp.bfloat16)}
     found = fn.evaluate_results(kept, lambda: task, data.test, ["accuracy", "nll"])
-    np.testing.assert_array_equal(found["accuracy"], kept.columns["test_accuracy"])
-    np.testing.assert_allclose(found["nll"], kept.columns["test_loss"], rtol=1e-5)
+    np.testing.assert_array_equal(found["accuracy"], kept["test_accuracy"])
+    np.testing.assert_allclose(found["nll"], kept["test_loss"], rtol=1e-5)

@@ -79,4 +79,4 @@ def test_a_worker_that_gets_bytes_trains_the_same_bits(chunk, cuts):
     assert [point["step"][0] for point in points] == [10, 20, 30, 40]
     assert ChunkSpec.from_json(spec.to_json()) == spec
     results = fn.execute(prepared)
-    np.testing.assert_array_equal(results.columns["test_loss"], points[-1]["test_loss"])
+    np.testing.assert_array_equal(results["test_loss"], points[-1]["test_loss"])

@@ -16,7 +16,7 @@ def results():
     """Return results without a store: three rates, three seeds each, of which two diverged."""
     accuracy = np.array([0.8, 0.9, 0.7, 0.95, 0.97, 0.93, 0.2, 0.1, 0.0])
     columns = {"test_accuracy": accuracy, "test_loss": -accuracy, "diverged": accuracy < 0.15}
-    return fn.Results(fn.grid(depth=[1], learning_rate=[0.1, 0.3, 0.9], seed=range(3)), columns, history={})
+    return fn.Results(fn.grid(depth=[1], learning_rate=[0.1, 0.3, 0.9], seed=range(3)), columns)
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,11 @@ def test_the_best_is_compared_with_the_runner_up(results, metric):
     best = results.best(metric)
     assert best.config == {"depth": 1, "learning_rate": 0.3}
     assert best.gap == pytest.approx(0.15)
-    second, first = results.columns["test_accuracy"].reshape(3, 3)[:2]
+    second, first = results["test_accuracy"].reshape(3, 3)[:2]
     expected = stats.ttest_ind(first, second, equal_var=False).pvalue
     assert best.p_value == pytest.approx(expected) and best.beyond_noise == (expected < 0.05)
-    assert best.low < best.mean < best.high and best.num_runs == 3 and best.num_diverged == 0
+    mean, low, high, num_runs = best.interval
+    assert low < mean < high and num_runs == 3 and best.num_diverged == 0
 
 
 def test_nan_is_never_the_best():
@@ -27,7 +28,7 @@ def test_nan_is_never_the_best():
     assert rank(values, higher_is_better=True).tolist() == [1, 2, 0]
     columns = {"loss": np.array([np.nan]), "diverged": np.array([True])}
     with pytest.raises(fn.InputError, match="all runs diverged"):
-        fn.Results(fn.grid(seed=[0]), columns, {}).best("loss")
+        fn.Results(fn.grid(seed=[0]), columns).best("loss")
 
 
 def test_a_given_direction_overrides_that_of_the_metric(results):
@@ -60,19 +61,19 @@ def test_the_direction_of_an_own_metric_is_kept_in_the_store(tmp_path):
         for metric, last in (("test_hits", -1), ("train_misses", 0)):
             values = each.table()[metric].sort()
             assert each.top(metric, 1).table()[metric][0] == values[last]
-            assert each.best(metric, over=()).mean == values[last]
+            assert each.best(metric, over=()).interval.mean == values[last]
     store = Store(tmp_path)
     plan = store.read_plan()
     assert plan.pop("higher_is_better") == {"hits": True, "misses": False}
     store.write_plan(plan)  # as an earlier version wrote it
-    assert fn.open_results(tmp_path).best("test_loss").num_runs == 5
+    assert fn.open_results(tmp_path).best("test_loss").interval.num_runs == 5
     with pytest.raises(fn.InputError, match="rank by 'test_hits'"):
         fn.open_results(tmp_path).best("test_hits")
 
 
 def test_an_infinite_runner_up_has_no_p_value():
     values = np.array([2.0, 2.0, np.inf, np.inf])
-    results = fn.Results(fn.grid(depth=[1, 2], seed=[0, 1]), {"loss": values, "diverged": values > 9}, {})
+    results = fn.Results(fn.grid(depth=[1, 2], seed=[0, 1]), {"loss": values, "diverged": values > 9})
     best = results.best("loss")
     assert best.config == {"depth": 1} and best.gap == np.inf and np.isnan(best.p_value)
 
@@ -80,7 +81,7 @@ def test_an_infinite_runner_up_has_no_p_value():
 def test_a_constant_configuration_is_compared_without_a_warning():
     values = np.array([0.5, 0.5, 0.5, 0.4, 0.42, 0.41])
     space = fn.grid(depth=[1, 2], seed=range(3))
-    best = fn.Results(space, {"test_accuracy": values, "diverged": values > 9}, {}).best("test_accuracy")
+    best = fn.Results(space, {"test_accuracy": values, "diverged": values > 9}).best("test_accuracy")
     standard_error = np.std(values[3:], ddof=1) / np.sqrt(3)  # of the other: all of the degrees of freedom
     assert best.p_value == pytest.approx(2 * stats.t.sf((0.5 - 0.41) / standard_error, df=2))
 
@@ -88,8 +89,6 @@ def test_a_constant_configuration_is_compared_without_a_warning():
 def test_unknown_names_are_refused(results):
     with pytest.raises(fn.InputError, match="did you mean 'test_accuracy'"):
         results.best("test_acuracy")
-    with pytest.raises(fn.InputError, match="did you mean 'seed'"):
-        results.over("seeds")
     for over in ("seeds", ["depth", "learning_rat"]):
         with pytest.raises(fn.InputError, match=r"unknown axis '.*'; did you mean '(seed|learning_rate)'"):
             results.best("test_accuracy", over=over)
@@ -98,7 +97,7 @@ def test_unknown_names_are_refused(results):
 def test_a_sweep_need_not_have_seeds(results):
     assert results.where(seed=0).best("test_accuracy").config == {"depth": 1, "learning_rate": 0.3}
     columns = {"loss": np.array([2.0, 1.0]), "diverged": np.zeros(2, bool)}
-    assert fn.Results(fn.grid(depth=[1, 2]), columns, {}).best("loss").config == {"depth": 2}
+    assert fn.Results(fn.grid(depth=[1, 2]), columns).best("loss").config == {"depth": 2}
 
 
 def test_counts_and_booleans_are_ranked_from_either_end():
@@ -109,7 +108,7 @@ def test_counts_and_booleans_are_ranked_from_either_end():
         "large": np.array([2**63 - 2, 2**63 - 1, -(2**63), 0, 1]),
         "id": np.array(list("abcde")),
     }
-    results = fn.Results(space, columns, {})
+    results = fn.Results(space, columns)
 
     def order(metric, higher_is_better):
         return [run["n"] for run in results.top(metric, 5, higher_is_better=higher_is_better).space]

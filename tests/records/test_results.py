@@ -53,7 +53,7 @@ def test_an_axis_or_metric_may_be_called_place_or_row():
     assert not [name for name in table.columns if name.endswith("_right")]
     recipe = toy(lambda hp, state, data: {"place": hp["a"] * state})
     counted = fn.sweep(recipe, fn.grid(a=[1.0, 2.0]), None, num_steps=4)
-    assert counted.columns["place"].tolist() == [4, 8]
+    assert counted["place"].tolist() == [4, 8]
 
 
 def test_65_536_runs_are_tabulated_within_two_seconds_of_cpu_time():
@@ -72,13 +72,13 @@ def test_65_536_runs_are_tabulated_within_two_seconds_of_cpu_time():
     started = time.process_time()
     results = collect(space, parts)
     assert results.table().height == 65_536
-    curves, means = results.curves("loss"), results.over("seed").mean_ci("loss")
+    curves, means = results.curves("loss"), results.table(over="seed")
     best = results.where(a=[1, 3]).best("loss")
     assert time.process_time() - started < 2
     np.testing.assert_array_equal(curves.values, losses.reshape(4, 64, 16, 16, 9))
     expected = losses[:, -1].reshape(-1, 16).mean(axis=1)
-    np.testing.assert_allclose(means.mean, expected)
-    assert best.mean == pytest.approx(expected.reshape(4, -1)[[1, 3]].min())
+    np.testing.assert_allclose(means["loss"], expected)
+    assert best.interval.mean == pytest.approx(expected.reshape(4, -1)[[1, 3]].min())
 
 
 def test_results_and_plans_are_printed_in_one_line(trained):
@@ -97,7 +97,7 @@ def test_results_and_plans_are_printed_in_one_line(trained):
 
 
 def test_a_notebook_shows_tables(trained):
-    shown = fn.Results(fn.grid(name=["<b>"]), {"test_loss": np.array([0.5])}, {})._repr_html_()
+    shown = fn.Results(fn.grid(name=["<b>"]), {"test_loss": np.array([0.5])})._repr_html_()
     assert "<table" in shown and "0.5" in shown and "<b>" not in shown and "&lt;b&gt;" in shown
     assert "<td>learning_rate</td><td>3</td>" in trained.space._repr_html_()
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import fnnet as fn
 
@@ -11,13 +12,13 @@ GRID = fn.grid(depth=[2, 1], learning_rate=[0.3], momentum=[0.5, 0, 0.9], seed=r
 def test_where_selects_the_runs_that_a_loop_finds():
     space = GRID | fn.grid(optimizer="adam", widths=[(3,), (4, 5)], flag=[True])
     row = np.arange(len(space))
-    results = fn.Results(space, {"row": row}, {"loss": np.stack([row, row], axis=1)})
+    results = fn.Results(space, {"row": row, "loss_curve": np.stack([row, row], axis=1)})
 
     def rows(**values):
         kept = results.where(**values)
-        assert list(kept.space) == [space[row] for row in kept.columns["row"]]
-        np.testing.assert_array_equal(kept.history["loss"][:, 1], kept.columns["row"])
-        return kept.columns["row"].tolist()
+        assert list(kept.space) == [space[row] for row in kept["row"]]
+        np.testing.assert_array_equal(kept["loss_curve"][:, 1], kept["row"])
+        return kept["row"].tolist()
 
     assert rows() == list(range(len(space)))
     for depth, momenta in ((1, [0.9, 0]), (2.0, np.array([0.5]))):
@@ -29,12 +30,19 @@ def test_where_selects_the_runs_that_a_loop_finds():
         assert len(expected) and rows(depth=depth, momentum=momenta) == expected
     assert rows(widths=(4, 5)) == rows(widths=[(4, 5)]) == [len(space) - 1]
     assert rows(optimizer="adam", flag=True) == [len(space) - 2, len(space) - 1]
+    assert rows(seed=lambda seed: seed > 2) == [
+        row for row, config in enumerate(space) if config.get("seed", 0) > 2
+    ]
+    assert rows(optimizer=lambda name: name.startswith("a"), row=lambda row: row % 2 == 0) == [
+        row for row in (len(space) - 2, len(space) - 1) if row % 2 == 0
+    ]
+    assert rows(row=[3, 5]) == [3, 5] and rows(row=7, seed=2) == [7]
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"dept": 1}, "unknown axis 'dept'; did you mean 'depth'"),
+        ({"dept": 1}, "unknown axis or column 'dept'; did you mean 'depth'"),
         ({"momentum": 0.8}, "no run has momentum=0.8; the nearest is 0.9"),
         ({"momentum": [0.5, 0.1]}, "no run has momentum=0.1; the nearest is 0$"),
         ({"seed": "0"}, r"no run has seed='0'; its values are \(0, 1, 2"),
@@ -42,9 +50,34 @@ def test_where_selects_the_runs_that_a_loop_finds():
         ({"optimizer": "adma"}, "unknown value of axis 'optimizer' 'adma'; did you mean 'adam'"),
         ({"optimizer": "adam", "seed": 3}, "no run has optimizer='adam', seed=3 together"),
         ({"depth": True}, r"no run has depth=True; its values are \(2, 1\)"),
+        ({"seed": lambda seed: seed > 4, "depth": 1}, "no run has seed as wanted, depth=1 together"),
     ],
 )
 def test_where_refuses_values_that_no_run_has(values, message):
-    results = fn.Results(GRID | fn.grid(optimizer=["adam", "sgd"]), {}, {})
+    results = fn.Results(GRID | fn.grid(optimizer=["adam", "sgd"]), {})
     with pytest.raises(fn.InputError, match=message):
         results.where(**values)
+
+
+def test_two_results_are_compared_where_they_have_the_same_configurations():
+    rng = np.random.default_rng(0)
+    here = fn.grid(depth=[1, 2, 4], learning_rate=[0.1, 0.3], order="shuffled", seed=range(4))
+    there = fn.grid(learning_rate=[0.3, 1.0], depth=[4, 1], momentum=[0.5, 0.9], seed=range(5, 8))
+    ours = fn.Results(here, {"loss": rng.normal(size=len(here))})
+    theirs = fn.Results(there, {"loss": rng.normal(size=len(there))})
+    with pytest.raises(fn.InputError, match="only one of the results varies 'momentum'"):
+        ours.compare(theirs, "loss")
+    theirs = theirs.where(momentum=0.9)
+    table = ours.compare(theirs, "loss")
+    assert table.columns[:2] == ["depth", "learning_rate"] and table["depth"].to_list() == [1, 4]
+    for row in table.iter_rows(named=True):
+        first, second = (each.where(depth=row["depth"], learning_rate=0.3)["loss"] for each in (ours, theirs))
+        expected = stats.ttest_ind(first, second, equal_var=False)
+        assert (row["mean"], row["other_mean"]) == pytest.approx((first.mean(), second.mean()))
+        assert (row["low"], row["high"]) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+        assert row["p_value"] == pytest.approx(expected.pvalue)
+        assert row["difference"] == pytest.approx(first.mean() - second.mean())
+    with pytest.raises(fn.InputError, match="share no configuration of depth, learning_rate"):
+        ours.where(learning_rate=0.1).compare(theirs, "loss")
+    with pytest.raises(fn.InputError, match="unknown column 'los'; did you mean 'loss'"):
+        ours.compare(theirs, "los")

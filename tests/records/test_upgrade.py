@@ -37,21 +37,21 @@ def contents(folder):
 
 def check_members(results):
     for run, config in enumerate(results.space):
-        params = results.member(run)
+        params = results.params(run)
         assert [layer["w"].shape for layer in params] == SHAPES[config["depth"]]
     assert results.where(depth=1).params()[1]["w"].shape == (4, 3, 3)
     # Those of one run are where its row says: trained again they differ by rounding only.
     data = fn.load_dataset("iris")
     hparams = {"learning_rate": 0.3, "seed": 1}
     alone = fn.train(fn.mlp_recipe(data)(depth=1, width=3), hparams, data, num_steps=12)
-    kept = results.member(depth=1, learning_rate=0.3, seed=1)
+    kept = results.params(depth=1, learning_rate=0.3, seed=1)
     np.testing.assert_allclose(kept[0]["w"], alone.state.params[0]["w"], atol=1e-5)
 
 
 def test_it_is_read_unchanged(folder):
     before = contents(folder)
     results = fn.open_results(folder)
-    assert results.table().height == 8 and results.history["step"].tolist() == 8 * [[4, 8, 12]]
+    assert results.table().height == 8 and results["step_curve"].tolist() == 8 * [[4, 8, 12]]
     check_members(results)
     assert contents(folder) == before
 

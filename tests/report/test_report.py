@@ -20,7 +20,7 @@ def results():
     accuracy = np.array([0.5, 0.6, 0.7, 0.8, 0.95, 0.85, 0.7, 0.9, 0.6, 0.5, 0.0, 0.4])
     diverged = np.zeros(12, bool)
     diverged[10] = True
-    return fn.Results(space, {"test_accuracy": accuracy, "diverged": diverged}, {})
+    return fn.Results(space, {"test_accuracy": accuracy, "diverged": diverged})
 
 
 def text_of(table):
@@ -30,7 +30,7 @@ def text_of(table):
 
 
 def test_the_table_has_the_best_rate_of_each_depth(results):
-    rows = [line for line in text_of(tables.best_rates(results, "test_accuracy")).splitlines() if "│" in line]
+    rows = [line for line in text_of(tables.best(results, "test_accuracy")).splitlines() if "│" in line]
     cells = [[cell.strip() for cell in row.strip("│ ").split("│")] for row in rows]
     assert cells == [
         ["1", "0.4", "0.9000 ± 0.6353", "2", "0", "0 of 6"],
@@ -55,7 +55,7 @@ def test_marks_tell_some_diverged_runs_from_all_and_the_key_lists_only_marks_tha
     diverged = np.array([0, 0, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0], bool)
     loss = [0.1, 0.3, 0.5, 0.7, 0.5, np.inf, np.nan, np.nan, 0.9, 0.9, 0.5, np.nan, 0.2, 0.2]
     #       plain     hatched   gray hatched  crossed         crossed   gray         plain
-    results = fn.Results(space, {"test_loss": np.array(loss), "diverged": diverged}, {})
+    results = fn.Results(space, {"test_loss": np.array(loss), "diverged": diverged})
     figure = plots.heatmap(results, "test_loss")
     axes = figure.axes[0]
     colored, gray = (image.get_array() for image in axes.images)
@@ -97,7 +97,7 @@ def test_slow_pixels_are_darker():
 
 def test_other_axes_make_panels():
     space = fn.grid(width=[3, 5], depth=[1, 2], learning_rate=[0.1, 0.2])
-    results = fn.Results(space, {"test_loss": np.arange(8.0), "diverged": np.zeros(8, bool)}, {})
+    results = fn.Results(space, {"test_loss": np.arange(8.0), "diverged": np.zeros(8, bool)})
     figure = plots.heatmap(results, "test_loss", y="width")
     panels = [axes for axes in figure.axes if axes.images and axes.get_title()]
     assert [axes.get_title() for axes in panels] == ["depth = 1", "depth = 2"]
@@ -130,7 +130,7 @@ def test_impossible_heat_maps_are_refused(results):
     with pytest.raises(fn.InputError, match="unknown vertical axis 'dept'; did you mean 'depth'"):
         plots.heatmap(results, "test_accuracy", y="dept")
     space = fn.grid(a=range(13), depth=[1, 2], learning_rate=[0.1, 0.2])
-    many = fn.Results(space, {"loss": np.zeros(52), "diverged": np.zeros(52, bool)}, {})
+    many = fn.Results(space, {"loss": np.zeros(52), "diverged": np.zeros(52, bool)})
     with pytest.raises(fn.InputError, match=r"13 panels are too many to draw.*where\(a=0\)"):
         plots.heatmap(many, "loss", y="depth")
 
@@ -139,7 +139,7 @@ def drawn(space, metric="test_accuracy", diverged=(), values=None, **options):
     """Draw some numbers, and lay the figure out as saving it does."""
     is_lost = np.isin(np.arange(len(space)), diverged)
     values = np.linspace(0, 1, len(space)) if values is None else values
-    results = fn.Results(space, {metric: np.where(is_lost, np.nan, values), "diverged": is_lost}, {})
+    results = fn.Results(space, {metric: np.where(is_lost, np.nan, values), "diverged": is_lost})
     figure = plots.heatmap(results, metric, **options)
     figure.draw_without_rendering()
     return figure
@@ -184,7 +184,7 @@ def test_one_seed_is_not_called_a_mean():
     figure = drawn(fn.grid(depth=3, learning_rate=[0.1, 0.3], seed=5))
     assert figure._suptitle.get_text() == "test accuracy" and list(figure.axes[0].get_yticks()) == []
     assert figure._supxlabel.get_text() == "ring: best of its row"
-    text = text_of(tables.best_rates(fn.Results(*_one_seed()), "test_accuracy"))
+    text = text_of(tables.best(fn.Results(*_one_seed()), "test_accuracy"))
     assert "±" not in text and "nan" not in text and "1 run each: no interval" in text
     assert cells_of_best(text) == [["0.3", "0.7500", "1", "0", "0 of 2"]]
 
@@ -193,7 +193,6 @@ def _one_seed():
     return (
         fn.grid(depth=3, learning_rate=[0.1, 0.3]),
         {"test_accuracy": np.array([0.25, 0.75]), "diverged": np.zeros(2, bool)},
-        {},
     )
 
 
@@ -205,8 +204,8 @@ def test_there_is_no_color_bar_and_no_best_rate_when_all_runs_diverged():
     space = fn.grid(learning_rate=[0.1, 0.3], seed=range(2))
     figure = drawn(space, "test_loss", range(4))
     assert len(figure.axes) == 1 and figure._supxlabel.get_text() == "crossed on gray: all runs diverged"
-    lost = fn.Results(space, {"test_loss": np.full(4, np.nan), "diverged": np.ones(4, bool)}, {})
-    assert cells_of_best(text_of(tables.best_rates(lost, "test_loss"))) == [["-", "-", "2", "2", "4 of 4"]]
+    lost = fn.Results(space, {"test_loss": np.full(4, np.nan), "diverged": np.ones(4, bool)})
+    assert cells_of_best(text_of(tables.best(lost, "test_loss"))) == [["-", "-", "2", "2", "4 of 4"]]
 
 
 def test_panel_titles_have_rounded_values():
@@ -226,15 +225,54 @@ def test_text_axes_and_axes_that_some_runs_lack_are_drawn():
 
 
 def test_any_column_is_drawn_and_tabulated_in_a_given_direction(results):
-    own = fn.Results(results.space, {**results.columns, "flatness": results.columns["test_accuracy"]}, {})
+    own = fn.Results(results.space, {"flatness": results["test_accuracy"], "diverged": results["diverged"]})
     for higher_is_better, rings in ((True, [(2, 0), (0, 1)]), (False, [(0, 0), (2, 1)])):
         figure = plots.heatmap(own, "flatness", higher_is_better=higher_is_better)
         assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in figure.axes[0].lines] == rings
-        rows = cells_of_best(text_of(tables.best_rates(own, "flatness", higher_is_better=higher_is_better)))
+        rows = cells_of_best(text_of(tables.best(own, "flatness", higher_is_better=higher_is_better)))
         assert [row[1] for row in rows] == [["0.1", "0.2", "0.4"][place] for place, _ in rings]
-    for show in (plots.heatmap, tables.best_rates):
+    for show in (plots.heatmap, tables.best):
         with pytest.raises(fn.InputError, match="higher_is_better=True or False"):
             show(own, "flatness")
+
+
+def test_a_heat_map_is_drawn_on_given_axes(results):
+    left, right = Figure(figsize=(9, 3)).subplots(1, 2)
+    figure = plots.heatmap(results, "test_accuracy", axes=right)
+    assert figure is left.figure and not left.images and len(right.images) == 2
+    assert right.get_title().replace("\n", " ") == (
+        "test accuracy, mean of 2 seeds (ring: best of its row; hatched: some runs diverged)"
+    )
+    by_depth = plots.heatmap(results, "test_accuracy", x="seed", y="depth", over="learning_rate")
+    cells = by_depth.axes[0].images[0].get_array()
+    expected = results["test_accuracy"].reshape(2, 3, 2).mean(axis=1)
+    np.testing.assert_allclose(cells, expected)
+    many = fn.Results(fn.grid(width=[3, 5], depth=[1, 2], learning_rate=[0.1, 0.2]), _zeros(8))
+    with pytest.raises(fn.InputError, match="axes hold one panel, got 2"):
+        plots.heatmap(many, "test_loss", axes=left)
+
+
+def _zeros(number):
+    return {"test_loss": np.zeros(number), "diverged": np.zeros(number, bool)}
+
+
+@pytest.mark.parametrize("style", ["markdown", "latex"])
+def test_the_table_of_the_best_is_written_for_papers(results, style):
+    text = tables.best(results, "test_accuracy", style=style)
+    if style == "latex":
+        assert text.startswith(
+            "\\begin{tabular}{rrrrrr}\n\\toprule\ndepth & best learning\\_rate & test\\_accuracy"
+        )
+        text = text.replace(" & ", " | ").replace(r"$\pm$", "±").replace(r" \\", "")
+    for row in ("1 | 0.4 | 0.9000 ± 0.6353 | 2 | 0 | 0 of 6", "4 | 0.1 | 0.8000 ± 1.2706 | 2 | 0 | 1 of 6"):
+        assert row in text
+    with pytest.raises(fn.InputError, match="unknown style 'html'"):
+        tables.best(results, "test_accuracy", style="html")
+
+
+def test_the_best_of_any_axis_is_tabulated(results):
+    rows = cells_of_best(text_of(tables.best(results, "test_accuracy", axis="depth")))
+    assert [row[:2] for row in rows] == [["0.1", "4"], ["0.2", "1"], ["0.4", "1"]]
 
 
 def test_a_notebook_displays_the_figure(results):
@@ -247,10 +285,11 @@ def test_a_notebook_displays_the_figure(results):
 
 def test_curves_of_several_seeds_are_drawn_as_mean_and_interval():
     values = np.array([[1.0, 0.5], [3.0, 0.6], [2.0, 0.1], [5.0, 0.1], [6.0, 0.1], [7.0, 0.1]])
-    history = {"step": np.tile([10, 20], (6, 1)), "test_loss": values}
-    results = fn.Results(fn.grid(depth=[1, 2], seed=range(3)), {}, history)
-    axes = Figure().subplots()
-    plots.curves(axes, results, "test_loss", by="depth")
+    columns = {"step_curve": np.tile([10, 20], (6, 1)), "test_loss_curve": values}
+    results = fn.Results(fn.grid(depth=[1, 2], seed=range(3)), columns)
+    figure = plots.curves(results, "test_loss")
+    (axes,) = figure.axes
+    assert axes.get_title() == "mean of 3 runs and its 95 % interval" and figure._repr_png_()
     assert [line.get_label() for line in axes.lines] == ["1", "2"]
     for line, band, runs in zip(axes.lines, axes.collections, (values[:3], values[3:]), strict=True):
         np.testing.assert_allclose(line.get_ydata(), runs.mean(axis=0))
@@ -259,8 +298,10 @@ def test_curves_of_several_seeds_are_drawn_as_mean_and_interval():
         at_ten = edge[edge[:, 0] == 10, 1]
         np.testing.assert_allclose([at_ten.min(), at_ten.max()], [low, high])
     each = Figure().subplots()
-    plots.curves(each, results, "test_loss", by="depth", over=None)
+    assert plots.curves(results, "test_loss", by="depth", over=None, axes=each) is each.figure
     assert len(each.lines) == 6 and not each.collections
+    (by_seed,) = plots.curves(results, "test_loss", by="seed", over="depth").axes
+    np.testing.assert_allclose(by_seed.lines[2].get_ydata(), values[[2, 5]].mean(axis=0))
 
 
 @pytest.mark.parametrize(
@@ -285,7 +326,7 @@ def test_curves_of_several_seeds_are_drawn_as_mean_and_interval():
 def test_a_bad_sweep_gets_advice(diverged, scale, line):
     space = fn.grid(learning_rate=[0.1, 0.3, 1.0, 3.0])
     inputs = np.array([[1.0, -scale, 0.0], [1.0, scale, 2.0]])
-    results = fn.Results(space, {"diverged": np.array(diverged, bool)}, {})
+    results = fn.Results(space, {"diverged": np.array(diverged, bool)})
     assert advice(results, inputs) == line
 
 
@@ -338,15 +379,15 @@ def test_one_group_has_no_totals_and_may_not_fit():
 
 def test_curves_are_colored_by_an_axis():
     space = fn.grid(learning_rate=[0.1, 0.4], seed=range(2))
-    history = {"step": np.tile([5, 10], (4, 1)), "loss": np.arange(8.0).reshape(4, 2)}
-    results = fn.Results(space, {}, history)
-    axes = Figure().subplots()
-    plots.curves(axes, results, "loss", over=None)
-    drawn = [(line.get_color(), line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes.lines]
-    first, second = [([5, 10], [0, 1]), ([5, 10], [2, 3])], [([5, 10], [4, 5]), ([5, 10], [6, 7])]
-    assert drawn == [("C0", *line) for line in first] + [("C1", *line) for line in second]
+    columns = {"step_curve": np.tile([5, 10], (4, 1)), "loss_curve": np.arange(8.0).reshape(4, 2)}
+    results = fn.Results(space, columns)
+    axes = plots.curves(results, "loss", over=None).axes[0]
+    drawn = [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes.lines]
+    assert drawn == [([5, 10], [0, 1]), ([5, 10], [2, 3]), ([5, 10], [4, 5]), ([5, 10], [6, 7])]
+    colors = [line.get_color() for line in axes.lines]
+    assert colors[0] == colors[1] != colors[2] == colors[3]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0.1", "0.4"]
     with pytest.raises(fn.InputError, match="unknown metric 'los'"):
-        plots.curves(axes, results, "los")
+        plots.curves(results, "los")
     with pytest.raises(fn.InputError, match="unknown axis 'sed'"):
-        plots.curves(axes, results, "loss", by="sed")
+        plots.curves(results, "loss", by="sed")

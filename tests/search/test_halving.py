@@ -44,9 +44,9 @@ def reached_by_brute_force(full, metric="test_loss", sign=1):
         means = {}
         for config in alive:
             reached[config] = rung
-            place = full.history["step"][0].tolist().index(step)
+            place = full["step_curve"][0].tolist().index(step)
             values = [
-                full.history[metric][run, place] for run in range(len(configs)) if configs[run] == config
+                full[f"{metric}_curve"][run, place] for run in range(len(configs)) if configs[run] == config
             ]
             means[config] = sign * sum(values) / len(values)
         alive = sorted(alive, key=means.get)[: max(1, int(num_configs / 3 ** (rung + 1)))]
@@ -56,32 +56,32 @@ def reached_by_brute_force(full, metric="test_loss", sign=1):
 @pytest.mark.slow
 def test_the_better_configurations_go_on_with_all_their_seeds(halved, full):
     reached = reached_by_brute_force(full)
-    assert sorted(set(reached)) == [0, 1, 2] and halved.columns["rung"].tolist() == reached
+    assert sorted(set(reached)) == [0, 1, 2] and halved["rung"].tolist() == reached
 
 
 @pytest.mark.slow
 def test_more_is_better_where_the_metric_says_so(data, full):
-    assert search(data, metric="test_accuracy").columns["rung"].tolist() == reached_by_brute_force(
+    assert search(data, metric="test_accuracy")["rung"].tolist() == reached_by_brute_force(
         full, "test_accuracy", -1
     )
-    worst_first = search(data, higher_is_better=True).columns["rung"].tolist()
+    worst_first = search(data, higher_is_better=True)["rung"].tolist()
     assert worst_first == reached_by_brute_force(full, "test_loss", -1)
 
 
 def test_every_run_equals_the_sweep_s_at_the_rung_it_reached(halved, full):
-    for run, rung in enumerate(halved.columns["rung"]):
+    for run, rung in enumerate(halved["rung"]):
         place = RUNGS[rung] // 4 - 1
         for metric in ("test_loss", "train_loss"):
-            expected = full.history[metric][run, place]
-            np.testing.assert_allclose(halved.columns[metric][run], expected, atol=1e-5)
-        steps = halved.history["step"][run]
+            expected = full[f"{metric}_curve"][run, place]
+            np.testing.assert_allclose(halved[metric][run], expected, atol=1e-5)
+        steps = halved["step_curve"][run]
         assert steps[np.isfinite(steps)].tolist() == list(RUNGS[: rung + 1])
 
 
 def test_the_best_is_sought_among_those_that_reached_the_end(halved):
-    finished = halved.columns["rung"] == 2
+    finished = halved["rung"] == 2
     best = halved.best("test_loss")
-    assert best.num_runs == 3
+    assert best.interval.num_runs == 3
     rates = halved.space.column("learning_rate")[finished]
     assert best.config["learning_rate"] in rates
 
@@ -98,7 +98,7 @@ def test_survivors_train_in_fewer_lanes(data, full, monkeypatch):
     narrow = search(data, on_event=noting)
     assert max(n for stop, n in lanes if stop == RUNGS[0]) == 16
     assert max(n for stop, n in lanes if stop == RUNGS[2]) == 4
-    assert narrow.columns["rung"].tolist() == reached_by_brute_force(full)
+    assert narrow["rung"].tolist() == reached_by_brute_force(full)
     below = dict(zip(RUNGS, (0, *RUNGS), strict=False))
     assert sum(n * (stop - below[stop]) for stop, n in lanes) < len(SPACE) * RUNGS[-1] / 2
 
@@ -127,12 +127,12 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path):
     assert len(ended) - len(set(ended)) <= stops, "at most a segment is done again"
     drop = ["seconds"]
     assert resumed.table(records=True).drop(drop).equals(whole.table(records=True).drop(drop))
-    for name, curve in whole.history.items():
-        np.testing.assert_array_equal(resumed.history[name], curve)
+    for name in [name for name in whole if name.endswith("_curve")]:
+        np.testing.assert_array_equal(resumed[name], whole[name])
     reopened = fn.open_results(tmp_path / "cut")
     assert reopened.table(records=True).equals(resumed.table(records=True))
-    run = int(np.flatnonzero(resumed.columns["rung"] == 2)[0])
-    for mine, theirs in zip(resumed.member(run), whole.member(run), strict=True):
+    run = int(np.flatnonzero(resumed["rung"] == 2)[0])
+    for mine, theirs in zip(resumed.params(run), whole.params(run), strict=True):
         np.testing.assert_array_equal(mine["w"], theirs["w"])
     assert list((tmp_path / "cut" / "states").iterdir()) == []
 
@@ -177,9 +177,9 @@ def test_diverged_configurations_never_win(data):
         fn.mlp_recipe(data), space, data, rungs=[5, 10], metric="train_loss", factor=2
     )
     rates = space.column("learning_rate")
-    assert results.columns["rung"][rates == 0.1].tolist() == [1, 1]
+    assert results["rung"][rates == 0.1].tolist() == [1, 1]
     assert results.best("train_loss").config == {"learning_rate": 0.1}
-    assert results.columns["diverged"].sum() == 6
+    assert results["diverged"].sum() == 6
 
 
 @pytest.mark.slow
@@ -187,10 +187,10 @@ def test_hyperband_gives_every_configuration_one_bracket(data, tmp_path):
     space = fn.random(27, seed=1, learning_rate=fn.LogUniform(0.003, 1)) * fn.grid(seed=range(2))
     options = {"max_steps": 48, "min_steps": 3, "metric": "test_loss"}
     results = fn.hyperband(fn.mlp_recipe(data), space, data, store=tmp_path, **options)
-    brackets, rungs = results.columns["bracket"], results.columns["rung"]
+    brackets, rungs = results["bracket"], results["rung"]
     assert len(results.space) == 54 and set(brackets) == {0, 1, 2}
     assert (brackets[::2] == brackets[1::2]).all(), "seeds stay together"
-    last = np.nanmax(results.history["step"], axis=1)
+    last = np.nanmax(results["step_curve"], axis=1)
     for number, steps in enumerate([(3, 12, 48), (12, 48), (48,)]):
         mine = brackets == number
         np.testing.assert_array_equal(last[mine], np.asarray(steps)[rungs[mine]])
@@ -199,7 +199,7 @@ def test_hyperband_gives_every_configuration_one_bracket(data, tmp_path):
     again = fn.hyperband(fn.mlp_recipe(data), space, data, store=tmp_path, **options)
     assert again.table().equals(results.table())
     other = fn.hyperband(fn.mlp_recipe(data), space, data, seed=1, **options)
-    assert (other.columns["bracket"] != brackets).any()
+    assert (other["bracket"] != brackets).any()
 
 
 def slow_starters():
@@ -217,13 +217,13 @@ def slow_starters():
 def test_the_best_of_a_hyperband_is_the_best_fully_trained_run_of_any_bracket():
     space = fn.grid(q=np.arange(1.0, 23).tolist())
     results = fn.hyperband(slow_starters, space, None, max_steps=9, min_steps=1, factor=3, metric="loss")
-    updates, losses = results.columns["updates"], results.columns["loss"]
-    assert results.columns["steps"].tolist() == updates.tolist() and set(updates) == {1, 3, 9}
+    updates, losses = results["updates"], results["loss"]
+    assert results["steps"].tolist() == updates.tolist() and set(updates) == {1, 3, 9}
     full = sorted(losses[updates == 9])
-    assert len(set(results.columns["bracket"][updates == 9])) == 3
+    assert len(set(results["bracket"][updates == 9])) == 3
     best = results.best("loss")
-    assert best.mean == full[0] and best.gap == pytest.approx(full[1] - full[0])
-    assert results.top("loss", len(full)).columns["loss"].tolist() == full
+    assert best.interval.mean == full[0] and best.gap == pytest.approx(full[1] - full[0])
+    assert results.top("loss", len(full))["loss"].tolist() == full
     with pytest.raises(fn.InputError, match=f"num_runs must be from 1 to {len(full)}"):
         results.top("loss", len(full) + 1)
 
@@ -231,7 +231,7 @@ def test_the_best_of_a_hyperband_is_the_best_fully_trained_run_of_any_bracket():
 def test_rungs_of_a_small_factor_are_distinct():
     space = fn.grid(q=np.arange(1.0, 30).tolist())
     results = fn.hyperband(slow_starters, space, None, max_steps=3, min_steps=1, factor=1.3, metric="loss")
-    steps, brackets = results.history["step"], results.columns["bracket"]
+    steps, brackets = results["step_curve"], results["bracket"]
     longest = {int(b): max(map(tuple, steps[brackets == b]), key=np.nansum) for b in set(brackets)}
     assert {b: [s for s in rungs if s == s] for b, rungs in longest.items()} == {
         0: [1, 2, 3],
@@ -253,7 +253,7 @@ def kept(data, tmp_path_factory):
 def test_the_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
     _, results = kept
     task = fn.mlp_recipe(data)()
-    steps, brackets = results.columns["steps"], results.columns["bracket"]
+    steps, brackets = results["steps"], results["bracket"]
     assert set(brackets) == {0, 1, 2}
     for run in {
         int(np.flatnonzero(steps == 4)[0]),
@@ -261,12 +261,12 @@ def test_the_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
     }:
         hparams = {"learning_rate": results.space[run]["learning_rate"]}
         alone = fn.train(task, hparams, data, num_steps=int(steps[run])).state.params
-        for mine, theirs in zip(results.member(run), alone, strict=True):
+        for mine, theirs in zip(results.params(run), alone, strict=True):
             np.testing.assert_allclose(mine["w"], theirs["w"], atol=1e-5)
     top = results.top("test_loss", 2)
-    assert top.params()[0]["w"].shape[0] == 2 and set(top.columns["steps"]) == {36}
+    assert top.params()[0]["w"].shape[0] == 2 and set(top["steps"]) == {36}
     found = fn.evaluate_results(results, fn.mlp_recipe(data), data.test, ["accuracy"])
-    np.testing.assert_allclose(found["accuracy"], results.columns["test_accuracy"], atol=1e-6)
+    np.testing.assert_allclose(found["accuracy"], results["test_accuracy"], atol=1e-6)
 
 
 @pytest.mark.slow
@@ -274,7 +274,7 @@ def test_the_folder_of_a_hyperband_is_one_store(kept):
     folder, results = kept
     reopened = fn.open_results(folder)
     assert reopened.table().equals(results.table())
-    assert reopened.columns["chunk"].tolist() == results.columns["chunk"].tolist()
+    assert reopened["chunk"].tolist() == results["chunk"].tolist()
     assert (
         reopened.top("test_loss", 3).space.ids().tolist() == results.top("test_loss", 3).space.ids().tolist()
     )
@@ -285,8 +285,8 @@ def test_runs_that_were_stopped_early_are_verified_where_they_stopped(data, kept
     folder, results = kept
     differences = fn.verify(fn.mlp_recipe(data), data, folder, num_runs=len(results.space))
     assert max(differences.values()) < 1e-5 and "test_loss" in differences
-    wrong = results._take(np.flatnonzero(results.columns["steps"] == 4)).columns["test_loss"]
-    assert np.abs(wrong - results.columns["test_loss"].min()).min() > 1e-3, "steps do matter here"
+    wrong = results._take(np.flatnonzero(results["steps"] == 4))["test_loss"]
+    assert np.abs(wrong - results["test_loss"].min()).min() > 1e-3, "steps do matter here"
 
 
 @pytest.mark.parametrize(

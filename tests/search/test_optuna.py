@@ -132,9 +132,7 @@ def test_every_kind_of_value_reaches_the_recipe(calls):
     results = search(study, distributions, recipe, num_trials=4, batch_size=4)
     assert {repr(type(kind)) for _, kind, _ in got} == {"<class 'int'>", "<class 'bool'>"}
     assert {(curvatures, count) for curvatures, _, count in got} >= {((2.0, 0.5), 2), ((1.0, 0.25), 2)}
-    for trial, config, loss in zip(
-        study.trials, results.space, results.columns["test_loss"].tolist(), strict=True
-    ):
+    for trial, config, loss in zip(study.trials, results.space, results["test_loss"].tolist(), strict=True):
         assert trial.params["curvatures"] == repr(config["curvatures"])
         assert trial.params["kind"] == repr(config["kind"])
         assert type(config["count"]) is int and trial.params["count"] == config["count"]
@@ -191,7 +189,7 @@ def test_diverged_trials_are_told_the_worst_value(metric, direction, worst):
     diverged = [trial.value for trial in study.trials if trial.params["first_rate"] == 1e8]
     finite = [trial.value for trial in study.trials if trial.params["first_rate"] == 0.4]
     assert set(diverged) == {worst} and finite and np.isfinite(finite).all()
-    assert results.columns["diverged"].sum() == len(diverged)
+    assert results["diverged"].sum() == len(diverged)
     assert math.isfinite(study.best_value)
 
 
@@ -200,11 +198,10 @@ def test_results_without_a_store_are_those_of_a_plain_sweep():
     results = search(random_study(), num_trials=5, eval_every=2)
     plain = fn.sweep(quadratic, results.space, None, num_steps=NUM_STEPS, eval_every=2, lanes=4)
     assert results.store is None
-    assert list(results.columns) == list(plain.columns) and list(results.history) == list(plain.history)
-    for ours, theirs in ((results.columns, plain.columns), (results.history, plain.history)):
-        for name in theirs.keys() - {"seconds"}:
-            assert ours[name].dtype == theirs[name].dtype
-            np.testing.assert_array_equal(ours[name], theirs[name])
+    assert list(results) == list(plain) and "step_curve" in results
+    for name in set(plain) - {"seconds"}:
+        assert results[name].dtype == plain[name].dtype
+        np.testing.assert_array_equal(results[name], plain[name])
 
 
 # Samplers
@@ -254,10 +251,10 @@ def test_a_search_matches_a_grid_on_iris():
         **settings,
     )
     coarse = fn.grid(learning_rate=fn.logspace(1e-4, 10, 6), seed=0)
-    accuracies = fn.sweep(recipe, coarse, data, **settings).columns["test_accuracy"]
+    accuracies = fn.sweep(recipe, coarse, data, **settings)["test_accuracy"]
     assert accuracies.min() < study.best_value  # so that there is something to find
     assert study.best_value >= accuracies.max()
-    assert study.best_value == results.best("test_accuracy").mean
+    assert study.best_value == results.best("test_accuracy").interval.mean
 
 
 # Mistakes
@@ -340,7 +337,7 @@ def test_a_metric_of_ones_own_goes_either_way():
     """Nothing in its name says which end is better, so the study's direction is right."""
     study = random_study(direction="maximize")
     results = search(study, metric="closeness", num_trials=2)
-    assert study.best_value == results.columns["closeness"].max()
+    assert study.best_value == results["closeness"].max()
 
 
 # Interruptions
@@ -435,7 +432,7 @@ def test_a_study_can_get_a_store_later(tmp_path):
     study = random_study()
     search(study, num_trials=3)
     results = search(study, num_trials=5, store=tmp_path)
-    assert results.columns["test_loss"].tolist() == [trial.value for trial in study.trials]
+    assert results["test_loss"].tolist() == [trial.value for trial in study.trials]
 
 
 # An extra

@@ -177,7 +177,7 @@ def test_sweeps_are_kept_and_sharpness_may_be_left_out(tmp_path):
     )
     assert found.c_sharp is None and found.c_max.shape == (2,)
     kept = {name: fn.open_results(tmp_path / "kept" / name) for name in ("start", "runs")}
-    np.testing.assert_array_equal(kept["start"].columns["sharpness"], found.initial_sharpness)
+    np.testing.assert_array_equal(kept["start"]["sharpness"], found.initial_sharpness)
     rates = kept["runs"].space.column("learning_rate").reshape(2, 2)
     np.testing.assert_allclose(rates * found.initial_sharpness[:, None], [cs, cs], rtol=1e-6)
-    assert "sharpness" not in kept["runs"].history
+    assert "loss_curve" in kept["runs"] and "sharpness_curve" not in kept["runs"]

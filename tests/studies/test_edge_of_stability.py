@@ -73,4 +73,4 @@ def test_the_networks_of_a_sweep_are_kept_and_can_be_evaluated(data, tmp_path):
     )
     assert jax.tree.structure(results.params()) == jax.tree.structure(network.init(jax.random.key(0)))
     found = fn.evaluate_results(results, recipe, data.test, ["r2"])
-    np.testing.assert_allclose(found["r2"], results.columns["test_r2"], rtol=1e-5)
+    np.testing.assert_allclose(found["r2"], results["test_r2"], rtol=1e-5)

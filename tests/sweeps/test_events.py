@@ -28,7 +28,7 @@ def test_events_come_in_order_and_add_up():
     ids = [run_id for event in evaluated for run_id in event.spec.run_ids]
     assert ids == space.ids().tolist()
     last = np.concatenate([event.point["train_loss"] for event in evaluated])
-    np.testing.assert_array_equal(last, results.columns["train_loss"])
+    np.testing.assert_array_equal(last, results["train_loss"])
     np.testing.assert_allclose(last, (np.arange(1, 6) * 0.5**6) ** 2, rtol=1e-6)
     assert sum(event.rows.height for event in events if isinstance(event, Committed)) == 5
 
@@ -47,4 +47,4 @@ def test_what_a_listener_raises_ends_the_sweep_and_keeps_finished_chunks(tmp_pat
 
     with pytest.raises(RuntimeError, match="enough"):
         sweep(lanes=1, store=tmp_path, on_event=stop)
-    assert fn.open_results(tmp_path).columns["id"].tolist() == committed
+    assert fn.open_results(tmp_path)["id"].tolist() == committed

@@ -28,17 +28,15 @@ def test_every_run_equals_training_it_alone(data, swept):
         config = space[place]
         hparams = {name: value for name, value in config.items() if name != "depth"}
         alone = fn.train(recipe(depth=config["depth"]), hparams, data, num_steps=100, eval_every=30)
-        np.testing.assert_allclose(
-            results.columns["train_loss"][place], alone.metrics["train_loss"], atol=1e-5
-        )
-        np.testing.assert_allclose(results.history["test_loss"][place], alone.curves["test_loss"], atol=1e-5)
-        np.testing.assert_array_equal(results.history["step"][place], [30, 60, 90, 100])
+        np.testing.assert_allclose(results["train_loss"][place], alone.metrics["train_loss"], atol=1e-5)
+        np.testing.assert_allclose(results["test_loss_curve"][place], alone.curves["test_loss"], atol=1e-5)
+        np.testing.assert_array_equal(results["step_curve"][place], [30, 60, 90, 100])
 
 
 @pytest.mark.slow
 def test_seeds_and_orders_of_batches_matter(swept):
     _, space, results = swept
-    assert len(np.unique(results.columns["train_loss"])) > 0.9 * len(space)
+    assert len(np.unique(results["train_loss"])) > 0.9 * len(space)
 
 
 def test_the_table_has_a_row_a_run(swept):
@@ -82,10 +80,10 @@ def test_a_diverging_run_changes_no_bit_of_its_neighbors(data, healthy, position
     recipe = poisoned(position, -1) if poison == "rate" else poisoned(-1, position)
     hit = fn.sweep(recipe, LANES, data, num_steps=30, eval_every=10, lanes=6)
     others = np.arange(12) != position
-    assert hit.columns["diverged"].tolist() == (~others).tolist()
-    assert hit.columns["diverged_at"][position] == (0 if poison == "initialization" else 1)
+    assert hit["diverged"].tolist() == (~others).tolist()
+    assert hit["diverged_at"][position] == (0 if poison == "initialization" else 1)
     for name in ("test_loss", "test_accuracy", "batch_loss", "train_loss"):
-        np.testing.assert_array_equal(hit.history[name][others], healthy.history[name][others])
+        np.testing.assert_array_equal(hit[f"{name}_curve"][others], healthy[f"{name}_curve"][others])
 
 
 @pytest.mark.slow
@@ -100,7 +98,7 @@ data = fn.load_dataset("digits")
 space = fn.grid(depth=[1, 2], width=[24], learning_rate=fn.logspace(1e-3, 1, 16), seed=range(4))
 results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=60, eval_every=20, lanes=lanes)
 assert len(jax.devices()) == devices
-np.savez(path, **results.history)
+np.savez(path, **{name: results[name] for name in results if name.endswith("_curve")})
 """
     curves = []
     for devices, lanes in ((2, 8), (2, 16), (2, 32), (1, 8), (1, 32), (2, 8)):
@@ -133,7 +131,7 @@ def test_two_weights_can_be_swept():
 
     space = fn.grid(first=[0.5, 2.0], second=[0.1, 1.0], learning_rate=[0.1, 0.2])
     results = fn.sweep(recipe, space, None, num_steps=200)
-    np.testing.assert_allclose(results.columns["product"], 1, atol=1e-4)
+    np.testing.assert_allclose(results["product"], 1, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["seconds", "product"])

@@ -67,7 +67,7 @@ def test_an_axis_may_exist_only_where_another_has_a_value(data):
     plain, heavy = (plan.hparams(group.runs) for group in plan.groups)
     assert set(plain) == {"learning_rate"} and heavy["momentum"].tolist() == [0.5, 0.9]
     results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=5)
-    assert len(np.unique(results.columns["test_loss"])) == 4
+    assert len(np.unique(results["test_loss"])) == 4
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_an_axis_that_the_message_does_not_name_is_found_by_the_run(data):
 @pytest.mark.slow
 def test_a_full_batch_is_a_value_of_the_axis_batch_size(data):
     space = fn.grid(batch_size=["full", 120, 30], learning_rate=0.1, depth=0, order="sequential")
-    losses = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=3).columns["train_loss"]
+    losses = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=3)["train_loss"]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5) and abs(losses[0] - losses[2]) > 1e-4
 
 
@@ -154,8 +154,8 @@ def test_numbers_of_64_bits_survive_where_x64_is_on(x64):
         )
 
     results = fn.sweep(recipe, fn.grid(n=[1, 2**32 + 7], rate=[1e-60, 1e39]), None, num_steps=2)
-    assert results.columns["seen"].tolist() == [1, 1, 2**32 + 7, 2**32 + 7]
-    assert results.columns["rate_seen"].tolist() == [1e-60, 1e39] * 2
+    assert results["seen"].tolist() == [1, 1, 2**32 + 7, 2**32 + 7]
+    assert results["rate_seen"].tolist() == [1e-60, 1e39] * 2
 
 
 def test_a_recipe_s_other_annotations_are_left_to_the_recipe(data):

@@ -50,7 +50,7 @@ def test_an_estimate_says_what_the_sweep_takes(data):
         14 * 20 * 2 * batch(data) * products for products in (affine, hidden)
     ]
     results = fn.execute(prepared)
-    arrays = results.history.values()
+    arrays = [results[name] for name in results if name.endswith("_curve")]
     assert {array.shape for array in arrays} == {(28, 4)}
     said = sum(estimate.curve_bytes for estimate in prepared.estimates)
     assert said == pytest.approx(sum(array.nbytes for array in arrays), rel=0.05)
@@ -189,8 +189,8 @@ def test_a_changed_recipe_is_refused(tmp_path):
         path.unlink()
     new = sweep(3, accept_fingerprint=True)
     starts, decays = 1 + new.space.column("seed"), new.space.column("decay")
-    np.testing.assert_allclose(old.columns["left"], starts * decays**2, rtol=1e-6)
-    np.testing.assert_allclose(new.columns["left"], starts * decays**6, rtol=1e-6)
+    np.testing.assert_allclose(old["left"], starts * decays**2, rtol=1e-6)
+    np.testing.assert_allclose(new["left"], starts * decays**6, rtol=1e-6)
     assert sweep(3).table().equals(new.table()), "the plan now tells of the new recipe"
 
 
@@ -202,7 +202,7 @@ def test_runs_of_a_changed_recipe_are_marked(tmp_path):
     sweep(1, 2)
     mixed = sweep(3, 5, accept_fingerprint=True)
     is_new = mixed.space.column("seed") >= 2
-    old, new = (set(mixed.columns["fingerprint"][rows]) for rows in (~is_new, is_new))
+    old, new = (set(mixed["fingerprint"][rows]) for rows in (~is_new, is_new))
     assert len(old) == len(new) == 1 and old != new
 
 
@@ -212,7 +212,7 @@ def test_rows_tell_the_number_of_lanes_that_was_chosen(tmp_path, monkeypatch):
         space = fn.grid(decay=[0.25, 0.5], seed=range(5))
         store = tmp_path / str(lanes)
         results = fn.sweep(shrinking(), space, None, num_steps=2, store=store)
-        return set(results.columns["fingerprint"])
+        return set(results["fingerprint"])
 
     two, four = names(2), names(4)
     assert len(two) == len(four) == 1 and two != four
@@ -232,5 +232,5 @@ def test_a_sweep_needs_no_traced_axis(tmp_path):
     assert [(estimate.num_runs, estimate.lanes) for estimate in prepared.estimates] == [(1, 1)] * 4
     results = fn.execute(prepared)
     expected = [[config["first"] * config["decay"] ** n for n in (2, 4, 5)] for config in space]
-    np.testing.assert_allclose(results.history["left"], expected, rtol=1e-6)
+    np.testing.assert_allclose(results["left_curve"], expected, rtol=1e-6)
     assert fn.open_results(tmp_path).table().equals(results.table())

@@ -105,7 +105,7 @@ def test_a_sweep_in_a_log_is_never_silent(data, monkeypatch, capfd, tmp_path):
     results = fn.sweep(fn.mlp_recipe(data), SPACE, data, **options)
     written = capfd.readouterr().err.splitlines()
     assert written[0] == "compiling 1 program" and written[-1].startswith("6 of 6 runs, 100 %, ")
-    best = results.columns["test_accuracy"].max()
+    best = results["test_accuracy"].max()
     assert f"; best test_accuracy {best:.4g} (learning_rate=" in written[-1]
     counts = [int(line.split()[0]) for line in written if " of 6 runs" in line and line[0].isdigit()]
     assert counts == sorted(counts) and {0, 6} <= set(counts)
@@ -132,5 +132,5 @@ def test_a_metric_without_a_known_direction_shows_no_best_run(capfd):
     )
     options = {"num_steps": 3, "metric": "total", "show_progress": True}
     results = fn.sweep(lambda: task, fn.grid(rate=[1.0, 2.0]), None, **options)
-    assert results.columns["total"].tolist() == [3.0, 6.0]
+    assert results["total"].tolist() == [3.0, 6.0]
     assert "2 of 2 runs, 100 %" in (written := capfd.readouterr().err) and "best" not in written

@@ -52,7 +52,7 @@ def table(results):
 
 
 def weights(results):
-    return [np.asarray(results.member(run)["w"]) for run in range(len(results.space))]
+    return [np.asarray(results.params(run)["w"]) for run in range(len(results.space))]
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_a_sweep_goes_on_with_another_number_of_devices(
         on_event, steps = stop_at_evaluation(99)
         resumed = sweep(tmp_path / "cut", space, on_event=on_event, **options)
     assert steps.count(2) == (0 if before == 2 else 1), "the runs that were under way go on from step 4"
-    np.testing.assert_allclose(resumed.columns["train_loss"], whole.columns["train_loss"], rtol=1e-6)
+    np.testing.assert_allclose(resumed["train_loss"], whole["train_loss"], rtol=1e-6)
     for one, other in zip(weights(resumed), weights(whole), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -175,7 +175,7 @@ def test_parameters_are_kept_unless_they_are_many(reference, tmp_path, monkeypat
     with pytest.raises(
         fn.InputError, match="to train it again and keep them: the same sweep again with save_params=True"
     ):
-        results.member(0)
+        results.params(0)
     np.testing.assert_array_equal(weights(sweep(tmp_path, save_params=True)), weights(reference[1]))
 
 
@@ -235,7 +235,7 @@ def test_parameters_that_are_lost_or_others_are_never_given_and_trained_again(st
     lost = []
     for run in range(6):
         try:
-            np.testing.assert_array_equal(opened.member(run)["w"], reference[1].member(run)["w"])
+            np.testing.assert_array_equal(opened.params(run)["w"], reference[1].params(run)["w"])
         except fn.InputError as error:
             assert "no parameters are kept of run" in str(error)
             lost.append(run)
@@ -322,9 +322,9 @@ def test_arrays_of_any_other_form_are_damage(store, arrays):
     (path, *_) = sorted((store.folder / "params").iterdir())
     kept = store.load_params(path.stem).about
     path.write_bytes(resealed({"about": {**kept, "runs": kept["runs"] * 2}, "arrays": arrays}))
-    row = fn.open_results(store.folder).columns["chunk"].tolist().index(path.stem)
+    row = fn.open_results(store.folder)["chunk"].tolist().index(path.stem)
     with pytest.raises(fn.InputError, match="no parameters are kept"):
-        fn.open_results(store.folder).member(row)
+        fn.open_results(store.folder).params(row)
 
 
 def test_a_state_of_any_other_form_starts_its_chunk_over(reference, tmp_path, stop_at_evaluation):

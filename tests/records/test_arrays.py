@@ -1,12 +1,11 @@
-"""Learning curves as labeled arrays, and the last value before a divergence."""
+"""Learning curves and tables as labeled arrays."""
 
-import itertools
 import zlib
 
-import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 import fnnet as fn
 from fnnet.records.rows import collect
@@ -18,7 +17,7 @@ MIXED = (fn.grid(optimizer="sgd") | fn.grid(optimizer="adam", beta=[0.9, 0.99]))
 def measured(space, steps):
     """Return results whose curves tell which run and which step they are of."""
     points = np.array([[number_of(config) + step for step in steps] for config in space])
-    return fn.Results(space, {}, {"step": np.tile(steps, (len(space), 1)), "test_loss": points})
+    return fn.Results(space, {"step_curve": np.tile(steps, (len(space), 1)), "test_loss_curve": points})
 
 
 def number_of(config):
@@ -55,7 +54,7 @@ def test_other_runs_have_one_dimension_with_the_axes_as_coordinates(space):
     assert curves.dims == ("run", "step")
     assert curves["run"].values.tolist() == list(range(len(space)))
     assert curves["step"].values.tolist() == [3, 6, 7]
-    np.testing.assert_array_equal(curves.values, results.history["test_loss"])
+    np.testing.assert_array_equal(curves.values, results["test_loss_curve"])
     for name in space.axes.keys() - {"step"}:
         np.testing.assert_array_equal(curves[name], space.column(name))
 
@@ -92,7 +91,7 @@ def test_runs_evaluated_at_different_steps_have_gaps():
     ]
     results = collect(space, parts[::-1])
     np.testing.assert_array_equal(
-        results.history["step"], [[10, 20, 30], [10, 15, np.nan], [10, np.nan, np.nan]]
+        results["step_curve"], [[10, 20, 30], [10, 15, np.nan], [10, np.nan, np.nan]]
     )
     curves = results.curves("test_loss")
     assert curves.dims == ("depth", "step") and curves["step"].values.tolist() == [10, 15, 20, 30]
@@ -113,42 +112,40 @@ def test_curves_match_those_of_a_run_alone(trained, alone):
         trained.curves("test_los")
 
 
-@pytest.mark.slow
-def test_the_last_finite_value_is_from_before_the_divergence():
-    """With full batches, the loss on all examples shows until when a run was finite."""
-    data = fn.load_dataset("iris")
-    network = fn.mlp(4, [16] * 3, 3, "relu")
-
-    def recipe():
-        return fn.supervised(
-            network, "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
-        )
-
-    space = fn.grid(learning_rate=[0.1, 3.0, 30.0, 300.0, 1e4, 1e30], seed=range(2))
-    results = fn.sweep(recipe, space, data, num_steps=12, eval_every=1)
-    assert len(set(results.columns["diverged_at"])) > 3
-    for metric in ("test_loss", "test_accuracy"):
-        found = results.last_finite(metric)
-        for run, losses in enumerate(results.history["train_loss"]):
-            sound = list(itertools.takewhile(np.isfinite, losses))
-            values = [v for v in results.history[metric][run][: len(sound)] if np.isfinite(v)]
-            np.testing.assert_equal(found[run], values[-1] if values else np.nan)
-    with pytest.raises(fn.InputError, match="did you mean 'test_loss'"):
-        results.last_finite("tst_loss")
+@pytest.mark.parametrize("space", [GRID, GRID.take(range(1, len(GRID))), fn.grid(seed=range(3))])
+def test_curves_are_averaged_over_seeds(space):
+    means = measured(space, [3, 6]).curves("test_loss", over="seed")
+    others = [name for name in space.axes if name != "seed"]
+    assert means["mean"].dims == ((*others, "step") if others else ("step",))
+    for config in space:
+        runs = [number_of(each) for each in space if all(each[name] == config[name] for name in others)]
+        mean = means["mean"].sel({name: config[name] for name in others})
+        low, high = stats.t.interval(0.95, len(runs) - 1, np.mean(runs), stats.sem(runs))
+        np.testing.assert_allclose(mean, np.mean(runs) + np.array([3, 6]))
+        for name, expected in (("low", low), ("high", high)):
+            found = means[name].sel({axis: config[axis] for axis in others}).sel(step=6)
+            np.testing.assert_allclose(found, expected + 6)
 
 
-@pytest.mark.parametrize("eval_every", [1, 3])
-def test_an_evaluation_of_diverged_parameters_is_not_the_last_finite_value(eval_every):
-    task = fn.Task(
-        init=lambda key, hp, data: jnp.zeros(()),
-        step=lambda key, hp, state, batch: (
-            state + 1,
-            {"loss": jnp.where(state >= hp["limit"], jnp.inf, 0.0)},
-        ),
-        measure=lambda hp, state, data: {"updates": state},
-    )
-    limits = [1.0, 3.0, 4.0, 6.0, 99.0]
-    results = fn.sweep(lambda: task, fn.grid(limit=limits), None, num_steps=9, eval_every=eval_every)
-    points = range(eval_every, 10, eval_every)
-    expected = [max((step for step in points if step < limit), default=np.nan) for limit in limits]
-    np.testing.assert_equal(results.last_finite("updates"), expected)
+def test_averages_of_other_runs_keep_one_dimension():
+    means = measured(MIXED, [3, 6]).curves("test_loss", over="seed")
+    assert means["mean"].dims == ("run", "step") and means["beta"].values.tolist()[1:] == [0.9, 0.99]
+
+
+def test_all_results_are_one_data_set_and_one_frame():
+    space = fn.grid(depth=[1, 2], seed=range(3))
+    columns = {
+        "test_loss": np.arange(6.0),
+        "diverged": np.arange(6) > 4,
+        "id": np.array(list("abcdef")),
+        "step_curve": np.tile([5, 9], (6, 1)),
+        "test_loss_curve": np.arange(12.0).reshape(6, 2),
+    }
+    results = fn.Results(space, columns)
+    found = results.to_xarray()
+    assert set(found) == {"test_loss", "diverged", "test_loss_curve"}
+    assert found["test_loss"].dims == ("depth", "seed") and found["test_loss"].sel(depth=2, seed=1) == 4
+    assert found["test_loss_curve"].sel(depth=2, seed=1, step=9) == 9
+    frame = results.to_pandas()
+    assert list(frame.columns) == results.table().columns
+    assert frame[frame.diverged].test_loss.tolist() == [5.0]

@@ -35,7 +35,7 @@ def test_each_file_of_params_is_read_once(trained, monkeypatch):
     monkeypatch.setattr(Store, "load_params", counting)
     shallow = trained.where(depth=0)
     shallow.params()
-    assert sorted(read) == sorted(set(shallow.columns["chunk"])) and len(read) > 1
+    assert sorted(read) == sorted(set(shallow["chunk"])) and len(read) > 1
 
 
 def test_params_of_different_shapes_are_refused_with_the_reason(trained):
@@ -46,27 +46,18 @@ def test_params_of_different_shapes_are_refused_with_the_reason(trained):
 def test_missing_params_are_refused(trained, tmp_path):
     space, data = fn.grid(depth=0, learning_rate=0.1, seed=range(3)), fn.load_dataset("iris")
     unsaved = fn.sweep(fn.mlp_recipe(data), space, data, store=tmp_path, num_steps=2, save_params=False)
-    not_stored = fn.Results(trained.space, trained.columns, {})
-    for results in (unsaved, not_stored, fn.Results(space, {}, {})):
-        for load in (results.params, lambda results=results: results.member(0)):
+    not_stored = fn.Results(trained.space, {name: trained[name] for name in ("id", "chunk", "fingerprint")})
+    for results in (unsaved, not_stored, fn.Results(space, {})):
+        for load in (results.params, lambda results=results: results.params(0)):
             with pytest.raises(fn.InputError, match="no parameters are kept of run 0"):
                 load()
     with pytest.raises(fn.InputError, match="no run is finished"):
         trained._take(np.zeros(0, int)).params()
 
 
-def test_a_member_is_selected_by_row_or_values(trained, alone):
+def test_the_params_of_one_run_are_those_of_its_row(trained, alone):
     expected = alone(2, learning_rate=0.1, seed=4).state.params
     row = list(trained.space).index({"depth": 2, "learning_rate": 0.1, "seed": 4})
-    assert_close(trained.member(depth=2, learning_rate=0.1, seed=4), expected)
-    assert_close(trained.member(row), expected)
-    assert_close(trained.where(depth=2, learning_rate=0.1).member(seed=4), expected)
-    for values, message in (
-        ({"depth": 2, "seed": 3}, "3 runs have depth=2, seed=3; they differ in learning_rate$"),
-        ({"depth": 1}, "no run has depth=1; the nearest is "),
-    ):
-        with pytest.raises(fn.InputError, match=message):
-            trained.member(**values)
-    for arguments, values in (((), {}), ((row,), {"seed": 3})):
-        with pytest.raises(fn.InputError, match="by its row"):
-            trained.member(*arguments, **values)
+    assert_close(trained.params(row), expected)
+    assert_close(trained.where(depth=2, learning_rate=0.1, seed=4).params(0), expected)
+    assert_close(trained.where(depth=2, learning_rate=0.1).params(-1), expected)

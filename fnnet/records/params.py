@@ -1,4 +1,4 @@
-"""Members: the trained parameters of the runs of a sweep, one at a time or stacked.
+"""Params: the trained parameters of the runs of a sweep, one at a time or stacked.
 
 A store keeps the parameters of a chunk in one file, with the ids of its runs. The column "chunk" of the results names
 that file, and "fingerprint" must equal the fingerprint in it.
@@ -17,7 +17,7 @@ from fnnet.records.store import Store
 from fnnet.space.space import Space
 
 
-def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Any:
+def load_run(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Any:
     """Load the trained parameters of the run with this index in the columns, as nested lists and dicts.
 
     Raises:
@@ -28,8 +28,8 @@ def load_member(columns: Mapping[str, np.ndarray], store: Store | None, run: int
     return nest_leaves({name: leaf[place] for name, leaf in kept.arrays.items()})
 
 
-def load_members(space: Space, columns: Mapping[str, np.ndarray], store: Store | None) -> Any:
-    """Load the trained parameters of all runs, as `load_member` does, stacked to `[runs, ...]` in each leaf.
+def load_runs(space: Space, columns: Mapping[str, np.ndarray], store: Store | None) -> Any:
+    """Load the trained parameters of all runs, as `load_run` does, stacked to `[runs, ...]` in each leaf.
 
     Raises:
         InputError: when parameters were not kept or are damaged, or their shapes differ between runs.
