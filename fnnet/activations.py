@@ -85,3 +85,20 @@ ACTIVATIONS: dict[str, Activation] = named(
     identity, relu, tanh, sigmoid, softplus, gelu, silu, leaky_relu, erf, sine, square, softmax
 )
 """All activations by name."""
+
+
+def activate(
+    activation: Activation, z: Float[Array, "features *examples"]
+) -> Float[Array, "features *examples"]:
+    """Apply an activation to a batch with the examples last, or to one example.
+
+    Example:
+        >>> activate(softmax, jnp.zeros((2, 3))).tolist()
+        [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
+    """
+    if z.ndim == 1 or activation in _ELEMENTWISE:
+        return activation(z)
+    return jax.vmap(activation, in_axes=-1, out_axes=-1)(z)  # a function of the user may not be elementwise
+
+
+_ELEMENTWISE = [activation for activation in ACTIVATIONS.values() if activation is not softmax]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from fnnet.network import Network
+from fnnet.network import Network, batched
 from fnnet.precision import widen
 from fnnet.types import Params
 
@@ -25,10 +25,10 @@ def map_examples(function: Callable[[Any], Any], inputs: Any, max_examples: int 
         >>> map_examples(jnp.sum, jnp.ones((5, 3))).tolist()
         [3.0, 3.0, 3.0, 3.0, 3.0]
     """
-    return jax.lax.map(function, inputs, batch_size=_block_size(len(inputs), max_examples))
+    return map_blocks(jax.vmap(function), inputs, max_examples)
 
 
-def map_blocks(function: Callable[[Any], Array], inputs: Any, max_examples: int = MAX_EXAMPLES) -> Array:
+def map_blocks(function: Callable[[Any], Any], inputs: Any, max_examples: int = MAX_EXAMPLES) -> Any:
     """Apply a function of a batch `[n, ...]` to `inputs` in blocks of about `max_examples`, and join its results.
 
     Example:
@@ -42,13 +42,15 @@ def map_blocks(function: Callable[[Any], Array], inputs: Any, max_examples: int 
     num_blocks, rest = divmod(len(inputs), size)
     blocks = inputs[: num_blocks * size].reshape(num_blocks, size, *inputs.shape[1:])
     results = jax.lax.map(function, blocks)
-    joined = results.reshape(-1, *results.shape[2:])
-    return jnp.concatenate([joined, function(inputs[-rest:])]) if rest else joined
+    joined = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
+    if not rest:
+        return joined
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), joined, function(inputs[-rest:]))
 
 
 def all_outputs(network: Network, params: Params, inputs: Any) -> Array:
     """Compute a network's outputs `[n, ...]` for inputs `[n, ...]`, in at least 32 bits."""
-    return widen(map_blocks(lambda block: jax.vmap(network.apply, (None, 0))(params, block), inputs))
+    return widen(map_blocks(lambda block: batched(network)(params, block), inputs))
 
 
 def _block_size(num_examples: int, most: int) -> int:

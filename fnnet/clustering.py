@@ -19,7 +19,7 @@ from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.fitting import TrainState, descend, splits
 from fnnet.hparams import Hparams
-from fnnet.network import Network
+from fnnet.network import Network, batched
 from fnnet.optimizer_builders import OptimizerChoice, make_builder
 from fnnet.task import Task
 from fnnet.types import KeyArray, Metrics, Params
@@ -60,11 +60,17 @@ def cluster_network(encoder: Network, num_clusters: int, code_size: int) -> Netw
         centers = jax.random.normal(centers_key, (num_clusters, code_size))
         return {"encoder": encoder.init(encoder_key), "centers": centers}
 
-    def apply(params: Params, x: ArrayLike) -> Array:
-        code = encoder.apply(params["encoder"], jnp.asarray(x))
+    def logits(params: Params, code: Array) -> Array:
         return -jnp.log1p(jnp.sum(jnp.square(code[None] - params["centers"]), axis=-1))
 
-    return Network(init, apply)
+    def apply(params: Params, x: ArrayLike) -> Array:
+        return logits(params, encoder.apply(params["encoder"], jnp.asarray(x)))
+
+    def apply_batch(params: Params, inputs: ArrayLike) -> Array:
+        codes = batched(encoder)(params["encoder"], inputs)
+        return jax.vmap(logits, in_axes=(None, 0))(params, codes)
+
+    return Network(init, apply, apply_batch=apply_batch)
 
 
 def sharpening_loss(outputs: Float[Array, "n clusters"]) -> Float[Array, ""]:
@@ -145,7 +151,7 @@ def deep_clustering(
         }
 
     def predict(hparams: Hparams, params: Params, inputs: Array) -> Array:
-        return jax.vmap(network.apply, in_axes=(None, 0))(params, inputs)
+        return batched(network)(params, inputs)
 
     return Task(
         init,

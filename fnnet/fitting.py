@@ -13,10 +13,10 @@ from fnnet.blocks import all_outputs
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
-from fnnet.losses import LOSSES, Loss, mean_loss
+from fnnet.losses import LOSSES, Loss, each_loss, mean_loss
 from fnnet.metrics import METRICS, MetricChoice, directions, find_metrics
 from fnnet.names import lookup
-from fnnet.network import Network
+from fnnet.network import Network, batched
 from fnnet.optimizer_builders import OptimizerChoice, make_builder
 from fnnet.optimizers import Optimizer, apply_updates, scale_updates
 from fnnet.task import StepFunction, Task
@@ -114,7 +114,7 @@ def supervised(
         return measured
 
     def predict(hparams: Hparams, params: Params, inputs: Array) -> Array:
-        return jax.vmap(network_of(hparams).apply, in_axes=(None, 0))(params, inputs)
+        return batched(network_of(hparams))(params, inputs)
 
     return Task(
         init,
@@ -173,7 +173,7 @@ def descend(
         network = network_of(hparams)
 
         def loss(params: Params) -> Array:
-            return objective(jax.vmap(network.apply, in_axes=(None, 0))(params, batch.inputs), batch)
+            return objective(batched(network)(params, batch.inputs), batch)
 
         value, grads = jax.value_and_grad(loss)(state.params)
         chosen = optimizer(hparams)
@@ -208,13 +208,13 @@ def _check_fit(network: Network, params: Params, loss: Loss, data: Any, target: 
             f"supervised needs a Dataset, got a {type(data).__name__}; make one of arrays by "
             "fn.from_arrays(x, y, test=(x_test, y_test))"
         )
-    one = jax.tree.map(lambda leaf: leaf[0], data.train)
-    output = jax.eval_shape(network.apply, params, one.inputs)
-    if jnp.issubdtype(target(one).dtype, jnp.integer) and output.shape != (data.num_outputs,):
-        raise InputError(f"the network has {output.shape[-1]} outputs, the data {data.num_outputs} classes")
-    value = jax.eval_shape(loss, output, target(one))
-    if getattr(value, "shape", None) != ():
-        came = f"shape {value.shape}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+    one = jax.tree.map(lambda leaf: leaf[:1], data.train)
+    outputs = jax.eval_shape(batched(network), params, one.inputs)
+    if jnp.issubdtype(target(one).dtype, jnp.integer) and outputs.shape[1:] != (data.num_outputs,):
+        raise InputError(f"the network has {outputs.shape[-1]} outputs, the data {data.num_outputs} classes")
+    values = jax.eval_shape(lambda *args: each_loss(loss, *args), outputs, target(one))
+    if getattr(values, "shape", None) != (1,):
+        came = f"shape {values.shape[1:]}" if hasattr(values, "shape") else f"a {type(values).__name__}"
         raise InputError(
             f"a loss of one example must be a scalar, got {came}; it is a function of one output and one target"
         )

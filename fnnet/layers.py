@@ -1,13 +1,18 @@
-"""Layers of a fully connected network: their initial parameters, and their values for one example."""
+"""Layers of a fully connected network: their initial parameters, and their values.
+
+Values have features along the first axis: `[features]` for one example, `[features, n]` for a batch. With the examples
+last, sums over classes and activations are long vector operations, and products need no transposition of a layer.
+"""
 
 import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from fnnet.activations import Activation
+from fnnet.activations import Activation, activate
 from fnnet.errors import InputError, check_integer
 from fnnet.initializers import INITIALIZERS, Initializer, from_jax
 from fnnet.names import lookup
@@ -15,10 +20,10 @@ from fnnet.parameterizations import LayerShape, Parameterization, Scales
 
 
 class LayerValues(NamedTuple):
-    """The values of one layer for one example: `z = x @ w + b` and `h = activation(z)`, plus x in a residual layer."""
+    """The values of one layer: `z = x @ w + b` and `h = activation(z)`, plus x in a residual layer."""
 
-    z: Float[Array, " fan_out"]
-    h: Float[Array, " fan_out"]
+    z: Float[Array, "fan_out *examples"]
+    h: Float[Array, "fan_out *examples"]
 
 
 class Layer(NamedTuple):
@@ -95,15 +100,14 @@ def init_block(block: list[Layer], noise: Array, use_bias: bool) -> dict[str, Ar
 
 
 def apply_layer(layer: Layer, params: dict[str, Array], x: Array) -> LayerValues:
-    """Compute a layer's values for one example."""
-    # w.T @ x, which is x @ w for one example: under vmap, examples then lie along the last axis, where sums over
-    # classes and activations are long vector operations, and a product's gradient needs no transposition.
-    z = jax.lax.dot_general(params["w"], x, (((0,), (0,)), ((), ())))
+    """Compute a layer's values from its inputs `[fan_in, *examples]`."""
+    z = jax.lax.dot_general(params["w"], x, (((0,), (0,)), ((), ())))  # w.T @ x
     if layer.scales.forward != 1.0:
         z = layer.scales.forward * z
     if "b" in params:
-        z = z + params["b"]
-    h = layer.activation(z)
+        # A bias of z's rank: where ranks differ, vmap over lanes would move the examples to the front.
+        z = z + jnp.expand_dims(params["b"], range(1, z.ndim))
+    h = activate(layer.activation, z)
     return LayerValues(z, h + x if layer.adds_input else h)
 
 

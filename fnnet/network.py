@@ -1,12 +1,13 @@
 """Feed-forward networks as pairs of pure functions on one example.
 
-A `Network` is the pair `init(key) -> params` and `apply(params, x) -> y`, like stax; batches come from
-`jax.vmap`. The layers of an `mlp` compute `z = x @ w + b` and `h = activation(z)` with weight matrices
+A `Network` is the pair `init(key) -> params` and `apply(params, x) -> y`, like stax; `batched(network)` is its function
+of a batch. The layers of an `mlp` compute `z = x @ w + b` and `h = activation(z)` with weight matrices
 `[fan_in, fan_out]`: one row per neuron of the layer they leave, one column per neuron of the layer they enter.
 """
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -38,6 +39,8 @@ class Network(NamedTuple):
     init: draws initial `params` from a key.
     apply: computes the output `[num_outputs]` from `params` and one input `[num_inputs]`.
     intermediates: like `apply`, but returns the `LayerValues` of every layer in order; None if not available.
+    apply_batch: computes the outputs `[n, ...]` of inputs `[n, ...]` as fast as the network can; None for `jax.vmap` of
+        `apply`. Whoever replaces `apply` replaces this too.
     update_scales: factors on the learning rate, a pytree like `params` with a float for each leaf, set by the
         parameterization (see `optimizers.scale_updates`); None if all are 1.
     """
@@ -45,6 +48,7 @@ class Network(NamedTuple):
     init: Callable[[KeyArray], Params]
     apply: Callable[[Params, Array], Array]
     intermediates: Callable[[Params, Array], list[LayerValues]] | None = None
+    apply_batch: Callable[[Params, Any], Array] | None = None
     update_scales: PyTree[float] | None = None
 
     def __repr__(self) -> str:
@@ -59,6 +63,22 @@ class Network(NamedTuple):
         except Exception:  # from a user's init; a repr, which tracebacks print, must not raise
             return "Network"
         return f"Network: {len(leaves)} arrays, {sum(leaf.size for leaf in leaves):,} parameters"
+
+
+def batched(network: Network) -> Callable[[Params, Any], Array]:
+    """Return a network's function of a batch, `(params, inputs [n, ...]) -> outputs [n, ...]`.
+
+    Example:
+        >>> network = mlp(4, [7], 3)
+        >>> batched(network)(network.init(jax.random.key(0)), jnp.ones((2, 4))).shape
+        (2, 3)
+    """
+    return network.apply_batch or _over_examples(network.apply)
+
+
+@lru_cache(maxsize=32)  # so that the same network is compiled once
+def _over_examples(apply: Callable) -> Callable[[Params, Any], Array]:
+    return jax.vmap(apply, in_axes=(None, 0))
 
 
 def mlp(
@@ -101,15 +121,16 @@ def mlp(
 
     Raises:
         InputError: when a size is not a positive integer, a name is unknown, or the number of initializers is wrong;
-            and while tracing, when an input does not have the shape `[num_inputs]`.
+            and while tracing, when inputs do not have the shape `[num_inputs]`, or `[n, num_inputs]` in a batch.
 
     Example:
         >>> network = mlp(4, [7, 5], 3, activation="tanh")
         >>> params = network.init(jax.random.key(0))
         >>> [layer["w"].shape for layer in params]
         [(4, 7), (7, 5), (5, 3)]
-        >>> batch = jnp.ones((2, 4))
-        >>> jax.vmap(network.apply, in_axes=(None, 0))(params, batch).shape
+        >>> network.apply(params, jnp.ones(4)).shape
+        (3,)
+        >>> network.apply_batch(params, jnp.ones((2, 4))).shape
         (2, 3)
     """
     if not isinstance(use_bias, bool):
@@ -130,13 +151,8 @@ def mlp(
         cuts = jnp.split(noise, list(itertools.accumulate(sizes))[:-1])
         return [init_block(block, cut, use_bias) for block, cut in zip(blocks, cuts, strict=True)]
 
-    def run(params: Params, x: ArrayLike, collect: bool) -> tuple[Array, list[LayerValues]]:
-        x = jnp.asarray(x)
-        if x.shape != (num_inputs,):
-            raise InputError(
-                f"the network takes one example of shape ({num_inputs},), got {x.shape}; "
-                "for a batch use jax.vmap(network.apply, in_axes=(None, 0))"
-            )
+    def run(params: Params, x: Array, collect: bool = False) -> tuple[Array, list[LayerValues]]:
+        """Compute outputs `[num_outputs, *examples]` from inputs `[num_inputs, *examples]`."""
         values: list[LayerValues] = []
         h = x.astype(params[0]["w"].dtype)
         for block, block_params in zip(blocks, params, strict=True):
@@ -150,10 +166,29 @@ def mlp(
                     values += [LayerValues(stack_values.z[i], stack_values.h[i]) for i in range(len(block))]
         return h, values
 
+    def apply(params: Params, x: ArrayLike) -> Array:
+        return run(params, check_one(x))[0]
+
+    def apply_batch(params: Params, inputs: ArrayLike) -> Array:
+        inputs = jnp.asarray(inputs)
+        if inputs.ndim != 2 or inputs.shape[1] != num_inputs:
+            raise InputError(f"the network takes a batch of shape (n, {num_inputs}), got {inputs.shape}")
+        return run(params, inputs.T)[0].T
+
+    def check_one(x: ArrayLike) -> Array:
+        x = jnp.asarray(x)
+        if x.shape != (num_inputs,):
+            raise InputError(
+                f"the network takes one example of shape ({num_inputs},), got {x.shape}; "
+                "for a batch use network.apply_batch"
+            )
+        return x
+
     return Network(
         init=init,
-        apply=lambda params, x: run(params, x, collect=False)[0],
-        intermediates=lambda params, x: run(params, x, collect=True)[1],
+        apply=apply,
+        intermediates=lambda params, x: run(params, check_one(x), collect=True)[1],
+        apply_batch=apply_batch,
         update_scales=update_scales(blocks, use_bias),
     )
 

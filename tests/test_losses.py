@@ -46,6 +46,20 @@ def test_cross_entropy_matches_scikit_learn(x64):
 
 
 @pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("shape", [(5, 3), (5, 3, 2), (5,)])
+def test_mean_loss_is_the_mean_over_examples(name, shape):
+    """Of outputs of any shape, which are flattened; a function of the user gets one example."""
+    rng = np.random.default_rng(0)
+    outputs, targets = (jnp.asarray(rng.uniform(0.1, 1, shape), jnp.float32) for _ in range(2))
+    each = [
+        LOSSES[name](output.ravel(), target.ravel()) for output, target in zip(outputs, targets, strict=True)
+    ]
+    np.testing.assert_allclose(losses.mean_loss(LOSSES[name], outputs, targets), np.mean(each), rtol=1e-6)
+    by_user = losses.mean_loss(lambda *args: LOSSES[name](*map(jnp.ravel, args)), outputs, targets)
+    np.testing.assert_allclose(by_user, np.mean(each), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
 def test_extreme_logits_stay_finite(name):
     logits = jnp.array([1e4, -1e4, 0.0])
     for target in (jnp.array(0), jnp.array(1), jnp.array([0.0, 0.3, 0.7])):
@@ -71,6 +85,8 @@ def test_label_smoothing_mixes_in_the_uniform_distribution():
 def test_targets_of_another_shape_are_refused(name):
     with pytest.raises(fn.InputError, match=r"output's shape \(3,\), got float32 \(2,\)"):
         LOSSES[name](jnp.zeros(3), jnp.zeros(2))
+    with pytest.raises(fn.InputError, match=r"output's shape \(3,\), got float32 \(2,\)"):
+        losses.mean_loss(LOSSES[name], jnp.zeros((5, 3)), jnp.zeros((5, 2)))
 
 
 @pytest.mark.parametrize(

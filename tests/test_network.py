@@ -49,6 +49,19 @@ def test_depth_zero_is_one_affine_map(inputs):
     np.testing.assert_allclose(apply(network, params, inputs), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("activation", ["relu", "softmax", lambda z: z / jnp.sqrt(1 + jnp.sum(z**2))])
+@pytest.mark.parametrize("widths", [[7, 4], [6, 6, 6]])
+def test_a_batch_gives_the_outputs_of_its_examples(inputs, activation, widths):
+    network = fn.mlp(IN, widths, OUT, activation, residual=True, initializer="pytorch", stack_from=2)
+    params = network.init(jax.random.key(0))
+    outputs = network.apply_batch(params, inputs)
+    assert outputs.shape == (BATCH, OUT)
+    np.testing.assert_allclose(outputs, apply(network, params, inputs), rtol=1e-5, atol=1e-6)
+    grads = jax.grad(lambda params: jnp.sum(network.apply_batch(params, inputs) ** 2))(params)
+    by_one = jax.grad(lambda params: jnp.sum(apply(network, params, inputs) ** 2))(params)
+    chex.assert_trees_all_close(grads, by_one, rtol=1e-4, atol=1e-5)
+
+
 def test_without_biases_zero_stays_zero():
     network = fn.mlp(IN, WIDTHS, OUT, use_bias=False)
     params = network.init(jax.random.key(0))
@@ -169,5 +182,7 @@ def test_impossible_sizes_are_refused(arguments, message):
 
 def test_a_batch_is_refused_with_advice(inputs):
     network = fn.mlp(IN, WIDTHS, OUT)
-    with pytest.raises(fn.InputError, match=r"jax\.vmap"):
+    with pytest.raises(fn.InputError, match=r"batch of shape \(n, 3\), got \(3,\)"):
+        network.apply_batch(network.init(jax.random.key(0)), inputs[0])
+    with pytest.raises(fn.InputError, match=r"network\.apply_batch"):
         network.apply(network.init(jax.random.key(0)), inputs)

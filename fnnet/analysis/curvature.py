@@ -19,7 +19,7 @@ from fnnet.data import Examples
 from fnnet.errors import InputError, check_integer
 from fnnet.losses import LOSSES, Loss, mean_loss
 from fnnet.names import lookup
-from fnnet.network import Network
+from fnnet.network import Network, batched
 from fnnet.types import KeyArray, Params
 
 Objective = Callable[[Params], Array]
@@ -67,8 +67,7 @@ def make_objective(network: Network, loss: str | Loss) -> Callable[[Params, Exam
     loss_function = lookup("loss", loss, LOSSES)
 
     def objective(params: Params, examples: Examples) -> Float[Array, ""]:
-        outputs = jax.vmap(network.apply, in_axes=(None, 0))(params, examples.inputs)
-        return mean_loss(loss_function, outputs, examples.targets)
+        return mean_loss(loss_function, batched(network)(params, examples.inputs), examples.targets)
 
     return objective
 

@@ -1,5 +1,6 @@
 """Networks to first order in their parameters: linearization and neural tangent kernels."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from fnnet.network import Network
+from fnnet.network import Network, batched
 from fnnet.types import Params
 
 
@@ -33,12 +34,17 @@ def linearize(network: Network, start: Params) -> Network:
     eq. 5.
     """
 
-    def apply(params: Params, x: ArrayLike) -> Array:
-        change = jax.tree.map(jnp.subtract, params, start)
-        output, slope = jax.jvp(lambda params: network.apply(params, jnp.asarray(x)), (start,), (change,))
-        return jnp.asarray(output + slope)
+    def linear(apply: Callable[[Params, Array], Array]) -> Callable[[Params, ArrayLike], Array]:
+        def first_order(params: Params, x: ArrayLike) -> Array:
+            change = jax.tree.map(jnp.subtract, params, start)
+            output, slope = jax.jvp(lambda params: apply(params, jnp.asarray(x)), (start,), (change,))
+            return jnp.asarray(output + slope)
 
-    return network._replace(apply=apply, intermediates=None)
+        return first_order
+
+    return network._replace(
+        apply=linear(network.apply), apply_batch=linear(batched(network)), intermediates=None
+    )
 
 
 def tangent_kernels(network: Network, params: Params, inputs: Float[ArrayLike, "n ..."]) -> Any:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from fnnet.confusion import is_finite
 from fnnet.errors import InputError, check_integer
 from fnnet.losses import cross_entropy
-from fnnet.network import Network
+from fnnet.network import Network, batched
 from fnnet.precision import widen
 from fnnet.types import KeyArray, Params
 
@@ -120,16 +120,24 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
     def init(key: KeyArray) -> Params:
         return jax.vmap(network.init)(jax.random.split(key, num_members))
 
-    def apply(params: Params, x: ArrayLike) -> Array:
+    def check(params: Params) -> None:
         for leaf in jax.tree.leaves(params):
             if np.shape(leaf)[:1] != (num_members,):
                 raise InputError(
                     f"each leaf of the params of {num_members} members has the shape ({num_members}, ...), "
                     f"got {np.shape(leaf)}; results.top(metric, {num_members}).params() returns such params"
                 )
+
+    def apply(params: Params, x: ArrayLike) -> Array:
+        check(params)
         return combine(jax.vmap(network.apply, in_axes=(0, None))(params, jnp.asarray(x)))
 
-    return Network(init, apply, update_scales=network.update_scales)
+    def apply_batch(params: Params, inputs: ArrayLike) -> Array:
+        check(params)
+        outputs = jax.vmap(batched(network), in_axes=(0, None))(params, jnp.asarray(inputs))
+        return jax.vmap(combine, in_axes=1)(outputs)
+
+    return Network(init, apply, apply_batch=apply_batch, update_scales=network.update_scales)
 
 
 def greedy_selection(

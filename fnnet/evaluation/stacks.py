@@ -13,7 +13,7 @@ from fnnet.errors import InputError
 from fnnet.hparams import Hparams
 from fnnet.leaves import name_leaves
 from fnnet.memory import tree_bytes
-from fnnet.network import Network
+from fnnet.network import Network, batched
 from fnnet.precision import canonicalize
 from fnnet.records.params import load_runs
 from fnnet.records.results import Results
@@ -46,7 +46,7 @@ def stack_of_params(network: Network, params: Params) -> Stack:
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0)))
     params = _fit_params(params, shapes)
     places = np.arange(len(jax.tree.leaves(params)[0]))
-    return Stack(_predict_with(network.apply), ({}, shapes), [(places, ({}, params))])
+    return Stack(_predict_with(batched(network)), ({}, shapes), [(places, ({}, params))])
 
 
 def stack_of_group(
@@ -110,8 +110,8 @@ def _params_shapes(results: Results, task: Task, hparams: dict[str, Any], run: i
 
 
 @lru_cache(maxsize=32)  # so that the same network is the same program
-def _predict_with(apply: Callable) -> Predict:
-    return lambda hparams, params, inputs: jax.vmap(apply, (None, 0))(params, inputs)
+def _predict_with(apply_batch: Callable) -> Predict:
+    return lambda hparams, params, inputs: apply_batch(params, inputs)
 
 
 def _fit_params(params: Params, shapes: Any) -> Params:

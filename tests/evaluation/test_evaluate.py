@@ -158,7 +158,9 @@ def test_networks_may_read_hyper_parameters(tmp_path):
 
     def scaled_recipe():
         def network_of(hp):
-            return linear._replace(apply=lambda params, x: hp["gain"] * linear.apply(params, x))
+            return linear._replace(
+                apply=lambda params, x: hp["gain"] * linear.apply(params, x), apply_batch=None
+            )
 
         return fn.supervised(network_of, "cross_entropy", optimizer=lambda hp: fn.sgd(0.1), batch_size=9)
 
@@ -248,7 +250,7 @@ def test_examples_that_do_not_fit_are_refused():
     network, five = fn.mlp(FEATURES, [7], CLASSES), examples_of(5)
     with pytest.raises(InputError, match=r"a target for each input, got the shapes \(5, 6\), \(4,\)"):
         fn.evaluate(network, stacked(network), fn.Examples(five.inputs, five.targets[:4]))
-    with pytest.raises(InputError, match=r"one example of shape \(6,\), got \(5,\)"):
+    with pytest.raises(InputError, match=r"batch of shape \(n, 6\), got \(5, 5\)"):
         fn.evaluate(network, stacked(network), fn.Examples(five.inputs[:, 1:], five.targets))
     with pytest.raises(InputError, match=r"such as data\.test"):
         evaluation._check_examples(DATA)
@@ -294,7 +296,9 @@ def test_targets_that_networks_have_no_output_for_are_refused(unknown):
 
 def test_low_precision_networks_are_measured_in_float32():
     network = fn.mlp(4, [7], 3)
-    narrow = network._replace(apply=lambda params, x: network.apply(params, x).astype(jnp.bfloat16))
+    narrow = network._replace(
+        apply=lambda params, x: network.apply(params, x).astype(jnp.bfloat16), apply_batch=None
+    )
     params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 2))
     examples = fn.Examples(RNG.normal(size=(400, 4)).astype(np.float32), np.arange(400) % 3)
     mean = {"mean": lambda outputs, targets: jnp.mean(outputs), "nll": "nll", "outputs": "outputs"}

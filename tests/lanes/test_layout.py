@@ -1,5 +1,7 @@
 """Layouts: which matrices of a state multiply what all lanes share, and that turning them changes no result."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,3 +95,21 @@ def test_lanes_train_as_single_runs_do(name, data):
         alone = train(task, {"learning_rate": jnp.asarray(rate)}, data, num_steps=steps).state
         for ours, theirs in zip(jax.tree.leaves(progress.state), jax.tree.leaves(alone), strict=True):
             np.testing.assert_allclose(ours[lane], theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_no_layer_is_transposed_in_a_step():
+    """Neither forward nor backward: the examples come last, from the first product to the loss."""
+    rng = np.random.default_rng(0)
+    data = from_arrays(rng.normal(size=(40, 5)), rng.integers(0, 3, 40))
+    task = supervised(
+        mlp(5, [7, 8], 3), "cross_entropy", optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=11
+    )
+    mesh = make_mesh()
+    program = make_program(task, mesh, 4)
+    hparams = {"learning_rate": np.full(2 * mesh.size, 0.1, np.float32)}
+    progress = jax.eval_shape(program.begin, hparams, data)
+    batches = np.zeros((4, 11), np.int32)
+    compiled = program.steps.lower(hparams, progress, batches, data, np.int32(0), np.int32(4)).compile()
+    moved = re.findall(r"= \w+\[([\d,]+)\]\S* (?:transpose|copy)\(", compiled.as_text())
+    lanes = [shape.split(",") for shape in moved if shape.startswith("2,")]
+    assert lanes and not [shape for shape in lanes if "11" in shape]
