@@ -91,7 +91,7 @@ def cluster(data: fn.Dataset, config: Config) -> tuple[dict[str, np.ndarray], np
     encoder = fn.mlp(data.num_features, config.widths, config.code_size, initializer="pytorch")
     decoder = fn.mlp(config.code_size, config.widths[::-1], data.num_features, initializer="pytorch")
     autoencoder = fn.autoencoder(
-        chain(encoder, decoder), optimizer=lambda hp: optax.adam(1e-3), batch_size=config.batch_size
+        chain(encoder, decoder), optimizer=optax.adam(1e-3), batch_size=config.batch_size
     )
     encoders = train(autoencoder, "autoencoder", config.num_steps[0], data, config)["encoder"]
     codes, test_codes = (outputs_of(encoder, encoders, examples) for examples in (data.train, data.test))
@@ -103,7 +103,7 @@ def cluster(data: fn.Dataset, config: Config) -> tuple[dict[str, np.ndarray], np
     sharpening = deep_clustering(
         network,
         lambda hp: jax.tree.map(lambda leaf: jnp.asarray(leaf)[hp["seed"]], begin),
-        optimizer=lambda hp: fn.sgd(0.01, momentum=0.9),
+        optimizer=fn.sgd(0.01, momentum=0.9),
         batch_size=config.batch_size,
     )
     params = train(sharpening, "clustering", config.num_steps[1], data, config)

@@ -66,7 +66,7 @@ def make_recipe(data: fn.Dataset, config: Config) -> Callable[[int], fn.Task]:
     network = fn.mlp(
         data.num_features, [config.width], data.num_outputs, "relu", initializer="glorot_uniform"
     )
-    task = fn.supervised(network, "cross_entropy", optimizer=lambda hp: optax.adam(1e-3), batch_size=1)
+    task = fn.supervised(network, "cross_entropy", optimizer=optax.adam(1e-3), batch_size=1)
 
     def recipe(num_train: int) -> fn.Task:
         batches = fn.make_batches(min(config.batch_size, num_train))

@@ -56,7 +56,7 @@ def train(network: fn.Network, data: fn.Dataset, config: Config) -> Any:
     task = fn.supervised(
         network,
         "cross_entropy",
-        optimizer=lambda hp: optax.adam(0.01),
+        optimizer=optax.adam(0.01),
         batch_size=100,
         order="sequential",
     )

@@ -63,9 +63,7 @@ def train(config: Config) -> np.ndarray:
             modes = jnp.sum(left.T * outputs, axis=1)
             return {f"mode {mode}": modes[mode] for mode in range(len(config.strengths))}
 
-        task = fn.supervised(
-            network, "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
-        )
+        task = fn.supervised(network, "quadratic", optimizer="sgd", batch_size=None)
         return task._replace(measure=measure)
 
     trained = []

@@ -83,9 +83,7 @@ def find_fastest(config: Config) -> dict[str, Found]:
         else:
             widths = [SIZE] * (num_matrices - 1)
             network = fn.mlp(SIZE, widths, SIZE, "identity", use_bias=False, initializer=INITIALIZERS[kind])
-        task = fn.supervised(
-            network, "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
-        )
+        task = fn.supervised(network, "quadratic", optimizer="sgd", batch_size=None)
         return counting(task)
 
     rates = np.array(fn.logspace(1e-3, 1, config.num_rates))

@@ -55,7 +55,7 @@ def network_of(data: fn.Dataset, depth: int, activation: str, config: Config) ->
 def sweep(data: fn.Dataset, config: Config) -> fn.Results:
     def recipe(activation: str, depth: int) -> fn.Task:
         network = network_of(data, depth, activation, config)
-        return fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]))
+        return fn.supervised(network, "cross_entropy", optimizer="sgd")
 
     space = fn.grid(
         activation=ACTIVATIONS,

@@ -61,9 +61,7 @@ def train(noise: float, config: Config) -> fn.Results:
 
     def recipe(width: int) -> fn.Task:
         network = fn.mlp(40, [width, width], 10, initializer="pytorch")
-        return fn.supervised(
-            network, "cross_entropy", optimizer=lambda hp: fn.sgd(0.01, momentum=0.9), batch_size=100
-        )
+        return fn.supervised(network, "cross_entropy", optimizer=fn.sgd(0.01, momentum=0.9), batch_size=100)
 
     space = fn.grid(width=config.widths, seed=range(config.num_seeds))
     num_steps = config.num_epochs * (data.train.num_examples // 100)

@@ -60,7 +60,7 @@ def train_networks(data: fn.Dataset, config: Config) -> fn.Results:
         sizes = data.num_features, hidden, data.num_outputs
         network = fn.mlp(*sizes, activation, initializer="glorot_uniform")
         return fn.supervised(
-            network, "cross_entropy", optimizer=lambda hp: optax.adam(1e-3), batch_size=config.batch_size
+            network, "cross_entropy", optimizer=optax.adam(1e-3), batch_size=config.batch_size
         )
 
     networks = fn.union(*(fn.grid(activation=[name], hidden=[hidden]) for name, hidden in PUBLISHED))

@@ -90,7 +90,7 @@ def train_network(pixels: fn.Dataset, config: Config) -> np.ndarray:
     )
 
     def recipe() -> fn.Task:
-        return fn.supervised(network, "cross_entropy", optimizer=lambda hp: optax.adam(1e-3), batch_size=200)
+        return fn.supervised(network, "cross_entropy", optimizer=optax.adam(1e-3), batch_size=200)
 
     space = fn.grid(seed=range(config.num_seeds))
     results = fn.sweep(recipe, space, pixels, num_steps=config.num_steps, show_progress=True)

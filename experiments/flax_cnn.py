@@ -122,7 +122,7 @@ def sweep(
         return fn.supervised(
             build(),
             "cross_entropy",
-            optimizer=lambda hp: optax.sgd(hp["learning_rate"], momentum=0.9),
+            optimizer=fn.from_hparams(optax.sgd, "learning_rate", momentum=0.9),
             batch_size=config.batch_size,
             order="sequential",
         )

@@ -128,7 +128,7 @@ def main(config: Config) -> None:
     data = fn.load_dataset(config.dataset)
     data = jax.tree.map(lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf, data)
     network = fn.mlp(data.num_features, [config.width], data.num_outputs, activation="tanh")
-    task = fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]))
+    task = fn.supervised(network, "cross_entropy", optimizer="sgd")
 
     def train(learning_rate: Any, seed: Any) -> fn.Run:
         hparams = {"learning_rate": learning_rate, "seed": seed}

@@ -48,9 +48,7 @@ def one_weight() -> fn.Network:
 
 
 def recipe() -> fn.Task:
-    task = fn.supervised(
-        one_weight(), "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
-    )
+    task = fn.supervised(one_weight(), "quadratic", optimizer="sgd", batch_size=None)
     return task._replace(measure=lambda hparams, state, data: {"w": state.params[0]["w"][0, 0]})
 
 

@@ -75,7 +75,7 @@ def sweep_seconds(data: fn.Dataset, size: Size, repeats: int) -> list[float]:
         return fn.supervised(
             network,
             "cross_entropy",
-            optimizer=lambda hp: fn.sgd(hp["learning_rate"]),
+            optimizer="sgd",
             batch_size=size.batch_size,
         )
 

@@ -60,7 +60,7 @@ def fit(config: Config) -> tuple[np.ndarray, np.ndarray]:
         lambda initializer, depth: fn.supervised(
             network(initializer, depth),
             "quadratic",
-            optimizer=lambda hp: fn.sgd(hp["learning_rate"]),
+            optimizer="sgd",
             batch_size=None,
         ),
         space,

@@ -36,7 +36,7 @@ def main(config: Config) -> None:
 
     def recipe(depth: int) -> fn.Task:
         network = fn.mlp(data.num_features, [config.width] * depth, data.num_outputs, activation="relu")
-        return fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]))
+        return fn.supervised(network, "cross_entropy", optimizer="sgd")
 
     space = fn.grid(
         depth=config.depths,

@@ -46,7 +46,7 @@ def train(data: fn.Dataset, config: Config) -> dict[str, np.ndarray]:
         return fn.supervised(
             network,
             "cross_entropy",
-            optimizer=lambda hp: optax.adam(0.01),
+            optimizer=optax.adam(0.01),
             batch_size=100,
             order="sequential",
         )

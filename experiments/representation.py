@@ -52,9 +52,7 @@ def train(networks: dict[int, fn.Network], data: fn.Dataset, config: Config) -> 
     """Give the parameters of all networks, stacked over seeds, by state and depth."""
 
     def recipe(depth: int) -> fn.Task:
-        return fn.supervised(
-            networks[depth], "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"])
-        )
+        return fn.supervised(networks[depth], "cross_entropy", optimizer="sgd")
 
     seeds = range(config.num_seeds)
     space = fn.grid(depth=config.depths, learning_rate=[0.1], seed=seeds)

@@ -73,9 +73,7 @@ def train(data: fn.Dataset, config: Config) -> fn.Results:
             widths = [config.width] * depth
             return fn.mlp(data.num_features, widths, data.num_outputs, "tanh", initializer=initializer)
 
-        return fn.supervised(
-            network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), max_measured=2000
-        )
+        return fn.supervised(network, "cross_entropy", optimizer="sgd", max_measured=2000)
 
     space = fn.grid(depth=config.depths, scale=config.scales, learning_rate=config.learning_rates)
     return fn.sweep(recipe, space, data, num_steps=config.num_steps, store=config.store, show_progress=True)

@@ -145,7 +145,7 @@ def autoencoder(
 
     Example:
         >>> from fnnet import mlp, sgd, load_dataset, train
-        >>> task = autoencoder(mlp(13, [2], 13, "identity"), optimizer=lambda hp: sgd(0.1), batch_size=32)
+        >>> task = autoencoder(mlp(13, [2], 13, "identity"), optimizer=sgd(0.1), batch_size=32)
         >>> run = train(task, {}, load_dataset("wine"), num_steps=300)
         >>> bool(run.metrics["test_rmse"] < 0.8)
         True

@@ -82,7 +82,7 @@ def test_training_sharpens_clusters_in_a_sweep(tmp_path):
         return clustering.deep_clustering(
             network,
             lambda hp: jax.tree.map(lambda leaf: jnp.asarray(leaf)[hp["seed"]], begin),
-            optimizer=lambda hp: fn.sgd(hp["learning_rate"]),
+            optimizer="sgd",
             batch_size=60,
         )
 

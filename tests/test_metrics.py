@@ -211,7 +211,7 @@ def test_metrics_with_names_are_columns_and_arrays_are_not():
 
     def columns_of(chosen):
         network, hparams = fn.mlp(4, [], 3), Hparams({})
-        task = fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(0.1), metrics=chosen)
+        task = fn.supervised(network, "cross_entropy", optimizer=fn.sgd(0.1), metrics=chosen)
         state = jax.eval_shape(lambda: init_state(task, hparams, data))
         return set(jax.eval_shape(lambda state, data: task.measure(hparams, state, data), state, data))
 

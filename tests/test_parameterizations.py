@@ -17,9 +17,7 @@ def train(parameterization, *, width=8, depth=2, initializer="lecun_normal", num
     network = fn.mlp(
         5, [width] * depth, 3, "tanh", initializer=initializer, parameterization=parameterization
     )
-    task = fn.supervised(
-        network, "cross_entropy", optimizer=lambda hp: fn.sgd(learning_rate), batch_size=None
-    )
+    task = fn.supervised(network, "cross_entropy", optimizer=fn.sgd(learning_rate), batch_size=None)
     outputs = jax.vmap(network.apply, (None, 0))(network.init(jax.random.key(0)), inputs)
     return outputs, fn.train(task, {}, data, num_steps=num_steps, eval_every=1).curves["batch_loss"]
 
@@ -116,7 +114,7 @@ def test_mup_scales_the_gradient_and_not_the_decay(x64):
     x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
     data = fn.from_arrays(x, y, test=(x, y))
     task = fn.supervised(
-        network, "mse", optimizer=lambda hp: fn.sgd(0.1, weight_decay=0.2, max_norm=0.3), batch_size=None
+        network, "mse", optimizer=fn.sgd(0.1, weight_decay=0.2, max_norm=0.3), batch_size=None
     )
     params = network.init(jax.random.key(0))
     grads = jax.grad(fn.curvature.make_objective(network, "mse"))(

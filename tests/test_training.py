@@ -24,9 +24,7 @@ def one_weight():
     """The worked example: a network of a single weight, w = 5, that should predict 6 for 2."""
     network = fn.mlp(1, [], 1, use_bias=False)
     network = network._replace(init=lambda key: [{"w": jnp.array([[5.0]])}])
-    return network, fn.supervised(
-        network, "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
-    )
+    return network, fn.supervised(network, "quadratic", optimizer="sgd", batch_size=None)
 
 
 def test_worked_example():
@@ -113,7 +111,7 @@ def test_training_matches_numpy(x64):
     task = fn.supervised(
         network,
         "cross_entropy",
-        optimizer=lambda hp: fn.sgd(hp["learning_rate"], momentum=hp["momentum"]),
+        optimizer="sgd",
         batch_size=5,
         order="sequential",
     )
@@ -169,7 +167,7 @@ def test_validation_is_measured_where_there_is_one():
     rng = np.random.default_rng(0)
     inputs, classes = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
     data = fn.from_arrays(inputs, classes, validation_fraction=0.25)
-    task = fn.supervised(fn.mlp(3, [], 2), "cross_entropy", optimizer=lambda hp: fn.sgd(0.1), batch_size=8)
+    task = fn.supervised(fn.mlp(3, [], 2), "cross_entropy", optimizer=fn.sgd(0.1), batch_size=8)
     measured = fn.train(task, {}, data, num_steps=2).metrics
     expected = {
         f"{split}_{name}" for split in ("train", "validation", "test") for name in ("loss", "accuracy")
@@ -182,7 +180,7 @@ def test_a_linear_autoencoder_finds_principal_components():
     data = fn.load_dataset("wine")
     task = fn.autoencoder(
         fn.mlp(13, [2], 13, "identity", initializer="glorot_normal"),
-        optimizer=lambda hp: fn.sgd(0.5, momentum=0.9),
+        optimizer=fn.sgd(0.5, momentum=0.9),
         batch_size=None,
     )
     run = fn.train(task, {}, data, num_steps=3000)
@@ -210,10 +208,10 @@ def test_impossible_runs_are_refused(change, message):
 
 
 def test_a_network_that_does_not_fit_the_targets_is_refused(digits):
-    task = fn.supervised(fn.mlp(64, [8], 3), "cross_entropy", optimizer=lambda hp: fn.sgd(0.1))
+    task = fn.supervised(fn.mlp(64, [8], 3), "cross_entropy", optimizer=fn.sgd(0.1))
     with pytest.raises(fn.InputError, match="the network has 3 outputs"):
         fn.train(task, {}, digits, num_steps=1)
-    task = fn.supervised(fn.mlp(63, [8], 10), "cross_entropy", optimizer=lambda hp: fn.sgd(0.1))
+    task = fn.supervised(fn.mlp(63, [8], 10), "cross_entropy", optimizer=fn.sgd(0.1))
     with pytest.raises(fn.InputError, match=r"shape \(63,\), got \(64,\)"):
         fn.train(task, {}, digits, num_steps=1)
 
@@ -221,9 +219,7 @@ def test_a_network_that_does_not_fit_the_targets_is_refused(digits):
 @pytest.mark.slow
 def test_mnist_to_97_and_a_half_percent(mnist):
     """784-128-10 relu, SGD at batch 128, five epochs; the mean of four seeds."""
-    task = fn.supervised(
-        fn.mlp(784, [128], 10), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"])
-    )
+    task = fn.supervised(fn.mlp(784, [128], 10), "cross_entropy", optimizer="sgd")
     results = fn.sweep(lambda: task, fn.grid(learning_rate=0.5, seed=range(4)), mnist, num_steps=2340)
     assert results["test_accuracy"].mean() >= 0.975
 
@@ -242,9 +238,7 @@ def test_mnist_to_97_and_a_half_percent(mnist):
 )
 def test_hyper_parameters_out_of_range_are_refused(hparams, message):
     data = fn.load_dataset("iris")
-    task = fn.supervised(
-        fn.mlp(4, [7], 3), "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=5
-    )
+    task = fn.supervised(fn.mlp(4, [7], 3), "cross_entropy", optimizer="sgd", batch_size=5)
     with pytest.raises(fn.InputError, match=message):
         fn.train(task, {"learning_rate": 0.1} | hparams, data, num_steps=2)
 

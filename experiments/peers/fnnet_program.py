@@ -42,7 +42,7 @@ def make_task(work: Work) -> fn.Task:
     return fn.supervised(
         network,
         "cross_entropy",
-        optimizer=lambda hp: fn.sgd(hp["learning_rate"]),
+        optimizer="sgd",
         batch_size=work.batches.shape[1],
     )
 

@@ -127,7 +127,7 @@ def top_eigenvalues(
 
         >>> from fnnet import load_dataset, mlp, sgd, supervised, train
         >>> data, network = load_dataset("iris"), mlp(4, [8], 3, "tanh")
-        >>> task = supervised(network, "cross_entropy", optimizer=lambda hp: sgd(0.5), batch_size=None)
+        >>> task = supervised(network, "cross_entropy", optimizer=sgd(0.5), batch_size=None)
         >>> objective = make_objective(network, "cross_entropy")
         >>> def measure(hparams, state, data):
         ...     values = top_eigenvalues(lambda params: objective(params, data.train), state.params, jax.random.key(0))

@@ -99,7 +99,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
         >>> from fnnet import evaluate, grid, load_dataset, mlp, sgd, supervised, sweep
         >>> data, network = load_dataset("iris", validation_fraction=0.25), mlp(4, [8], 3)
         >>> def recipe():
-        ...     return supervised(network, "cross_entropy", optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=16)
+        ...     return supervised(network, "cross_entropy", optimizer="sgd", batch_size=16)
         >>> space = grid(learning_rate=[0.1, 0.3], seed=range(4))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     results = sweep(recipe, space, data, num_steps=60, store=folder, save_params=True)

@@ -5,7 +5,7 @@ one, and `jax.vmap` adds the batch axis. Any argument of a module can be a stati
 
     def recipe(features):
         network = linen_network(CNN(features=features), input_shape=(28, 28, 1))
-        return fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]))
+        return fn.supervised(network, "cross_entropy", optimizer="sgd")
 
 A network is a pure function of its parameters, so a module may have no other state, such as running statistics or
 random number generators.

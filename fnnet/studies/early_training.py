@@ -24,7 +24,6 @@ from fnnet.fitting import TrainState, supervised
 from fnnet.hparams import Hparams
 from fnnet.losses import Loss
 from fnnet.network import Network
-from fnnet.optimizers import sgd
 from fnnet.records.results import Results
 from fnnet.space.grids import grid
 from fnnet.space.space import Space, union
@@ -207,7 +206,7 @@ def _recipe(
             )
             return {"loss": value, "sharpness": sharpness[0]}
 
-        task = supervised(network, loss, optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=batch_size)
+        task = supervised(network, loss, optimizer="sgd", batch_size=batch_size)
         return task._replace(measure=measure)
 
     return recipe

@@ -21,7 +21,6 @@ from fnnet.fitting import TrainState, supervised
 from fnnet.hparams import Hparams
 from fnnet.losses import Loss
 from fnnet.network import Network
-from fnnet.optimizers import sgd
 from fnnet.task import Task
 from fnnet.types import KeyArray, Metrics, OptState, Params
 
@@ -90,7 +89,7 @@ def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
         >>> float(run.metrics["sharpness"] / run.metrics["initial_sharpness"]), int(run.metrics["num_rises"])
         (1.0, 0)
     """
-    task = supervised(network, loss, optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=None)
+    task = supervised(network, loss, optimizer="sgd", batch_size=None)
     objective = curvature.make_objective(network, loss)
 
     def init(key: KeyArray, hparams: Hparams, data: Dataset) -> _Watched:

@@ -149,9 +149,7 @@ def test_sharpness_is_a_metric_of_a_sweep(tmp_path):
 
     def recipe():
         network = fn.mlp(3, [7], 2, "tanh")
-        task = fn.supervised(
-            network, "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
-        )
+        task = fn.supervised(network, "quadratic", optimizer="sgd", batch_size=None)
         objective = make_objective(network, "quadratic")
 
         def measure(hparams, state, data):
@@ -176,9 +174,7 @@ def test_gradient_descent_diverges_beyond_two_over_the_sharpness(x64):
     """Of a network without hidden layers, whose Hessian is the same everywhere."""
     data = fn.from_arrays(INPUTS, NUMBERS)
     network = fn.mlp(3, [], 2)
-    task = fn.supervised(
-        network, "quadratic", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=None
-    )
+    task = fn.supervised(network, "quadratic", optimizer="sgd", batch_size=None)
     params, objective = network.init(jax.random.key(0)), make_objective(network, "quadratic")
     sharpness = top_eigenvalues(lambda params: objective(params, data.train), params, KEY)[0]
     rates = jnp.array([1.99, 2.01]) / sharpness

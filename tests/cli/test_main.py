@@ -224,7 +224,7 @@ def test_export_needs_mlp_recipe(tmp_path, capsys):
 
     def recipe(depth):
         network = fn.mlp(4, [64] * depth, 3, "sine")
-        return fn.supervised(network, "cross_entropy", optimizer=lambda hp: fn.sgd(0.3), batch_size=16)
+        return fn.supervised(network, "cross_entropy", optimizer=fn.sgd(0.3), batch_size=16)
 
     fn.sweep(recipe, fn.grid(depth=1), data, num_steps=20, store=tmp_path / "s", save_params=True)
     code, error = run(["export", str(tmp_path / "s"), "--to", str(tmp_path / "m.safetensors")], capsys)

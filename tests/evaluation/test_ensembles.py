@@ -158,7 +158,7 @@ def test_an_ensemble_trains_with_its_members_learning_rates():
     together = fn.ensemble(network, 4)
     assert together.update_scales == network.update_scales is not None
     data = fn.from_arrays(RNG.normal(size=(60, 3)), RNG.integers(0, 2, 60))
-    task = fn.supervised(together, "cross_entropy", optimizer=lambda hp: fn.sgd(0.1), batch_size=8)
+    task = fn.supervised(together, "cross_entropy", optimizer=fn.sgd(0.1), batch_size=8)
     run = fn.train(task, {}, data, num_steps=50, eval_every=25)
     assert run.curves["train_loss"][1] < run.curves["train_loss"][0]
 
@@ -216,9 +216,7 @@ def test_the_best_runs_make_an_ensemble(tmp_path):
     data, network = fn.load_dataset("iris", validation_fraction=0.25), fn.mlp(4, [6], 3)
 
     def recipe():
-        return fn.supervised(
-            network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=16
-        )
+        return fn.supervised(network, "cross_entropy", optimizer="sgd", batch_size=16)
 
     space = fn.grid(learning_rate=[0.03, 0.3], seed=range(3))
     results = fn.sweep(recipe, space, data, num_steps=40, store=tmp_path, save_params=True)

@@ -121,9 +121,7 @@ def test_deep_networks_and_numbers():
 
 def recipe(depth, width=4):
     network = fn.mlp(FEATURES, [width] * depth, CLASSES)
-    return fn.supervised(
-        network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=9
-    )
+    return fn.supervised(network, "cross_entropy", optimizer="sgd", batch_size=9)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +160,7 @@ def test_networks_may_read_hyper_parameters(tmp_path):
                 apply=lambda params, x: hp["gain"] * linear.apply(params, x), apply_batch=None
             )
 
-        return fn.supervised(network_of, "cross_entropy", optimizer=lambda hp: fn.sgd(0.1), batch_size=9)
+        return fn.supervised(network_of, "cross_entropy", optimizer=fn.sgd(0.1), batch_size=9)
 
     space = fn.grid(gain=[0.5, 1.0, 3.0], seed=range(2))
     results = fn.sweep(scaled_recipe, space, DATA, num_steps=5, store=tmp_path, save_params=True)

@@ -84,7 +84,7 @@ def test_cnn_runs_match_a_plain_loop(kind, digits, tmp_path):
         return fn.supervised(
             NETWORKS[kind](),
             "cross_entropy",
-            optimizer=lambda hp: optax.sgd(hp["learning_rate"], momentum=0.9),
+            optimizer=fn.from_hparams(optax.sgd, "learning_rate", momentum=0.9),
             batch_size=BATCH,
             order="sequential",
         )
@@ -108,9 +108,7 @@ def test_cnn_runs_match_a_plain_loop(kind, digits, tmp_path):
 def test_module_fields_are_static_axes(kind, digits):
     def recipe(features):
         network = NETWORKS[kind](features)
-        return fn.supervised(
-            network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=8
-        )
+        return fn.supervised(network, "cross_entropy", optimizer="sgd", batch_size=8)
 
     space = fn.grid(features=[2, 5], learning_rate=[0.1, 0.2, 0.3])
     assert [group.static for group in make_plan(recipe, space, digits).groups] == [

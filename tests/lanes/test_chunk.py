@@ -101,9 +101,7 @@ def test_a_bfloat16_network_sweeps_to_a_table_and_back_from_its_store(tmp_path):
         init=lambda key: jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), network.init(key))
     )
     data = fn.load_dataset("iris")
-    task = fn.supervised(
-        low, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=16
-    )
+    task = fn.supervised(low, "cross_entropy", optimizer="sgd", batch_size=16)
     space = fn.grid(learning_rate=[0.1, 0.3, 0.5])
 
     def sweep(**options):

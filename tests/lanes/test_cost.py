@@ -24,9 +24,7 @@ def one_step(depth):
     inputs = np.ones((11, INPUTS), np.float32)
     data = fn.from_arrays(inputs, np.arange(11) % OUTPUTS, test=(inputs[:4], np.arange(4) % OUTPUTS))
     network = fn.mlp(INPUTS, [WIDTH] * depth, OUTPUTS)
-    task = fn.supervised(
-        network, "cross_entropy", optimizer=lambda hp: fn.sgd(hp["learning_rate"]), batch_size=BATCH
-    )
+    task = fn.supervised(network, "cross_entropy", optimizer="sgd", batch_size=BATCH)
     state, key = init_state(task, Hparams({"learning_rate": 0.1}), data), jax.random.key(0)
 
     def step(rate, state, batch):

@@ -39,7 +39,7 @@ def chunk():
 
     def recipe(depth=1, activation="tanh"):
         network = fn.mlp(4, [7] * depth, 3, activation=activation)
-        optimizer = lambda hp: fn.sgd(hp["learning_rate"], momentum=0.5)  # noqa: E731
+        optimizer = fn.from_hparams("sgd", momentum=0.5)
         return fn.supervised(network, "cross_entropy", optimizer=optimizer, batch_size=16)
 
     space = fn.grid(depth=[2], learning_rate=[0.01, 0.1, 0.3, 1.0, 3.0], data_seed=[4])

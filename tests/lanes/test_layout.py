@@ -64,7 +64,7 @@ def test_the_first_weights_are_turned_and_what_the_optimizer_keeps_of_them(name,
 
 
 def test_the_last_weights_of_an_autoencoder_are_not_turned(data):
-    task = autoencoder(mlp(FEATURES, [2], FEATURES), optimizer=lambda hp: sgd(0.1), batch_size=BATCH)
+    task = autoencoder(mlp(FEATURES, [2], FEATURES), optimizer=sgd(0.1), batch_size=BATCH)
     assert turned_leaves(task, data) == ["params/0/w"]
 
 

@@ -29,7 +29,7 @@ def recipe_of(data, activation="relu"):
 
     def recipe(depth=1):
         network = fn.mlp(4, [7] * depth, 3, activation)
-        optimizer = lambda hp: fn.sgd(hp["learning_rate"])  # noqa: E731
+        optimizer = "sgd"
         return fn.supervised(network, "cross_entropy", optimizer=optimizer, batch_size=batch(data))
 
     return recipe
