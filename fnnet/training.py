@@ -174,6 +174,10 @@ def train(
         >>> [round(float(w), 4) for w in run.curves["w"]]
         [4.2, 3.72, 3.432]
     """
+    if not isinstance(task, Task):
+        raise InputError(
+            f"train takes a Task, got a {type(task).__name__}; of a recipe, the task that it returns, recipe(...)"
+        )
     check_steps(num_steps, eval_every)
     for name, value in hparams.items():
         if isinstance(value, int | float | np.number):

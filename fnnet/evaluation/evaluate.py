@@ -115,6 +115,11 @@ def evaluate_results(
         >>> bool((found["accuracy"] == results["test_accuracy"]).all())
         True
     """
+    if not isinstance(results, Results) or not callable(recipe):
+        raise InputError(
+            "evaluate_results takes results, a recipe and examples, in this order; "
+            f"got {type(results).__name__} and {type(recipe).__name__}"
+        )
     use_all_cores(warn=False)  # one device that uses all cores by itself is almost as fast
     if not len(results.space):
         raise InputError("no run is finished, so there is nothing to evaluate")

@@ -1,8 +1,9 @@
-import json
 import sys
 
 import pytest
 from command_lines import check_answer, mistakes, run
+
+from fnnet.records.store import Store
 
 MODULE = '''
 import fnnet as fn
@@ -106,7 +107,7 @@ def test_a_sweep_of_an_own_recipe_is_stored_and_verified(own, capsys):
     code, printed, error = run(line, capsys)
     assert code == 0 and "best test_accuracy" in printed, error
     folder = own / "results" / "iris-flowers_of_data-depth-learning_rate-momentum"
-    assert json.loads((folder / "plan.json").read_text())["recipe"]["name"] == "flowers:of_data"
+    assert Store(folder).read_plan()["recipe"]["name"] == "flowers:of_data"
     del sys.modules["flowers"]
     code, printed, error = run(f"verify {folder}", capsys)
     assert code == 2 and "--recipe MODULE:FUNCTION" in error

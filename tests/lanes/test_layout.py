@@ -101,9 +101,7 @@ def test_no_layer_is_transposed_in_a_step():
     """Neither forward nor backward: the examples come last, from the first product to the loss."""
     rng = np.random.default_rng(0)
     data = from_arrays(rng.normal(size=(40, 5)), rng.integers(0, 3, 40))
-    task = supervised(
-        mlp(5, [7, 8], 3), "cross_entropy", optimizer=lambda hp: sgd(hp["learning_rate"]), batch_size=11
-    )
+    task = supervised(mlp(5, [7, 8], 3), "cross_entropy", optimizer="sgd", batch_size=11)
     mesh = make_mesh()
     program = make_program(task, mesh, 4)
     hparams = {"learning_rate": np.full(2 * mesh.size, 0.1, np.float32)}

@@ -1,6 +1,7 @@
 """Mistakes of people who write their own recipes: what they are told."""
 
 import functools
+import inspect
 import re
 
 import jax
@@ -115,6 +116,16 @@ def test_an_axis_that_only_some_runs_read_is_named_with_them():
         match=r"axis 'momentum' is read where optimizer=sgd, but not where optimizer=adam; .* union",
     ):
         make_plan(fn.mlp_recipe(data), space, data)
+
+
+def test_arguments_of_another_kind_are_named():
+    train, evaluate = inspect.unwrap(fn.train), inspect.unwrap(fn.evaluate_results)  # without type checks
+    with pytest.raises(fn.InputError, match="train takes a Task, got a function; of a recipe, the task"):
+        train(toy, {"rate": 0.1}, None, num_steps=3)
+    with pytest.raises(
+        fn.InputError, match="results, a recipe and examples, in this order; got function and"
+    ):
+        evaluate(toy, None, None)
 
 
 def test_the_hyper_parameters_of_a_task_are_found():
