@@ -26,11 +26,11 @@ def explained(part: str, traced_axes: tuple[str, ...]) -> Iterator[None]:
     """Raise what JAX has to say about a function of a task as an `InputError` of one line; other errors pass.
 
     Args:
-        part: the function of the task, such as "step".
+        part: what is traced, such as "step of the task".
         traced_axes: the names of its traced numbers.
 
     Example:
-        >>> with explained("step", ()):
+        >>> with explained("step of the task", ()):
         ...     jax.numpy.ones((2, 3)) @ jax.numpy.ones((2, 3))
         Traceback (most recent call last):
         fnnet.errors.InputError: in step of the task: dot_general requires contracting dimensions to have the same
@@ -42,7 +42,7 @@ def explained(part: str, traced_axes: tuple[str, ...]) -> Iterator[None]:
         raise
     except NEEDS_NUMBERS as error:
         raise InputError(
-            f"{part} of the task uses a traced number where Python needs its value{place_of(error)}; traced axes: "
+            f"{part} uses a traced number where Python needs its value{place_of(error)}; traced axes: "
             f"{', '.join(traced_axes) or 'none'}; use jnp.where and fn.schedules, or make the axis static: an argument "
             "of the recipe"
         ) from error
@@ -53,7 +53,7 @@ def explained(part: str, traced_axes: tuple[str, ...]) -> Iterator[None]:
             raise
         paragraphs = str(error).split("\n\n")
         reason = " ".join(" ".join(paragraphs[: 1 + paragraphs[0].endswith(":")]).split())
-        raise InputError(f"in {part} of the task{place_of(error)}: {reason}") from error
+        raise InputError(f"in {part}{place_of(error)}: {reason}") from error
 
 
 def check_used(recipe: Recipe, names: tuple[str, ...]) -> None:

@@ -20,7 +20,7 @@ from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams, MissingHparam, check_number
 from fnnet.space.groups import cut_groups, split_axes, traced_columns
 from fnnet.space.space import Config, Space
-from fnnet.sweeps.mistakes import check_used
+from fnnet.sweeps.mistakes import check_used, explained
 from fnnet.sweeps.tracing import find_hparams, trace_run
 from fnnet.task import Recipe, Task
 from fnnet.training import check_hparams
@@ -101,7 +101,8 @@ def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Pl
     higher_is_better: dict[str, bool] = {}
     cuts = cut_groups(space, static_axes, traced_axes)
     for static, runs in cuts:
-        task = recipe(**static)
+        with explained("the recipe", ()):
+            task = recipe(**static)
         if not isinstance(task, Task):
             raise InputError(f"the recipe must return a Task, got {reprlib.repr(task)}")
         _check_numbers(task, space, runs, traced_axes)
@@ -157,7 +158,7 @@ def _only_read_by(name: str, static: Config, other: Config) -> InputError:
     differing = [key for key in other if other[key] != static.get(key)]
     here, there = (", ".join(f"{key}={values.get(key)}" for key in differing) for values in (static, other))
     return InputError(
-        f"axis {name!r} is read where {there}, but not where {here}; make a grid for each, and sweep their union, "
+        f"axis {name!r} is read where {there}, but not where {here}; sweep them apart, or as a union of two grids, "
         "grid(...) | grid(...)"
     )
 

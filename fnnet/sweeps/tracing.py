@@ -45,17 +45,17 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
     def one_step(keys: Any, numbers: dict[str, Any], data: Any) -> Any:
         hparams = Hparams(numbers)
         hparams.names_read = names_read
-        with explained("init", names):
+        with explained("init of the task", names):
             state = task.init(keys[0], hparams, data)
         _check_memory(state, usable)
-        with explained("batches", names):
+        with explained("batches of the task", names):
             selections = task.batches.draw(hparams.get("data_seed", 0), data, 0, max_steps)
         _check_memory(selections, usable)
-        with explained("batches", names):
+        with explained("batches of the task", names):
             batch = task.batches.select(data, jax.tree.map(lambda leaf: leaf[0], selections))
-        with explained("step", names):
+        with explained("step of the task", names):
             stepped = task.step(keys[1], hparams, state, batch)
-        with explained("measure", names):
+        with explained("measure of the task", names):
             return task.measure(hparams, stepped[0], data), stepped
 
     keys = jax.eval_shape(lambda: (jax.random.key(0), jax.random.key(1)))

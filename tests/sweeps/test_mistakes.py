@@ -57,6 +57,16 @@ def test_what_jax_says_of_shapes_becomes_one_line_with_the_place(message):
     assert re.search(r"\(test_mistakes.py, line \d+\)", line) and isinstance(cause, TypeError | ValueError)
 
 
+def test_what_jax_says_of_a_recipe_is_one_line_too():
+    def recipe(width):
+        return toy(init=jnp.ones(width) @ jnp.ones(width + 1))
+
+    with pytest.raises(
+        fn.InputError, match=r"in the recipe \(test_mistakes.py, line \d+\): dot_general .*\(3,\)"
+    ):
+        make_plan(recipe, fn.grid(width=3, rate=0.1), None)
+
+
 def test_a_user_s_own_errors_pass_unchanged():
     def init(key, hp, data):
         raise ValueError("no such weights")
