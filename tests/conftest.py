@@ -1,5 +1,6 @@
 """Settings of all tests: shapes are checked, and implicit dtype or rank promotion raises."""
 
+import hypothesis
 import jax
 import pytest
 from jaxtyping import install_import_hook
@@ -9,6 +10,10 @@ install_import_hook("fnnet", "shapes.check")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 2)
+
+# An example may compile a program, on a machine that is busy.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ sizes = st.tuples(st.integers(2, 40), st.integers(1, 40)).filter(lambda pair: pa
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(sizes, st.integers(0, 3))
 def test_batches_partition_an_epoch(size, epoch):
     num_examples, batch_size = size
@@ -37,7 +37,7 @@ def test_batches_partition_an_epoch(size, epoch):
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     order=st.sampled_from(["shuffled", "sequential", "with_replacement"]),
     size=sizes,

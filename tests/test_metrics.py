@@ -89,7 +89,7 @@ def measured(outputs, targets):
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(classified())
 def test_classification_metrics_match_numpy(example):
     logits, classes = example

@@ -152,7 +152,7 @@ def test_logits_equal_flax_nnx(inputs):
     np.testing.assert_allclose(apply(network, params, inputs), x, rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     sizes=st.lists(st.integers(1, 9), min_size=2, max_size=7),
     use_bias=st.booleans(),

@@ -96,7 +96,7 @@ def eigenvalues(matrix, num_iterations):
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(symmetric())
 def test_lanczos_continues_after_an_invariant_subspace(matrix):
     """With all iterations all eigenvalues come out, equal ones as often as they are there; with fewer, bounds."""

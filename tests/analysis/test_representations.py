@@ -112,7 +112,7 @@ def pairs(draw):
 cka = jax.jit(rep.linear_cka)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pairs())
 def test_cka_matches_centered_kernels_and_is_invariant(pair):
     x, y = pair

@@ -27,7 +27,7 @@ def fitted(logits, targets):
     return temperature, metrics.nll(logits, targets), metrics.nll(scaled, targets)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.03, 1.0, 20.0]))
 def test_temperature_minimizes_the_nll(seed, scale):
     logits, targets = overconfident(np.random.default_rng(seed), scale)
@@ -43,7 +43,7 @@ def test_temperature_minimizes_the_nll(seed, scale):
     assert after <= before + 1e-12
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.floats(1e-6, 1e6), min_size=5, max_size=5),
     st.sampled_from([-1, 1]),

@@ -54,7 +54,7 @@ def measured(outputs, targets):
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(classified())
 def test_invariants_of_ensembles(example):
     logits, classes = example
@@ -185,7 +185,7 @@ def selected(outputs, targets, num_picks):
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 12]))
 def test_greedy_selection_matches_numpy(seed, num_picks):
     rng = np.random.default_rng(seed)
