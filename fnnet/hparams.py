@@ -40,7 +40,7 @@ class Hparams(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         self.names_read.add(name)
         if name not in self._values:
-            given = ", ".join(sorted(self._values)) or "none"
+            given = ", ".join(sorted(self._values.keys() - {"num_steps"})) or "none"  # not by the user
             raise MissingHparam(
                 name, f"the task reads the hyper-parameter {name!r}, which is missing (given: {given})"
             )

@@ -153,7 +153,7 @@ def train(
         hparams: hyper-parameters by name; `seed` (default 0) determines the keys of the task, `data_seed` (default 0)
             the order of batches.
         data: of the task, usually a `Dataset`.
-        num_steps: number of updates.
+        num_steps: number of updates. Tasks can read it as the hyper-parameter `num_steps`, unless `hparams` has another.
         eval_every: evaluate every this many steps and at the end; None: only at the end.
 
     Raises:
@@ -179,6 +179,7 @@ def train(
             f"train takes a Task, got a {type(task).__name__}; of a recipe, the task that it returns, recipe(...)"
         )
     check_steps(num_steps, eval_every)
+    hparams = {"num_steps": num_steps, **hparams}
     for name, value in hparams.items():
         if isinstance(value, int | float | np.number):
             check_number(name, value)

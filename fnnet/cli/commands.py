@@ -80,7 +80,7 @@ def sweep(
         data: the data set.
         recipe: a recipe of your own, as MODULE:FUNCTION, imported from the working directory; its arguments are the
             static axes, and the first may be data. With --help, its axes are listed.
-        steps: number of updates of each run.
+        steps: number of updates of each run, unless num_steps is an axis.
         eval_every: evaluate every this many steps and at the end, for curves; by default only at the end.
         metric: metric of the summary; by default test_accuracy for classification and test_r2 for regression.
         out: folder of the sweep, which also receives table.parquet, table.csv and heatmap.png; by default
@@ -108,7 +108,7 @@ def sweep(
         accept_fingerprint=accept_fingerprint,
     )
     assert prepared.store is not None
-    output.print_estimates(prepared, steps)
+    output.print_estimates(prepared)
     if line := describe_stored(prepared):
         output.print_line(line)
     results = execute(prepared)
@@ -153,7 +153,7 @@ def plan(
         lanes=lanes,
         accept_fingerprint=True,
     )
-    output.print_estimates(prepared, steps)
+    output.print_estimates(prepared)
 
 
 @app.command
@@ -278,6 +278,8 @@ def _prepare(
 ) -> "Prepared":
     """Check the arguments, load the data and prepare the sweep."""
     space = parse_space(axes)
+    if "num_steps" in space.axes:
+        options |= {"num_steps": None}
     usage.check_numbers(**options)
     from fnnet.hparams import MissingHparam
     from fnnet.recipes import mlp_recipe

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from fnnet.sweeps.prepare import Prepared
 
 
-def print_estimates(prepared: "Prepared", num_steps: int) -> None:
+def print_estimates(prepared: "Prepared") -> None:
     """Print the estimated cost of a sweep."""
     from fnnet.report import tables
 
-    _print(tables.estimates(prepared.estimates, num_steps))
+    _print(tables.estimates(prepared.estimates, prepared.num_steps))
 
 
 def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None:

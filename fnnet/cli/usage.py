@@ -66,7 +66,7 @@ def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str
 
 
 def check_numbers(
-    num_steps: int,
+    num_steps: int | None,
     eval_every: int | None,
     lanes: int | None,
     state_every: float = 0.0,
@@ -76,7 +76,7 @@ def check_numbers(
     for flag, number in {"--steps": num_steps, "--eval-every": eval_every, "--lanes": lanes}.items():
         if number is not None:
             check_integer(flag, number)
-    if eval_every is not None and eval_every > num_steps:
+    if eval_every is not None and num_steps is not None and eval_every > num_steps:
         raise InputError(
             f"--eval-every {eval_every} is more than --steps {num_steps}, so nothing would be evaluated"
         )

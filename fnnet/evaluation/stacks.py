@@ -71,6 +71,9 @@ def stack_of_group(
         raise InputError(
             "the recipe's task predicts nothing; pass Task(..., predict=lambda hparams, params, inputs: ...)"
         )
+    plan = None if results.store is None else results.store.read_plan()
+    if plan is not None and plan["settings"].get("num_steps") is not None:
+        traced = {"num_steps": np.full(len(runs), plan["settings"]["num_steps"]), **traced}
     for name, values in traced.items():
         if values.dtype.kind not in "biuf":
             raise InputError(
@@ -78,7 +81,7 @@ def stack_of_group(
             )
     hparams = {name: canonicalize(values) for name, values in traced.items()}
     one = {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in hparams.items()}
-    shapes = _params_shapes(results, task, one, int(runs[0]))
+    shapes = _params_shapes(results, plan, task, one, int(runs[0]))
 
     def predict(hparams: Any, params: Params, inputs: Any) -> Any:
         return task_predict(Hparams(hparams), params, inputs)
@@ -98,9 +101,10 @@ def stack_of_group(
     return Stack(predict, (one, shapes), load())
 
 
-def _params_shapes(results: Results, task: Task, hparams: dict[str, Any], run: int) -> Any:
-    """Return the shapes of the parameters of one run: those of the task, if the store describes its data."""
-    plan = None if results.store is None else results.store.read_plan()
+def _params_shapes(
+    results: Results, plan: dict[str, Any] | None, task: Task, hparams: dict[str, Any], run: int
+) -> Any:
+    """Return the shapes of the parameters of one run: those of the task, if the store's plan describes its data."""
     if plan is None or plan["data"]["kind"] != "dataset":
         return jax.eval_shape(lambda: results.params(run))
     data = abstract_data(plan["data"])

@@ -116,7 +116,7 @@ def optimize(
     translated = {name: translate(name, distribution) for name, distribution in distributions.items()}
     _check_trials(study, translated)
     seeds = grid(seed=range(num_seeds))
-    plan = make_plan(recipe, _probe(distributions) * seeds, data)
+    plan = make_plan(recipe, _probe(distributions) * seeds, data, num_steps)
     if metric not in plan.metrics:
         raise unknown_name("metric", metric, plan.metrics)
     _check_direction(study, metric, plan.higher_is_better)

@@ -120,9 +120,10 @@ class Coordinator:
         if stage.rung in (None, 0):
             self._fitted = list(self._jobs)
         for number, job in enumerate(self._jobs):
-            if stage.rung is None:
+            num_runs = len(np.intersect1d(job.runs, stage.runs))
+            if stage.rung is None and num_runs:
                 self._emit(Began(" ".join(f"{name}={value}" for name, value in job.static.items())))
-            elif num_runs := len(np.intersect1d(job.runs, stage.runs)):
+            elif num_runs:
                 num_steps = stage.stops[-1] - stage.first_step
                 plan, data = self.prepared.plan, self.prepared.data
                 self._fitted[number] = with_fitting_lanes(
@@ -192,7 +193,8 @@ class Coordinator:
                 plan, job, runs[steps == step], options.eval_every, stage.stops, *stage.names
             ):
                 state = self._train_chunk(job, spec, self._resume(job, spec, alike))
-                if stage.stops[-1] < self.prepared.num_steps and not self._save(job, spec, state):
+                may_go_on = stage.rung is not None and stage.stops[-1] < self.prepared.num_steps
+                if may_go_on and not self._save(job, spec, state):
                     held[spec.id] = state
                 rows = self._commit(job, stage, spec, places, state)
                 self._emit(Committed(rows, stage.stops[-1] - stage.first_step))

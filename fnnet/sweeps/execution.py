@@ -18,7 +18,9 @@ from fnnet.sweeps.states import find_states
 from fnnet.task import Recipe
 
 
-def sweep(recipe: Recipe, space: Space, data: Any, *, num_steps: int, **options: Any) -> Results:
+def sweep(
+    recipe: Recipe, space: Space, data: Any, *, num_steps: int | None = None, **options: Any
+) -> Results:
     """Train every run of a space that the store does not hold yet.
 
     A store refuses a sweep that computes something else. It compares the programs that JAX traces, so changes inside a
@@ -28,7 +30,8 @@ def sweep(recipe: Recipe, space: Space, data: Any, *, num_steps: int, **options:
         recipe: a function whose arguments are the static axes and which returns a `Task`.
         space: the runs, as `grid` makes them.
         data: what the task takes, usually a `Dataset`.
-        num_steps: updates in each run.
+        num_steps: updates in each run; omitted if "num_steps" is an axis of the space. Tasks can read it as the
+            hyper-parameter `num_steps`, for a schedule that ends with the run.
         **options: the fields of `Options`, such as `eval_every` and `store`.
 
     Returns:
@@ -66,20 +69,21 @@ def execute(prepared: Prepared) -> Results:
     is_finished = not any(estimate.num_missing for estimate in prepared.estimates)
     if store is not None and is_finished and not os.access(store.folder, os.W_OK):
         return collect(plan.space, store.read_rows(), store, plan.higher_is_better)
-    stage = Stage(np.arange(len(plan.space)), [prepared.num_steps])
+    lengths = plan.lengths(np.arange(len(plan.space)))
+    stages = [Stage(np.flatnonzero(lengths == length), [length]) for length in np.unique(lengths).tolist()]
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
-        num_missing = len(coordinator.find_missing(stage))
+        missing = np.concatenate([coordinator.find_missing(stage) for stage in stages])
         emit(
             Planned(
                 num_runs=len(plan.space),
-                num_done=len(plan.space) - num_missing,
-                work=num_missing * prepared.num_steps,
+                num_done=len(plan.space) - len(missing),
+                work=int(lengths[missing].sum()),
                 metric=prepared.metric,
                 higher_is_better=prepared.higher_is_better,
                 axes=plan.space.varied_axes,
             )
         )
-        tables = coordinator.train(stage)
+        tables = [rows for stage in stages for rows in coordinator.train(stage)]
         if store is not None:
             tables = store.read_rows(coordinator.done.chunks)
         emit(Finished(len(plan.space)))

@@ -59,6 +59,7 @@ class Job(NamedTuple):
     static: the values of its static axes.
     task: the task that the recipe builds from them.
     runs: the runs' places in the space.
+    reads_num_steps: whether what a run computes depends on its length.
     program: compiled when it is first called, if it was not measured.
     program_hash: identifies the program.
     lanes: runs that train together on one device.
@@ -69,6 +70,7 @@ class Job(NamedTuple):
     static: Config
     task: Task
     runs: np.ndarray
+    reads_num_steps: bool
     program: Program
     program_hash: str
     lanes: int
@@ -81,7 +83,6 @@ def prepare_group(
     group: Group,
     missing: np.ndarray,
     mesh: Mesh,
-    num_steps: int,
     eval_every: int | None,
     data: Any,
     lanes: int | None,
@@ -95,7 +96,6 @@ def prepare_group(
         group: one of its groups.
         missing: the places of its runs that are to be trained.
         mesh: the devices.
-        num_steps: updates in each run.
         eval_every: as for `sweep`.
         data: on the devices.
         lanes: their number, if the user or an earlier part of the sweep fixes it; None to choose.
@@ -108,23 +108,35 @@ def prepare_group(
     Raises:
         InputError: when not even one run fits in memory.
     """
-    program = make_program(group.task, mesh, most_steps(num_steps, eval_every))
+    longest = int(plan.lengths(group.runs).max())
+    program = make_program(group.task, mesh, most_steps(longest, eval_every))
     num_runs = len(group.runs)
     wanted = missing if len(missing) else group.runs
-    num_together = min(_most_of_one_order(plan, wanted), most_runs or len(wanted))
+    num_together = min(_most_together(plan, wanted), most_runs or len(wanted))
     most = most_lanes(math.ceil(num_together / mesh.size))
     guess = lanes or first_guess(_state_bytes(plan, group, program, data), most)
 
     def job(lanes: int, segment: int, *estimate: Any) -> Job:
         cost = Estimate(group.static, num_runs, len(missing), lanes, *estimate)
-        return Job(group.static, group.task, group.runs, program, program_hash, lanes, segment, cost)
+        return Job(
+            group.static,
+            group.task,
+            group.runs,
+            group.reads_num_steps,
+            program,
+            program_hash,
+            lanes,
+            segment,
+            cost,
+        )
 
     if not len(missing):
         return job(guess, program.max_steps, 0, 0, 0, 0.0, 0.0)
 
     data_seed = canonicalize(_data_seeds(plan, group.runs)[:1])[0]
     costs, limit = CostFile(program_hash, mesh.size, program.max_steps), usable_bytes()
-    num_points = len(list(evaluations(0, num_steps, eval_every)))
+    lengths = plan.lengths(missing)
+    num_points = {n: len(list(evaluations(0, n, eval_every))) for n in np.unique(lengths).tolist()}
 
     def cost_of(lanes: int) -> Cost:
         known = costs.read().get(lanes)
@@ -137,8 +149,11 @@ def prepare_group(
         return cost
 
     def seconds(cost: Cost) -> float:
-        num_chunks = _num_chunks(plan, missing, cost.lanes * mesh.size)
-        return num_chunks * chunk_seconds(cost, num_steps, eval_every, program)
+        return sum(
+            _num_chunks(plan, missing[lengths == length], cost.lanes * mesh.size)
+            * chunk_seconds(cost, length, eval_every, program)
+            for length in num_points
+        )
 
     cost = cost_of(lanes) if lanes is not None else choose_lanes(cost_of, seconds, guess, most, limit)
     return job(
@@ -146,8 +161,8 @@ def prepare_group(
         segment_steps(cost, program),
         _num_chunks(plan, missing, cost.lanes * mesh.size),
         cost.num_bytes,
-        len(missing) * num_points * _point_bytes(plan),
-        float(len(missing) * num_steps * step_flops(group.task, plan, group.runs[0], data)),
+        sum(num_points[length] for length in lengths.tolist()) * _point_bytes(plan),
+        float(lengths.sum()) * step_flops(group.task, plan, group.runs[0], data),
         seconds(cost),
     )
 
@@ -267,9 +282,14 @@ def _data_seeds(plan: Plan, runs: np.ndarray) -> np.ndarray:
 
 
 def _num_chunks(plan: Plan, runs: np.ndarray, lanes: int) -> int:
-    _, counts = np.unique(_data_seeds(plan, runs), return_counts=True)
-    return int(np.sum(-(-counts // lanes)))
+    return int(np.sum(-(-_count_together(plan, runs) // lanes)))
 
 
-def _most_of_one_order(plan: Plan, runs: np.ndarray) -> int:
-    return int(np.unique(_data_seeds(plan, runs), return_counts=True)[1].max())
+def _most_together(plan: Plan, runs: np.ndarray) -> int:
+    return int(_count_together(plan, runs).max())
+
+
+def _count_together(plan: Plan, runs: np.ndarray) -> np.ndarray:
+    """Count the runs of each order of batches and length: only those can share a chunk."""
+    keys = np.stack([_data_seeds(plan, runs), plan.lengths(runs)])
+    return np.unique(keys, axis=1, return_counts=True)[1]

@@ -36,12 +36,14 @@ class Group(NamedTuple):
     task: the task that the recipe builds from them.
     runs: the runs' places in the space.
     traced: one run of one step, from initialization to measurement, as JAX traced it.
+    reads_num_steps: whether what a run computes depends on the hyper-parameter `num_steps`, its length.
     """
 
     static: Config
     task: Task
     runs: Int[np.ndarray, " runs"]
     traced: Any
+    reads_num_steps: bool
 
     def program_hash(self) -> str:
         """Return a hash of what one run computes; it depends on the recipe but not on the number of lanes."""
@@ -57,6 +59,7 @@ class Plan(NamedTuple):
     groups: in the order in which their first runs stand in the space.
     metrics: the names of what the tasks measure.
     higher_is_better: the direction of metrics, by name, as the tasks declare it.
+    num_steps: updates in each run; None if they are the axis "num_steps".
     """
 
     space: Space
@@ -65,20 +68,29 @@ class Plan(NamedTuple):
     groups: list[Group]
     metrics: tuple[str, ...]
     higher_is_better: dict[str, bool]
+    num_steps: int | None
 
     def hparams(self, runs: Int[np.ndarray, " lanes"]) -> dict[str, np.ndarray]:
-        """Return the traced hyper-parameters of one or more runs of a group, an array `[lanes]` for each axis."""
-        return traced_columns(self.space, self.traced_axes, runs)
+        """Return the traced hyper-parameters of one or more runs of a group, `num_steps` among them, arrays `[lanes]`."""
+        columns = traced_columns(self.space, self.traced_axes, runs)
+        return {"num_steps": self.lengths(runs), **columns}
+
+    def lengths(self, runs: Int[np.ndarray, " runs"]) -> Int[np.ndarray, " runs"]:
+        """Return the number of updates of some runs."""
+        if self.num_steps is not None:
+            return np.full(len(runs), self.num_steps)
+        return np.asarray(self.space.axes["num_steps"])[self.space.codes["num_steps"][runs]]
 
 
-def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Plan:
+def make_plan(recipe: Recipe, space: Space, data: Any, num_steps: int | None = 1, max_steps: int = 1) -> Plan:
     """Group the runs of a space, and find all mistakes that tracing can find.
 
     Args:
         recipe: a function from static axes to a `Task`.
         space: the runs.
         data: of the tasks.
-        max_steps: how many steps' batches are drawn at once, which is part of the traced program.
+        num_steps: updates in each run; None if they are the axis "num_steps".
+        max_steps: how many steps' batches are drawn at once.
 
     Returns:
         The plan.
@@ -105,12 +117,12 @@ def make_plan(recipe: Recipe, space: Space, data: Any, max_steps: int = 1) -> Pl
             task = recipe(**static)
         if not isinstance(task, Task):
             raise InputError(f"the recipe must return a Task, got {reprlib.repr(task)}")
-        _check_numbers(task, space, runs, traced_axes)
-        traced = _trace(recipe, task, space, (static, runs), cuts, data, max_steps)
-        groups.append(Group(static, task, runs, traced))
-        metrics |= dict.fromkeys(traced.out_info[0])
+        _check_numbers(task, space, runs, traced_axes, num_steps)
+        group = _trace(recipe, task, space, (static, runs), cuts, data, num_steps, max_steps)
+        groups.append(group)
+        metrics |= dict.fromkeys(group.traced.out_info[0])
         higher_is_better |= task.higher_is_better
-    return Plan(space, static_axes, traced_axes, groups, tuple(metrics), higher_is_better)
+    return Plan(space, static_axes, traced_axes, groups, tuple(metrics), higher_is_better, num_steps)
 
 
 def _check_order(recipe: Any, space: Any) -> None:
@@ -124,18 +136,25 @@ def _check_order(recipe: Any, space: Any) -> None:
 
 
 def _trace(
-    recipe: Recipe, task: Task, space: Space, group: Cut, groups: Sequence[Cut], data: Any, max_steps: int
-) -> Any:
+    recipe: Recipe,
+    task: Task,
+    space: Space,
+    group: Cut,
+    groups: Sequence[Cut],
+    data: Any,
+    num_steps: int | None,
+    max_steps: int,
+) -> Group:
     """Trace a group's task on one run, without computing, and check that it reads every axis."""
     static, runs = group
     config = space[runs[0]]
     arguments = inspect.signature(recipe).parameters
     traced_axes = [name for name in config if name not in arguments]
-    numbers = {name: config[name] for name in traced_axes if isinstance(config[name], int | float)}
+    numbers = _numbers_of(config, traced_axes, num_steps)
     traced = trace_run(task, numbers, data, max_steps)
     for name in traced_axes:
         # A misspelled axis is often why a hyper-parameter is missing, so it is named first.
-        if name not in traced.names_read:
+        if name not in {*traced.names_read, "num_steps"}:
             if name == "seed":
                 raise InputError(
                     "axis 'seed' changes nothing: neither init nor step of the task uses its key"
@@ -150,7 +169,14 @@ def _trace(
                 raise InputError(f"axis {name!r} takes numbers, got {value!r}")
     if traced.missing is not None:
         raise traced.missing
-    return traced.program
+    return Group(static, task, runs, traced.program, "num_steps" in traced.names_read)
+
+
+def _numbers_of(config: Config, axes: Sequence[str], num_steps: int | None) -> dict[str, Any]:
+    """Return the numbers of a run that its task may read."""
+    length = config["num_steps"] if num_steps is None else num_steps
+    found = {name: config[name] for name in axes if isinstance(config.get(name), int | float)}
+    return {"num_steps": length, **found}
 
 
 def _only_read_by(name: str, static: Config, other: Config) -> InputError:
@@ -198,7 +224,9 @@ def _check_dtype(name: str, values: tuple[Any, ...]) -> None:
 _MOST_CHECKED = 1000  # values of one axis; of more, only the smallest and the largest
 
 
-def _check_numbers(task: Task, space: Space, runs: np.ndarray, traced_axes: tuple[str, ...]) -> None:
+def _check_numbers(
+    task: Task, space: Space, runs: np.ndarray, traced_axes: tuple[str, ...], num_steps: int | None
+) -> None:
     """Let a task check concrete runs: for each value of each traced axis, the first run of the group with it."""
     places: set[int] = set()
     for name in traced_axes:
@@ -213,7 +241,7 @@ def _check_numbers(task: Task, space: Space, runs: np.ndarray, traced_axes: tupl
         places.update(first[found].tolist())
     for place in sorted(places):
         config = space[runs[place]]
-        numbers = {name: config[name] for name in traced_axes if isinstance(config.get(name), int | float)}
+        numbers = _numbers_of(config, traced_axes, num_steps)
         try:
             check_hparams(task, Hparams(numbers))
         except MissingHparam:
@@ -221,7 +249,7 @@ def _check_numbers(task: Task, space: Space, runs: np.ndarray, traced_axes: tupl
         except InputError as error:
             # The message names an argument, such as momentum; an axis of another name needs to be found.
             is_named = str(error).split()[0] in numbers
-            run = ", ".join(f"{name}={value}" for name, value in numbers.items())
+            run = ", ".join(f"{name}={numbers[name]}" for name in traced_axes if name in numbers)
             raise error if is_named else InputError(f"{error} (in the run {run})") from error
 
 

@@ -3,13 +3,13 @@
 Nothing is trained and nothing is written to a store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
 from fnnet.data.content import leaf_hashes
-from fnnet.errors import unknown_name
+from fnnet.errors import InputError, check_integer, unknown_name
 from fnnet.hparams import Hparams
 from fnnet.lanes.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
 from fnnet.precision import canonicalize
@@ -26,7 +26,7 @@ from fnnet.sweeps.progress import choose_metric, watched
 from fnnet.sweeps.provenance import describe_origin
 from fnnet.sweeps.resume import Done, find_missing, read_done, stored_plan
 from fnnet.task import Recipe
-from fnnet.training import check_steps, init_state
+from fnnet.training import init_state
 
 MAX_PARAMS_BYTES = 1e9  # of a whole sweep; more are kept only when asked for
 
@@ -35,7 +35,7 @@ class Prepared(NamedTuple):
     """A sweep that is ready to be executed.
 
     plan: its runs and groups.
-    num_steps: updates in each run.
+    num_steps: updates in each run, or in the longest where they differ.
     options: as given.
     save_params: whether to keep the trained parameters.
     data: on the devices.
@@ -74,14 +74,16 @@ class Prepared(NamedTuple):
         )
 
 
-def prepare(recipe: Recipe, space: Space, data: Any, *, num_steps: int, **options: Any) -> Prepared:
+def prepare(
+    recipe: Recipe, space: Space, data: Any, *, num_steps: int | None = None, **options: Any
+) -> Prepared:
     """Check the arguments, choose lanes, compile, and estimate the cost of a sweep, without training it.
 
     Args:
         recipe: as for `sweep`.
         space: as for `sweep`.
         data: as for `sweep`.
-        num_steps: updates in each run.
+        num_steps: as for `sweep`.
         **options: the fields of `Options`.
 
     Returns:
@@ -107,7 +109,7 @@ def prepare_search(
     recipe: Recipe,
     space: Space,
     data: Any,
-    num_steps: int,
+    num_steps: int | None,
     options: Options,
     fixed: Mapping[str, Any] | None = None,
     most_runs: int | None = None,
@@ -119,16 +121,16 @@ def prepare_search(
         recipe: as for `sweep`.
         space: as for `sweep`.
         data: as for `sweep`.
-        num_steps: updates in a full run.
+        num_steps: updates in a full run; None if they are the axis "num_steps".
         options: of the sweep.
         fixed: of a search, further settings that may not change within a store.
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
         higher_is_better: the direction of the metric that ranks the runs of a search; None for its own.
     """
-    check_steps(num_steps, options.eval_every)
+    longest = _longest(space, num_steps, options.eval_every)
     use_all_cores()
     keep_compiled_programs()
-    plan = make_plan(recipe, space, data, most_steps(num_steps, options.eval_every))
+    plan = make_plan(recipe, space, data, num_steps, most_steps(longest, options.eval_every))
     check_names(space.axes, plan.metrics)
     if options.metric is not None and options.metric not in plan.metrics:
         raise unknown_name("metric", options.metric, plan.metrics)
@@ -165,7 +167,6 @@ def prepare_search(
                 group,
                 group.runs[is_missing[group.runs]],
                 mesh,
-                num_steps,
                 options.eval_every,
                 data,
                 options.lanes or lanes,
@@ -177,7 +178,7 @@ def prepare_search(
     never_trained = find_missing(space.ids(), [*done.chunks.values(), *done.stale.values()])
     return Prepared(
         plan,
-        num_steps,
+        longest,
         options,
         save_params,
         data,
@@ -190,7 +191,28 @@ def prepare_search(
     )
 
 
-def _recorded(num_steps: int, options: Options, save_params: bool) -> dict[str, Any]:
+def _longest(space: Space, num_steps: int | None, eval_every: int | None) -> int:
+    """Check that each run has one length; return that of the longest."""
+    if not isinstance(space, Space) or "num_steps" not in space.axes:
+        if num_steps is None:
+            raise InputError("num_steps is missing: pass num_steps=1000, or make it an axis of the space")
+        lengths: Sequence[Any] = [num_steps]
+    elif num_steps is not None:
+        raise InputError(
+            f"num_steps is an axis of the space, and also the argument {num_steps!r}; give one of them"
+        )
+    elif not space.present("num_steps").all():
+        raise InputError("num_steps is an axis of some runs of the space but not of all; give it to all")
+    else:
+        lengths = space.axes["num_steps"]
+    for length in lengths:
+        check_integer("num_steps", length)
+    if eval_every is not None:
+        check_integer("eval_every", eval_every)
+    return max(lengths)
+
+
+def _recorded(num_steps: int | None, options: Options, save_params: bool) -> dict[str, Any]:
     """Return the options that a store's plan records."""
     return {
         "num_steps": num_steps,

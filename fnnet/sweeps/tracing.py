@@ -13,6 +13,10 @@ from fnnet.memory import too_large, tree_bytes, usable_bytes
 from fnnet.sweeps.mistakes import explained
 from fnnet.task import Task
 
+_TRACED_STEPS = (
+    2  # whose batches are part of the program, whatever the length of the runs: enough to tell orders apart
+)
+
 
 class TracedRun(NamedTuple):
     """One run of one step, from initialization to measurement.
@@ -34,13 +38,13 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
         task: of the run.
         numbers: its hyper-parameters.
         data: of the task.
-        max_steps: how many steps' batches are drawn at once, which is part of the program.
+        max_steps: how many steps' batches are drawn at once.
 
     Raises:
         InputError: when a function of the task cannot be traced, or arrays do not fit in memory.
     """
     names_read: set[str] = set()
-    usable, names = usable_bytes(), tuple(numbers)
+    usable, names = usable_bytes(), tuple(name for name in numbers if name != "num_steps")
 
     def one_step(keys: Any, numbers: dict[str, Any], data: Any) -> Any:
         hparams = Hparams(numbers)
@@ -49,8 +53,10 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
             state = task.init(keys[0], hparams, data)
         _check_memory(state, usable)
         with explained("batches of the task", names):
-            selections = task.batches.draw(hparams.get("data_seed", 0), data, 0, max_steps)
-        _check_memory(selections, usable)
+            draw, data_seed = task.batches.draw, hparams.get("data_seed", 0)
+            selections = draw(data_seed, data, 0, _TRACED_STEPS)
+            many = jax.eval_shape(lambda data: draw(0, data, 0, max_steps), data)
+        _check_memory(many, usable)
         with explained("batches of the task", names):
             batch = task.batches.select(data, jax.tree.map(lambda leaf: leaf[0], selections))
         with explained("step of the task", names):

@@ -59,7 +59,8 @@ def verify(
     leaves = leaf_hashes(data)
     if leaves != stored["leaves"]:
         raise InputError(f"{store}: the data changed since ({changed_leaves(stored['leaves'], leaves)})")
-    plan = make_plan(recipe or own_recipe(store, stored, data), results.space, data)
+    num_steps = stored["settings"].get("num_steps")
+    plan = make_plan(recipe or own_recipe(store, stored, data), results.space, data, num_steps)
     drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]
     differences: dict[str, float] = {}
     # A search stops runs early: each was trained to its last measurement.

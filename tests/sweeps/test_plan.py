@@ -22,6 +22,7 @@ def test_arguments_of_the_recipe_are_static_and_all_else_is_traced(data):
     for group in plan.groups:
         assert all(space[run]["depth"] == group.static["depth"] for run in group.runs)
     assert plan.hparams(np.array([0, 11])) == {
+        "num_steps": pytest.approx([1, 1]),
         "seed": pytest.approx([0, 2]),
         "learning_rate": pytest.approx([0.1, 0.2]),
     }
@@ -107,7 +108,7 @@ def test_a_task_checks_every_value_of_every_traced_axis_once(data):
     def recipe(depth):
         network, optimizer = fn.mlp(4, [7] * depth, 3), lambda hp: fn.sgd(hp["rate"])
         task = fn.supervised(network, "cross_entropy", optimizer=optimizer, batch_size=5)
-        return task._replace(check=lambda hparams: checked.append((depth, *hparams.values())))
+        return task._replace(check=lambda hparams: checked.append((depth, hparams["rate"], hparams["seed"])))
 
     make_plan(recipe, fn.grid(depth=[0, 2], rate=[0.1, 0.2, 0.3], seed=range(2)), data)
     assert checked == [(depth, *run) for depth in (0, 2) for run in [(0.1, 0), (0.1, 1), (0.2, 0), (0.3, 0)]]
