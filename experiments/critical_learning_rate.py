@@ -47,7 +47,7 @@ def fit(data: fn.Dataset, bound: float, relative: np.ndarray, config: Config) ->
     """Train with each rate of `relative`, in units of the bound."""
     network = fn.mlp(data.num_features, [], 1, initializer="pytorch")
     return fn.sweep(
-        lambda: fn.edge_of_stability.gradient_descent(network),
+        lambda: fn.studies.edge_of_stability.gradient_descent(network),
         fn.grid(learning_rate=(bound * relative).tolist(), seed=range(config.num_seeds)),
         data,
         num_steps=config.num_steps,

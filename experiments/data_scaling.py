@@ -48,7 +48,7 @@ class Config:
     sizes: tuple[int, ...] = (100, 300, 1000, 3000, 10_000, 60_000)
     compared: tuple[int, int] = (1000, 10_000)
     num_subsets: int = 3
-    classifiers: tuple[str, ...] = tuple(fn.classical.CLASSIFIERS)
+    classifiers: tuple[str, ...] = tuple(fn.studies.classical.CLASSIFIERS)
     width: int = 100
     batch_size: int = 200
     num_steps: int = 6000
@@ -108,7 +108,7 @@ def fit_classical(data: fn.Dataset, config: Config) -> dict[str, list[np.ndarray
         part(number, size) for size, num in zip(config.sizes, nums, strict=True) for number in range(num)
     ]
     # The largest first, so that at the end no core waits for it.
-    slowest_first = fn.classical.accuracies(
+    slowest_first = fn.studies.classical.accuracies(
         config.classifiers[::-1], parts[::-1], show_progress=not config.smoke
     )
     by_size = np.split(slowest_first[::-1, ::-1], np.cumsum(nums)[:-1])
@@ -139,7 +139,7 @@ def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[Clai
         Claim("network and SVM gain more than 0.04 each from 1,000 to 10,000 examples", None, {name: gains[name] for name in ("network", "SVM")}, min(gains["network"].mean, gains["SVM"].mean) > 0.04),
         Claim("with the fewest examples logistic regression is at most 0.05 ahead of naive Bayes", "naive Bayes learns from fewer", ahead, ahead.mean <= 0.05),
         Claim("from 10,000 examples to all, no classical classifier gains more than the network", None, late, late["network"] >= max(late.values())),
-        Claim("with all examples the network is ahead of every classical classifier", {"network": NETWORK, **fn.classical.FASHION_MNIST}, at_end, at_end["network"] >= max(at_end.values())),
+        Claim("with all examples the network is ahead of every classical classifier", {"network": NETWORK, **fn.studies.classical.FASHION_MNIST}, at_end, at_end["network"] >= max(at_end.values())),
     ]  # fmt: skip
 
 

@@ -69,11 +69,11 @@ def train(network: fn.Network, data: fn.Dataset, config: Config) -> Any:
 
 def measure(test: Any, validation: Any, targets: Any, validation_targets: Any) -> Scores:
     """Measure one ensemble with and without temperatures, from its members' outputs `[members, n, classes]`."""
-    average = fn.ensembles.average
+    average = fn.evaluation.ensembles.average
 
     def calibrated(test: Any, validation: Any) -> tuple[Any, Any]:
-        temperature = fn.calibration.fit_temperature(validation, validation_targets)
-        scale = fn.calibration.apply_temperature
+        temperature = fn.evaluation.calibration.fit_temperature(validation, validation_targets)
+        scale = fn.evaluation.calibration.apply_temperature
         return scale(test, temperature), scale(validation, temperature)
 
     members, members_validation = jax.vmap(calibrated)(test, validation)
@@ -134,7 +134,7 @@ def draw(curves: dict[str, dict[str, list[fn.MeanInterval]]]) -> Figure:
 def main(config: Config) -> None:
     if config.smoke:
         config = replace(config, num_ensembles=2, num_members=3, size=2, num_steps=100)
-    data, validation = fn.load_dataset("mnist1d"), fn.make_mnist1d(seed=43).test
+    data, validation = fn.load_dataset("mnist1d"), fn.data.make_mnist1d(seed=43).test
     network = fn.mlp(40, [100, 100], 10, initializer="pytorch", residual=True)
     params = train(network, data, config)
     test, held_out = (

@@ -56,7 +56,7 @@ def train(config: Config) -> np.ndarray:
     examples = inputs, inputs @ (left * strengths @ right.T).T
 
     def recipe(num_matrices: int) -> fn.Task:
-        network = fn.deep_linear.decoupled_network(left, right, num_matrices, config.start, seed=1)
+        network = fn.analysis.deep_linear.decoupled_network(left, right, num_matrices, config.start, seed=1)
 
         def measure(hparams: fn.Hparams, state: fn.TrainState, data: fn.Dataset) -> dict[str, jax.Array]:
             outputs = jax.vmap(network.apply, (None, 0))(state.params, jnp.asarray(right.T))
@@ -140,7 +140,10 @@ def main(config: Config) -> None:
         trained = train(config)
     times = config.sample_time * np.arange(1, trained.shape[-1] + 1)
     theory = np.stack(
-        [fn.deep_linear.trajectories(config.strengths, depth, config.start, times) for depth in DEPTHS]
+        [
+            fn.analysis.deep_linear.trajectories(config.strengths, depth, config.start, times)
+            for depth in DEPTHS
+        ]
     )
     claims = make_claims(times, trained, theory, config)
     Console().print(table(claims))

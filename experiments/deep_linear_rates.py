@@ -79,7 +79,7 @@ def find_fastest(config: Config) -> dict[str, Found]:
 
     def recipe(num_matrices: int, kind: str) -> fn.Task:
         if kind == "decoupled":
-            network = fn.deep_linear.decoupled_network(left, right, num_matrices, START, seed=1)
+            network = fn.analysis.deep_linear.decoupled_network(left, right, num_matrices, START, seed=1)
         else:
             widths = [SIZE] * (num_matrices - 1)
             network = fn.mlp(SIZE, widths, SIZE, "identity", use_bias=False, initializer=INITIALIZERS[kind])
@@ -138,7 +138,9 @@ def make_claims(found: dict[str, Found], config: Config) -> list[Claim]:
 def arrival_time(num_matrices: int) -> float:
     """Tell when a decoupled network arrives by equation 15, in updates times rate."""
     times = np.linspace(0, 100, 20_001)
-    distances = STRENGTHS[:, None] - fn.deep_linear.trajectories(STRENGTHS, num_matrices, START, times)
+    distances = STRENGTHS[:, None] - fn.analysis.deep_linear.trajectories(
+        STRENGTHS, num_matrices, START, times
+    )
     return float(times[np.argmax(np.sum(distances**2, axis=0) / 2 <= GOAL)])
 
 

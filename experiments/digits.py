@@ -69,7 +69,7 @@ def sweep(data: fn.Dataset, config: Config) -> fn.Results:
     )
 
 
-def forward(data: fn.Dataset, results: fn.Results, config: Config) -> tuple[list[fn.LayerValues], float]:
+def forward(data: fn.Dataset, results: fn.Results, config: Config) -> tuple[list[Any], float]:
     """Show one test digit to the best deepest tanh network; returns its layers, and how far numpy's are from them."""
     deepest = results.where(activation="tanh", depth=config.depths[-1])
     rate = deepest.best("validation_accuracy").config["learning_rate"]
@@ -125,9 +125,7 @@ def make_claims(found: dict[str, fn.Results], difference: float, config: Config)
     return claims
 
 
-def draw(
-    layers: list[fn.LayerValues], data: fn.Dataset, found: dict[str, fn.Results], config: Config
-) -> Figure:
+def draw(layers: list[Any], data: fn.Dataset, found: dict[str, fn.Results], config: Config) -> Figure:
     """Draw the forward pass above, and accuracy against the rate below, a panel for each depth."""
     figure = Figure(figsize=(14, 9), layout="constrained")
     subfigures: Any = figure.subfigures(1 + len(found), 1)

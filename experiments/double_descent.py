@@ -48,7 +48,7 @@ class Config:
 
 def make_data(noise: float) -> fn.Dataset:
     """Draw this part of the training labels anew."""
-    clean = fn.make_mnist1d(num_samples=16_000, train_fraction=0.25)
+    clean = fn.data.make_mnist1d(num_samples=16_000, train_fraction=0.25)
     rng = np.random.default_rng(0)
     is_drawn = rng.random(clean.train.num_examples) < noise
     labels = np.where(is_drawn, rng.integers(0, 10, clean.train.num_examples), clean.train.targets)

@@ -31,7 +31,7 @@ from rich.console import Console
 import fnnet as fn
 from reporting import Claim, table, write_report
 
-Constants = fn.early_training.CriticalConstants
+Constants = fn.studies.early_training.CriticalConstants
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Config:
 def find_phases(config: Config) -> Constants:
     """Sweep; returns the constants `[depths, widths, seeds]`."""
     loaded = fn.load_dataset(config.dataset, num_train=config.num_examples)
-    train, test = ((fn.standardize_examples(x), y) for x, y in (loaded.train, loaded.test))
+    train, test = ((fn.data.standardize_examples(x), y) for x, y in (loaded.train, loaded.test))
     data = fn.from_arrays(*train, test=test, class_names=loaded.class_names)
 
     def build(depth: int, width: int) -> fn.Network:
@@ -67,7 +67,7 @@ def find_phases(config: Config) -> Constants:
         return fn.mlp(*sizes, "tanh", use_bias=False, initializer="lecun_normal")
 
     lowest, highest, step = config.exponents
-    return fn.early_training.measure_constants(
+    return fn.studies.early_training.measure_constants(
         build,
         "half_mse",
         {"depth": config.depths, "width": config.widths, "seed": range(config.num_seeds)},
@@ -108,7 +108,7 @@ def draw(found: Constants, config: Config) -> Figure:
     panels = figure.subplots(1, len(config.depths), sharey=True, squeeze=False)[0]
     for i, (ax, depth) in enumerate(zip(panels, config.depths, strict=True)):
         constants = {name: values[i] for name, values in found._asdict().items()}
-        fn.early_training.draw_constants(ax, config.widths, constants)
+        fn.studies.early_training.draw_constants(ax, config.widths, constants)
         ax.set_title(f"tanh, {depth} hidden layer{'s' * (depth > 1)}, {config.dataset}")
     panels[0].set_ylabel("c = learning rate x initial sharpness")
     return figure

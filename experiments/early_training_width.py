@@ -26,7 +26,7 @@ from rich.console import Console
 import fnnet as fn
 from reporting import Claim, table, write_report
 
-Constants = fn.early_training.CriticalConstants
+Constants = fn.studies.early_training.CriticalConstants
 
 # By width, for 7 hidden layers with ReLU on CIFAR-10 and one seed: what the authors' notebook gives.
 PUBLISHED = {
@@ -65,7 +65,7 @@ class Config:
 def find_phases(config: Config) -> Constants:
     """Sweep; returns the constants `[widths, seeds]`."""
     loaded = fn.load_dataset(config.dataset, num_train=config.num_train)
-    train, test = ((fn.standardize_examples(x), y) for x, y in (loaded.train, loaded.test))
+    train, test = ((fn.data.standardize_examples(x), y) for x, y in (loaded.train, loaded.test))
     data = fn.from_arrays(*train, test=test, class_names=loaded.class_names)
 
     def build(width: int) -> fn.Network:
@@ -74,7 +74,7 @@ def find_phases(config: Config) -> Constants:
         return fn.mlp(*sizes, "relu", use_bias=False, initializer=initializer)
 
     lowest, highest, step = config.exponents
-    return fn.early_training.measure_constants(
+    return fn.studies.early_training.measure_constants(
         build,
         "half_mse",
         {"width": config.widths, "seed": range(config.num_seeds)},
@@ -111,7 +111,7 @@ def draw(found: Constants, config: Config) -> Figure:
     """Draw the constants against width, with what was published."""
     figure = Figure(figsize=(7, 4.8), layout="constrained")
     ax = figure.subplots()
-    fn.early_training.draw_constants(ax, config.widths, found._asdict(), PUBLISHED)
+    fn.studies.early_training.draw_constants(ax, config.widths, found._asdict(), PUBLISHED)
     ax.set_title(f"ReLU, {config.depth} hidden layers: {config.dataset}; published: CIFAR-10")
     ax.set_ylabel("c = learning rate x initial sharpness")
     return figure

@@ -63,7 +63,7 @@ def fit(degree: int, config: Config) -> fn.Results:
     x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
     y = Chebyshev.basis(degree)(x)
     return fn.sweep(
-        partial(fn.edge_of_stability.gradient_descent, make_network()),
+        partial(fn.studies.edge_of_stability.gradient_descent, make_network()),
         fn.grid(learning_rate=config.rates, seed=range(config.num_seeds)),
         fn.from_arrays(x, y, test=(x, y)),
         num_steps=config.num_steps,

@@ -46,7 +46,7 @@ def fit(config: Config) -> fn.Results:
     data = fn.load_dataset(config.dataset, num_train=config.num_images, standardize=True)
     network = fn.mlp(data.num_features, [200, 200], data.num_outputs, "tanh", initializer="pytorch")
     return fn.sweep(
-        partial(fn.edge_of_stability.gradient_descent, network),
+        partial(fn.studies.edge_of_stability.gradient_descent, network),
         fn.grid(learning_rate=config.rates, seed=range(config.num_seeds)),
         data,
         num_steps=config.num_steps,

@@ -76,10 +76,10 @@ def train_networks(data: fn.Dataset, config: Config) -> fn.Results:
 
 def fit_classical(data: fn.Dataset, config: Config) -> dict[str, float]:
     """Measure the test accuracy of each classical classifier."""
-    others = [name for name in fn.classical.FASHION_MNIST if name != "SVM"]
+    others = [name for name in fn.studies.classical.FASHION_MNIST if name != "SVM"]
     fewer = fn.load_dataset(config.dataset, num_train=config.num_for_svm, standardize=True)
-    svm = fn.classical.accuracies(["SVM"], [fewer])[0, 0]
-    found = fn.classical.accuracies(others, [data], show_progress=not config.smoke)[0]
+    svm = fn.studies.classical.accuracies(["SVM"], [fewer])[0, 0]
+    found = fn.studies.classical.accuracies(others, [data], show_progress=not config.smoke)[0]
     return {"SVM": float(svm)} | dict(zip(others, found.tolist(), strict=True))
 
 
@@ -105,15 +105,17 @@ def make_claims(networks: dict[str, fn.MeanInterval], classical: dict[str, float
         Claim("each network's accuracy is the published one to 0.015", published, networks, max(map(abs, apart.values())) <= 0.015),
         Claim("every network that begins with 100 neurons is better than all that begin with 10", "0.863 > 0.850", f"{min(large):.4f} > {max(small):.4f}", min(large) > max(small)),
         Claim("relu is not behind tanh by more than 0.005 in networks of one size", "ahead by 0.003 to 0.009", relu_ahead, min(relu_ahead.values()) >= -0.005),
-        Claim("naive Bayes' accuracy is the published one to 0.005", fn.classical.FASHION_MNIST["naive Bayes"], bayes, abs(bayes - fn.classical.FASHION_MNIST["naive Bayes"]) <= 0.005),
-        Claim("logistic regression has 0.83 to 0.85", fn.classical.FASHION_MNIST["logistic regression"], logistic, 0.83 <= logistic <= 0.85),
+        Claim("naive Bayes' accuracy is the published one to 0.005", fn.studies.classical.FASHION_MNIST["naive Bayes"], bayes, abs(bayes - fn.studies.classical.FASHION_MNIST["naive Bayes"]) <= 0.005),
+        Claim("logistic regression has 0.83 to 0.85", fn.studies.classical.FASHION_MNIST["logistic regression"], logistic, 0.83 <= logistic <= 0.85),
         Claim("the best network is ahead of each classical classifier but the support vector machine", "0.871, but random forest 0.873", {"best network": best, **classical}, best.mean > max(value for name, value in classical.items() if name != "SVM")),
     ]  # fmt: skip
 
 
 def draw(networks: dict[str, fn.MeanInterval], classical: dict[str, float], num_for_svm: int) -> Figure:
     """Draw a row for each classifier, the best above: measured as dots, published as open diamonds."""
-    published = {name_of(*key): value for key, value in PUBLISHED.items()} | fn.classical.FASHION_MNIST
+    published = {
+        name_of(*key): value for key, value in PUBLISHED.items()
+    } | fn.studies.classical.FASHION_MNIST
     measured = {name: each.mean for name, each in networks.items()} | classical
     rows = sorted(measured, key=lambda name: measured[name])
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -153,7 +155,7 @@ def main(config: Config) -> None:
     claims = make_claims(networks, classical)
     Console().print(table(claims))
     if not config.smoke:
-        measured = {"published classical": fn.classical.FASHION_MNIST, "classical": classical}
+        measured = {"published classical": fn.studies.classical.FASHION_MNIST, "classical": classical}
         figure = draw(networks, classical, config.num_for_svm)
         path = write_report(__file__, __doc__, config, claims, figure, measured)
         print(f"wrote {path} and .png")

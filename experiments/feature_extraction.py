@@ -45,7 +45,7 @@ class Config:
 
     datasets: tuple[str, ...] = ("mnist", "fashion_mnist")
     num_train: int = 10_000
-    classifiers: tuple[str, ...] = tuple(fn.classical.CLASSIFIERS)
+    classifiers: tuple[str, ...] = tuple(fn.studies.classical.CLASSIFIERS)
     num_components: int = 50
     cell_size: int = 4
     hidden: tuple[int, ...] = (100,)
@@ -70,7 +70,7 @@ def extract(data: fn.Dataset, config: Config) -> dict[str, fn.Dataset]:
     side = round(data.num_features**0.5)
 
     def gradients(inputs: np.ndarray) -> np.ndarray:
-        return fn.classical.hog(inputs.reshape(-1, side, side), cell_size=config.cell_size)
+        return fn.studies.classical.hog(inputs.reshape(-1, side, side), cell_size=config.cell_size)
 
     components = PCA(config.num_components, random_state=0).fit(data.train.inputs).transform
     functions = {"pixels": np.asarray, "principal components": components, "oriented gradients": gradients}
@@ -100,7 +100,7 @@ def train_network(pixels: fn.Dataset, config: Config) -> np.ndarray:
 def compare(name: str, config: Config) -> Found:
     data = fn.load_dataset(name, num_train=config.num_train)
     features = extract(data, config)
-    found = fn.classical.accuracies(
+    found = fn.studies.classical.accuracies(
         config.classifiers, list(features.values()), show_progress=not config.smoke
     )
     rows = [dict(zip(config.classifiers, row, strict=True)) for row in found.tolist()]

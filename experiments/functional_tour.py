@@ -55,7 +55,7 @@ def per_example_gradients(network: fn.Network, params: Any, examples: fn.Example
     grads = jax.vmap(jax.grad(loss), in_axes=(None, 0, 0))(params, *examples)
     norms = jnp.sqrt(sum(jnp.sum(leaf**2, axis=(1, 2)) for leaf in jax.tree.leaves([g["w"] for g in grads])))
     print(f"1. gradients of {len(norms)} examples: norms from {norms.min():.2f} to {norms.max():.2f}")
-    of_mean = jax.grad(fn.curvature.make_objective(network, "cross_entropy"))(params, examples)
+    of_mean = jax.grad(fn.analysis.curvature.make_objective(network, "cross_entropy"))(params, examples)
     apart = jax.tree.map(lambda many, one: jnp.max(jnp.abs(jnp.mean(many, axis=0) - one)), grads, of_mean)
     largest = max(jax.tree.leaves(apart))
     return at_most("the mean of all examples' gradients is the gradient of the mean loss", 1e-12, largest)

@@ -58,11 +58,13 @@ def make_claims(rates: np.ndarray, weights: np.ndarray) -> list[Claim]:
     def after(rate: float, num_steps: int) -> float:
         return float(weights[np.argmin(np.abs(rates - rate)), num_steps - 1])
 
-    objective = fn.curvature.make_objective(one_weight(), "quadratic")
+    objective = fn.analysis.curvature.make_objective(one_weight(), "quadratic")
     example, params = fn.Examples(np.array([[X]]), np.array([[Y]])), one_weight().init(jax.random.key(0))
     gradient = float(jax.grad(objective)(params, example)[0]["w"][0, 0])
     sharpness = float(
-        fn.curvature.top_eigenvalues(lambda params: objective(params, example), params, jax.random.key(0))[0]
+        fn.analysis.curvature.top_eigenvalues(
+            lambda params: objective(params, example), params, jax.random.key(0)
+        )[0]
     )
     steps = np.arange(1, weights.shape[1] + 1)
     by_hand = BEST + (START - BEST) * (1 - CURVATURE * rates[:, None]) ** steps[None]

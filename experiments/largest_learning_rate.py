@@ -74,7 +74,9 @@ def fit(config: Config) -> tuple[np.ndarray, np.ndarray]:
     num_stable = np.where(diverged.any(axis=2), diverged.argmax(axis=2), len(rates))
     sharpness = [
         [
-            fn.edge_of_stability.initial_sharpness(network(name, depth), "quadratic", data.train, seeds)
+            fn.studies.edge_of_stability.initial_sharpness(
+                network(name, depth), "quadratic", data.train, seeds
+            )
             for depth in config.depths
         ]
         for name in config.initializers

@@ -30,7 +30,7 @@ BIAS_VARIANCE = 0.05
 CRITICAL = 1.761  # the scale of the critical line, published
 DEPTH_SCALES = (3.63, 6.98)  # xi_c at the first and last scale, 1 and 4, published
 
-Theory = tuple[fn.mean_field.FixedPoint, fn.mean_field.Signals]
+Theory = tuple[fn.analysis.mean_field.FixedPoint, fn.analysis.mean_field.Signals]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def draw_networks(
     """
 
     def measure(scale: Any, seed: Any) -> dict[str, jax.Array]:
-        initializer = fn.scaled_normal(scale, bias_variance)
+        initializer = fn.initializers.scaled_normal(scale, bias_variance)
         network = fn.mlp(
             config.width, [config.width] * num_layers, 1, activation, initializer=initializer, stack_from=2
         )
@@ -89,8 +89,8 @@ def predict(scales: tuple[float, ...], num_layers: int) -> Theory:
     """Predict for tanh networks of each scale where deep layers end, and what the first layers do."""
 
     def predict_one(scale: Any) -> Theory:
-        layers = fn.mean_field.propagate("tanh", num_layers, scale, BIAS_VARIANCE)
-        return fn.mean_field.fixed_point("tanh", scale, BIAS_VARIANCE), layers
+        layers = fn.analysis.mean_field.propagate("tanh", num_layers, scale, BIAS_VARIANCE)
+        return fn.analysis.mean_field.fixed_point("tanh", scale, BIAS_VARIANCE), layers
 
     with jax.enable_x64(True):
         return jax.device_get(jax.jit(jax.vmap(predict_one))(jnp.array(scales)))
@@ -103,8 +103,10 @@ def find_critical() -> float:
         return 1 / float(slope(q))
 
     with jax.enable_x64(True):
-        slope = jax.jit(lambda q: fn.mean_field.correlation_slope("tanh", 1.0, q, 1.0))
-        variance = jax.jit(lambda q, scale: fn.mean_field.variance_map("tanh", q, scale, BIAS_VARIANCE))
+        slope = jax.jit(lambda q: fn.analysis.mean_field.correlation_slope("tanh", 1.0, q, 1.0))
+        variance = jax.jit(
+            lambda q, scale: fn.analysis.mean_field.variance_map("tanh", q, scale, BIAS_VARIANCE)
+        )
         return scale(brentq(lambda q: q - variance(q, scale(q)), 0.1, 2.0))
 
 

@@ -44,7 +44,7 @@ class Config:
 
 def search_space(seed: int, config: Config) -> fn.Space:
     """Draw the configurations of one search."""
-    drawn = fn.random(
+    drawn = fn.random_design(
         config.num_configs,
         seed=seed,
         depth=fn.IntUniform(1, 3),

@@ -94,7 +94,7 @@ def interpolate(degree: int, config: Config) -> tuple[np.ndarray, np.ndarray, fn
         results = fn.sweep(
             recipe, space, data, num_steps=config.chebyshev_steps, store=store, save_params=True
         )
-        outputs = fn.evaluate_results(results, recipe, data.test, ["outputs"])["outputs"]
+        outputs = fn.evaluate_results(recipe, results, data.test, ["outputs"])["outputs"]
     return results["test_r2"], outputs[:, :, 0], data
 
 

@@ -67,9 +67,9 @@ def train_together(config: Config, places: np.ndarray) -> dict[str, np.ndarray]:
     """Train pixels in one sweep; `places` is `[2, ...]`, column and row."""
     pixels, which = np.unique(places.reshape(2, -1), axis=1, return_inverse=True)
     x, y = np.logspace(*RATES, config.side)[pixels]
-    network, data = fn.trainability.make_problem(config.width, num_seeds=1)
+    network, data = fn.studies.trainability.make_problem(config.width, num_seeds=1)
     results = fn.sweep(
-        fn.trainability.make_recipe(network, (config.num_steps,)),
+        fn.studies.trainability.make_recipe(network, (config.num_steps,)),
         fn.zip_axes(output_rate=y, input_rate=x),
         data,
         num_steps=config.num_steps,
@@ -82,8 +82,8 @@ def train_together(config: Config, places: np.ndarray) -> dict[str, np.ndarray]:
 
 def train_alone(config: Config, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     """Train with each pair of rates, one after the other."""
-    network, data = fn.trainability.make_problem(config.width, num_seeds=1)
-    task = fn.trainability.make_recipe(network, (config.num_steps,))()
+    network, data = fn.studies.trainability.make_problem(config.width, num_seeds=1)
+    task = fn.studies.trainability.make_recipe(network, (config.num_steps,))()
 
     def train(hparams: dict[str, jax.Array]) -> Any:
         return fn.train(task, hparams, data, num_steps=config.num_steps).metrics

@@ -28,7 +28,7 @@ from rich.console import Console
 import fnnet as fn
 from reporting import Claim, table, write_report
 
-Picture = fn.trainability.Picture
+Picture = fn.studies.trainability.Picture
 
 RATES = (-3.0, 6.0, -3.0, 6.0)  # decades of the overview
 
@@ -60,11 +60,11 @@ class Config:
 
 def take(config: Config, name: str, extent: tuple, side: int, seed: int = 0) -> Picture:
     """Train the pixels of one picture."""
-    problem = fn.trainability.make_problem(config.width, config.num_seeds)
-    space = fn.trainability.rate_grid(extent, side, seed=seed, data_seed=seed)
+    problem = fn.studies.trainability.make_problem(config.width, config.num_seeds)
+    space = fn.studies.trainability.rate_grid(extent, side, seed=seed, data_seed=seed)
     store = config.store and config.store / name
     options: dict[str, Any] = {"lanes": config.lanes, "store": store, "show_progress": not config.smoke}
-    return fn.trainability.take_picture(*problem, space, extent, config.horizons, **options)
+    return fn.studies.trainability.take_picture(*problem, space, extent, config.horizons, **options)
 
 
 def make_claims(config: Config, pictures: list[Picture], others: list[Picture]) -> list[Claim]:
@@ -97,7 +97,7 @@ def draw(config: Config, pictures: list[Picture]) -> Figure:
     panels = above.subplots(1, len(pictures))
     for axes, picture, zoom in zip(panels, pictures, zooms, strict=True):
         title = f"x {zoom}: dimension {picture.dimensions()[-1]:.2f}"
-        fn.trainability.draw(axes, picture, title, round(np.log10(zoom)) + (zoom > 1))
+        fn.studies.trainability.draw(axes, picture, title, round(np.log10(zoom)) + (zoom > 1))
     for axes, picture in zip(panels, pictures[1:], strict=False):
         left, right, bottom, top = picture.extent
         axes.plot([left, right, right, left, left], [bottom, bottom, top, top, bottom], "k", linewidth=1)
@@ -121,7 +121,7 @@ def main(config: Config) -> None:
     jax.config.update("jax_enable_x64", True)
     pictures = [take(config, "overview", RATES, config.resolution)]
     for magnification in config.zooms:
-        extent = fn.trainability.zoom(pictures[-1], (RATES[1] - RATES[0]) / magnification)
+        extent = fn.studies.trainability.zoom(pictures[-1], (RATES[1] - RATES[0]) / magnification)
         pictures.append(take(config, f"zoom-{magnification}", extent, config.middle))
     others = [take(config, f"seed-{s}", RATES, config.small, s) for s in range(1, config.num_seeds)]
     claims = make_claims(config, pictures, others)

@@ -23,7 +23,7 @@ from rich.console import Console
 import fnnet as fn
 from reporting import Claim, table, write_report
 
-Picture = fn.trainability.Picture
+Picture = fn.studies.trainability.Picture
 
 RATES, OFFSETS = (-3.0, 6.0), (-3.0, 3.0)  # decades
 
@@ -51,10 +51,10 @@ class Config:
 
 
 def take(config: Config, name: str, space: fn.Space, extent: tuple) -> Picture:
-    problem = fn.trainability.make_problem(config.width, num_seeds=1)
+    problem = fn.studies.trainability.make_problem(config.width, num_seeds=1)
     store = config.store and config.store / name
     options: dict[str, Any] = {"lanes": config.lanes, "store": store, "show_progress": not config.smoke}
-    return fn.trainability.take_picture(*problem, space, extent, (config.num_steps,), **options)
+    return fn.studies.trainability.take_picture(*problem, space, extent, (config.num_steps,), **options)
 
 
 def take_linearised(config: Config) -> list[Picture]:
@@ -63,8 +63,8 @@ def take_linearised(config: Config) -> list[Picture]:
     extent = (*RATES, *RATES)
     for magnification in (1, *config.zooms):
         if pictures:
-            extent = fn.trainability.zoom(pictures[-1], (RATES[1] - RATES[0]) / magnification)
-        space = fn.trainability.rate_grid(extent, config.side, linear=True)
+            extent = fn.studies.trainability.zoom(pictures[-1], (RATES[1] - RATES[0]) / magnification)
+        space = fn.studies.trainability.rate_grid(extent, config.side, linear=True)
         pictures.append(take(config, f"linearised-{magnification}", space, extent))
     return pictures
 
@@ -78,9 +78,9 @@ def take_offsets(config: Config, name: str, reapplied: bool) -> Picture:
 
 def quadratic_boundary(config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Compute by the ratio of both rates, in decades, their geometric mean at the linearised network's boundary."""
-    network, data = fn.trainability.make_problem(config.width, num_seeds=1)
+    network, data = fn.studies.trainability.make_problem(config.width, num_seeds=1)
     inputs = data.inputs[0]
-    kernels = fn.tangent_kernels(network, network.init(jax.random.key(0)), inputs)
+    kernels = fn.analysis.tangent_kernel.tangent_kernels(network, network.init(jax.random.key(0)), inputs)
     first, last = (np.reshape(layer["w"], (len(inputs), len(inputs))) for layer in kernels)
     ratios = np.linspace(-10, 10, 101)
     sums = (10 ** (r / 2) * first + 10 ** (-r / 2) * last for r in ratios)
@@ -109,15 +109,15 @@ def make_claims(config: Config, linearised: list[Picture]) -> list[Claim]:
 def draw(config: Config, linearised: list[Picture], offsets: dict[str, Picture]) -> Figure:
     figure = Figure(figsize=(16, 4.3), layout="constrained")
     whole, closest, *others = figure.subplots(1, 2 + len(offsets))
-    fn.trainability.draw(whole, linearised[0], "linearised network")
+    fn.studies.trainability.draw(whole, linearised[0], "linearised network")
     ratios, means = quadratic_boundary(config)
     whole.plot(means + ratios / 2, means - ratios / 2, "k", linewidth=1, label="largest eigenvalue 2")
     whole.legend(loc="upper right")
     dimension, magnification = linearised[-1].dimensions()[-1], config.zooms[-1]
     title = f"linearised, x {magnification}: dimension {dimension:.2f}"
-    fn.trainability.draw(closest, linearised[-1], title, round(np.log10(magnification)) + 1)
+    fn.studies.trainability.draw(closest, linearised[-1], title, round(np.log10(magnification)) + 1)
     for axes, (name, picture) in zip(others, offsets.items(), strict=True):
-        fn.trainability.draw(axes, picture, f"offset added {name}")
+        fn.studies.trainability.draw(axes, picture, f"offset added {name}")
         axes.set(xlabel="log10 of the offset", ylabel="log10 of both layers' rate")
     return figure
 

@@ -69,7 +69,7 @@ def train(data: fn.Dataset, config: Config) -> fn.Results:
 
     def recipe(depth: int) -> fn.Task:
         def network(hparams: fn.Hparams) -> fn.Network:
-            initializer = fn.scaled_normal(hparams["scale"], BIAS_VARIANCE)
+            initializer = fn.initializers.scaled_normal(hparams["scale"], BIAS_VARIANCE)
             widths = [config.width] * depth
             return fn.mlp(data.num_features, widths, data.num_outputs, "tanh", initializer=initializer)
 
@@ -83,7 +83,7 @@ def predict(scales: np.ndarray) -> np.ndarray:
     """Predict xi_c of each scale, in float64, for it has no bound."""
 
     def depth_scale(scale: jax.Array) -> jax.Array:
-        return fn.mean_field.fixed_point("tanh", scale, BIAS_VARIANCE).depth_scale
+        return fn.analysis.mean_field.fixed_point("tanh", scale, BIAS_VARIANCE).depth_scale
 
     with jax.enable_x64(True):
         return np.asarray(jax.jit(jax.vmap(depth_scale))(jnp.array(scales)))

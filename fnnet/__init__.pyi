@@ -1,80 +1,80 @@
 __version__: str
 
-from . import activations as activations
-from . import clustering as clustering
-from . import initializers as initializers
-from . import losses as losses
-from . import metrics as metrics
-from . import parameterizations as parameterizations
-from . import schedules as schedules
-from .analysis import curvature as curvature
-from .analysis import deep_linear as deep_linear
-from .analysis import mean_field as mean_field
-from .analysis import representations as representations
-from .analysis.tangent_kernel import linearize as linearize
-from .analysis.tangent_kernel import tangent_kernels as tangent_kernels
-from .batches import Batches as Batches
-from .batches import make_batches as make_batches
+# Data
+from . import data as data
 from .data import Dataset as Dataset
 from .data import Examples as Examples
 from .data import from_arrays as from_arrays
+from .data import list_datasets as list_datasets
 from .data import load_dataset as load_dataset
-from .data import make_mnist1d as make_mnist1d
-from .data import standardize_examples as standardize_examples
-from .errors import InputError as InputError
-from .evaluation import calibration as calibration
-from .evaluation import ensembles as ensembles
-from .evaluation.ensembles import ensemble as ensemble
-from .evaluation.evaluate import evaluate as evaluate
-from .evaluation.evaluate import evaluate_results as evaluate_results
-from .fitting import TrainState as TrainState
-from .fitting import autoencoder as autoencoder
-from .fitting import supervised as supervised
-from .hparams import Hparams as Hparams
-from .initializers import Initializer as Initializer
-from .initializers import scaled_normal as scaled_normal
-from .layers import LayerValues as LayerValues
+
+# Networks
+from . import activations as activations
+from . import initializers as initializers
+from . import parameterizations as parameterizations
 from .network import Network as Network
 from .network import mlp as mlp
 from .network import stack as stack
 from .network import unstack as unstack
+from .parameterizations import mup as mup
+
+# Training
+from . import losses as losses
+from . import metrics as metrics
+from . import schedules as schedules
+from .batches import Batches as Batches
+from .batches import make_batches as make_batches
+from .fitting import TrainState as TrainState
+from .fitting import autoencoder as autoencoder
+from .fitting import supervised as supervised
+from .hparams import Hparams as Hparams
 from .optimizer_builders import from_hparams as from_hparams
 from .optimizers import Optimizer as Optimizer
 from .optimizers import apply_updates as apply_updates
 from .optimizers import sgd as sgd
-from .parameterizations import mup as mup
 from .recipes import mlp_recipe as mlp_recipe
+from .task import Task as Task
+from .training import Run as Run
+from .training import train as train
+
+# Which runs
+from .space.designs import Choice as Choice
+from .space.designs import IntUniform as IntUniform
+from .space.designs import LogUniform as LogUniform
+from .space.designs import Uniform as Uniform
+from .space.designs import random_design as random_design
+from .space.designs import sobol_design as sobol_design
+from .space.grids import grid as grid
+from .space.grids import zip_axes as zip_axes
+from .space.space import Space as Space
+from .space.space import union as union
+from .space.values import linspace as linspace
+from .space.values import logspace as logspace
+
+# Sweeps and searches: recipe, space, data, in this order
+from .search.halving import successive_halving as successive_halving
+from .search.hyperband import hyperband as hyperband
+from .sweeps.execution import execute as execute
+from .sweeps.execution import sweep as sweep
+from .sweeps.options import Options as Options
+from .sweeps.prepare import prepare as prepare
+from .sweeps.verify import verify as verify
+
+# Results
 from .records.results import Results as Results
 from .records.rows import open_results as open_results
 from .records.statistics import MeanInterval as MeanInterval
 from .records.statistics import mean_interval as mean_interval
 from .report import plots as plots
 from .report import tables as tables
-from .search.halving import successive_halving as successive_halving
-from .search.hyperband import hyperband as hyperband
-from .space.designs import Choice as Choice
-from .space.designs import IntUniform as IntUniform
-from .space.designs import LogUniform as LogUniform
-from .space.designs import Uniform as Uniform
-from .space.designs import random as random
-from .space.designs import sobol as sobol
-from .space.grids import grid as grid
-from .space.grids import zip_axes as zip_axes
-from .space.space import Space as Space
-from .space.space import product as product
-from .space.space import union as union
-from .space.values import linspace as linspace
-from .space.values import logspace as logspace
-from .studies import classical as classical
-from .studies import early_training as early_training
-from .studies import edge_of_stability as edge_of_stability
-from .studies import fractals as fractals
-from .studies import trainability as trainability
-from .sweeps.execution import execute as execute
-from .sweeps.execution import sweep as sweep
-from .sweeps.options import Options as Options
-from .sweeps.prepare import prepare as prepare
-from .sweeps.verify import verify as verify
-from .task import Task as Task
-from .training import Run as Run
-from .training import train as train
+
+# Trained networks, theory and studies
+from . import analysis as analysis
+from . import evaluation as evaluation
+from . import studies as studies
+from .evaluation.ensembles import ensemble as ensemble
+from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.evaluate import evaluate_results as evaluate_results
+
+# Errors
+from .errors import InputError as InputError

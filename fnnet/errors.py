@@ -9,7 +9,16 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Raised for invalid input: an unknown name, a number out of range, a damaged file."""
+    """Raised for invalid input: an unknown name, a number out of range, a damaged file.
+
+    Example:
+        >>> from fnnet import mlp
+        >>> try:
+        ...     mlp(2, [3], 1, activation="rleu")
+        ... except InputError as error:
+        ...     print(str(error).partition(" or ")[0])
+        unknown activation 'rleu'; did you mean 'relu'
+    """
 
 
 class UnreadableError(InputError, OSError):

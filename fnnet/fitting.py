@@ -26,7 +26,14 @@ Target = Callable[[Examples], Any]
 
 
 class TrainState(NamedTuple):
-    """The state of a run of `supervised`: the network's parameters and the optimizer's memory."""
+    """The state of a run of `supervised`: the network's parameters and the optimizer's memory.
+
+    Example:
+        >>> from fnnet import load_dataset, mlp_recipe, train
+        >>> run = train(mlp_recipe(load_dataset("iris"))(depth=0), {"learning_rate": 0.1}, load_dataset("iris"), num_steps=1)
+        >>> isinstance(run.state, TrainState), len(run.state.params)
+        (True, 1)
+    """
 
     params: Params
     opt_state: OptState

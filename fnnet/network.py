@@ -43,6 +43,11 @@ class Network(NamedTuple):
         `apply`. Whoever replaces `apply` replaces this too.
     update_scales: factors on the learning rate, a pytree like `params` with a float for each leaf, set by the
         parameterization (see `optimizers.scale_updates`); None if all are 1.
+
+    Example:
+        >>> line = Network(lambda key: jax.random.normal(key, (2,)), lambda params, x: params[:1] * x + params[1:])
+        >>> line.apply(jnp.array([3.0, 1.0]), jnp.array([2.0])).tolist()
+        [7.0]
     """
 
     init: Callable[[KeyArray], Params]

@@ -23,6 +23,11 @@ class Optimizer(NamedTuple):
 
     init: maps `params` to the initial `opt_state`.
     update: maps `(grads, opt_state, params)` to `(updates, opt_state)`.
+
+    Example:
+        >>> halving = Optimizer(lambda params: (), lambda grads, state, params: (jax.tree.map(lambda g: -g / 2, grads), state))
+        >>> halving.update(jnp.array([4.0]), (), jnp.array([1.0]))[0].tolist()
+        [-2.0]
     """
 
     init: Callable[[Params], OptState]
@@ -185,7 +190,12 @@ def global_norm(tree: Updates) -> Float[Array, ""]:
 
 
 def apply_updates(params: Params, updates: Updates) -> Params:
-    """Add `updates` to `params`, leaf by leaf."""
+    """Add `updates` to `params`, leaf by leaf.
+
+    Example:
+        >>> apply_updates({"w": jnp.array([1.0, 2.0])}, {"w": jnp.array([-0.5, 0.0])})["w"].tolist()
+        [0.5, 2.0]
+    """
     return jax.tree.map(jnp.add, params, updates)
 
 

@@ -40,6 +40,13 @@ class Run(NamedTuple):
         steps, averaged since the previous evaluation; and the metrics that the task measures.
     diverged: whether the loss was not finite at some step.
     diverged_at: the first such step, counted from 0, or -1.
+
+    Example:
+        >>> from fnnet import load_dataset, mlp_recipe
+        >>> data = load_dataset("iris")
+        >>> run = train(mlp_recipe(data)(depth=0), {"learning_rate": 0.1}, data, num_steps=4, eval_every=2)
+        >>> run.curves["step"].tolist(), bool(run.diverged), run.state.params[0]["w"].shape
+        ([2, 4], False, (4, 3))
     """
 
     state: Any

@@ -77,8 +77,11 @@ def test_every_module_has_a_room_and_no_room_is_empty():
 
 
 def test_every_public_name_is_there_and_documented():
+    assert len(fn.__all__) <= 65, "one screen"
     for name in fn.__all__:
-        assert getattr(fn, name).__doc__, f"{name} has no docstring"
+        value = getattr(fn, name)
+        assert value.__doc__, f"{name} has no docstring"
+        assert isinstance(value, type(pytest)) or ">>>" in value.__doc__, f"{name} has no example"
 
 
 def test_no_module_of_the_package_hides_a_public_function():

@@ -88,7 +88,7 @@ def test_training_sharpens_clusters_in_a_sweep(tmp_path):
 
     space = fn.grid(learning_rate=[0.1], seed=range(4))
     results = fn.sweep(recipe, space, data, num_steps=200, eval_every=100, store=tmp_path, save_params=True)
-    outputs = fn.evaluate_results(results, recipe, data.test, ["outputs"])["outputs"]
+    outputs = fn.evaluate_results(recipe, results, data.test, ["outputs"])["outputs"]
     for seed in range(4):
         alone = fn.train(recipe(), {"learning_rate": 0.1, "seed": seed}, data, num_steps=200)
         np.testing.assert_allclose(results["test_loss"][seed], alone.metrics["test_loss"], rtol=1e-4)

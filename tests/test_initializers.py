@@ -66,7 +66,7 @@ def test_pytorch_default_is_uniform_in_weights_and_biases():
 
 
 def test_scaled_normal_has_both_variances():
-    initializer = fn.scaled_normal(1.7, 0.05)
+    initializer = fn.initializers.scaled_normal(1.7, 0.05)
     assert abs(draw(initializer).var() * FAN_IN / 1.7 - 1) < 0.02
     biases = initializer.biases(uniform_noise(jax.random.key(3), 50_000, jnp.float32), 7)
     assert abs(np.var(biases) / 0.05 - 1) < 0.02
@@ -79,7 +79,7 @@ def test_biases_start_at_zero(name):
 
 def test_scales_may_be_traced():
     def first_layer(variance):
-        network = fn.mlp(5, [4], 3, initializer=fn.scaled_normal(variance))
+        network = fn.mlp(5, [4], 3, initializer=fn.initializers.scaled_normal(variance))
         return network.init(jax.random.key(0))[0]["w"]
 
     variances = jnp.array([1.0, 4.0])

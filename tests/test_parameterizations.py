@@ -117,7 +117,7 @@ def test_mup_scales_the_gradient_and_not_the_decay(x64):
         network, "mse", optimizer=fn.sgd(0.1, weight_decay=0.2, max_norm=0.3), batch_size=None
     )
     params = network.init(jax.random.key(0))
-    grads = jax.grad(fn.curvature.make_objective(network, "mse"))(
+    grads = jax.grad(fn.analysis.curvature.make_objective(network, "mse"))(
         params, jax.tree.map(jnp.asarray, data.train)
     )
     norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(grads)))
@@ -139,7 +139,9 @@ def test_mup_draws_biases_that_do_not_depend_on_width():
         for layer, limit in zip(params, limits, strict=True):
             assert np.abs(layer["b"]).max() <= limit
             np.testing.assert_allclose(np.std(layer["b"]), limit / 3**0.5, rtol=0.5 if width == 16 else 0.06)
-    normal = fn.mlp(9, [1024], 2, initializer=fn.scaled_normal(1.0, 0.3), parameterization=fn.mup(base))
-    plain = fn.mlp(9, [1024], 2, initializer=fn.scaled_normal(1.0, 0.3))
+    normal = fn.mlp(
+        9, [1024], 2, initializer=fn.initializers.scaled_normal(1.0, 0.3), parameterization=fn.mup(base)
+    )
+    plain = fn.mlp(9, [1024], 2, initializer=fn.initializers.scaled_normal(1.0, 0.3))
     for layer, other in zip(normal.init(jax.random.key(0)), plain.init(jax.random.key(0)), strict=True):
         np.testing.assert_array_equal(layer["b"], other["b"])  # whose variance is as given at every width

@@ -127,7 +127,7 @@ def test_what_params_returns_is_kept_and_predict_gets_it(tmp_path):
         )
 
     results = fn.sweep(recipe, fn.grid(rate=[0.1, 0.3]), data, num_steps=2, store=tmp_path, save_params=True)
-    outputs = fn.evaluate_results(results, recipe, data.test, ["outputs"])["outputs"]
+    outputs = fn.evaluate_results(recipe, results, data.test, ["outputs"])["outputs"]
     for run, config in enumerate(results.space):
         states = [fn.train(plain, config, data, num_steps=number).state for number in (1, 2)]
         first, last = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *(s.params for s in states))

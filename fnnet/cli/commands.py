@@ -178,7 +178,7 @@ def verify(store: tyro.conf.Positional[Path], /, runs: int = 4, recipe: str | No
         differences = verify_store(store=store, num_runs=runs)
     else:
         data = reload_data((Store(store).read_plan() or {}).get("data") or {})
-        differences = verify_store(load_recipe(recipe, data), data, store, num_runs=runs)
+        differences = verify_store(load_recipe(recipe, data), store, data, num_runs=runs)
     num_runs = len(results.space)
     drawn = f"all {num_runs:,} runs" if runs >= num_runs else f"{runs:,} of {num_runs:,} runs"
     print(f"trained {drawn} again, one by one, and compared with {store}")

@@ -26,7 +26,10 @@ def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None
     from fnnet.report import tables
     from fnnet.report.advice import advice
 
-    _print(tables.best(results, metric))
+    try:
+        _print(tables.best(results, metric))
+    except InputError as error:  # the direction of a recipe's own metric may be unknown
+        sys.stderr.write(f"no summary: {error}\n")
     if (line := advice(results, inputs)) is not None:
         print_line(line)
 

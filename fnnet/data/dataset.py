@@ -19,6 +19,12 @@ class Examples(NamedTuple):
 
     inputs: `[n, features]`, float32 or float64.
     targets: classes `[n]` int32, or numbers `[n, outputs]` of the dtype of the inputs.
+
+    Example:
+        >>> from fnnet import load_dataset
+        >>> examples = load_dataset("iris").test
+        >>> examples.inputs.shape, examples.targets.shape, examples.num_examples
+        ((30, 4), (30,), 30)
     """
 
     inputs: Any
@@ -57,6 +63,12 @@ class Dataset:
     preprocessing: the encoding, filling and scaling of the columns.
     origin: where the data were loaded from; None for arrays.
     notes: what was left out, filled or guessed.
+
+    Example:
+        >>> from fnnet import load_dataset
+        >>> data = load_dataset("iris")
+        >>> data.num_features, data.num_outputs, data.train.inputs.shape
+        (4, 3, (120, 4))
     """
 
     train: Examples

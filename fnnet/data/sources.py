@@ -120,6 +120,16 @@ def load_dataset(
     return replace(data, origin=Origin(name, is_file=False, options=_not_default(options)))
 
 
+def list_datasets() -> list[str]:
+    """List the names that `load_dataset` knows.
+
+    Example:
+        >>> list_datasets()[:3]
+        ['breast_cancer', 'diabetes', 'digits']
+    """
+    return sorted(SOURCES)
+
+
 def _not_default(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Return the options that differ from the defaults of `load_dataset`, in hashable form."""
     parameters = inspect.signature(load_dataset).parameters

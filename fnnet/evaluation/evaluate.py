@@ -87,13 +87,13 @@ def evaluate(
 
 
 def evaluate_results(
-    results: Results, recipe: Recipe, examples: Examples, metrics: MetricChoice | None = None
+    recipe: Recipe, results: Results, examples: Examples, metrics: MetricChoice | None = None
 ) -> dict[str, Any]:
     """Evaluate all networks of a sweep with `save_params=True`, of any shapes, on the same examples.
 
     Args:
-        results: of the sweep, or of some of its runs, as `where` returns them.
         recipe: of the sweep. Its tasks must have a `predict`, as those of `supervised` do.
+        results: of the sweep, or of some of its runs, as `where` returns them.
         examples: as in `evaluate`. Metrics use their targets even if the task has a `target` of its own.
         metrics: as in `evaluate`.
 
@@ -111,14 +111,14 @@ def evaluate_results(
         >>> recipe, space = mlp_recipe(data), grid(depth=[0, 1], learning_rate=[0.1, 0.3], seed=range(3))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     results = sweep(recipe, space, data, num_steps=20, store=folder, save_params=True)
-        ...     found = evaluate_results(results, recipe, data.test, ["accuracy", "ece"])
+        ...     found = evaluate_results(recipe, results, data.test, ["accuracy", "ece"])
         >>> bool((found["accuracy"] == results["test_accuracy"]).all())
         True
     """
     if not isinstance(results, Results) or not callable(recipe):
         raise InputError(
-            "evaluate_results takes results, a recipe and examples, in this order; "
-            f"got {type(results).__name__} and {type(recipe).__name__}"
+            "evaluate_results takes a recipe, results and examples, in this order; "
+            f"got {type(recipe).__name__} and {type(results).__name__}"
         )
     use_all_cores(warn=False)  # one device that uses all cores by itself is almost as fast
     if not len(results.space):

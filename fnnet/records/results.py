@@ -38,6 +38,14 @@ class Results:
     space: the runs' hyper-parameters.
     store: where the runs are kept, if anywhere.
     higher_is_better: the direction of metrics of the user's own, by name.
+
+    Example:
+        >>> from fnnet import grid, load_dataset, mlp_recipe, sweep
+        >>> data = load_dataset("iris")
+        >>> space = grid(depth=0, learning_rate=[0.1, 0.3], seed=range(3))
+        >>> results = sweep(mlp_recipe(data), space, data, num_steps=50)
+        >>> len(results), results["test_loss"].shape, results.best("test_accuracy").interval.num_runs
+        (6, (6,), 3)
     """
 
     space: Space

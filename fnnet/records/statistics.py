@@ -17,6 +17,10 @@ class MeanInterval(NamedTuple):
     low, high: the interval `mean ± t * s / sqrt(n)`, with the standard deviation `s` of the `n` runs and the 0.975
         quantile `t` of Student's distribution with `n - 1` degrees of freedom; NaN for a single run.
     num_runs: `n`.
+
+    Example:
+        >>> mean_interval([1.0, 2.0, 3.0]).mean
+        2.0
     """
 
     mean: Any

@@ -36,7 +36,7 @@ def hyperband(
 
     Args:
         recipe: as for `sweep`.
-        space: the runs, usually drawn: `random(...) * grid(seed=...)`.
+        space: the runs, usually drawn: `random_design(...) * grid(seed=...)`.
         data: as for `sweep`.
         max_steps: the length of a full run.
         min_steps: the fewest steps that a run trains for.
@@ -58,9 +58,9 @@ def hyperband(
     algorithm 1.
 
     Example:
-        >>> from fnnet import LogUniform, load_dataset, mlp_recipe, random
+        >>> from fnnet import LogUniform, load_dataset, mlp_recipe, random_design
         >>> data = load_dataset("iris")
-        >>> space = random(20, seed=0, learning_rate=LogUniform(0.001, 1))
+        >>> space = random_design(20, seed=0, learning_rate=LogUniform(0.001, 1))
         >>> results = hyperband(
         ...     mlp_recipe(data), space, data, max_steps=48, min_steps=3, metric="train_loss"
         ... )

@@ -15,7 +15,7 @@ from fnnet.records.ranking import is_higher_better
 from fnnet.records.results import Results
 from fnnet.records.rows import collect
 from fnnet.records.statistics import find_configurations
-from fnnet.space.designs import Choice, Distribution, IntUniform, LogUniform, Uniform, random
+from fnnet.space.designs import Choice, Distribution, IntUniform, LogUniform, Uniform, random_design
 from fnnet.space.grids import grid, zip_axes
 from fnnet.space.space import Config, Space, union
 from fnnet.space.values import Value, axis_values
@@ -38,10 +38,10 @@ _MAX_INTEGER = 2**53  # Optuna stores integers as float64
 
 
 def optimize(
-    study: optuna.Study,
     recipe: Recipe,
     distributions: Mapping[str, Distribution],
     data: Any,
+    study: optuna.Study,
     *,
     metric: str,
     num_trials: int,
@@ -67,10 +67,10 @@ def optimize(
     again for the next call. A killed process leaves its trials RUNNING; mark them as failed yourself.
 
     Args:
-        study: a study with one objective and the direction of the metric.
         recipe: as for `sweep`.
         distributions: the distribution of each axis.
         data: as for `sweep`.
+        study: a study with one objective and the direction of the metric.
         metric: the column of the results to optimize, such as "validation_accuracy".
         num_trials: total number of completed trials in the study, including those of earlier calls.
         batch_size: number of trials proposed together.
@@ -96,7 +96,7 @@ def optimize(
         >>> study = optuna.create_study(direction="minimize", sampler=sampler)
         >>> distributions = {"learning_rate": LogUniform(0.001, 1), "momentum": Uniform(0, 0.9)}
         >>> results = optimize(
-        ...     study, mlp_recipe(data), distributions, data, metric="train_loss",
+        ...     mlp_recipe(data), distributions, data, study, metric="train_loss",
         ...     num_trials=8, batch_size=4, num_steps=20, num_seeds=2,
         ... )
         >>> results.table().height, len(study.trials)
@@ -170,7 +170,7 @@ def translate(name: str, distribution: Distribution) -> BaseDistribution:
         >>> translate("widths", Choice([(64,), (64, 32)]))
         CategoricalDistribution(choices=('(64,)', '(64, 32)'))
     """
-    random(1, seed=0, **{name: distribution})  # checks the bounds
+    random_design(1, seed=0, **{name: distribution})  # checks the bounds
     match distribution:
         case Choice():
             return optuna.distributions.CategoricalDistribution(list(_categories(name, distribution)))

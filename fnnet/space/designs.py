@@ -21,28 +21,48 @@ _MAX_RUNS = 2**30  # the length of a 30-bit Sobol sequence
 
 
 class Uniform(NamedTuple):
-    """Uniform on [low, high], rounded to 6 significant digits."""
+    """Uniform on [low, high], rounded to 6 significant digits.
+
+    Example:
+        >>> 0 <= random_design(1, seed=0, momentum=Uniform(0, 0.9))[0]["momentum"] <= 0.9
+        True
+    """
 
     low: float
     high: float
 
 
 class LogUniform(NamedTuple):
-    """Log-uniform on [low, high], rounded to 6 significant digits; both bounds are positive."""
+    """Log-uniform on [low, high], rounded to 6 significant digits; both bounds are positive.
+
+    Example:
+        >>> 0.001 <= random_design(1, seed=0, learning_rate=LogUniform(0.001, 1))[0]["learning_rate"] <= 1
+        True
+    """
 
     low: float
     high: float
 
 
 class IntUniform(NamedTuple):
-    """Uniform on the integers from `low` to `high`, both included."""
+    """Uniform on the integers from `low` to `high`, both included.
+
+    Example:
+        >>> sorted(random_design(50, seed=0, depth=IntUniform(1, 3)).axes["depth"])
+        [1, 2, 3]
+    """
 
     low: int
     high: int
 
 
 class Choice(NamedTuple):
-    """Uniform on `values`."""
+    """Uniform on `values`.
+
+    Example:
+        >>> sorted(random_design(50, seed=0, activation=Choice(["relu", "tanh"])).axes["activation"])
+        ['relu', 'tanh']
+    """
 
     values: Any
 
@@ -50,7 +70,7 @@ class Choice(NamedTuple):
 Distribution = Uniform | LogUniform | IntUniform | Choice
 
 
-def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
+def random_design(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
     """Sample runs at random, each axis independently.
 
     With the same seed, a larger design begins with the runs of a smaller one, so a sweep can be extended. Adding an
@@ -59,14 +79,14 @@ def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spa
 
     Args:
         num_runs: the number of samples.
-        seed: the seed of the samples. For an axis named "seed", use a product: `random(...) * grid(seed=...)`.
+        seed: the seed of the samples. For an axis named "seed", use a product: `random_design(...) * grid(seed=...)`.
         **distributions: the distribution of each axis.
 
     Raises:
         InputError: if `num_runs` is not positive, `seed` is negative, no distribution is given, or bounds are invalid.
 
     Example:
-        >>> space = random(5, seed=0, learning_rate=LogUniform(0.001, 1), depth=IntUniform(1, 4))
+        >>> space = random_design(5, seed=0, learning_rate=LogUniform(0.001, 1), depth=IntUniform(1, 4))
         >>> len(space), sorted(space[0])
         (5, ['depth', 'learning_rate'])
     """
@@ -79,7 +99,7 @@ def random(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spa
     return _design(distributions, np.stack(columns, axis=1))
 
 
-def sobol(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
+def sobol_design(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Space:
     """Sample runs from a scrambled Sobol sequence, which covers the space evenly.
 
     Powers of 2 give the best coverage. With the same seed and the same axes in the same order, a larger design begins
@@ -87,14 +107,14 @@ def sobol(num_runs: int, /, *, seed: int, **distributions: Distribution) -> Spac
 
     Args:
         num_runs: the number of samples.
-        seed: the seed of the scrambling. For an axis named "seed", use a product: `sobol(...) * grid(seed=...)`.
+        seed: the seed of the scrambling. For an axis named "seed", use a product: `sobol_design(...) * grid(seed=...)`.
         **distributions: the distribution of each axis.
 
     Raises:
         InputError: as in `random`.
 
     Example:
-        >>> space = sobol(4, seed=0, learning_rate=LogUniform(0.001, 1), momentum=Uniform(0, 1))
+        >>> space = sobol_design(4, seed=0, learning_rate=LogUniform(0.001, 1), momentum=Uniform(0, 1))
         >>> sorted(int(4 * momentum) for momentum in space.column("momentum"))
         [0, 1, 2, 3]
     """

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from fnnet.errors import InputError
-from fnnet.space.space import Space, check_equal_lengths, check_size, keep_first
-from fnnet.space.values import axis_values, encode, listed_values
+from fnnet.space.space import Space, keep_first
+from fnnet.space.values import axis_values, check_equal_lengths, check_size, encode, listed_values
 
 
 def grid(**axes: Any) -> Space:

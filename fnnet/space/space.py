@@ -7,7 +7,7 @@ arrays. Two configurations are equal when they have the same names with equal va
 import html
 import math
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
@@ -18,13 +18,13 @@ from fnnet.errors import InputError, unknown_name
 from fnnet.space.values import (
     Value,
     axis_values,
+    check_equal_lengths,
+    check_size,
     codes_from_text,
     codes_to_text,
     config_hashes,
     encode,
 )
-
-MAX_RUNS = 2**24  # of one space; building one then takes about 100 MB per axis
 
 Config = dict[str, Value]
 """The hyper-parameters of one run by name."""
@@ -38,6 +38,11 @@ class Space:
 
     axes: by name, the axis' distinct values in the order in which they were given.
     codes: by name, for each run the index of its value in `axes`, or -1 where the run lacks the axis.
+
+    Example:
+        >>> from fnnet import grid
+        >>> len(grid(depth=[1, 2], seed=range(3)) | grid(depth=4, seed=0))
+        7
     """
 
     axes: dict[str, tuple[Value, ...]]
@@ -153,6 +158,20 @@ class Space:
         if name not in self.axes:
             raise unknown_name("axis", name, self.axes)
         return self.codes[name] >= 0
+
+    def filter(self, is_wanted: Callable[[Config], Any]) -> "Space":
+        """Return the space of the runs whose configurations are wanted.
+
+        Args:
+            is_wanted: a function of the configuration of a run, a dict without the axes that the run lacks.
+
+        Example:
+            >>> from fnnet import grid
+            >>> space = grid(depth=[1, 2, 4], width=[64, 512]).filter(lambda run: run["depth"] * run["width"] < 600)
+            >>> list(space)[-1], len(space)
+            ({'depth': 4, 'width': 64}, 4)
+        """
+        return self.take(np.flatnonzero([bool(is_wanted(config)) for config in self]))
 
     def take(self, rows: Any) -> "Space":
         """Return the space of some runs, in the given order; values that none of them has are dropped.
@@ -297,19 +316,3 @@ def keep_first(space: Space) -> Space:
 
 
 _STORED = ("name", "values", "codes")
-
-
-def check_size(sizes: list[int]) -> None:
-    """Check the number of runs of a product before it is built."""
-    if math.prod(sizes) > MAX_RUNS:
-        factors = [f"{size:,}" for size in sizes if size > 1]
-        total = f" = {math.prod(sizes):,}" if len(factors) > 1 else ""
-        raise InputError(f"a sweep has at most {MAX_RUNS:,} runs, got {' * '.join(factors)}{total}")
-
-
-def check_equal_lengths(what: str, lengths: dict[str, int]) -> None:
-    if len(set(lengths.values())) > 1:
-        raise InputError(
-            f"{what} need equally many values, got "
-            + ", ".join(f"{length} for {name!r}" for name, length in lengths.items())
-        )

@@ -86,8 +86,7 @@ def parse_values(name: str, text: str) -> Sequence[Any]:
 
 
 def _spaced(name: str, form: str, low: Any, high: Any, num: Any) -> Sequence[float]:
-    from fnnet.space.space import MAX_RUNS
-    from fnnet.space.values import linspace, logspace
+    from fnnet.space.values import MAX_RUNS, linspace, logspace
 
     check_integer(f"axis {name!r}: the number of values", num)
     if num > MAX_RUNS:

@@ -17,6 +17,8 @@ from jaxtyping import Int, UInt64
 
 from fnnet.errors import InputError, check_integer, unknown_name
 
+MAX_RUNS = 2**24  # of one space; building one then takes about 100 MB per axis
+
 Value = int | float | bool | str | tuple
 """A value of an axis; tuples may be nested."""
 
@@ -267,3 +269,20 @@ def _spaced(space: Callable[..., np.ndarray], low: float, high: float, num: int)
     check_integer("the number of values", num)
     numbers: list[float] = space(low, high, num).tolist()
     return tuple(float(f"{number:.6g}") for number in numbers)
+
+
+def check_equal_lengths(what: str, lengths: dict[str, int]) -> None:
+    """Check that columns of a space have one value for each run."""
+    if len(set(lengths.values())) > 1:
+        raise InputError(
+            f"{what} need equally many values, got "
+            + ", ".join(f"{length} for {name!r}" for name, length in lengths.items())
+        )
+
+
+def check_size(sizes: list[int]) -> None:
+    """Check the number of runs of a product before it is built."""
+    if math.prod(sizes) > MAX_RUNS:
+        factors = [f"{size:,}" for size in sizes if size > 1]
+        total = f" = {math.prod(sizes):,}" if len(factors) > 1 else ""
+        raise InputError(f"a sweep has at most {MAX_RUNS:,} runs, got {' * '.join(factors)}{total}")

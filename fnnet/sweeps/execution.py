@@ -64,6 +64,13 @@ def execute(prepared: Prepared) -> Results:
     Raises:
         InputError: when another process is writing to the store, or the store has come to hold another sweep.
         KeyboardInterrupt: after Ctrl-C, once all finished work is saved.
+
+    Example:
+        >>> from fnnet import grid, load_dataset, mlp_recipe
+        >>> data = load_dataset("iris")
+        >>> prepared = prepare(mlp_recipe(data), grid(learning_rate=[0.1, 0.3]), data, num_steps=5)
+        >>> len(execute(prepared))
+        2
     """
     plan, store = prepared.plan, prepared.store
     is_finished = not any(estimate.num_missing for estimate in prepared.estimates)

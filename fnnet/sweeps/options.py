@@ -25,6 +25,11 @@ class Options:
     metric: what progress ranks runs by; None to choose.
     show_progress: whether to report progress on stderr: a bar on a terminal, otherwise a line now and then.
     on_event: called with every event of `fnnet.sweeps.events`. What it raises ends the sweep; finished chunks are kept.
+
+    Example:
+        >>> options = {"eval_every": 5, "lanes": 2}
+        >>> make_options(options).eval_every  # as sweep(recipe, space, data, num_steps=..., **options) does
+        5
     """
 
     eval_every: int | None = None

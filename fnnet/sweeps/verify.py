@@ -22,8 +22,8 @@ from fnnet.training import train
 
 def verify(
     recipe: Recipe | None = None,
-    data: Any = None,
     store: str | os.PathLike[str] | None = None,
+    data: Any = None,
     *,
     num_runs: int = 4,
     seed: int = 0,
@@ -35,8 +35,8 @@ def verify(
 
     Args:
         recipe: the sweep's recipe; None if it is one of fnnet's own.
-        data: the sweep's data; None to load what the store names.
         store: the sweep's folder, as in `verify(store="results/first")`.
+        data: the sweep's data; None to load what the store names.
         num_runs: number of runs, drawn at random; all if there are fewer.
         seed: seed of the draw.
 
@@ -46,6 +46,16 @@ def verify(
     Raises:
         InputError: when the folder holds no sweep or no finished run, the data changed, or the recipe or data have to
             be passed.
+
+    Example:
+        >>> import tempfile
+        >>> from fnnet import grid, load_dataset, mlp_recipe, sweep
+        >>> data = load_dataset("iris")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = sweep(mlp_recipe(data), grid(depth=0, learning_rate=0.1), data, num_steps=5, store=folder)
+        ...     differences = verify(store=folder)
+        >>> differences["test_loss"] < 1e-5
+        True
     """
     check_integer("num_runs", num_runs)
     if store is None:
@@ -111,7 +121,7 @@ def own_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: A
     name = recorded.get("name") if isinstance(recorded, dict) else None
     if name not in OWN_RECIPES:
         raise InputError(
-            f"{store} was made with the recipe {name}, which only your own code knows: fn.verify(recipe, data, store), "
+            f"{store} was made with the recipe {name}, which only your own code knows: fn.verify(recipe, store, data), "
             "or fnnet verify STORE --recipe MODULE:FUNCTION"
         )
     return OWN_RECIPES[name](data)

@@ -100,7 +100,7 @@ def test_signals_end_at_the_fixed_point(x64):
 
 @pytest.mark.slow
 def test_wide_networks_match_the_theory():
-    network = fn.mlp(400, [400] * 6, 400, "tanh", initializer=fn.scaled_normal(2.0, 0.1))
+    network = fn.mlp(400, [400] * 6, 400, "tanh", initializer=fn.initializers.scaled_normal(2.0, 0.1))
     x = jnp.ones(400).at[200:].set(-1.0)  # uncorrelated with ones
 
     def measure(key):

@@ -24,7 +24,7 @@ def test_the_sum_of_kernels_is_the_product_of_derivatives() -> None:
     network = fn.mlp(3, [5, 4], 2, "tanh")
     params = network.init(jax.random.key(0))
     inputs = np.random.default_rng(0).standard_normal((4, 3))
-    kernels = fn.tangent_kernels(network, params, inputs)
+    kernels = fn.analysis.tangent_kernel.tangent_kernels(network, params, inputs)
     derivatives = flat_derivatives(network, params, inputs)
     expected = np.einsum("iap,jbp->iajb", derivatives, derivatives)
     np.testing.assert_allclose(sum(jax.tree.leaves(kernels)), expected, rtol=1e-7, atol=1e-8)
@@ -33,7 +33,7 @@ def test_the_sum_of_kernels_is_the_product_of_derivatives() -> None:
 def test_linearized_networks_match_value_and_slope() -> None:
     network = fn.mlp(3, [5], 2, "tanh")
     start, change = (network.init(jax.random.key(seed)) for seed in (0, 1))
-    linear = fn.linearize(network, start)
+    linear = fn.analysis.tangent_kernel.linearize(network, start)
     x = np.array([0.5, -1.0, 2.0])
     flat, _ = ravel_pytree(change)
     slope = flat_derivatives(network, start, x[None])[0] @ np.asarray(flat)
@@ -50,12 +50,14 @@ def test_a_step_multiplies_the_errors_of_a_linearized_network() -> None:
     params = network.init(jax.random.key(0))
     rng = np.random.default_rng(0)
     inputs, targets = rng.standard_normal((5, 3)), rng.standard_normal((5, 1))
-    linear = fn.linearize(network, params)
+    linear = fn.analysis.tangent_kernel.linearize(network, params)
 
     def errors(params: object) -> jax.Array:
         return jax.vmap(linear.apply, (None, 0))(params, inputs) - targets
 
     grads = jax.grad(lambda params: jnp.sum(errors(params) ** 2) / 2)(params)
     after = errors(jax.tree.map(lambda p, g: p - 0.1 * g, params, grads))
-    kernel = sum(jax.tree.leaves(fn.tangent_kernels(network, params, inputs))).reshape(5, 5)
+    kernel = sum(
+        jax.tree.leaves(fn.analysis.tangent_kernel.tangent_kernels(network, params, inputs))
+    ).reshape(5, 5)
     np.testing.assert_allclose(after, (np.eye(5) - 0.1 * kernel) @ errors(params), rtol=1e-10)

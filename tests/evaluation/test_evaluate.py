@@ -136,7 +136,7 @@ def results(tmp_path_factory):
 @pytest.mark.parametrize("loaded_bytes", [1, stacks.LOADED_BYTES])
 def test_networks_of_all_shapes_come_in_the_order_of_the_space(results, loaded_bytes, monkeypatch):
     monkeypatch.setattr(stacks, "LOADED_BYTES", loaded_bytes)
-    found = fn.evaluate_results(results, recipe, DATA.test, ["accuracy", "nll", "outputs"])
+    found = fn.evaluate_results(recipe, results, DATA.test, ["accuracy", "nll", "outputs"])
     np.testing.assert_array_equal(found["accuracy"], results["test_accuracy"])
     np.testing.assert_allclose(found["nll"], results["test_loss"], rtol=1e-5)
     for run in range(len(results.space)):
@@ -146,7 +146,7 @@ def test_networks_of_all_shapes_come_in_the_order_of_the_space(results, loaded_b
 
 def test_some_runs_of_a_sweep(results):
     some = results.where(seed=[2, 0], depth=2)
-    found = fn.evaluate_results(some, recipe, DATA.train, ["accuracy"])["accuracy"]
+    found = fn.evaluate_results(recipe, some, DATA.train, ["accuracy"])["accuracy"]
     np.testing.assert_array_equal(found, some["train_accuracy"])
 
 
@@ -164,7 +164,7 @@ def test_networks_may_read_hyper_parameters(tmp_path):
 
     space = fn.grid(gain=[0.5, 1.0, 3.0], seed=range(2))
     results = fn.sweep(scaled_recipe, space, DATA, num_steps=5, store=tmp_path, save_params=True)
-    found = fn.evaluate_results(results, scaled_recipe, DATA.test, ["outputs"])["outputs"]
+    found = fn.evaluate_results(scaled_recipe, results, DATA.test, ["outputs"])["outputs"]
     for run, config in enumerate(space):
         expected = config["gain"] * plain_outputs(results.params(run), DATA.test.inputs)
         np.testing.assert_allclose(found[run], expected, rtol=0, atol=1e-5)
@@ -265,18 +265,18 @@ def test_results_that_cannot_be_evaluated_are_refused(results, tmp_path):
         return recipe(depth)
 
     with pytest.raises(InputError, match="params 0/b of stacked networks"):
-        fn.evaluate_results(results.where(depth=2), narrow_recipe, DATA.test)
+        fn.evaluate_results(narrow_recipe, results.where(depth=2), DATA.test)
     with pytest.raises(InputError, match="the recipe's task predicts nothing"):
-        fn.evaluate_results(results, forgetful_recipe, DATA.test)
+        fn.evaluate_results(forgetful_recipe, results, DATA.test)
     with pytest.raises(InputError, match="argument 'activation' has no default"):
-        fn.evaluate_results(results, needy_recipe, DATA.test)
+        fn.evaluate_results(needy_recipe, results, DATA.test)
     space = fn.grid(depth=0, learning_rate=0.1, seed=range(2))
     unkept = fn.sweep(recipe, space, DATA, num_steps=2)
     with pytest.raises(InputError, match="no parameters are kept of run 0"):
-        fn.evaluate_results(unkept, recipe, DATA.test)
+        fn.evaluate_results(recipe, unkept, DATA.test)
     named = fn.Results(fn.grid(depth=0, order=["one"], learning_rate=0.1), {})
     with pytest.raises(InputError, match="axis 'order' is not an argument of the recipe"):
-        fn.evaluate_results(named, recipe, DATA.test)
+        fn.evaluate_results(recipe, named, DATA.test)
 
 
 @pytest.mark.parametrize("unknown", [3, -1])

@@ -114,6 +114,6 @@ def test_a_bfloat16_network_sweeps_to_a_table_and_back_from_its_store(tmp_path):
     np.testing.assert_array_equal(plain["test_loss"], kept["test_loss"])
     params = kept.params()
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(jnp.bfloat16)}
-    found = fn.evaluate_results(kept, lambda: task, data.test, ["accuracy", "nll"])
+    found = fn.evaluate_results(lambda: task, kept, data.test, ["accuracy", "nll"])
     np.testing.assert_array_equal(found["accuracy"], kept["test_accuracy"])
     np.testing.assert_allclose(found["nll"], kept["test_loss"], rtol=1e-5)

@@ -266,17 +266,17 @@ def test_ctrl_c_finishes_the_commit(data, tmp_path):
 @pytest.mark.slow
 def test_verifying_finds_agreement_and_forgery(data, tmp_path):
     sweep(data, tmp_path)
-    differences = fn.verify(fn.mlp_recipe(data), data, tmp_path, num_runs=16)
+    differences = fn.verify(fn.mlp_recipe(data), tmp_path, data, num_runs=16)
     assert set(differences) == {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}
     assert max(differences.values()) < 1e-5
     chunk_id = next(iter(Store(tmp_path).read_index()))
     (rows,) = Store(tmp_path).read_rows([chunk_id])
     Store(tmp_path).chunk_path(chunk_id).unlink()
     Store(tmp_path).commit_chunk(chunk_id, rows.with_columns(test_loss=pl.col("test_loss") + 0.5))
-    assert fn.verify(fn.mlp_recipe(data), data, tmp_path, num_runs=16)["test_loss"] > 0.4
+    assert fn.verify(fn.mlp_recipe(data), tmp_path, data, num_runs=16)["test_loss"] > 0.4
     other = fn.load_dataset("iris", split_seed=1)
     with pytest.raises(fn.InputError, match="the data changed since"):
-        fn.verify(fn.mlp_recipe(other), other, tmp_path)
+        fn.verify(fn.mlp_recipe(other), tmp_path, other)
 
 
 COUNT_COMPILATIONS = """

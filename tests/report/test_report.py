@@ -8,6 +8,7 @@ from rich.console import Console
 from scipy import stats
 
 import fnnet as fn
+from fnnet.cli import output
 from fnnet.report import plots, tables
 from fnnet.report.advice import advice
 from fnnet.sweeps.job import Estimate
@@ -86,7 +87,9 @@ def test_marks_tell_some_diverged_runs_from_all_and_the_key_lists_only_marks_tha
 def test_slow_pixels_are_darker():
     value = np.array([[-3.0, -20.0], [1.0, 5.0]])  # below, a quick and a slow one that converged
     axes = Figure().subplots()
-    fn.trainability.draw(axes, fn.trainability.Picture((0, 2, 1, 4), value[None] < 0, value), "fates", 1)
+    fn.studies.trainability.draw(
+        axes, fn.studies.trainability.Picture((0, 2, 1, 4), value[None] < 0, value), "fates", 1
+    )
     image = axes.images[0]
     np.testing.assert_allclose(image.get_array(), [[-0.575, -1], [0.575, 1]])
     blue, red = image.cmap(image.norm([-1.0, 1.0]))
@@ -109,7 +112,7 @@ def test_constants_of_early_training_are_drawn_against_width():
     c_loss, c_max = np.array([[2.0, 4.0], [3.0, 3.5], [1.0, 2.0]]), np.full((3, 2), 9.0)
     constants = {"initial_sharpness": np.ones((3, 2)), "c_loss": c_loss, "c_sharp": None, "c_max": c_max}
     published = {"c_loss": {8: 2.5, 64: 2.25}, "c_sharp": {16: 5.0}}
-    fn.early_training.draw_constants(axes, (8, 16, 32), constants, published)
+    fn.studies.early_training.draw_constants(axes, (8, 16, 32), constants, published)
     drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines]
     for values in (
         [3, 3.25, 1.5],
@@ -273,6 +276,13 @@ def test_the_table_of_the_best_is_written_for_papers(results, style):
 def test_the_best_of_any_axis_is_tabulated(results):
     rows = cells_of_best(text_of(tables.best(results, "test_accuracy", axis="depth")))
     assert [row[:2] for row in rows] == [["0.1", "4"], ["0.2", "1"], ["0.4", "1"]]
+
+
+def test_a_metric_without_a_direction_has_no_summary(capsys):
+    space = fn.grid(learning_rate=[0.1, 0.3])
+    own = fn.Results(space, {"sharpness": np.array([1.0, 2.0]), "diverged": np.zeros(2, bool)})
+    output.print_results(own, "sharpness", np.zeros((3, 1)))
+    assert capsys.readouterr().err.startswith("no summary: unknown metric to rank by 'sharpness'")
 
 
 def test_a_notebook_displays_the_figure(results):

@@ -184,7 +184,7 @@ def test_diverged_configurations_never_win(data):
 
 @pytest.mark.slow
 def test_hyperband_gives_every_configuration_one_bracket(data, tmp_path):
-    space = fn.random(27, seed=1, learning_rate=fn.LogUniform(0.003, 1)) * fn.grid(seed=range(2))
+    space = fn.random_design(27, seed=1, learning_rate=fn.LogUniform(0.003, 1)) * fn.grid(seed=range(2))
     options = {"max_steps": 48, "min_steps": 3, "metric": "test_loss"}
     results = fn.hyperband(fn.mlp_recipe(data), space, data, store=tmp_path, **options)
     brackets, rungs = results["bracket"], results["rung"]
@@ -244,7 +244,7 @@ def test_rungs_of_a_small_factor_are_distinct():
 def kept(data, tmp_path_factory):
     """A hyperband whose runs and parameters are in a store."""
     folder = tmp_path_factory.mktemp("hyperband")
-    space = fn.random(12, seed=0, learning_rate=fn.LogUniform(1e-3, 1))
+    space = fn.random_design(12, seed=0, learning_rate=fn.LogUniform(1e-3, 1))
     options = {"max_steps": 36, "min_steps": 4, "factor": 3, "metric": "test_loss", "save_params": True}
     return folder, fn.hyperband(fn.mlp_recipe(data), space, data, store=folder, **options)
 
@@ -265,7 +265,7 @@ def test_the_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
             np.testing.assert_allclose(mine["w"], theirs["w"], atol=1e-5)
     top = results.top("test_loss", 2)
     assert top.params()[0]["w"].shape[0] == 2 and set(top["steps"]) == {36}
-    found = fn.evaluate_results(results, fn.mlp_recipe(data), data.test, ["accuracy"])
+    found = fn.evaluate_results(fn.mlp_recipe(data), results, data.test, ["accuracy"])
     np.testing.assert_allclose(found["accuracy"], results["test_accuracy"], atol=1e-6)
 
 
@@ -283,7 +283,7 @@ def test_the_folder_of_a_hyperband_is_one_store(kept):
 @pytest.mark.slow
 def test_runs_that_were_stopped_early_are_verified_where_they_stopped(data, kept):
     folder, results = kept
-    differences = fn.verify(fn.mlp_recipe(data), data, folder, num_runs=len(results.space))
+    differences = fn.verify(fn.mlp_recipe(data), folder, data, num_runs=len(results.space))
     assert max(differences.values()) < 1e-5 and "test_loss" in differences
     wrong = results._take(np.flatnonzero(results["steps"] == 4))["test_loss"]
     assert np.abs(wrong - results["test_loss"].min()).min() > 1e-3, "steps do matter here"

@@ -59,7 +59,7 @@ def closed_form(params, num_seeds, num_steps=NUM_STEPS, curvatures=CURVATURES):
 
 def search(study, distributions=RATES, recipe=quadratic, **settings):
     defaults = {"metric": "test_loss", "num_trials": 6, "batch_size": 3, "num_steps": NUM_STEPS, "lanes": 4}
-    return interop.optimize(study, recipe, distributions, None, **(defaults | settings))
+    return interop.optimize(recipe, distributions, None, study, **(defaults | settings))
 
 
 def random_study(seed=0, **options):
@@ -241,10 +241,10 @@ def test_a_search_matches_a_grid_on_iris():
     sampler = optuna.samplers.TPESampler(seed=0)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     results = interop.optimize(
-        study,
         recipe,
         {"learning_rate": LogUniform(1e-4, 10)},
         data,
+        study,
         metric="test_accuracy",
         num_trials=24,
         batch_size=8,

@@ -7,7 +7,7 @@ import fnnet as fn
 from fnnet.space import designs
 from fnnet.space.designs import Choice, IntUniform, LogUniform, Uniform
 
-DESIGNS = pytest.mark.parametrize("design", [designs.random, designs.sobol])
+DESIGNS = pytest.mark.parametrize("design", [designs.random_design, designs.sobol_design])
 AXES = {
     "learning_rate": LogUniform(1e-4, 1),
     "momentum": Uniform(-0.5, 0.25),
@@ -45,14 +45,14 @@ def test_design_matches_its_distributions(design):
 
 
 def test_sobol_runs_fill_every_cell():
-    space = designs.sobol(64, seed=5, a=Uniform(0, 1), b=Uniform(0, 1))
+    space = designs.sobol_design(64, seed=5, a=Uniform(0, 1), b=Uniform(0, 1))
     cells = {(int(8 * config["a"]), int(8 * config["b"])) for config in space}
     assert len(cells) == 64
 
 
 def test_random_axes_are_independent():
-    alone = designs.random(9, seed=2, momentum=AXES["momentum"])
-    together = designs.random(9, seed=2, **AXES)
+    alone = designs.random_design(9, seed=2, momentum=AXES["momentum"])
+    together = designs.random_design(9, seed=2, **AXES)
     assert alone.column("momentum").tolist() == together.column("momentum").tolist()
 
 

@@ -237,3 +237,11 @@ def test_ids_of_a_grid_share_no_prefix():
     ids = fn.grid(a=range(30), b=range(30)).ids()
     for places in (slice(0, 7), slice(16, 23)):
         assert len({run_id[places] for run_id in ids.tolist()}) > 890
+
+
+def test_a_space_is_filtered_by_a_function_of_its_configurations():
+    space = fn.grid(depth=[1, 2, 4], width=[3, 5]) | fn.grid(optimizer="adam", depth=[2, 8])
+    kept = space.filter(lambda run: run["depth"] * run.get("width", 1) < 8)
+    assert list(kept) == [run for run in space if run["depth"] * run.get("width", 1) < 8]
+    assert kept.axes["depth"] == (1, 2) and kept.axes["optimizer"] == ("adam",)
+    assert len(space.filter(lambda run: run["depth"] > 8)) == 0

@@ -11,7 +11,7 @@ import fnnet as fn
 @pytest.mark.slow
 def test_accuracies_match_scikit_learn() -> None:
     datasets = [fn.load_dataset("digits", num_train=num) for num in (100, 300)]
-    found = fn.classical.accuracies(["SVM", "naive Bayes"], datasets)
+    found = fn.studies.classical.accuracies(["SVM", "naive Bayes"], datasets)
     expected = [
         [np.mean(each.fit(*data.train).predict(data.test.inputs) == data.test.targets) for each in (SVC(C=10), GaussianNB())]
         for data in datasets
@@ -21,6 +21,6 @@ def test_accuracies_match_scikit_learn() -> None:
 
 def test_invalid_classifiers_and_data_are_refused() -> None:
     with pytest.raises(fn.InputError, match="random forest"):
-        fn.classical.accuracies(["random forst"], [fn.load_dataset("iris")])
+        fn.studies.classical.accuracies(["random forst"], [fn.load_dataset("iris")])
     with pytest.raises(fn.InputError, match=r"diabetes.*must be classes"):
-        fn.classical.accuracies(["SVM"], [fn.load_dataset("diabetes")])
+        fn.studies.classical.accuracies(["SVM"], [fn.load_dataset("diabetes")])

@@ -17,13 +17,13 @@ def data():
 
 def dense_sharpness(network, params, data):
     flat, unravel = ravel_pytree(params)
-    objective = fn.curvature.make_objective(network, "quadratic")
+    objective = fn.analysis.curvature.make_objective(network, "quadratic")
     hessian = jax.jit(jax.hessian(lambda vector: objective(unravel(vector), data.train)))(flat)
     return np.linalg.eigvalsh(np.asarray(hessian))[-1]
 
 
 def train(network, data, num_steps, **hparams):
-    task = fn.edge_of_stability.gradient_descent(network)
+    task = fn.studies.edge_of_stability.gradient_descent(network)
     return jax.jit(lambda hparams: fn.train(task, hparams, data, num_steps=num_steps))(hparams)
 
 
@@ -44,7 +44,7 @@ def test_sharpness_matches_the_dense_hessian(x64, data):
 @pytest.mark.slow
 def test_initial_sharpness_matches_the_dense_hessian(x64, data):
     network = fn.mlp(1, [5], 1, "tanh")
-    found = fn.edge_of_stability.initial_sharpness(network, "quadratic", data.train, [3, 8])
+    found = fn.studies.edge_of_stability.initial_sharpness(network, "quadratic", data.train, [3, 8])
     expected = [dense_sharpness(network, network.init(jax.random.key(seed)), data) for seed in (3, 8)]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -53,7 +53,7 @@ def test_initial_sharpness_matches_the_dense_hessian(x64, data):
 def test_rises_are_counted(x64, data):
     network = fn.mlp(1, [4], 1, "tanh")
     rate, num_steps = 3.0, 60
-    objective = jax.jit(jax.value_and_grad(fn.curvature.make_objective(network, "quadratic")))
+    objective = jax.jit(jax.value_and_grad(fn.analysis.curvature.make_objective(network, "quadratic")))
     params, losses = network.init(jax.random.key(1)), []
     for _ in range(num_steps):
         loss, grads = objective(params, data.train)
@@ -67,10 +67,10 @@ def test_rises_are_counted(x64, data):
 @pytest.mark.slow
 def test_the_networks_of_a_sweep_are_kept_and_can_be_evaluated(data, tmp_path):
     network = fn.mlp(1, [4], 1, "tanh")
-    recipe = lambda: fn.edge_of_stability.gradient_descent(network)  # noqa: E731
+    recipe = lambda: fn.studies.edge_of_stability.gradient_descent(network)  # noqa: E731
     results = fn.sweep(
         recipe, fn.grid(learning_rate=[0.1, 0.2]), data, num_steps=3, store=tmp_path, save_params=True
     )
     assert jax.tree.structure(results.params()) == jax.tree.structure(network.init(jax.random.key(0)))
-    found = fn.evaluate_results(results, recipe, data.test, ["r2"])
+    found = fn.evaluate_results(recipe, results, data.test, ["r2"])
     np.testing.assert_allclose(found["r2"], results["test_r2"], rtol=1e-5)

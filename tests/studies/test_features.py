@@ -30,19 +30,21 @@ def slow_hog(image: np.ndarray, cell: int, num: int) -> np.ndarray:
 @pytest.mark.parametrize(("shape", "cell", "num"), [((12, 9), 3, 9), ((8, 12), 4, 6)])
 def test_hog_matches_loops(shape: tuple[int, int], cell: int, num: int) -> None:
     images = np.random.default_rng(0).random((3, *shape))
-    found = fn.classical.hog(images, cell_size=cell, num_orientations=num)
+    found = fn.studies.classical.hog(images, cell_size=cell, num_orientations=num)
     np.testing.assert_allclose(found, [slow_hog(image, cell, num) for image in images], rtol=1e-10)
 
 
 def test_hog_does_not_depend_on_brightness_and_contrast() -> None:
     images = np.random.default_rng(0).random((2, 14, 14))
-    np.testing.assert_allclose(fn.classical.hog(5 * images + 3), fn.classical.hog(images), rtol=1e-10)
+    np.testing.assert_allclose(
+        fn.studies.classical.hog(5 * images + 3), fn.studies.classical.hog(images), rtol=1e-10
+    )
 
 
 def test_features_of_a_constant_image_are_0() -> None:
-    assert not fn.classical.hog(np.ones((1, 14, 14), np.float32)).any()
+    assert not fn.studies.classical.hog(np.ones((1, 14, 14), np.float32)).any()
 
 
 def test_cells_must_fill_the_image() -> None:
     with pytest.raises(fn.InputError, match=r"cell_size must divide 28 x 28 images.*got 5"):
-        fn.classical.hog(np.zeros((1, 28, 28)), cell_size=5)
+        fn.studies.classical.hog(np.zeros((1, 28, 28)), cell_size=5)

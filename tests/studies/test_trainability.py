@@ -68,7 +68,7 @@ def test_a_linearized_network_has_a_quadratic_loss(problem):
     """Its error after a step is multiplied by 1 - 2 / n * kernel, so one step and the kernel give every loss."""
     network, data = problem
     params = network.init(jax.random.key(0))
-    kernels = fn.tangent_kernels(network, params, data.inputs[0])
+    kernels = fn.analysis.tangent_kernel.tangent_kernels(network, params, data.inputs[0])
     n = len(data.inputs[0])
     rates = 0.7, 0.4
     kernel = sum(rate * np.reshape(layer["w"], (n, n)) for rate, layer in zip(rates, kernels, strict=True))

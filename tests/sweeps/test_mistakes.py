@@ -133,7 +133,7 @@ def test_arguments_of_another_kind_are_named():
     with pytest.raises(fn.InputError, match="train takes a Task, got a function; of a recipe, the task"):
         train(toy, {"rate": 0.1}, None, num_steps=3)
     with pytest.raises(
-        fn.InputError, match="results, a recipe and examples, in this order; got function and"
+        fn.InputError, match="a recipe, results and examples, in this order; got function and"
     ):
         evaluate(toy, None, None)
 

@@ -16,10 +16,10 @@ CALLS = {
         fn.mlp_recipe(DATA), SPACE, DATA, max_steps=4, min_steps=1, metric="test_loss", **options
     ),
     "optimize": lambda **options: pytest.importorskip("fnnet.search.optuna").optimize(
-        pytest.importorskip("optuna").create_study(),
         fn.mlp_recipe(DATA),
         {"learning_rate": fn.LogUniform(0.01, 1)},
         DATA,
+        pytest.importorskip("optuna").create_study(),
         **{"metric": "test_loss", "num_trials": 2, "batch_size": 2, "num_steps": 4, **options},
     ),
 }

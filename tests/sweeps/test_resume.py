@@ -356,7 +356,7 @@ def test_a_plan_says_what_made_the_sweep(store):
         fn.verify(store=store.folder)
     with pytest.raises(fn.InputError, match="which only your own code knows"):
         fn.verify(data=DATA, store=store.folder)
-    assert fn.verify(recipe(), DATA, store.folder, num_runs=99)["train_loss"] < 1e-6
+    assert fn.verify(recipe(), store.folder, DATA, num_runs=99)["train_loss"] < 1e-6
 
 
 def test_a_store_of_a_named_data_set_and_the_ready_made_recipe_is_verified_alone(tmp_path, capsys):
