@@ -200,3 +200,18 @@ def test_numbers_out_of_range_are_refused(numbers, message):
     build = from_hparams("adamw", schedule="linear")
     with pytest.raises(fn.InputError, match=message):
         build(Hparams({"learning_rate": 0.1} | numbers))
+
+
+@pytest.mark.slow
+def test_a_grid_of_optimizers_schedules_and_warmups_is_one_sweep():
+    """Each run is that of training alone, and no two are the same."""
+    data = fn.load_dataset("iris")
+    axes = {"optimizer": ["sgd", "adam"], "schedule": ["constant", "linear"], "warmup_fraction": [0.0, 0.3]}
+    space = fn.grid(**axes, learning_rate=0.05, depth=0, seed=3)
+    results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=20)
+    for run in range(len(space)):
+        config = space[run]
+        static = {name: config.pop(name) for name in ("optimizer", "schedule", "depth")}
+        alone = fn.train(fn.mlp_recipe(data)(**static), config, data, num_steps=20)
+        np.testing.assert_allclose(results["train_loss"][run], alone.metrics["train_loss"], rtol=1e-5)
+    assert len(np.unique(results["train_loss"])) == len(space) == 8
