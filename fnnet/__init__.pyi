@@ -31,6 +31,7 @@ from .hparams import Hparams as Hparams
 from .optimizer_builders import from_hparams as from_hparams
 from .optimizers import Optimizer as Optimizer
 from .optimizers import apply_updates as apply_updates
+from .optimizers import scale_updates as scale_updates
 from .optimizers import sgd as sgd
 from .recipes import mlp_recipe as mlp_recipe
 from .task import Task as Task

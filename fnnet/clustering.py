@@ -19,7 +19,7 @@ from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.fitting import TrainState, descend, splits
 from fnnet.hparams import Hparams
-from fnnet.network import Network, batched
+from fnnet.network import Network, batched, trained_part
 from fnnet.optimizer_builders import OptimizerChoice, make_builder
 from fnnet.task import Task
 from fnnet.types import KeyArray, Metrics, Params
@@ -70,7 +70,8 @@ def cluster_network(encoder: Network, num_clusters: int, code_size: int) -> Netw
         codes = batched(encoder)(params["encoder"], inputs)
         return jax.vmap(logits, in_axes=(None, 0))(params, codes)
 
-    return Network(init, apply, apply_batch=apply_batch)
+    is_buffer = None if encoder.is_buffer is None else {"encoder": encoder.is_buffer, "centers": False}
+    return Network(init, apply, apply_batch=apply_batch, is_buffer=is_buffer)
 
 
 def sharpening_loss(outputs: Float[Array, "n clusters"]) -> Float[Array, ""]:
@@ -139,7 +140,7 @@ def deep_clustering(
 
     def init(key: KeyArray, hparams: Hparams, data: Dataset) -> TrainState:
         params = initial(hparams)
-        return TrainState(params, optimizer(hparams).init(params))
+        return TrainState(params, optimizer(hparams).init(trained_part(network, params)))
 
     def objective(outputs: Array, examples: Examples) -> Array:
         return sharpening_loss(outputs)

@@ -16,7 +16,7 @@ from fnnet.hparams import Hparams
 from fnnet.losses import LOSSES, Loss, each_loss, mean_loss
 from fnnet.metrics import METRICS, MetricChoice, directions, find_metrics
 from fnnet.names import lookup
-from fnnet.network import Network, batched
+from fnnet.network import Network, apply_training, batched, join_parts, trained_part
 from fnnet.optimizer_builders import OptimizerChoice, make_builder
 from fnnet.optimizers import Optimizer, apply_updates, scale_updates
 from fnnet.task import StepFunction, Task
@@ -104,7 +104,7 @@ def supervised(
         chosen = network_of(hparams)
         params = chosen.init(key)
         _check_fit(chosen, params, loss_function, data, target)
-        return TrainState(params, optimizer(hparams).init(params))
+        return TrainState(params, optimizer(hparams).init(trained_part(chosen, params)))
 
     def objective(outputs: Array, examples: Examples) -> Array:
         return mean_loss(loss_function, outputs, target(examples))
@@ -179,15 +179,17 @@ def descend(
     ) -> tuple[TrainState, Metrics]:
         network = network_of(hparams)
 
-        def loss(params: Params) -> Array:
-            return objective(batched(network)(params, batch.inputs), batch)
+        def loss(trained: Params) -> tuple[Array, Params]:
+            params = join_parts(network, trained, state.params)
+            outputs, params = apply_training(network, params, batch.inputs, key)
+            return objective(outputs, batch), params
 
-        value, grads = jax.value_and_grad(loss)(state.params)
-        chosen = optimizer(hparams)
-        if network.update_scales is not None:
-            chosen = scale_updates(chosen, network.update_scales)
-        updates, opt_state = chosen.update(grads, state.opt_state, state.params)
-        return TrainState(apply_updates(state.params, updates), opt_state), {"loss": value}
+        trained = trained_part(network, state.params)
+        (value, params), grads = jax.value_and_grad(loss, has_aux=True)(trained)
+        chosen = scale_updates(optimizer(hparams), network.update_scales)
+        updates, opt_state = chosen.update(grads, state.opt_state, trained)
+        params = join_parts(network, apply_updates(trained, updates), params)
+        return TrainState(params, opt_state), {"loss": value}
 
     return step
 

@@ -17,6 +17,8 @@ from fnnet.errors import InputError, check_integer
 from fnnet.initializers import INITIALIZERS, Initializer, from_jax
 from fnnet.names import lookup
 from fnnet.parameterizations import LayerShape, Parameterization, Scales
+from fnnet.schedules import Number, check_range
+from fnnet.types import KeyArray
 
 
 class LayerValues(NamedTuple):
@@ -34,6 +36,7 @@ class Layer(NamedTuple):
     initializer: Initializer
     activation: Activation
     adds_input: bool
+    dropout: Number | None
 
 
 def plan_layers(
@@ -43,15 +46,18 @@ def plan_layers(
     initializer: Any,
     parameterization: Parameterization,
     residual: bool,
+    dropout: Number | None,
 ) -> list[Layer]:
     """Build the layers of a network.
 
     Raises:
-        InputError: when a size is not a positive integer, or the number of initializers is wrong.
+        InputError: when a size is not a positive integer, the number of initializers is wrong, or the dropout rate is
+            out of range.
     """
     names = ["num_inputs", *(f"widths[{index}]" for index in range(len(sizes) - 2)), "num_outputs"]
     for name, size in zip(names, sizes, strict=True):
         check_integer(name, size)
+    check_dropout(dropout)
     num_layers = len(sizes) - 1
     is_one = isinstance(initializer, str | Initializer) or not isinstance(initializer, Sequence)
     initializers = [initializer] * num_layers if is_one else list(initializer)
@@ -71,6 +77,7 @@ def plan_layers(
                 initializer=found if isinstance(found, Initializer) else from_jax(found),
                 activation=output_activation if is_last else activation,
                 adds_input=residual and not is_last and index > 0 and fan_in == fan_out,
+                dropout=None if is_last else dropout,
             )
         )
     return layers
@@ -83,6 +90,24 @@ def group_equal(layers: list[Layer], stack_from: int) -> list[list[Layer]]:
         equal = list(stretch)
         blocks += [equal] if len(equal) >= max(stack_from, 2) else [[layer] for layer in equal]
     return blocks
+
+
+def check_dropout(rate: Any) -> None:
+    """Check that a concrete dropout rate is at least 0 and below 1.
+
+    Raises:
+        InputError: naming the value.
+    """
+    check_range("dropout", rate, "a number from 0 to below 1", lambda rate: 0 <= rate < 1)
+
+
+def split_key(key: KeyArray | None, blocks: list[list[Layer]]) -> list[Any]:
+    """Return one key for each layer of each block; None if there is no key."""
+    if key is None:
+        return [None] * len(blocks)
+    sizes = [len(block) for block in blocks]
+    keys = jax.random.split(key, sum(sizes))
+    return [keys[end - size : end] for size, end in zip(sizes, itertools.accumulate(sizes), strict=True)]
 
 
 def init_block(block: list[Layer], noise: Array, use_bias: bool) -> dict[str, Array]:
@@ -99,8 +124,8 @@ def init_block(block: list[Layer], noise: Array, use_bias: bool) -> dict[str, Ar
     return init_layer(noise) if len(block) == 1 else jax.vmap(init_layer)(noise.reshape(len(block), -1))
 
 
-def apply_layer(layer: Layer, params: dict[str, Array], x: Array) -> LayerValues:
-    """Compute a layer's values from its inputs `[fan_in, *examples]`."""
+def apply_layer(layer: Layer, params: dict[str, Array], x: Array, key: KeyArray | None = None) -> LayerValues:
+    """Compute a layer's values from its inputs `[fan_in, *examples]`, with dropout if there is a key."""
     z = jax.lax.dot_general(params["w"], x, (((0,), (0,)), ((), ())))  # w.T @ x
     if layer.scales.forward != 1.0:
         z = layer.scales.forward * z
@@ -108,17 +133,34 @@ def apply_layer(layer: Layer, params: dict[str, Array], x: Array) -> LayerValues
         # A bias of z's rank: where ranks differ, vmap over lanes would move the examples to the front.
         z = z + jnp.expand_dims(params["b"], range(1, z.ndim))
     h = activate(layer.activation, z)
+    if key is not None and layer.dropout is not None:
+        h = drop(h, layer.dropout, key)
     return LayerValues(z, h + x if layer.adds_input else h)
 
 
-def apply_stack(layer: Layer, params: dict[str, Array], x: Array, collect: bool) -> tuple[Array, Any]:
-    """Compute the output of a block of stacked layers and, if `collect`, the values of each."""
+def apply_stack(
+    layer: Layer, params: dict[str, Array], x: Array, keys: Any, collect: bool
+) -> tuple[Array, Any]:
+    """Compute the output of a block of stacked layers, with one key each, and, if `collect`, the values of each."""
 
-    def step(h: Array, params: dict[str, Array]) -> tuple[Array, LayerValues | None]:
-        values = apply_layer(layer, params, h)
+    def step(h: Array, own: tuple[dict[str, Array], KeyArray | None]) -> tuple[Array, LayerValues | None]:
+        values = apply_layer(layer, own[0], h, own[1])
         return values.h, values if collect else None
 
-    return jax.lax.scan(step, x, params)
+    return jax.lax.scan(step, x, (params, keys))
+
+
+def drop(h: Array, rate: Number, key: KeyArray) -> Array:
+    """Set values to 0 with a probability, and divide the others by one minus it ("inverted dropout").
+
+    Example:
+        >>> sorted(set(drop(jnp.ones(9), 0.75, jax.random.key(0)).tolist()))
+        [0.0, 4.0]
+
+    Source: Srivastava et al. (2014), section 10, "multiplying by 1/p at training time".
+    """
+    keep = 1 - jnp.asarray(rate).astype(jnp.result_type(float))
+    return jnp.where(jax.random.bernoulli(key, keep, h.shape), h / keep.astype(h.dtype), 0)
 
 
 def update_scales(blocks: list[list[Layer]], use_bias: bool) -> PyTree[float] | None:

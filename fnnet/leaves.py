@@ -3,7 +3,7 @@
 The name of a leaf is its path: "0/w" is the entry "w" of the first item.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -37,3 +37,30 @@ def nest_leaves(leaves: Mapping[str, Any]) -> Any:
     if all(name.isdecimal() for name in children):
         return [children[name] for name in sorted(children, key=int)]
     return children
+
+
+def to_plain(tree: Any) -> Any:
+    """Convert a pytree of modules to nested dicts and lists, the form in which parameters are stored."""
+    return nest_leaves(name_leaves(tree))
+
+
+def from_plain(plain: Any, like: Any, convert: Callable[[Any], Any] = to_plain) -> Any:
+    """Convert the result of `convert(tree)` back to a pytree with the structure of `like`.
+
+    Example:
+        >>> import collections
+        >>> Point = collections.namedtuple("Point", ["x", "y"])
+        >>> from_plain({"x": 3, "y": 4}, like=Point(0, 0))
+        Point(x=3, y=4)
+    """
+    import jax
+
+    # Indices in place of leaves show where each leaf goes, since the two trees may order their leaves differently.
+    leaves, definition = jax.tree.flatten(like)
+    indices = convert(jax.tree.unflatten(definition, range(len(leaves))))
+
+    def put(index: int, leaf: Any) -> None:
+        leaves[index] = leaf
+
+    jax.tree.map(put, indices, plain)
+    return jax.tree.unflatten(definition, leaves)

@@ -26,10 +26,12 @@ from fnnet.layers import (
     group_equal,
     init_block,
     plan_layers,
+    split_key,
     update_scales,
 )
 from fnnet.names import lookup
 from fnnet.parameterizations import PARAMETERIZATIONS, Parameterization
+from fnnet.schedules import Number
 from fnnet.types import KeyArray, Params
 
 
@@ -37,10 +39,15 @@ class Network(NamedTuple):
     """A function with parameters, on one example.
 
     init: draws initial `params` from a key.
-    apply: computes the output `[num_outputs]` from `params` and one input `[num_inputs]`.
+    apply: computes the output `[num_outputs]` from `params` and one input `[num_inputs]`, as a trained network is
+        evaluated: without dropout, with the statistics that training has collected.
     intermediates: like `apply`, but returns the `LayerValues` of every layer in order; None if not available.
     apply_batch: computes the outputs `[n, ...]` of inputs `[n, ...]` as fast as the network can; None for `jax.vmap` of
         `apply`. Whoever replaces `apply` replaces this too.
+    train: maps `(params, inputs [n, ...], key)` to `(outputs [n, ...], params)`, for a network that trains in another
+        way than it is evaluated, with dropout or batch statistics; None for `apply_batch`.
+    is_buffer: a prefix of the pytree `params`, True for parts that `train` sets, such as batch statistics, and False
+        for those that an optimizer trains; None if all are trained.
     update_scales: factors on the learning rate, a pytree like `params` with a float for each leaf, set by the
         parameterization (see `optimizers.scale_updates`); None if all are 1.
 
@@ -53,7 +60,9 @@ class Network(NamedTuple):
     init: Callable[[KeyArray], Params]
     apply: Callable[[Params, Array], Array]
     intermediates: Callable[[Params, Array], list[LayerValues]] | None = None
-    apply_batch: Callable[[Params, Any], Array] | None = None
+    apply_batch: Callable[..., Array] | None = None
+    train: Callable[[Params, Any, KeyArray], tuple[Array, Params]] | None = None
+    is_buffer: PyTree[bool] | None = None
     update_scales: PyTree[float] | None = None
 
     def __repr__(self) -> str:
@@ -81,6 +90,35 @@ def batched(network: Network) -> Callable[[Params, Any], Array]:
     return network.apply_batch or _over_examples(network.apply)
 
 
+def apply_training(network: Network, params: Params, inputs: Any, key: KeyArray) -> tuple[Array, Params]:
+    """Compute a network's outputs `[n, ...]` for a batch in training, and the parameters with their new buffers."""
+    if network.train is None:
+        return batched(network)(params, inputs), params
+    return network.train(params, inputs, key)
+
+
+def trained_part(network: Network, params: Params) -> Params:
+    """Return the parameters that an optimizer trains, with None in place of buffers.
+
+    Example:
+        >>> network = mlp(3, [], 2)._replace(is_buffer=[{"w": False, "b": True}])
+        >>> trained_part(network, [{"w": 1.0, "b": 2.0}])
+        [{'b': None, 'w': 1.0}]
+    """
+    if network.is_buffer is None:
+        return params
+    return jax.tree.map(lambda is_buffer, part: None if is_buffer else part, network.is_buffer, params)
+
+
+def join_parts(network: Network, trained: Params, params: Params) -> Params:
+    """Return `params` with the trained part replaced: the inverse of `trained_part`."""
+    if network.is_buffer is None:
+        return trained
+    return jax.tree.map(
+        lambda is_buffer, new, old: old if is_buffer else new, network.is_buffer, trained, params
+    )
+
+
 @lru_cache(maxsize=32)  # so that the same network is compiled once
 def _over_examples(apply: Callable) -> Callable[[Params, Any], Array]:
     return jax.vmap(apply, in_axes=(None, 0))
@@ -100,6 +138,7 @@ def mlp(
     output_activation: str | Activation = "identity",
     parameterization: str | Parameterization = "standard",
     residual: bool = False,
+    dropout: Number | None = None,
     stack_from: int = 8,
 ) -> Network:
     """Build a fully connected network, also called a multi-layer perceptron.
@@ -116,6 +155,8 @@ def mlp(
         parameterization: "standard", "ntk", `mup(base_width)` or a function from `LayerShape` to `Scales`.
         residual: whether each hidden layer of the same width as the one before it adds its input to its
             output, `h = activation(z) + x` (He et al. 2016).
+        dropout: the probability with which each hidden activation is set to 0 in training, from 0 to below 1; the others
+            are divided by one minus it (Srivastava et al. 2014). It may be traced; None draws nothing.
         stack_from: at least this many equal layers in a row are stored as one array `[layers, fan_in, fan_out]`
             and run by `lax.scan`, so that 128 layers compile about as fast as 4. Initial values and outputs are the
             same; `unstack` lists the layers one by one.
@@ -147,6 +188,7 @@ def mlp(
         initializer=initializer,
         parameterization=lookup("parameterization", parameterization, PARAMETERIZATIONS),
         residual=residual,
+        dropout=dropout,
     )
     blocks = group_equal(layers, stack_from)
 
@@ -156,29 +198,34 @@ def mlp(
         cuts = jnp.split(noise, list(itertools.accumulate(sizes))[:-1])
         return [init_block(block, cut, use_bias) for block, cut in zip(blocks, cuts, strict=True)]
 
-    def run(params: Params, x: Array, collect: bool = False) -> tuple[Array, list[LayerValues]]:
+    def run(
+        params: Params, x: Array, key: KeyArray | None = None, collect: bool = False
+    ) -> tuple[Array, list[LayerValues]]:
         """Compute outputs `[num_outputs, *examples]` from inputs `[num_inputs, *examples]`."""
         values: list[LayerValues] = []
         h = x.astype(params[0]["w"].dtype)
-        for block, block_params in zip(blocks, params, strict=True):
+        for block, block_params, keys in zip(blocks, params, split_key(key, blocks), strict=True):
             if len(block) == 1:
-                layer_values = apply_layer(block[0], block_params, h)
+                layer_values = apply_layer(block[0], block_params, h, None if keys is None else keys[0])
                 h = layer_values.h
                 values.append(layer_values)
             else:
-                h, stack_values = apply_stack(block[0], block_params, h, collect)
+                h, stack_values = apply_stack(block[0], block_params, h, keys, collect)
                 if collect:
                     values += [LayerValues(stack_values.z[i], stack_values.h[i]) for i in range(len(block))]
         return h, values
 
-    def apply(params: Params, x: ArrayLike) -> Array:
-        return run(params, check_one(x))[0]
+    def apply(params: Params, x: ArrayLike, *, key: KeyArray | None = None) -> Array:
+        return run(params, check_one(x), key)[0]
 
-    def apply_batch(params: Params, inputs: ArrayLike) -> Array:
+    def apply_batch(params: Params, inputs: ArrayLike, *, key: KeyArray | None = None) -> Array:
         inputs = jnp.asarray(inputs)
         if inputs.ndim != 2 or inputs.shape[1] != num_inputs:
             raise InputError(f"the network takes a batch of shape (n, {num_inputs}), got {inputs.shape}")
-        return run(params, inputs.T)[0].T
+        return run(params, inputs.T, key)[0].T
+
+    def train(params: Params, inputs: Any, key: KeyArray) -> tuple[Array, Params]:
+        return apply_batch(params, inputs, key=key), params
 
     def check_one(x: ArrayLike) -> Array:
         x = jnp.asarray(x)
@@ -194,6 +241,7 @@ def mlp(
         apply=apply,
         intermediates=lambda params, x: run(params, check_one(x), collect=True)[1],
         apply_batch=apply_batch,
+        train=None if dropout is None else train,
         update_scales=update_scales(blocks, use_bias),
     )
 

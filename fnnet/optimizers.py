@@ -142,7 +142,7 @@ def sgd(
     return Optimizer(init, update)
 
 
-def scale_updates(optimizer: Transformation, scales: PyTree[float]) -> Optimizer:
+def scale_updates(optimizer: Transformation, scales: PyTree[float] | None) -> Transformation:
     """Scale the learning rate of each parameter, but not its weight decay.
 
     Weight decay shrinks a parameter by the learning rate times the decay. Where the rate is multiplied by m, the decay
@@ -150,7 +150,8 @@ def scale_updates(optimizer: Transformation, scales: PyTree[float]) -> Optimizer
 
     Args:
         optimizer: any optimizer whose weight decay is linear in the parameters.
-        scales: a pytree like the parameters, with a positive number for each leaf.
+        scales: a pytree like the parameters, with a positive number for each leaf, such as `network.update_scales` of an
+            `mlp(..., parameterization=mup(64))`; None for the optimizer unchanged.
 
     Example:
         >>> optimizer = scale_updates(sgd(0.1, weight_decay=0.5), {"w": 4.0})
@@ -159,6 +160,8 @@ def scale_updates(optimizer: Transformation, scales: PyTree[float]) -> Optimizer
         >>> round(float(updates["w"]), 6)  # -0.1 * (4 * 1 + 0.5 * 2)
         -0.5
     """
+    if scales is None:
+        return optimizer
 
     def update(grads: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         # The decay of 1/m of the parameters, times m.

@@ -7,7 +7,9 @@ import numpy as np
 from fnnet.data import Dataset
 from fnnet.errors import InputError, check_integer
 from fnnet.fitting import supervised
-from fnnet.network import mlp
+from fnnet.hparams import Hparams
+from fnnet.layers import check_dropout
+from fnnet.network import Network, mlp
 from fnnet.optimizer_builders import from_hparams
 from fnnet.task import Task
 
@@ -19,7 +21,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
 
     The static axes are the arguments of the recipe: depth, width, activation, initializer, parameterization, use_bias,
     loss, batch_size ("full" for all examples), order, optimizer, schedule and nesterov. The traced axes are learning_rate,
-    seed, data_seed, max_norm, warmup_fraction, and the other numbers of the optimizer and the schedule, such as
+    seed, data_seed, dropout, max_norm, warmup_fraction, and the other numbers of the optimizer and the schedule, such as
     momentum and weight_decay of "sgd" (see `from_hparams`).
 
     Args:
@@ -58,22 +60,33 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         if isinstance(batch_size, str) and batch_size != "full":
             raise InputError(f"batch_size must be a positive integer or 'full', got {batch_size!r}")
         flags = {"nesterov": True} if nesterov else {}
-        network = mlp(
-            data.num_features,
-            [width] * depth,
-            data.num_outputs,
-            activation,
-            use_bias=use_bias,
-            initializer=initializer,
-            parameterization=parameterization,
-        )
-        return supervised(
+
+        def network(hparams: Hparams) -> Network:
+            return mlp(
+                data.num_features,
+                [width] * depth,
+                data.num_outputs,
+                activation,
+                use_bias=use_bias,
+                initializer=initializer,
+                parameterization=parameterization,
+                dropout=hparams.get("dropout"),
+            )
+
+        network(Hparams({}))  # refuses sizes and names
+
+        def check(hparams: Hparams) -> None:
+            check_dropout(hparams.get("dropout"))
+            task.check(hparams)
+
+        task = supervised(
             network,
             loss,
             optimizer=from_hparams(optimizer, schedule=schedule, **flags),
             batch_size=None if isinstance(batch_size, str) else batch_size,
             order=order,
         )
+        return task._replace(check=check)
 
     return recipe
 

@@ -62,6 +62,42 @@ def test_a_batch_gives_the_outputs_of_its_examples(inputs, activation, widths):
     chex.assert_trees_all_close(grads, by_one, rtol=1e-4, atol=1e-5)
 
 
+# --- dropout --------------------------------------------------------------------------------------------
+
+
+def test_dropout_is_the_formula(x64):
+    """Masks of all hidden layers, drawn for the whole batch; the others are divided by 1 - rate, a traced number."""
+    key, inputs = jax.random.key(3), np.random.default_rng(0).normal(size=(BATCH, IN))
+    params = fn.mlp(IN, WIDTHS, OUT, "tanh", initializer="pytorch").init(jax.random.key(0))
+
+    def run(rate, key=None):
+        return fn.mlp(IN, WIDTHS, OUT, "tanh", dropout=rate).apply_batch(params, inputs, key=key)
+
+    h = inputs
+    for layer, layer_key in zip(params, jax.random.split(key, 3), strict=True):
+        z = h @ np.asarray(layer["w"]) + np.asarray(layer["b"])
+        kept = jax.random.bernoulli(layer_key, 0.75, z.T.shape).T
+        h = np.where(kept, np.tanh(z) / 0.75, 0)
+    np.testing.assert_allclose(jax.jit(run)(0.25, key), z, rtol=1e-12)
+    assert not np.allclose(run(0.25), z)
+    np.testing.assert_array_equal(run(0.25), run(None, key))
+
+
+def test_stacked_layers_drop_what_separate_ones_do(inputs):
+    stacked, separate = (fn.mlp(IN, [6] * 4, OUT, residual=True, dropout=0.5, stack_from=n) for n in (2, 99))
+    params = stacked.init(jax.random.key(0))
+    outputs, same = stacked.train(params, inputs, jax.random.key(1))
+    expected = separate.apply_batch(fn.unstack(params), inputs, key=jax.random.key(1))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
+    assert same is params and separate.is_buffer is None
+
+
+def test_dropout_is_a_rate(inputs):
+    for rate in (-0.1, 1.0):
+        with pytest.raises(fn.InputError, match="dropout must be a number from 0 to below 1, got"):
+            fn.mlp(IN, WIDTHS, OUT, dropout=rate)
+
+
 def test_without_biases_zero_stays_zero():
     network = fn.mlp(IN, WIDTHS, OUT, use_bias=False)
     params = network.init(jax.random.key(0))

@@ -60,6 +60,31 @@ def test_mup_scales_match_the_table(optimizer, weight_updates, bias_updates):
     np.testing.assert_allclose([layer["b"] for layer in network.update_scales], bias_updates)
 
 
+@pytest.mark.slow
+def test_a_loop_by_hand_is_mup_too():
+    """Wrapped in `scale_updates`, optax's optimizer makes the steps of `supervised`, which also read the scales."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, 5)).astype(np.float32), rng.integers(0, 3, 16).astype(np.int32)
+    data = fn.from_arrays(x, y, test=(x, y))
+    network = fn.mlp(5, [12, 8], 3, "tanh", parameterization=fn.mup(4, optimizer="adam"))
+    task = fn.supervised(network, "cross_entropy", optimizer=lambda hp: optax.adamw(0.01), batch_size=None)
+    expected = fn.train(task, {}, data, num_steps=5).state.params
+    optimizer = fn.scale_updates(optax.adamw(0.01), network.update_scales)
+    params = network.init(jax.random.key(0))
+    state = optimizer.init(params)
+    for _ in range(5):
+        grads = jax.grad(
+            lambda params: optax.softmax_cross_entropy_with_integer_labels(
+                jax.vmap(network.apply, in_axes=(None, 0))(params, data.train.inputs), data.train.targets
+            ).mean()
+        )(params)
+        updates, state = optimizer.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+    chex.assert_trees_all_close(params, expected, rtol=1e-4, atol=1e-6)
+    plain = optax.adamw(0.01)
+    assert fn.scale_updates(plain, fn.mlp(5, [12], 3).update_scales) is plain
+
+
 def test_mup_readout_is_initialized_and_multiplied_by_the_width():
     standard = fn.mlp(5, [12, 8], 3)
     network = fn.mlp(5, [12, 8], 3, parameterization=fn.mup(4, input_multiplier=0.25, output_multiplier=7.0))

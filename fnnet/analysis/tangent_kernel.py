@@ -20,7 +20,8 @@ def linearize(network: Network, start: Params) -> Network:
         start: the parameters to expand around.
 
     Returns:
-        The network with outputs `f(x, start) + df(x, start)/dparams (params - start)` and the same `init`.
+        The network with outputs `f(x, start) + df(x, start)/dparams (params - start)` and the same `init`. It has no
+        dropout.
 
     Example:
         >>> from fnnet import mlp
@@ -43,7 +44,7 @@ def linearize(network: Network, start: Params) -> Network:
         return first_order
 
     return network._replace(
-        apply=linear(network.apply), apply_batch=linear(batched(network)), intermediates=None
+        apply=linear(network.apply), apply_batch=linear(batched(network)), intermediates=None, train=None
     )
 
 

@@ -28,7 +28,7 @@ AXES = (
     *("depth", "width", "activation", "initializer", "parameterization", "use_bias", "loss", "batch_size"),
     *("order", "optimizer", "schedule", "nesterov", "learning_rate", "seed", "data_seed", "momentum"),
     *("weight_decay", "max_norm", "b1", "b2", "eps", "decay", "warmup_fraction", "final_factor"),
-    *("step_factor", "step_fraction"),
+    *("step_factor", "step_fraction", "dropout"),
 )
 """The axes of `mlp_recipe`, listed here because importing it is slow."""
 
@@ -61,8 +61,8 @@ def sweep(
       weight_decay=lin:0:0.1:3       3 evenly spaced numbers from 0 to 0.1
       seed=range:4                   0, 1, 2, 3; also range:START:STOP[:STEP]
 
-    Traced axes, whose values share one compiled program: learning_rate, seed, data_seed, max_norm,
-    warmup_fraction, and the numbers of the optimizer and the schedule. Static axes, compiled once per value:
+    Traced axes, whose values share one compiled program: learning_rate, seed, data_seed, dropout,
+    max_norm, warmup_fraction, and the numbers of the optimizer and the schedule. Static axes, compiled once per value:
     depth, width, activation, initializer, parameterization, use_bias, loss, batch_size (an integer or full),
     order, optimizer, schedule, nesterov.
 

@@ -137,7 +137,9 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
         outputs = jax.vmap(batched(network), in_axes=(0, None))(params, jnp.asarray(inputs))
         return jax.vmap(combine, in_axes=1)(outputs)
 
-    return Network(init, apply, apply_batch=apply_batch, update_scales=network.update_scales)
+    return Network(
+        init, apply, apply_batch=apply_batch, is_buffer=network.is_buffer, update_scales=network.update_scales
+    )
 
 
 def greedy_selection(

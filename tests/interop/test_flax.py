@@ -11,7 +11,11 @@ import pytest
 from flax import linen, nnx
 
 import fnnet as fn
-from fnnet.interop.flax import from_flax, linen_network, nnx_network, nnx_state, to_flax
+from fnnet.hparams import Hparams
+from fnnet.interop.flax import linen_network, nnx_network, nnx_state
+from fnnet.interop.flax_weights import from_flax, to_flax
+from fnnet.keys import step_key
+from fnnet.network import trained_part
 from fnnet.sweeps.plan import make_plan
 
 IMAGE, BATCH, STEPS = (8, 8, 1), 24, 12
@@ -137,6 +141,114 @@ def test_nnx_module_takes_parameters_of_a_network():
     np.testing.assert_allclose(module(image.reshape(1, *IMAGE))[0], network.apply(params, image), rtol=1e-5)
 
 
+# --- dropout and batch statistics -----------------------------------------------------------------------
+
+
+class LinenNormed(linen.Module):
+    @linen.compact
+    def __call__(self, x, train: bool):
+        x = linen.BatchNorm(use_running_average=not train, momentum=0.9)(linen.Dense(WIDTH)(x))
+        x = linen.Dropout(0.4, deterministic=not train)(linen.tanh(x))
+        return linen.Dense(3)(x)
+
+
+class NnxNormed(nnx.Module):
+    def __init__(self, rngs):
+        self.first, self.last = nnx.Linear(4, WIDTH, rngs=rngs), nnx.Linear(WIDTH, 3, rngs=rngs)
+        self.norm = nnx.BatchNorm(WIDTH, momentum=0.9, rngs=rngs)
+        self.drop = nnx.Dropout(0.4, rngs=rngs)
+
+    def __call__(self, x):
+        return self.last(self.drop(nnx.tanh(self.norm(self.first(x)))))
+
+
+NORMED = {
+    "linen": lambda: linen_network(LinenNormed(), (4,)),
+    "nnx": lambda: nnx_network(NnxNormed, (4,)),
+}
+
+
+def linen_loop(data, hparams, num_steps):
+    """Train as Flax's guides do; returns the variables and the outputs for the test split."""
+    model, rate, seed = LinenNormed(), hparams["learning_rate"], Hparams(hparams)
+    optimizer = optax.chain(optax.add_decayed_weights(0.1), optax.sgd(rate, momentum=0.9))
+    variables = model.init(jax.random.key(hparams["seed"]), jnp.zeros((1, 4)), train=False)
+    params, stats = variables["params"], variables["batch_stats"]
+    opt_state = optimizer.init(params)
+
+    @jax.jit
+    def step(params, stats, opt_state, key, x, y):
+        def loss(params):
+            logits, updated = model.apply(
+                {"params": params, "batch_stats": stats},
+                x,
+                train=True,
+                mutable=["batch_stats"],
+                rngs={"dropout": key},
+            )
+            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), updated["batch_stats"]
+
+        grads, stats = jax.grad(loss, has_aux=True)(params)
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), stats, opt_state
+
+    for number in range(num_steps):
+        rows = np.arange(number * 16, (number + 1) * 16) % len(data.train.inputs)
+        batch = data.train.inputs[rows], data.train.targets[rows]
+        params, stats, opt_state = step(params, stats, opt_state, step_key(seed, number), *batch)
+    variables = {"params": params, "batch_stats": stats}
+    return variables, model.apply(variables, data.test.inputs, train=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "loop"), [("linen", linen_loop)])
+@pytest.mark.parametrize("num_lanes", [1, 8])
+def test_dropout_and_batch_statistics_match_a_plain_loop(kind, loop, num_lanes, tmp_path):
+    data = fn.load_dataset("iris")
+    options = {"batch_size": 16, "order": "sequential"}
+
+    def recipe():
+        optimizer = optax.chain(optax.add_decayed_weights(0.1))
+        return fn.supervised(
+            NORMED[kind](),
+            "cross_entropy",
+            optimizer=lambda hp: optax.chain(optimizer, optax.sgd(hp["learning_rate"], momentum=0.9)),
+            **options,
+        )
+
+    space = (
+        fn.grid(learning_rate=[0.02, 0.1], seed=range(4))
+        if num_lanes == 8
+        else fn.grid(learning_rate=[0.1], seed=[3])
+    )
+    results = fn.sweep(
+        recipe, space, data, num_steps=50, store=tmp_path / "s", save_params=True, lanes=num_lanes
+    )
+    for run in (0, len(space) - 1):
+        variables, outputs = loop(data, list(space)[run], 50)
+        kept = results.params(run)
+        chex.assert_trees_all_close(kept, variables, rtol=0, atol=1e-5)
+        ours = NORMED[kind]().apply_batch(kept, data.test.inputs)
+        np.testing.assert_allclose(ours, outputs, rtol=0, atol=1e-5)
+        accuracy = np.mean(np.argmax(outputs, axis=1) == data.test.targets)
+        assert abs(results["test_accuracy"][run] - accuracy) < 1e-6
+
+
+@pytest.mark.parametrize("kind", NORMED)
+def test_evaluation_uses_the_running_statistics(kind):
+    network = NORMED[kind]()
+    params = network.init(jax.random.key(0))
+    batch = jnp.asarray(np.random.default_rng(0).normal(5, 2, (6, 4)), jnp.float32)
+    outputs, trained = network.train(params, batch, jax.random.key(1))
+    kept = trained_part(network, params)
+    chex.assert_trees_all_equal(trained_part(network, trained), kept)
+    assert len(jax.tree.leaves(kept)) == 6 and len(jax.tree.leaves(params)) == 8
+    one_by_one = jnp.stack([network.apply(trained, x) for x in batch])
+    np.testing.assert_allclose(network.apply_batch(trained, batch), one_by_one, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(outputs, one_by_one, atol=0.1)
+    assert not np.allclose(network.apply_batch(params, batch), one_by_one, atol=0.01)
+
+
 # --- an mlp's weights -----------------------------------------------------------------------------------
 
 
@@ -259,10 +371,12 @@ class Dropped(linen.Module):
         return linen.Dropout(0.5, deterministic=False)(linen.Dense(4)(x))
 
 
-class NnxDropped(nnx.Module):
+class NnxNoise(nnx.Module):
     def __init__(self, rngs):
-        self.dense, self.drop = nnx.Linear(IN, 4, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)
-        self.norm = nnx.BatchNorm(4, rngs=rngs)
+        self.stream = rngs.noise.fork()
+
+    def __call__(self, x):
+        return x + jax.random.normal(self.stream(), x.shape)
 
 
 class Summed(linen.Module):
@@ -276,12 +390,15 @@ class Summed(linen.Module):
     [
         (
             lambda: linen_network(Normed(), (IN,)),
-            "depend only on its parameters, but Normed also has batch_stats",
+            "Normed updates its statistics in evaluation .* use_running_average=not train",
         ),
-        (lambda: linen_network(Dropped(), (IN,)), 'Dropped draws random numbers .*PRNG for "dropout"'),
         (
-            lambda: nnx_network(NnxDropped, (IN,)),
-            "depend only on its parameters, but NnxDropped also has BatchStat, RngCount, RngKey",
+            lambda: linen_network(Dropped(), (IN,)),
+            "Dropped draws random numbers in evaluation .* argument train",
+        ),
+        (
+            lambda: nnx_network(NnxNoise, (IN,)),
+            r"NnxNoise draws random numbers in evaluation; .* module\.eval",
         ),
         (lambda: linen_network(Summed(), (IN,)), r"must return outputs of shape \[1, \.\.\.\]"),
         (
@@ -291,7 +408,7 @@ class Summed(linen.Module):
         (lambda: nnx_network(lambda rngs: rngs, (IN,)), "must return a flax.nnx module"),
         (
             lambda: linen_network(linen.Dense(4), (IN,)).apply({}, jnp.zeros((5, IN))),
-            r"takes one example of shape \(3,\), got \(5, 3\)",
+            r"takes examples of shape \(3,\), got \(5, 3\)",
         ),
     ],
 )
