@@ -59,7 +59,7 @@ def test_longer_runs_are_added_to_a_store(tmp_path):
     committed = [event for event in trained if isinstance(event, Committed)]
     assert [event.num_steps for event in committed] == [6] and committed[0].rows.height == 2
     assert second["number"][:4].tolist() == first["number"].tolist()
-    assert fn.verify(decaying, DATA, tmp_path, num_runs=6)["number"] < 1e-6
+    assert fn.verify(decaying, tmp_path, DATA, num_runs=6)["number"] < 1e-6
 
 
 def test_the_length_of_a_stopped_run_is_that_of_a_whole_one():
