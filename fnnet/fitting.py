@@ -13,12 +13,13 @@ from fnnet.blocks import all_outputs
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
-from fnnet.losses import LOSSES, Loss, each_loss, mean_loss
+from fnnet.losses import LOSSES, Loss, mean_loss
 from fnnet.metrics import METRICS, MetricChoice, directions, find_metrics
 from fnnet.names import lookup
 from fnnet.network import Network, apply_training, batched, join_parts, trained_part
 from fnnet.optimizer_builders import OptimizerChoice, make_builder
 from fnnet.optimizers import Optimizer, apply_updates, scale_updates
+from fnnet.precision import widen
 from fnnet.task import StepFunction, Task
 from fnnet.types import KeyArray, Metrics, OptState, Params
 
@@ -221,9 +222,11 @@ def _check_fit(network: Network, params: Params, loss: Loss, data: Any, target: 
     outputs = jax.eval_shape(batched(network), params, one.inputs)
     if jnp.issubdtype(target(one).dtype, jnp.integer) and outputs.shape[1:] != (data.num_outputs,):
         raise InputError(f"the network has {outputs.shape[-1]} outputs, the data {data.num_outputs} classes")
-    values = jax.eval_shape(lambda *args: each_loss(loss, *args), outputs, target(one))
-    if getattr(values, "shape", None) != (1,):
-        came = f"shape {values.shape[1:]}" if hasattr(values, "shape") else f"a {type(values).__name__}"
+    output = jax.ShapeDtypeStruct(outputs.shape[1:], outputs.dtype)
+    first_target = jax.tree.map(lambda leaf: leaf[0], target(one))
+    value = jax.eval_shape(lambda output, target: loss(widen(output), target), output, first_target)
+    if getattr(value, "shape", None) != ():
+        came = f"shape {value.shape}" if hasattr(value, "shape") else f"a {type(value).__name__}"
         raise InputError(
             f"a loss of one example must be a scalar, got {came}; it is a function of one output and one target"
         )

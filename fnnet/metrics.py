@@ -47,7 +47,7 @@ class Metric(NamedTuple):
     function: MetricFunction
     higher_is_better: bool = False
 
-    def __call__(self, outputs: Array, targets: Array) -> Array:
+    def __call__(self, outputs: Array, targets: Array) -> Any:
         return self.function(outputs, targets)
 
 

@@ -220,8 +220,10 @@ def mlp(
 
     def apply_batch(params: Params, inputs: ArrayLike, *, key: KeyArray | None = None) -> Array:
         inputs = jnp.asarray(inputs)
-        if inputs.ndim != 2 or inputs.shape[1] != num_inputs:
+        if inputs.ndim != 2:
             raise InputError(f"the network takes a batch of shape (n, {num_inputs}), got {inputs.shape}")
+        if inputs.shape[1] != num_inputs:
+            raise InputError(f"the network takes examples of shape ({num_inputs},), got {inputs.shape[1:]}")
         return run(params, inputs.T, key)[0].T
 
     def train(params: Params, inputs: Any, key: KeyArray) -> tuple[Array, Params]:

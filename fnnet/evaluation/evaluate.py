@@ -39,7 +39,6 @@ from fnnet.lanes.program import (
 )
 from fnnet.memory import tree_bytes, usable_bytes, usable_host_bytes
 from fnnet.metrics import ARRAY_METRICS, METRICS, Metric, MetricChoice, find_metrics
-from fnnet.metrics import outputs as plain_outputs
 from fnnet.network import Network
 from fnnet.precision import widen
 from fnnet.records.results import Results
@@ -224,7 +223,9 @@ def _check_targets(targets: Any, shape: tuple[int, ...], metrics: dict[str, Metr
     """Check that each class has an output, where a metric takes outputs as logits."""
     if len(shape) != 2 or targets.ndim != 1 or not jnp.issubdtype(targets.dtype, jnp.integer):
         return
-    known = [metric for metric in (METRICS | ARRAY_METRICS).values() if metric is not plain_outputs]
+    known = [
+        metric for metric in (METRICS | ARRAY_METRICS).values() if metric is not ARRAY_METRICS["outputs"]
+    ]
     if any(metric in known for metric in metrics.values()):
         for label in (int(targets.min()), int(targets.max())):
             if not 0 <= label < shape[1]:

@@ -131,12 +131,12 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
     def init(key: KeyArray) -> Params:
         return _plain(nnx.state(build(nnx.Rngs(key)), nnx.Not(nnx.RngState)))
 
-    def run(definition: Any, params: Params, inputs: ArrayLike, key: KeyArray) -> tuple[Array, nnx.Module]:
-        module = nnx.merge(definition, _seed(streams, key), nnx_state(params, variables))
+    def run(definition: Any, params: Params, inputs: ArrayLike, random: Any) -> tuple[Array, nnx.Module]:
+        module = nnx.merge(definition, random, nnx_state(params, variables))
         return module(_reshape(inputs, input_shape)), module
 
     def apply_batch(params: Params, inputs: ArrayLike) -> Array:
-        outputs, module = run(evaluation, params, inputs, jax.random.key(0))
+        outputs, module = run(evaluation, params, inputs, _seed(streams, jax.random.key(0), np.zeros))
         counts = jax.tree.leaves(nnx.state(module, nnx.RngCount))
         if any(isinstance(count, jax.Array) or np.any(count) for count in counts):
             raise InputError(
@@ -146,7 +146,8 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
         return outputs
 
     def train(params: Params, inputs: Any, key: KeyArray) -> tuple[Array, Params]:
-        outputs, module = run(training, params, inputs, key)
+        # Not np.zeros, which nnx would increment in place while the traced program still refers to them.
+        outputs, module = run(training, params, inputs, _seed(streams, key, jnp.zeros))
         return outputs, _plain(nnx.state(module, nnx.Not(nnx.RngState)))
 
     _check_outputs(apply_batch, _plain(variables), example)
@@ -203,13 +204,13 @@ def _reshape(inputs: ArrayLike, input_shape: Sequence[int]) -> Array:
     return inputs.reshape(-1, *input_shape)
 
 
-def _seed(streams: Any, key: KeyArray) -> Any:
-    """Return the state of a module's random number streams, each with a key of its own."""
+def _seed(streams: Any, key: KeyArray, zeros: Callable[..., Any]) -> Any:
+    """Return the state of a module's random number streams, each with a key of its own and a count of 0 draws."""
     keys = (jax.random.fold_in(key, number) for number in itertools.count())
 
     def fill(leaf: Any) -> Any:
         if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return np.zeros(leaf.shape, leaf.dtype)  # how many numbers were drawn
+            return zeros(leaf.shape, leaf.dtype)
         return jax.random.split(next(keys), leaf.shape) if leaf.shape else next(keys)
 
     return jax.tree.map(fill, streams)

@@ -57,7 +57,8 @@ class Results:
         if name in self._columns:
             return self._columns[name]
         if name not in self.space.axes:
-            raise unknown_name("column", name, self)
+            is_curve = name.endswith("_curve")
+            raise unknown_name("column", name, [each for each in self if each.endswith("_curve") == is_curve])
         return self.space.column(name)
 
     def __iter__(self) -> Iterator[str]:

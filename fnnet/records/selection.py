@@ -46,7 +46,11 @@ def find_runs(
             column = columns[name]
             is_found &= _holds(column, given)
         else:
-            raise unknown_name("axis or column", name, [*space.axes, *columns])
+            raise unknown_name(
+                "axis or column",
+                name,
+                [*space.axes, *(column for column in columns if columns[column].ndim == 1)],
+            )
     if wanted and not is_found.any():
         raise InputError(f"no run has {', '.join(map(_written, wanted, wanted.values()))} together")
     return np.flatnonzero(is_found)

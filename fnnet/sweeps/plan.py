@@ -25,7 +25,7 @@ from fnnet.sweeps.tracing import find_hparams, trace_run
 from fnnet.task import Recipe, Task
 from fnnet.training import check_hparams
 
-Cut = tuple[Config, Int[np.ndarray, " runs"]]
+Cut = tuple[Config, Int[np.ndarray, " _"]]
 """The static values and the runs of a group."""
 
 

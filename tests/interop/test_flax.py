@@ -200,8 +200,31 @@ def linen_loop(data, hparams, num_steps):
     return variables, model.apply(variables, data.test.inputs, train=False)
 
 
+def nnx_loop(data, hparams, num_steps):
+    """As in Flax's guides, too; the dropout layer gets a new key at each step."""
+    model, rate, seed = NnxNormed(nnx.Rngs(hparams["seed"])), hparams["learning_rate"], Hparams(hparams)
+    transformation = optax.chain(optax.add_decayed_weights(0.1), optax.sgd(rate, momentum=0.9))
+    optimizer = nnx.Optimizer(model, transformation, wrt=nnx.Param)
+    model.train()
+
+    @nnx.jit
+    def step(model, optimizer, x, y):
+        def loss(model):
+            return optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
+
+        optimizer.update(model, nnx.grad(loss)(model))
+
+    for number in range(num_steps):
+        rows = np.arange(number * 16, (number + 1) * 16) % len(data.train.inputs)
+        nnx.reseed(model, default=step_key(seed, number))
+        step(model, optimizer, data.train.inputs[rows], data.train.targets[rows])
+    model.eval()
+    variables = nnx.to_pure_dict(nnx.state(model, nnx.Not(nnx.RngState)))
+    return variables, model(data.test.inputs)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "loop"), [("linen", linen_loop)])
+@pytest.mark.parametrize(("kind", "loop"), [("linen", linen_loop), ("nnx", nnx_loop)])
 @pytest.mark.parametrize("num_lanes", [1, 8])
 def test_dropout_and_batch_statistics_match_a_plain_loop(kind, loop, num_lanes, tmp_path):
     data = fn.load_dataset("iris")

@@ -44,7 +44,7 @@ def check_members(results):
     data = fn.load_dataset("iris")
     hparams = {"learning_rate": 0.3, "seed": 1}
     alone = fn.train(fn.mlp_recipe(data)(depth=1, width=3), hparams, data, num_steps=12)
-    kept = results.params(depth=1, learning_rate=0.3, seed=1)
+    kept = results.where(depth=1, learning_rate=0.3, seed=1).params(0)
     np.testing.assert_allclose(kept[0]["w"], alone.state.params[0]["w"], atol=1e-5)
 
 
