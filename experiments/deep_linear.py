@@ -58,7 +58,7 @@ def train(config: Config) -> np.ndarray:
     def recipe(num_matrices: int) -> fn.Task:
         network = fn.analysis.deep_linear.decoupled_network(left, right, num_matrices, config.start, seed=1)
 
-        def measure(hparams: fn.Hparams, state: fn.TrainState, data: fn.Dataset) -> dict[str, jax.Array]:
+        def measure(hparams: fn.Hparams, state: Any, data: fn.Dataset) -> dict[str, jax.Array]:
             outputs = jax.vmap(network.apply, (None, 0))(state.params, jnp.asarray(right.T))
             modes = jnp.sum(left.T * outputs, axis=1)
             return {f"mode {mode}": modes[mode] for mode in range(len(config.strengths))}

@@ -75,7 +75,7 @@ def sweep(data: fn.Dataset, config: Config, rates: Any, num_seeds: int, **option
         sizes = 40, [width, width], 10
         network = fn.mlp(*sizes, use_bias=False, initializer=INITIALIZERS, parameterization=way)
 
-        def measure(hparams: fn.Hparams, state: fn.TrainState, data: fn.Dataset) -> dict[str, jax.Array]:
+        def measure(hparams: fn.Hparams, state: Any, data: fn.Dataset) -> dict[str, jax.Array]:
             assert network.intermediates is not None
             layers = jax.vmap(network.intermediates, (None, 0))(state.params, data.test.inputs)
             return {name: jnp.mean(jnp.abs(layer.h)) for name, layer in zip(LAYERS, layers, strict=True)}

@@ -24,10 +24,11 @@ from . import metrics as metrics
 from . import schedules as schedules
 from .batches import Batches as Batches
 from .batches import make_batches as make_batches
-from .fitting import TrainState as TrainState
 from .fitting import autoencoder as autoencoder
 from .fitting import supervised as supervised
 from .hparams import Hparams as Hparams
+from .objectives import function_task as function_task
+from .objectives import objective_task as objective_task
 from .optimizer_builders import from_hparams as from_hparams
 from .optimizers import Optimizer as Optimizer
 from .optimizers import apply_updates as apply_updates

@@ -18,7 +18,7 @@ from fnnet.metrics import METRICS, MetricChoice, directions, find_metrics
 from fnnet.names import lookup
 from fnnet.network import Network, apply_training, batched, join_parts, trained_part
 from fnnet.optimizer_builders import OptimizerChoice, make_builder
-from fnnet.optimizers import Optimizer, apply_updates, scale_updates
+from fnnet.optimizers import Optimizer, Transformation, apply_updates, scale_updates
 from fnnet.precision import widen
 from fnnet.task import StepFunction, Task
 from fnnet.types import KeyArray, Metrics, OptState, Params
@@ -185,14 +185,21 @@ def descend(
             outputs, params = apply_training(network, params, batch.inputs, key)
             return objective(outputs, batch), params
 
-        trained = trained_part(network, state.params)
-        (value, params), grads = jax.value_and_grad(loss, has_aux=True)(trained)
         chosen = scale_updates(optimizer(hparams), network.update_scales)
-        updates, opt_state = chosen.update(grads, state.opt_state, trained)
-        params = join_parts(network, apply_updates(trained, updates), params)
-        return TrainState(params, opt_state), {"loss": value}
+        before = TrainState(trained_part(network, state.params), state.opt_state)
+        after, value, params = descend_once(loss, chosen, before)
+        return TrainState(join_parts(network, after.params, params), after.opt_state), {"loss": value}
 
     return step
+
+
+def descend_once(
+    loss: Callable[[Params], tuple[Array, Any]], optimizer: Transformation, state: TrainState
+) -> tuple[TrainState, Array, Any]:
+    """Make one update of parameters; returns the next state, and what `loss` returned: its value and anything else."""
+    (value, other), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    return TrainState(apply_updates(state.params, updates), opt_state), value, other
 
 
 def splits(data: Dataset, max_measured: int) -> dict[str, Examples]:

@@ -1,6 +1,6 @@
 """The hyper-parameters of one run, by name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -92,3 +92,17 @@ def check_number(field: str, value: int | float | np.number) -> None:
             raise InputError(
                 f"{field} is {number}, which does not fit {dtype} ({limits.min} to {limits.max})"
             )
+
+
+def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
+    """Check the range of a concrete number; None, schedules and traced numbers are accepted.
+
+    Raises:
+        InputError: naming the field, the value and the range.
+    """
+    if value is None or callable(value) or isinstance(value, jax.core.Tracer):
+        return
+    if isinstance(value, jax.Array):  # under jit, JAX would trace the comparison
+        value = np.asarray(value)
+    if isinstance(value, str | bool | Mapping) or np.ndim(value) or not holds(value):
+        raise InputError(f"{field} must be {expected}, got {value}")

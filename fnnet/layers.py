@@ -14,11 +14,11 @@ from jaxtyping import Array, Float, PyTree
 
 from fnnet.activations import Activation, activate
 from fnnet.errors import InputError, check_integer
+from fnnet.hparams import check_range
 from fnnet.initializers import INITIALIZERS, Initializer, from_jax
 from fnnet.names import lookup
 from fnnet.parameterizations import LayerShape, Parameterization, Scales
-from fnnet.schedules import Number, check_range
-from fnnet.types import KeyArray
+from fnnet.types import KeyArray, Number
 
 
 class LayerValues(NamedTuple):

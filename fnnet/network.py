@@ -31,8 +31,7 @@ from fnnet.layers import (
 )
 from fnnet.names import lookup
 from fnnet.parameterizations import PARAMETERIZATIONS, Parameterization
-from fnnet.schedules import Number
-from fnnet.types import KeyArray, Params
+from fnnet.types import KeyArray, Number, Params
 
 
 class Network(NamedTuple):

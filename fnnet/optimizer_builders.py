@@ -8,10 +8,10 @@ from typing import Any
 import jax
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.hparams import Hparams
+from fnnet.hparams import Hparams, check_range
 from fnnet.names import OPTIMIZERS
 from fnnet.optimizers import RANGES, Optimizer, Transformation, clip_by_global_norm, sgd
-from fnnet.schedules import SCHEDULES, check_range, keywords_of, whole_run
+from fnnet.schedules import SCHEDULES, keywords_of, whole_run
 from fnnet.types import OptState, Params, Updates
 
 OptimizerChoice = str | Transformation | Callable[[Hparams], Transformation]

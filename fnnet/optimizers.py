@@ -14,8 +14,9 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from fnnet import schedules
 from fnnet.errors import InputError
-from fnnet.schedules import Number, Schedule, check_learning_rate, check_range, constant
-from fnnet.types import OptState, Params, Updates
+from fnnet.hparams import check_range
+from fnnet.schedules import Schedule, check_learning_rate, constant
+from fnnet.types import Number, OptState, Params, Updates
 
 
 class Optimizer(NamedTuple):

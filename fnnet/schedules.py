@@ -6,18 +6,17 @@ Rates are computed in JAX's default float dtype.
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Int
 
-from fnnet.errors import InputError
+from fnnet.hparams import check_range
 from fnnet.names import lookup
+from fnnet.types import Number
 
-Number = int | float | np.number | Num[Array, ""]
 Length = int | np.integer | Int[Array, ""]
 Schedule = Callable[[Int[Array, ""]], Number]
 
@@ -196,20 +195,6 @@ RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "step_fraction": ("a number above 0 and up to 1", lambda share: 0 < share <= 1),
 }
 """What the numbers of schedules must be, by name: in words, and as a function."""
-
-
-def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
-    """Check the range of a concrete number; None, schedules and traced numbers are accepted.
-
-    Raises:
-        InputError: naming the field, the value and the range.
-    """
-    if value is None or callable(value) or isinstance(value, jax.core.Tracer):
-        return
-    if isinstance(value, jax.Array):  # under jit, JAX would trace the comparison
-        value = np.asarray(value)
-    if isinstance(value, str | bool | Mapping) or np.ndim(value) or not holds(value):
-        raise InputError(f"{field} must be {expected}, got {value}")
 
 
 def check_learning_rate(value: Any) -> None:

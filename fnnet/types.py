@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Key, Num, PyTree
 
 Params = PyTree[Array | np.ndarray]
 """The parameters of a network: a pytree of arrays, which are numpy's when loaded from a file."""
@@ -19,3 +19,6 @@ KeyArray = Key[Array, ""]
 
 Metrics = Mapping[str, Array]
 """Results by name: scalars for one run, arrays `[lanes]` for many."""
+
+Number = int | float | np.number | Num[Array, ""]
+"""A hyper-parameter: a number, or a traced scalar."""

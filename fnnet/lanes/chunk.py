@@ -117,7 +117,7 @@ def train_segment(
         step += length
         if spec.is_measured(step):
             point, progress = _measure(program, spec, hparams, data, progress, step)
-            points.append(point)
+            points += _split(point)
     return jax.block_until_ready(progress), points
 
 
@@ -136,6 +136,21 @@ def _measure(
     zeros = place(jax.tree.map(np.zeros_like, totals), program.mesh)
     of_runs = {name: np.asarray(values)[: len(spec.run_ids)] for name, values in point.items()}
     return of_runs, progress._replace(totals=zeros)
+
+
+def _split(point: Point) -> list[Point]:
+    """Split an evaluation that returned whole curves `[runs, n]` into those at the steps 1 to n."""
+    (length,) = {values.shape[1] for values in point.values() if values.ndim == 2} or {1}
+    if all(values.ndim == 1 for values in point.values()):
+        return [point]
+    points = []
+    for index in range(length):
+        one = {name: values[:, index] for name, values in point.items() if values.ndim == 2}
+        for name in point.keys() - one.keys():
+            is_known = index == length - 1 or not np.issubdtype(point[name].dtype, np.floating)
+            one[name] = point[name] if is_known else np.full_like(point[name], np.nan)
+        points.append({name: one[name] for name in point} | {"step": np.full_like(point["step"], index + 1)})
+    return points
 
 
 def place_hparams(columns: Mapping[str, Any], lanes: int, mesh: Mesh) -> dict[str, Any]:

@@ -75,6 +75,9 @@ def verify(
     differences: dict[str, float] = {}
     # A search stops runs early: each was trained to its last measurement.
     last_steps = np.nanmax(results["step_curve"], axis=1).astype(int)
+    last_steps = np.minimum(
+        last_steps, plan.lengths(np.arange(len(plan.space)))
+    )  # whole curves have more points
     for group in plan.groups:
 
         @functools.partial(jax.jit, static_argnums=2)
@@ -84,7 +87,7 @@ def verify(
         for run in np.intersect1d(group.runs, drawn):
             hparams = {name: column[0] for name, column in plan.hparams(np.array([run])).items()}
             for name, value in alone(hparams, data, int(last_steps[run])).items():
-                difference = _distance(float(value), float(results[name][run]))
+                difference = _distance(float(np.ravel(value)[-1]), float(results[name][run]))
                 differences[name] = max(difference, differences.get(name, 0.0))
     return differences
 
