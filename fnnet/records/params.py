@@ -25,7 +25,7 @@ def load_run(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -
     """
     kept = _load_chunk(columns, store, run)
     (place,) = _places(kept, columns, np.array([run]))
-    return nest_leaves({name: leaf[place] for name, leaf in kept.arrays.items()})
+    return nest_leaves({name: leaf[place, ...] for name, leaf in kept.arrays.items()})
 
 
 def load_runs(space: Space, columns: Mapping[str, np.ndarray], store: Store | None) -> Any:
