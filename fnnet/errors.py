@@ -133,7 +133,6 @@ _MUP = (
 
 ELSEWHERE = {
     "axis": {
-        "dropout": _OWN_RECIPE,
         "batch_norm": _OWN_RECIPE,
         "batchnorm": _OWN_RECIPE,
         "layer_norm": _OWN_RECIPE,

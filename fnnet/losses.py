@@ -142,6 +142,7 @@ def each_loss(loss: Loss, outputs: Array, targets: Any) -> Float[Array, " n"]:
     outputs = widen(outputs)
     if loss not in LOSSES.values():
         return jax.vmap(loss)(outputs, targets)
+    targets = jnp.asarray(targets)
     # With the examples last, as networks compute them, sums over outputs are long vector operations.
     if targets.shape == outputs.shape:
         return loss(_examples_last(outputs), _examples_last(targets))

@@ -101,8 +101,9 @@ def trained_part(network: Network, params: Params) -> Params:
 
     Example:
         >>> network = mlp(3, [], 2)._replace(is_buffer=[{"w": False, "b": True}])
-        >>> trained_part(network, [{"w": 1.0, "b": 2.0}])
-        [{'b': None, 'w': 1.0}]
+        >>> (layer,) = trained_part(network, network.init(jax.random.key(0)))
+        >>> layer["w"].shape, layer["b"]
+        ((3, 2), None)
     """
     if network.is_buffer is None:
         return params
