@@ -88,7 +88,7 @@ def find_fastest(config: Config) -> dict[str, Found]:
 
     rates = np.array(fn.logspace(1e-3, 1, config.num_rates))
     drawn = fn.grid(kind=list(INITIALIZERS), seed=range(config.num_seeds))
-    starts = fn.grid(kind="decoupled", seed=0) | drawn
+    starts = fn.grid(kind="decoupled") | drawn  # not drawn, so it has no seed
     results = fn.sweep(
         recipe,
         starts * fn.grid(num_matrices=config.depths, learning_rate=rates.tolist()),
