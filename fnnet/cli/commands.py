@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 
 app = tyro.extras.SubcommandApp()
 
-AXES = (
-    *("depth", "width", "activation", "initializer", "parameterization", "use_bias", "loss", "batch_size"),
-    *("order", "optimizer", "schedule", "nesterov", "learning_rate", "seed", "data_seed", "momentum"),
-    *("weight_decay", "max_norm", "b1", "b2", "eps", "decay", "warmup_fraction", "final_factor"),
-    *("step_factor", "step_fraction", "dropout"),
-)
-"""The axes of `mlp_recipe`, listed here because importing it is slow."""
-
 Data = Annotated[DataOptions, tyro.conf.arg(name="")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]]

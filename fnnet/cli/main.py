@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import fnnet
 from fnnet.cli import own_recipe, usage
-from fnnet.cli.commands import AXES, COMMANDS, app
+from fnnet.cli.axes import AXES
+from fnnet.cli.commands import COMMANDS, app
 from fnnet.errors import InputError
 from fnnet.sweeps.interrupt import ignore_signals, raised_signals
 

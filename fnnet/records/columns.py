@@ -1,6 +1,6 @@
 """Columns: the names that the table and the curves of results reserve."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fnnet.errors import InputError
 
@@ -48,3 +48,14 @@ def check_names(axes: Iterable[str], metrics: Iterable[str]) -> None:
                     f"{kind} {name!r} has the name of a curve of the results; give it another name, such as "
                     f"{name.removesuffix('_curve')!r}"
                 )
+
+
+def metric_names(columns: Iterable[str]) -> list[str]:
+    """Return the names of the metrics among columns that are no axes."""
+    return [name for name in columns if name not in RECORDS and not name.endswith("_curve")]
+
+
+def listed_names(columns: Collection[str], records: bool = False) -> list[str]:
+    """Return the columns that tables show after the axes: metrics, then records, those of the store on request."""
+    last = [name for name in RECORDS if name in columns and (records or name not in STORE_COLUMNS)]
+    return [*metric_names(columns), *last]

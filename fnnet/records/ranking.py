@@ -63,6 +63,24 @@ def find_best(
     return Best(configurations.configs[first], interval, num_diverged, gap, p_value, p_value < 0.05)
 
 
+def find_top(
+    metric: str, values: Shaped[np.ndarray, " runs"], num_runs: int, higher_is_better: bool
+) -> Int[np.ndarray, " top"]:
+    """Find the runs with the best values of a metric, best first, as `Results.top` does.
+
+    Raises:
+        InputError: when fewer runs have a value that is not NaN.
+
+    Example:
+        >>> find_top("loss", np.array([0.7, 0.2, np.nan, 0.5]), 2, higher_is_better=False)
+        array([1, 3])
+    """
+    num_known = int(np.sum(~np.isnan(values)))
+    if not 1 <= num_runs <= num_known:
+        raise InputError(f"num_runs must be from 1 to {num_known}, the runs with a {metric}; got {num_runs}")
+    return rank(values, higher_is_better)[:num_runs]
+
+
 def rank(values: Shaped[np.ndarray, " n"], higher_is_better: bool) -> Int[np.ndarray, " n"]:
     """Return the indices that sort numbers from best to worst; NaN comes last, ties stay in order.
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import numpy as np
 from jaxtyping import Int
 
-from fnnet.errors import InputError, unknown_name
+from fnnet.errors import unknown_name
 from fnnet.records.arrays import align, label, label_means
-from fnnet.records.columns import RECORDS, STORE_COLUMNS, curve_names
+from fnnet.records.columns import curve_names, listed_names, metric_names
 from fnnet.records.params import load_run, load_runs
-from fnnet.records.ranking import Best, find_best, is_higher_better, rank
+from fnnet.records.ranking import Best, find_best, find_top, is_higher_better
 from fnnet.records.selection import compare_columns, find_runs
 from fnnet.records.statistics import average, check_numeric, find_configurations
 from fnnet.records.store import Store
@@ -78,7 +78,8 @@ class Results:
         """
         number = int(np.sum(self._columns.get("diverged", 0)))
         diverged = f", {number} diverged" if number else ""
-        measured = f"; metrics: {', '.join(self._metrics)}" if self._metrics else ""
+        metrics = metric_names(self._columns)
+        measured = f"; metrics: {', '.join(metrics)}" if metrics else ""
         return f"Results: {self.space.summary}{diverged}{measured}"
 
     def _repr_html_(self) -> str:
@@ -110,9 +111,8 @@ class Results:
 
         if over is None:
             return pl.DataFrame(self._table_columns(records))
-        return pl.DataFrame(
-            average(self.space, {name: self[name] for name in self._metrics}, self["diverged"], over)
-        )
+        metrics = {name: self[name] for name in metric_names(self._columns)}
+        return pl.DataFrame(average(self.space, metrics, self["diverged"], over))
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return `table()` as a data frame of pandas.
@@ -129,8 +129,6 @@ class Results:
     def to_xarray(self) -> "xr.Dataset":
         """Return the metrics and all curves as labeled arrays, with dimensions as those of `curves`.
 
-        The curve of the metric "test_loss" is called "test_loss_curve".
-
         Example:
             >>> from fnnet import grid
             >>> columns = {"loss": np.array([2.0, 4.0]), "step_curve": np.array([[5, 9], [5, 9]])}
@@ -140,7 +138,7 @@ class Results:
         """
         import xarray as xr
 
-        metrics = {name: label(self.space, self[name], name) for name in self._listed()}
+        metrics = {name: label(self.space, self[name], name) for name in listed_names(self._columns)}
         return xr.Dataset(metrics | {f"{name}_curve": self.curves(name) for name in curve_names(self)})
 
     @overload
@@ -160,9 +158,8 @@ class Results:
             over: as for `table`.
 
         Returns:
-            The curves, NaN where a run was not evaluated. "step" covers all steps at which any run was. Note that
-            xarray's means skip NaN, also that of diverged runs, unless told `skipna=False`. With `over`, a data set of
-            the arrays "mean", and "low" and "high" of its 95 % interval; a mean is NaN where a value is.
+            The curves, NaN where a run was not evaluated (xarray's means skip NaN, also of diverged runs, unless told
+            `skipna=False`). With `over`, a data set of the arrays "mean", and "low" and "high" of its 95 % interval.
 
         Raises:
             InputError: when there is no such metric or axis.
@@ -278,13 +275,8 @@ class Results:
         """
         some = self._finished()
         values = check_numeric(metric, some[metric])
-        order = rank(values, is_higher_better(metric, self.higher_is_better, higher_is_better))
-        num_known = int(np.sum(~np.isnan(values)))
-        if not 1 <= num_runs <= num_known:
-            raise InputError(
-                f"num_runs must be from 1 to {num_known}, the runs with a {metric}; got {num_runs}"
-            )
-        return some._take(order[:num_runs])
+        direction = is_higher_better(metric, self.higher_is_better, higher_is_better)
+        return some._take(find_top(metric, values, num_runs, direction))
 
     def compare(self, other: "Results", metric: str, *, over: str | Sequence[str] = "seed") -> "pl.DataFrame":
         """Compare a metric with that of other results, one row per configuration that both have.
@@ -314,18 +306,9 @@ class Results:
         here, there = ((each.space, check_numeric(metric, each[metric])) for each in (self, other))
         return compare_columns(here, there, over)
 
-    @property
-    def _metrics(self) -> list[str]:
-        return [name for name in self._columns if name not in RECORDS and not name.endswith("_curve")]
-
-    def _listed(self, records: bool = False) -> list[str]:
-        """List the columns of the table that are no axes."""
-        last = [name for name in RECORDS if name in self._columns and (records or name not in STORE_COLUMNS)]
-        return [*self._metrics, *last]
-
     def _table_columns(self, records: bool = False) -> dict[str, Any]:
         axes = {name: self.space.table_column(name) for name in self.space.axes}
-        return axes | {name: self._columns[name] for name in self._listed(records)}
+        return axes | {name: self._columns[name] for name in listed_names(self._columns, records)}
 
     def _finished(self) -> "Results":
         """Select the runs that no search stopped early."""

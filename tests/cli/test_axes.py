@@ -7,7 +7,8 @@ import re
 from command_lines import RATE, check_answer, mistakes
 
 import fnnet as fn
-from fnnet.cli.commands import AXES, COMMANDS
+from fnnet.cli.axes import AXES
+from fnnet.cli.commands import COMMANDS
 from fnnet.names import OPTIMIZERS
 from fnnet.schedules import SCHEDULES
 
