@@ -77,7 +77,7 @@ def test_a_finished_sweep_grows_by_what_is_new(data, tmp_path, steps_trained):
 def test_every_kind_of_value_can_be_kept(data, tmp_path):
     def recipe(widths, activation="relu", use_bias=True, mixed="a"):
         network = fn.mlp(4, widths, 3, activation, use_bias=use_bias)
-        return fn.supervised(network, "mse", optimizer="sgd", batch_size=16)
+        return fn.supervised(network, "mse", optimizer="sgd", batch_size=16 if mixed == "a" else 8)
 
     space = fn.grid(widths=[(3,), (5, 2)], activation=["tanh"], learning_rate=0.1) | fn.grid(
         widths=[()], use_bias=[False, True], mixed=["b", 2], learning_rate=0.1
