@@ -61,6 +61,7 @@ def test_mup_scales_match_the_table(optimizer, weight_updates, bias_updates):
 
 
 @pytest.mark.slow
+@jax.numpy_dtype_promotion("standard")  # optax needs it
 def test_a_loop_by_hand_is_mup_too():
     """Wrapped in `scale_updates`, optax's optimizer makes the steps of `supervised`, which also read the scales."""
     rng = np.random.default_rng(0)
