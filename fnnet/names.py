@@ -38,20 +38,8 @@ def named(*functions: Callable) -> dict[str, Callable]:
     return {function.__name__: function for function in functions}
 
 
-OPTIMIZERS = (
-    *(
-        "sgd",
-        "adabelief",
-        "adadelta",
-        "adagrad",
-        "adam",
-        "adamax",
-        "adamaxw",
-        "adamw",
-        "adan",
-        "amsgrad",
-        "lion",
-    ),
-    *("nadam", "nadamw", "radam", "rmsprop", "rprop", "sign_sgd", "yogi"),
+_OPTAX = (
+    "adabelief adadelta adagrad adam adamax adamaxw adamw adan amsgrad lion nadam nadamw radam rmsprop rprop"
 )
+OPTIMIZERS = ("sgd", *_OPTAX.split(), "sign_sgd", "yogi")
 """Optimizers by name: `sgd` is fnnet's, all others are optax's. Each works entry by entry, so layers may be stacked."""

@@ -46,14 +46,11 @@ def cosine(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0)
         >>> round(float(cosine(0.5, num_steps=10)(jnp.array(5))), 6)
         0.25
     """
-    check_learning_rate(learning_rate)
-    _check_from("num_steps", num_steps, 1)
-    _check_from("final_factor", final_factor, 0)
+    share_done = _share_done(learning_rate, num_steps, final_factor)
 
     def schedule(step: Array) -> Number:
-        rate, final = _float(learning_rate), _float(final_factor)
-        share = _float(jnp.minimum(step, num_steps)) / _float(num_steps)
-        return rate * (final + (1 - final) * (1 + jnp.cos(jnp.pi * share)) / 2)
+        final = _float(final_factor)
+        return _float(learning_rate) * (final + (1 - final) * (1 + jnp.cos(jnp.pi * share_done(step))) / 2)
 
     return schedule
 
@@ -63,8 +60,7 @@ def linear(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0)
 
     Args:
         learning_rate: the rate at step 0.
-        num_steps: length of the decay, at least 1; afterwards the rate is constant.
-        final_factor: the final rate divided by the initial one.
+        num_steps, final_factor: as in `cosine`.
 
     Raises:
         InputError: when a concrete number is out of range.
@@ -73,15 +69,8 @@ def linear(learning_rate: Number, num_steps: Length, final_factor: Number = 0.0)
         >>> round(float(linear(0.5, num_steps=10, final_factor=0.2)(jnp.array(5))), 6)
         0.3
     """
-    check_learning_rate(learning_rate)
-    _check_from("num_steps", num_steps, 1)
-    _check_from("final_factor", final_factor, 0)
-
-    def schedule(step: Array) -> Number:
-        share = _float(jnp.minimum(step, num_steps)) / _float(num_steps)
-        return _float(learning_rate) * (1 - share * (1 - _float(final_factor)))
-
-    return schedule
+    share_done = _share_done(learning_rate, num_steps, final_factor)
+    return lambda step: _float(learning_rate) * (1 - share_done(step) * (1 - _float(final_factor)))
 
 
 def linear_warmup(then: Schedule | Number, num_steps: Length) -> Schedule:
@@ -208,6 +197,16 @@ def check_learning_rate(value: Any) -> None:
 
 def _check_from(field: str, value: Any, least: int) -> None:
     check_range(field, value, f"at least {least}", lambda number: least <= number < math.inf)
+
+
+def _share_done(
+    learning_rate: Number, num_steps: Length, final_factor: Number
+) -> Callable[[Array], Float[Array, ""]]:
+    """Check the numbers of a decay, and return the function from the step to the share of it that is done."""
+    check_learning_rate(learning_rate)
+    _check_from("num_steps", num_steps, 1)
+    _check_from("final_factor", final_factor, 0)
+    return lambda step: _float(jnp.minimum(step, num_steps)) / _float(num_steps)
 
 
 def _share_of(num_steps: Length, fraction: Number) -> Int[Array, ""]:

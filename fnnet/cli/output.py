@@ -18,7 +18,7 @@ def print_estimates(prepared: "Prepared") -> None:
     """Print the estimated cost of a sweep."""
     from fnnet.report import tables
 
-    _print(tables.estimates(prepared.estimates, prepared.num_steps))
+    _print(tables.estimates(prepared.estimates, prepared.steps))
 
 
 def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None:

@@ -11,9 +11,10 @@ from jaxtyping import Int
 from fnnet.errors import unknown_name
 from fnnet.records.arrays import align, label, label_means
 from fnnet.records.columns import curve_names, listed_names, metric_names
+from fnnet.records.comparison import compare_columns
 from fnnet.records.params import load_run, load_runs
 from fnnet.records.ranking import Best, find_best, find_top, is_higher_better
-from fnnet.records.selection import compare_columns, find_runs
+from fnnet.records.selection import find_runs
 from fnnet.records.statistics import average, check_numeric, find_configurations
 from fnnet.records.store import Store
 from fnnet.space.space import Space
@@ -235,8 +236,7 @@ class Results:
         """Find the configuration with the best mean, and compare it with the runner-up.
 
         The best of many means is partly luck: report it on seeds that took no part in the selection. If a search
-        stopped runs early, only fully trained ones are compared. The arguments are those of `top` and `table`; a sweep
-        need not have the axis "seed".
+        stopped runs early, only fully trained ones are compared. The arguments are those of `top` and `table`.
 
         Raises:
             InputError: when the metric, its direction or an axis is unknown, or all means are NaN.

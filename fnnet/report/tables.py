@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import Any
 
 from rich.table import Table
 
@@ -12,30 +12,6 @@ from fnnet.records.results import Results
 from fnnet.records.statistics import check_numeric, find_configurations
 from fnnet.sweeps.job import Estimate
 from fnnet.sweeps.progress import seconds_in_words
-
-
-@overload
-def best(
-    results: Results,
-    metric: str,
-    *,
-    axis: str = ...,
-    over: str | Sequence[str] = ...,
-    higher_is_better: bool | None = ...,
-    style: None = None,
-) -> Table: ...
-
-
-@overload
-def best(
-    results: Results,
-    metric: str,
-    *,
-    axis: str = ...,
-    over: str | Sequence[str] = ...,
-    higher_is_better: bool | None = ...,
-    style: str,
-) -> str: ...
 
 
 def best(
@@ -118,11 +94,11 @@ def best(
     return table
 
 
-def estimates(groups: Sequence[Estimate], num_steps: int) -> Table:
-    """Tabulate the estimated cost of a sweep of `num_steps` updates per run, one row per group, with totals."""
+def estimates(groups: Sequence[Estimate], steps: str) -> Table:
+    """Tabulate the estimated cost of a sweep, one row per group, with totals; `steps` says how long a run is."""
     num_runs = sum(group.num_runs for group in groups)
     num_missing = sum(group.num_missing for group in groups)
-    title = f"{num_runs} runs of {num_steps} steps in {len(groups)} program{'s' * (len(groups) > 1)}"
+    title = f"{num_runs} runs of {steps} in {len(groups)} program{'s' * (len(groups) > 1)}"
     if num_missing < num_runs:
         title += f", {num_missing} still to train"
     table = Table(title=title, min_width=len(title), show_footer=len(groups) > 1)

@@ -64,12 +64,17 @@ class Prepared(NamedTuple):
         """The cost of each group."""
         return [job.estimate for job in self.jobs]
 
+    @property
+    def steps(self) -> str:
+        """The length of a run in words, such as "50 steps"."""
+        return f"{'up to ' * (self.plan.num_steps is None)}{self.num_steps} steps"
+
     def __repr__(self) -> str:
         """Summarize what is to be trained, and the estimated time."""
         num_missing = sum(estimate.num_missing for estimate in self.estimates)
         seconds = sum(estimate.seconds for estimate in self.estimates)
         return (
-            f"Prepared: {self.plan.space.summary}, {num_missing} to train for {self.num_steps} steps "
+            f"Prepared: {self.plan.space.summary}, {num_missing} to train for {self.steps} "
             f"in {len(self.jobs)} program{'s' * (len(self.jobs) != 1)}, about {seconds:.3g} s"
         )
 

@@ -13,9 +13,8 @@ from fnnet.memory import too_large, tree_bytes, usable_bytes
 from fnnet.sweeps.mistakes import explained
 from fnnet.task import Task
 
-_TRACED_STEPS = (
-    2  # whose batches are part of the program, whatever the length of the runs: enough to tell orders apart
-)
+# Their batches are part of the program, whatever the length of the runs; two are enough to tell orders apart.
+_TRACED_STEPS = 2
 
 
 class TracedRun(NamedTuple):

@@ -70,14 +70,12 @@ def verify(
     if leaves != stored["leaves"]:
         raise InputError(f"{store}: the data changed since ({changed_leaves(stored['leaves'], leaves)})")
     num_steps = stored["settings"].get("num_steps")
-    plan = make_plan(recipe or own_recipe(store, stored, data), results.space, data, num_steps)
+    plan = make_plan(recipe or stored_recipe(store, stored, data), results.space, data, num_steps)
     drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]
     differences: dict[str, float] = {}
-    # A search stops runs early: each was trained to its last measurement.
+    # A search stops runs early: each was trained to its last measurement. The one step of a `function_task` has more.
     last_steps = np.nanmax(results["step_curve"], axis=1).astype(int)
-    last_steps = np.minimum(
-        last_steps, plan.lengths(np.arange(len(plan.space)))
-    )  # whole curves have more points
+    last_steps = np.minimum(last_steps, plan.lengths(np.arange(len(plan.space))))
     for group in plan.groups:
 
         @functools.partial(jax.jit, static_argnums=2)
@@ -114,7 +112,7 @@ def judge(difference: float, stored: np.ndarray) -> tuple[str, float]:
     return ("close, as training amplifies rounding" if difference <= 0.02 * scale else "different"), scale
 
 
-def own_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: Any) -> Recipe:
+def stored_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: Any) -> Recipe:
     """Build the recipe that a plan names, which must be one of fnnet's own; nothing is imported by name.
 
     Raises:

@@ -364,7 +364,7 @@ def test_estimated_costs_have_totals():
         static={"depth": 4, "width": 9}, lanes=2, num_chunks=10, num_bytes=4_200_000_000, seconds=3590.0
     )
     done = estimate(static={"depth": 2}, num_runs=7)
-    table = tables.estimates([small, large, done], num_steps=500)
+    table = tables.estimates([small, large, done], "500 steps")
     text = text_of(table)
     assert "67 runs of 500 steps in 3 programs, 40 still to train" in text
     headings = ["depth", "width", "runs", "lanes", "chunks", "memory", "curves", "FLOPs", "time"]
@@ -379,7 +379,7 @@ def test_estimated_costs_have_totals():
 
 def test_one_group_has_no_totals_and_may_not_fit():
     table = tables.estimates(
-        [estimate(static={}, num_runs=5, num_missing=5, num_bytes=10**13, seconds=np.inf)], num_steps=3
+        [estimate(static={}, num_runs=5, num_missing=5, num_bytes=10**13, seconds=np.inf)], "3 steps"
     )
     assert "5 runs of 3 steps in 1 program" in text_of(table) and "still to train" not in text_of(table)
     assert [(row[0], row[1], row[4], row[-1]) for row in cells_of(table)] == [

@@ -46,6 +46,15 @@ def test_lengths_are_an_axis_and_curves_end_with_their_runs():
         np.testing.assert_allclose(results["number"][run], alone.metrics["number"], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("axes", "options", "words"),
+    [({"num_steps": [4, 7]}, {}, "up to 7 steps"), ({}, {"num_steps": 7}, "for 7 steps")],
+)
+def test_a_prepared_sweep_says_how_long_runs_are(axes, options, words):
+    prepared = fn.prepare(decaying, fn.grid(rate=[0.1, 0.2], **axes), DATA, **options)
+    assert words in repr(prepared) and words.removeprefix("for ") == prepared.steps
+
+
 def test_longer_runs_are_added_to_a_store(tmp_path):
     trained = []
 
