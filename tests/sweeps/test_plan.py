@@ -66,7 +66,7 @@ def test_an_axis_may_exist_only_where_another_has_a_value(data):
     plan = make_plan(fn.mlp_recipe(data), space, data)
     assert [group.static for group in plan.groups] == [{"width": 4}, {"width": 4, "nesterov": True}]
     plain, heavy = (plan.hparams(group.runs) for group in plan.groups)
-    assert set(plain) == {"learning_rate"} and heavy["momentum"].tolist() == [0.5, 0.9]
+    assert set(plain) == {"learning_rate", "num_steps"} and heavy["momentum"].tolist() == [0.5, 0.9]
     results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=5)
     assert len(np.unique(results["test_loss"])) == 4
 
