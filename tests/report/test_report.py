@@ -5,12 +5,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
-from scipy import stats
 
 import fnnet as fn
 from fnnet.cli import output
 from fnnet.report import plots, tables
-from fnnet.report.advice import advice
 from fnnet.sweeps.job import Estimate
 
 
@@ -293,53 +291,6 @@ def test_a_notebook_displays_the_figure(results):
     np.testing.assert_allclose(size, figure.get_size_inches() * figure.dpi, atol=1)
 
 
-def test_curves_of_several_seeds_are_drawn_as_mean_and_interval():
-    values = np.array([[1.0, 0.5], [3.0, 0.6], [2.0, 0.1], [5.0, 0.1], [6.0, 0.1], [7.0, 0.1]])
-    columns = {"step_curve": np.tile([10, 20], (6, 1)), "test_loss_curve": values}
-    results = fn.Results(fn.grid(depth=[1, 2], seed=range(3)), columns)
-    figure = plots.curves(results, "test_loss")
-    (axes,) = figure.axes
-    assert axes.get_title() == "mean of 3 runs and its 95 % interval" and figure._repr_png_()
-    assert [line.get_label() for line in axes.lines] == ["1", "2"]
-    for line, band, runs in zip(axes.lines, axes.collections, (values[:3], values[3:]), strict=True):
-        np.testing.assert_allclose(line.get_ydata(), runs.mean(axis=0))
-        low, high = stats.t.interval(0.95, 2, runs.mean(axis=0)[0], stats.sem(runs[:, 0]))
-        edge = band.get_paths()[0].vertices
-        at_ten = edge[edge[:, 0] == 10, 1]
-        np.testing.assert_allclose([at_ten.min(), at_ten.max()], [low, high])
-    each = Figure().subplots()
-    assert plots.curves(results, "test_loss", by="depth", over=None, axes=each) is each.figure
-    assert len(each.lines) == 6 and not each.collections
-    (by_seed,) = plots.curves(results, "test_loss", by="seed", over="depth").axes
-    np.testing.assert_allclose(by_seed.lines[2].get_ydata(), values[[2, 5]].mean(axis=0))
-
-
-@pytest.mark.parametrize(
-    ("diverged", "scale", "line"),
-    [
-        ([0, 0, 1, 1], 1.0, None),
-        ([0, 1, 1, 1], 1.0, "3 of 4 runs diverged: try smaller learning rates (none diverged up to 0.1)"),
-        ([1, 0, 1, 1], 1.0, "3 of 4 runs diverged: try smaller learning rates than 0.1"),
-        (
-            [0, 0, 0, 0],
-            93.0,
-            "the inputs are not scaled (standard deviations up to 93): try --standardize",
-        ),
-        (
-            [1, 1, 1, 1],
-            93.0,
-            "4 of 4 runs diverged and the inputs are not scaled (standard deviations up to 93): "
-            "try --standardize or smaller learning rates than 0.1",
-        ),
-    ],
-)
-def test_a_bad_sweep_gets_advice(diverged, scale, line):
-    space = fn.grid(learning_rate=[0.1, 0.3, 1.0, 3.0])
-    inputs = np.array([[1.0, -scale, 0.0], [1.0, scale, 2.0]])
-    results = fn.Results(space, {"diverged": np.array(diverged, bool)})
-    assert advice(results, inputs) == line
-
-
 def estimate(**values):
     none = Estimate({"depth": 1}, 0, 0, 8, 0, 0, 0, 0.0, 0.0)
     return none._replace(**values)
@@ -385,19 +336,3 @@ def test_one_group_has_no_totals_and_may_not_fit():
     assert [(row[0], row[1], row[4], row[-1]) for row in cells_of(table)] == [
         ("all", "5", "10.0 TB", "does not fit")
     ]
-
-
-def test_curves_are_colored_by_an_axis():
-    space = fn.grid(learning_rate=[0.1, 0.4], seed=range(2))
-    columns = {"step_curve": np.tile([5, 10], (4, 1)), "loss_curve": np.arange(8.0).reshape(4, 2)}
-    results = fn.Results(space, columns)
-    axes = plots.curves(results, "loss", over=None).axes[0]
-    drawn = [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes.lines]
-    assert drawn == [([5, 10], [0, 1]), ([5, 10], [2, 3]), ([5, 10], [4, 5]), ([5, 10], [6, 7])]
-    colors = [line.get_color() for line in axes.lines]
-    assert colors[0] == colors[1] != colors[2] == colors[3]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0.1", "0.4"]
-    with pytest.raises(fn.InputError, match="unknown metric 'los'"):
-        plots.curves(results, "los")
-    with pytest.raises(fn.InputError, match="unknown axis 'sed'"):
-        plots.curves(results, "loss", by="sed")
