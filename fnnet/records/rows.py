@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fnnet.errors import InputError, UnreadableError
+from fnnet.errors import InputError
 from fnnet.records.arrays import pad_lists
 from fnnet.records.results import Results
 from fnnet.records.store import Store
@@ -37,10 +37,7 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
         True
     """
     store = Store(folder)
-    try:
-        plan, rows = store.read_plan(), store.read_rows()
-    except OSError as error:
-        raise UnreadableError(f"{error.filename} cannot be read: {error.strerror}") from error
+    plan, rows = store.read_plan(), store.read_rows()
     if plan is None:
         raise InputError(f"{folder} holds no sweep: it has no plan.json")
     return collect(Space.from_json(plan["space"]), rows, store, plan["higher_is_better"])

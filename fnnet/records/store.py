@@ -41,7 +41,7 @@ from typing import Any
 
 import polars as pl
 
-from fnnet.errors import InputError
+from fnnet.errors import InputError, UnreadableError
 from fnnet.records import planfile
 from fnnet.records.durable import append_line, drop_temporaries, make_folder, write_file
 from fnnet.records.folder import SUFFIXES, Folder, read_file
@@ -138,14 +138,18 @@ class Store(Folder):
         write_file(self.chunk_path(chunk_id), content, link)
 
     def recorded_hashes(self, *, mend: bool = False) -> dict[str, set[str]]:
-        """Read the hashes recorded for each chunk; damaged lines are ignored."""
+        """Read the hashes recorded for each chunk; damaged lines are ignored.
+
+        Raises:
+            UnreadableError: when the system refuses to read them; they may be intact, so no chunk may be called damaged.
+        """
         try:
             content = self.sums_path.read_bytes()
         except OSError as error:
             if error.errno in (errno.EISDIR, errno.ELOOP) and mend:
                 self.quarantine(self.sums_path)
             elif error.errno not in (errno.ENOENT, errno.EISDIR, errno.ELOOP):
-                raise  # the hashes may be intact, so no chunk may be called damaged
+                raise UnreadableError(f"{self.sums_path} cannot be read: {error.strerror}") from error
             return {}
         hashes: dict[str, set[str]] = {}
         for line in content.split(b"\n"):
@@ -231,16 +235,18 @@ class Store(Folder):
 
     def _upgrade(self) -> None:
         """Convert a store of format 2 in place; its plan, written last, marks that all else is converted."""
-        with contextlib.suppress(InputError):  # one that cannot be read is no plan of format 2
+        try:
             plan = planfile.read_plan(self.plan_path)
-            if plan is None or plan.get("older_fingerprints", ()) is not None:
-                return
-            for path in self.list_files("states"):
-                self.quarantine(path)
-            for chunk_id in self.read_index(mend=True):
-                if (params := self.load_params(chunk_id)) is not None:
-                    self.save_params(chunk_id, params)
-            self.write_plan(self.read_plan() or plan)
+        except InputError:  # one that cannot be read is no plan of format 2
+            return
+        if plan is None or plan.get("older_fingerprints", ()) is not None:
+            return
+        for path in self.list_files("states"):
+            self.quarantine(path)
+        for chunk_id in self.read_index(mend=True):
+            if (params := self.load_params(chunk_id)) is not None:
+                self.save_params(chunk_id, params)
+        self.write_plan(self.read_plan() or plan)
 
 
 def chunk_id_of(run_ids: list[str]) -> str:

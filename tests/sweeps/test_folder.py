@@ -136,8 +136,9 @@ def test_hashes_that_cannot_be_read_are_named(folder, monkeypatch, capsys):
 
     monkeypatch.setattr(Path, "read_bytes", refused)
     line = f"{folder}/SHA256SUMS cannot be read: Permission denied"
-    with pytest.raises(fn.InputError, match=f"^{line}$"):
-        fn.open_results(folder)
+    for read in (fn.open_results, sweep):
+        with pytest.raises(fn.InputError, match=f"^{line}$"):
+            read(folder)
     with pytest.raises(SystemExit, match="1"):  # a failure of the system
         cli.main(["verify", str(folder)])
     assert capsys.readouterr().err == f"fnnet: {line}\n"
