@@ -19,7 +19,7 @@ from fnnet.data import Examples
 from fnnet.errors import InputError, check_integer
 from fnnet.losses import LOSSES, Loss, mean_loss
 from fnnet.names import lookup
-from fnnet.network import Network, batched
+from fnnet.network import Network, batched, join_parts, trained_part
 from fnnet.types import KeyArray, Params
 
 Objective = Callable[[Params], Array]
@@ -49,6 +49,8 @@ class NoiseScale(NamedTuple):
 def make_objective(network: Network, loss: str | Loss) -> Callable[[Params, Examples], Float[Array, ""]]:
     """Build the training objective: the mean loss as a function of parameters and examples.
 
+    Buffers, such as batch statistics, are constants: its derivatives with respect to them are 0.
+
     Args:
         network: the network to train.
         loss: the loss of one example, a name in `LOSSES` or a function of output and target.
@@ -67,6 +69,7 @@ def make_objective(network: Network, loss: str | Loss) -> Callable[[Params, Exam
     loss_function = lookup("loss", loss, LOSSES)
 
     def objective(params: Params, examples: Examples) -> Float[Array, ""]:
+        params = join_parts(network, trained_part(network, params), jax.lax.stop_gradient(params))
         return mean_loss(loss_function, batched(network)(params, examples.inputs), examples.targets)
 
     return objective

@@ -75,6 +75,23 @@ def test_top_eigenvalues_match_the_full_hessian(x64, name):
     np.testing.assert_allclose(several, expected[:num], rtol=0, atol=1e-6)
 
 
+def test_buffers_are_constants(x64):
+    """Of outputs divided by a collected scale, whose Hessian over the weights is X'X / (n scale^2)."""
+    network = fn.Network(
+        init=lambda key: {"scale": jnp.array(0.5), "w": jax.random.normal(key, (3, 1))},
+        apply=lambda params, x: x @ params["w"] / params["scale"],
+        is_buffer={"scale": True, "w": False},
+    )
+    params = network.init(jax.random.key(0))
+    examples = Examples(jnp.array(INPUTS), jnp.array(NUMBERS[:, :1]))
+    objective = make_objective(network, "quadratic")
+    hessian = INPUTS.T @ INPUTS / len(INPUTS) / 0.5**2
+    found = top_eigenvalues(lambda params: objective(params, examples), params, KEY, 3)
+    np.testing.assert_allclose(found, np.linalg.eigvalsh(hessian)[::-1], rtol=1e-9)
+    trace = curvature.hessian_trace(lambda params: objective(params, examples), params, KEY, 400)
+    assert abs(trace.mean - np.trace(hessian)) < 4 * trace.standard_error
+
+
 @st.composite
 def symmetric(draw):
     """A matrix of few sizes whose eigenvalues are often equal, zero or of one sign."""
