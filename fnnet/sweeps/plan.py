@@ -155,13 +155,11 @@ def _trace(
     for name in traced_axes:
         # A misspelled axis is often why a hyper-parameter is missing, so it is named first.
         if name not in {*traced.names_read, "num_steps"}:
-            if name == "seed":
-                raise InputError(
-                    "axis 'seed' changes nothing: neither init nor step of the task uses its key"
-                )
             for other, _ in groups:
                 if other != static and name in {*chain(*find_hparams(recipe(**other), data, numbers))}:
                     raise _only_read_by(name, static, other)
+            if name in _WHY_UNUSED:
+                raise InputError(f"axis {name!r} changes nothing: {_WHY_UNUSED[name]}")
             names = {*arguments, *chain(*find_hparams(task, data, numbers))}
             raise unknown_name("axis", name, names - set(space.axes)) from traced.missing
         for value in space.axes[name]:
@@ -170,6 +168,12 @@ def _trace(
     if traced.missing is not None:
         raise traced.missing
     return Group(static, task, runs, traced.program, "num_steps" in traced.names_read)
+
+
+_WHY_UNUSED = {
+    "seed": "neither init nor step of the task uses its key",
+    "data_seed": "the batches of the task are not drawn with it",
+}
 
 
 def _numbers_of(config: Config, axes: Sequence[str], num_steps: int | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Tracing: one run of one step as JAX traces it, without computing, and the hyper-parameters that it reads."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ class TracedRun(NamedTuple):
     """One run of one step, from initialization to measurement.
 
     program: as JAX traced it; None if a hyper-parameter is missing.
-    names_read: the hyper-parameters that the task reads, up to the missing one.
+    names_read: the hyper-parameters that the task reads, up to the missing one; "seed" and "data_seed" only if they
+        change what is computed, where that is known.
     missing: the error that names a missing hyper-parameter.
     """
 
@@ -52,7 +54,7 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
             state = task.init(keys[0], hparams, data)
         _check_memory(state, usable)
         with explained("batches of the task", names):
-            draw, data_seed = task.batches.draw, hparams.get("data_seed", 0)
+            draw, data_seed = task.batches.draw, hparams.peek("data_seed", 0)
             selections = draw(data_seed, data, 0, _TRACED_STEPS)
             many = jax.eval_shape(lambda data: draw(0, data, 0, max_steps), data)
         _check_memory(many, usable)
@@ -67,11 +69,14 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
     try:
         program = jax.jit(one_step).trace(keys, dict(numbers), data)
     except MissingHparam as error:
-        return TracedRun(None, names_read | {"seed"}, error)  # perhaps it uses a key
+        return TracedRun(None, names_read | {"seed", "data_seed"}, error)  # perhaps it uses them
     except OverflowError as error:
         raise InputError(f"the network, the batch or a number is too large: {error}") from error
-    uses_key = _are_used(program.jaxpr, len(keys))
-    return TracedRun(program, names_read | ({"seed"} if uses_key else set()), None)
+    used = _used(
+        program.jaxpr, ["seed"] * len(keys) + sorted(numbers)
+    )  # the order in which JAX flattens a dict
+    names_read |= {"seed", "data_seed"} & used | {"data_seed"} - numbers.keys()
+    return TracedRun(program, names_read, None)
 
 
 def find_hparams(
@@ -110,10 +115,10 @@ def find_hparams(
     return [name for name in required if name in own], sorted(own - set(required))
 
 
-def _are_used(traced: ClosedJaxpr, num_inputs: int) -> bool:
-    """Return whether any of the first inputs of a function affects its results."""
+def _used(traced: ClosedJaxpr, names: list[str]) -> set[str]:
+    """Return the names of those of a function's first inputs that affect its results."""
     _, is_used = dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))
-    return any(is_used[:num_inputs])
+    return set(itertools.compress(names, is_used))
 
 
 def _check_memory(tree: Any, usable: float) -> None:

@@ -1,5 +1,6 @@
 import inspect
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -100,6 +101,42 @@ def test_an_axis_may_exist_only_where_another_has_a_value(data):
 def test_values_that_no_run_may_have_are_refused_before_any_work(data, axes, message):
     with pytest.raises(fn.InputError, match=message):
         make_plan(fn.mlp_recipe(data), fn.grid(**({"learning_rate": [0.1]} | axes)), data)
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"batch_size": ["full"]}, "axis 'data_seed' changes nothing: the batches of the task are not drawn"),
+        ({"order": ["sequential"]}, "axis 'data_seed' changes nothing"),
+        (
+            {"order": ["shuffled", "sequential"]},
+            "axis 'data_seed' is read where order=shuffled, but not where order=sequential",
+        ),
+        ({"order": ["shuffled", "with_replacement"]}, None),
+    ],
+)
+def test_a_data_seed_that_draws_no_batch_is_refused(data, axes, message):
+    space = fn.grid(learning_rate=0.1, data_seed=[4, 5], **axes)
+    if message is None:
+        assert make_plan(fn.mlp_recipe(data), space, data).traced_axes == ("learning_rate", "data_seed")
+        return
+    with pytest.raises(fn.InputError, match=message):
+        make_plan(fn.mlp_recipe(data), space, data)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_data_seed_may_be_read_by_the_task_itself(reads):
+    task = fn.Task(
+        init=lambda key, hp, data: jnp.float32(hp["data_seed"] if reads else 0),
+        step=lambda key, hp, w, batch: (w, {"loss": w}),
+        measure=lambda hp, w, data: {"w": w},
+    )
+    space = fn.grid(data_seed=[4, 5])
+    if reads:
+        assert make_plan(lambda: task, space, None).traced_axes == ("data_seed",)
+        return
+    with pytest.raises(fn.InputError, match="axis 'data_seed' changes nothing"):
+        make_plan(lambda: task, space, None)
 
 
 def test_a_task_checks_every_value_of_every_traced_axis_once(data):
