@@ -127,9 +127,7 @@ SYNONYMS = {
 """Synonyms of the names that fnnet uses."""
 
 _OWN_RECIPE = "mlp_recipe does not support it; write a recipe in Python that returns a Task for your network"
-_MUP = (
-    "muP needs a base width: write a recipe in Python with fn.mlp(..., parameterization=fn.mup(base_width))"
-)
+_MUP = "muP is called 'mup' in mlp_recipe; elsewhere use fn.mlp(..., parameterization=fn.mup(base_width))"
 
 ELSEWHERE = {
     "axis": {

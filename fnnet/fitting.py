@@ -19,6 +19,7 @@ from fnnet.names import lookup
 from fnnet.network import Network, apply_training, batched, join_parts, trained_part
 from fnnet.optimizer_builders import OptimizerChoice, make_builder
 from fnnet.optimizers import Optimizer, Transformation, apply_updates, scale_updates
+from fnnet.parameterizations import kind_of
 from fnnet.precision import widen
 from fnnet.task import StepFunction, Task
 from fnnet.types import KeyArray, Metrics, OptState, Params
@@ -78,8 +79,8 @@ def supervised(
         the data have that split.
 
     Raises:
-        InputError: when a name is unknown; and while tracing, when the network's output does not fit the
-            targets, or the batch is larger than the data.
+        InputError: when a name is unknown, or the network's muP is for another kind of optimizer; and while tracing,
+            when the network's output does not fit the targets, or the batch is larger than the data.
 
     Example:
         >>> from fnnet import mlp, load_dataset, train
@@ -90,6 +91,7 @@ def supervised(
         True
     """
     loss_function = lookup("loss", loss, LOSSES)
+    kind = kind_of(optimizer) if isinstance(optimizer, str) else None
     optimizer = make_builder(optimizer, schedule)
 
     def network_of(hparams: Hparams) -> Network:
@@ -99,7 +101,15 @@ def supervised(
                 "network must be a Network, such as fn.mlp(...), or a function from hyper-parameters to one, "
                 f"got {type(chosen).__name__}"
             )
+        if kind is not None and chosen.scaled_for not in (kind, None):
+            raise InputError(
+                f"the network's parameterization is for optimizers like {chosen.scaled_for!r}; for this one use "
+                f"mup(..., optimizer={kind!r})"
+            )
         return chosen
+
+    if isinstance(network, Network):
+        network_of(Hparams({}))
 
     def init(key: KeyArray, hparams: Hparams, data: Dataset) -> TrainState:
         chosen = network_of(hparams)

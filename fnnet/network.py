@@ -49,6 +49,7 @@ class Network(NamedTuple):
         for those that an optimizer trains; None if all are trained.
     update_scales: factors on the learning rate, a pytree like `params` with a float for each leaf, set by the
         parameterization (see `optimizers.scale_updates`); None if all are 1.
+    scaled_for: which optimizers they are for, "sgd", or "adam" for all others; None for any.
 
     Example:
         >>> line = Network(lambda key: jax.random.normal(key, (2,)), lambda params, x: params[:1] * x + params[1:])
@@ -63,6 +64,7 @@ class Network(NamedTuple):
     train: Callable[[Params, Any, KeyArray], tuple[Array, Params]] | None = None
     is_buffer: PyTree[bool] | None = None
     update_scales: PyTree[float] | None = None
+    scaled_for: str | None = None
 
     def __repr__(self) -> str:
         """Return the number of arrays and of parameters.
@@ -238,13 +240,15 @@ def mlp(
             )
         return x
 
+    scales = update_scales(blocks, use_bias)
     return Network(
         init=init,
         apply=apply,
         intermediates=lambda params, x: run(params, check_one(x), collect=True)[1],
         apply_batch=apply_batch,
         train=None if dropout is None else train,
-        update_scales=update_scales(blocks, use_bias),
+        update_scales=scales,
+        scaled_for=None if scales is None else layers[0].scales.optimizer,
     )
 
 

@@ -25,6 +25,7 @@ class Scales(NamedTuple):
     """The factors of one layer. In the standard parameterization all are 1.
 
     bias_fan_in: the fan_in that initial biases are drawn with; None for the layer's own.
+    optimizer: which optimizers the update factors are for, "sgd", or "adam" for all others; None for any.
     """
 
     weight_init: float = 1.0
@@ -32,6 +33,7 @@ class Scales(NamedTuple):
     weight_update: float = 1.0
     bias_update: float = 1.0
     bias_fan_in: int | None = None
+    optimizer: str | None = None
 
 
 Parameterization = Callable[[LayerShape], Scales]
@@ -82,7 +84,8 @@ def mup(
     Args:
         base_width: the hidden width at which the learning rate was tuned.
         optimizer: the name of the optimizer, which chooses the column of rates: SGD's for "sgd" (also with momentum),
-            Adam's for all others, whose updates do not grow with the gradient.
+            Adam's for all others, whose updates do not grow with the gradient. `supervised` refuses the name of an
+            optimizer of the other kind.
         input_multiplier: scales the effective learning rate of the first layer: its root multiplies the forward pass
             and divides the initial weights, which leaves the initial function unchanged.
         output_multiplier: a factor on the logits.
@@ -101,7 +104,7 @@ def mup(
         raise InputError(f"base_width must be at least 1, got {base_width}")
     if optimizer not in OPTIMIZERS:
         raise unknown_name("mup optimizer", optimizer, OPTIMIZERS)
-    is_sgd = optimizer == "sgd"
+    is_sgd = kind_of(optimizer) == "sgd"
 
     def scales(shape: LayerShape) -> Scales:
         m_in = 1.0 if shape.is_first else shape.fan_in / base_width
@@ -115,10 +118,20 @@ def mup(
             weight_update = m_in if is_sgd else 1.0
         bias_update = m_out if is_sgd else 1.0
         return Scales(
-            weight_init, forward, weight_update, bias_update, None if shape.is_first else base_width
+            weight_init,
+            forward,
+            weight_update,
+            bias_update,
+            bias_fan_in=None if shape.is_first else base_width,
+            optimizer=kind_of(optimizer),
         )
 
     return scales
+
+
+def kind_of(optimizer: str) -> str:
+    """Return "sgd" if the updates of an optimizer, by name, grow with the gradient, and "adam" if they do not."""
+    return "sgd" if optimizer == "sgd" else "adam"
 
 
 PARAMETERIZATIONS: dict[str, Parameterization] = {"standard": standard, "ntk": ntk}

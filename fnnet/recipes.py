@@ -11,18 +11,21 @@ from fnnet.hparams import Hparams
 from fnnet.layers import check_dropout
 from fnnet.network import Network, mlp
 from fnnet.optimizer_builders import from_hparams
+from fnnet.parameterizations import Parameterization, mup
 from fnnet.task import Task
 
+USUAL_WIDTH = 64  # and that at which learning rates are tuned, in muP
 MAX_DEPTH = 10_000  # the deepest networks trained so far (Xiao et al. 2018)
 
 
 def mlp_recipe(data: Dataset) -> Callable[..., Task]:
     """Build the recipe of a fully connected network for a data set.
 
-    The static axes are the arguments of the recipe: depth, width, activation, initializer, parameterization, use_bias,
-    loss, batch_size ("full" for all examples), order, optimizer, schedule and nesterov. The traced axes are learning_rate,
-    seed, data_seed, dropout, max_norm, warmup_fraction, and the other numbers of the optimizer and the schedule, such as
-    momentum and weight_decay of "sgd" (see `from_hparams`).
+    The static axes are the arguments of the recipe: depth, width, activation, initializer, parameterization, base_width
+    (of the parameterization "mup", 64 by default), use_bias, loss, batch_size ("full" for all examples), order,
+    optimizer, schedule and nesterov. The traced axes are learning_rate, seed, data_seed, dropout, max_norm,
+    warmup_fraction, and the other numbers of the optimizer and the schedule, such as momentum and weight_decay of "sgd"
+    (see `from_hparams`).
 
     Args:
         data: determines the input and output sizes and the default loss: cross-entropy for classes, else the mean
@@ -38,10 +41,11 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
 
     def recipe(
         depth: int = 2,
-        width: int = 64,
+        width: int = USUAL_WIDTH,
         activation: str = "relu",
         initializer: str | tuple = "he_normal",
         parameterization: str = "standard",
+        base_width: int | None = None,
         use_bias: bool = True,
         loss: str = usual_loss,
         batch_size: int | str = usual_batch_size,
@@ -60,6 +64,11 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         if isinstance(batch_size, str) and batch_size != "full":
             raise InputError(f"batch_size must be a positive integer or 'full', got {batch_size!r}")
         flags = {"nesterov": True} if nesterov else {}
+        scales: str | Parameterization = parameterization
+        if parameterization == "mup":
+            scales = mup(USUAL_WIDTH if base_width is None else base_width, optimizer=optimizer)
+        elif base_width is not None:
+            raise InputError(f"base_width is only read by parameterization 'mup', got {parameterization!r}")
 
         def network(hparams: Hparams) -> Network:
             return mlp(
@@ -69,7 +78,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
                 activation,
                 use_bias=use_bias,
                 initializer=initializer,
-                parameterization=parameterization,
+                parameterization=scales,
                 dropout=hparams.get("dropout"),
             )
 

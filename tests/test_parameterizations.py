@@ -86,6 +86,44 @@ def test_a_loop_by_hand_is_mup_too():
     assert fn.scale_updates(plain, fn.mlp(5, [12], 3).update_scales) is plain
 
 
+@pytest.mark.parametrize("kind", ["sgd", "adam"])
+def test_a_network_scaled_for_the_other_kind_of_optimizer_is_refused(kind):
+    network = fn.mlp(5, [12, 8], 3, parameterization=fn.mup(4, optimizer=kind))
+    other = {"sgd": "lion", "adam": "sgd"}[kind]
+    advice = {"sgd": "adam", "adam": "sgd"}[kind]
+    line = rf"parameterization is for optimizers like '{kind}'; for this one use mup\(\.\.\., optimizer='{advice}'\)"
+    for each in (network, fn.ensemble(network, 2)):
+        with pytest.raises(fn.InputError, match=line):
+            fn.supervised(each, "cross_entropy", optimizer=other)
+    fn.supervised(network, "cross_entropy", optimizer={"sgd": "sgd", "adam": "lion"}[kind])
+    plain = fn.mlp(5, [4, 4], 3, parameterization=fn.mup(4, optimizer=kind))  # of the base width
+    fn.supervised(plain, "cross_entropy", optimizer=other)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_recipe_of_the_command_line_takes_mup(optimizer):
+    data = fn.load_dataset("iris")
+    run, by_hand = (
+        fn.train(task, {"learning_rate": 0.1}, data, num_steps=3).curves["batch_loss"]
+        for task in (
+            fn.mlp_recipe(data)(
+                1, 12, parameterization="mup", base_width=4, optimizer=optimizer, batch_size=16
+            ),
+            fn.supervised(
+                fn.mlp(4, [12], 3, parameterization=fn.mup(4, optimizer=optimizer)),
+                "cross_entropy",
+                optimizer=optimizer,
+                batch_size=16,
+            ),
+        )
+    )
+    assert run == by_hand
+    usual = fn.mlp_recipe(data)(1, parameterization="mup", batch_size=16)
+    standard = fn.mlp_recipe(data)(1, batch_size=16)  # of the width 64, which is the base
+    losses = (fn.train(task, {"learning_rate": 0.1}, data, num_steps=3) for task in (usual, standard))
+    chex.assert_trees_all_equal(*losses)
+
+
 def test_mup_readout_is_initialized_and_multiplied_by_the_width():
     standard = fn.mlp(5, [12, 8], 3)
     network = fn.mlp(5, [12, 8], 3, parameterization=fn.mup(4, input_multiplier=0.25, output_multiplier=7.0))

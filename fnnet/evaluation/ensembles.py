@@ -137,9 +137,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
         outputs = jax.vmap(batched(network), in_axes=(0, None))(params, jnp.asarray(inputs))
         return jax.vmap(combine, in_axes=1)(outputs)
 
-    return Network(
-        init, apply, apply_batch=apply_batch, is_buffer=network.is_buffer, update_scales=network.update_scales
-    )
+    return network._replace(init=init, apply=apply, apply_batch=apply_batch, intermediates=None, train=None)
 
 
 def greedy_selection(
