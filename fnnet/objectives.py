@@ -122,7 +122,7 @@ def function_task(
     """Build the task of a whole training that is already one pure function, in the style of PureJaxRL.
 
     Sweep it with `num_steps=1`. Any number of runs trains as lanes of one program, chunk by chunk, and what is finished
-    is stored and resumed.
+    is stored and resumed. No run is timed in advance, so `lanes` is up to 64 unless you set it.
 
     Args:
         train: maps `(key, hparams, data)` to a dict of numbers and curves `[n]`, with the same `n` for all curves;

@@ -73,6 +73,26 @@ def test_a_whole_training_is_swept_stored_and_resumed(tmp_path):
     assert fn.verify(lambda: fn.function_task(shrinking), tmp_path, DATA)["size"] < 1e-6
 
 
+def test_a_whole_training_is_not_timed_in_advance():
+    """It runs once, whether lanes are given or chosen."""
+    calls = []
+
+    def train(key, hp, data):
+        jax.debug.callback(calls.append, hp["value"])
+        return {"end": hp["value"]}
+
+    space = fn.grid(value=[0.5, 1.5, 2.5, 3.5])
+    for options in ({}, {"lanes": 1}):
+        prepared = fn.prepare(lambda: fn.function_task(train), space, None, num_steps=1, **options)
+        assert not calls
+        assert fn.tables.estimates(prepared.estimates, prepared.steps).columns[-1]._cells == ["not measured"]
+        assert repr(prepared).endswith("to train for 1 step in 1 program")
+        fn.execute(prepared)
+        jax.effects_barrier()
+        assert sorted(float(value) for value in calls) == [0.5, 1.5, 2.5, 3.5]
+        calls.clear()
+
+
 def test_a_training_that_ends_in_no_number_has_diverged():
     def train(key, hp, data):
         return {"curve": hp["value"] * jnp.array([1.0, 2.0])}

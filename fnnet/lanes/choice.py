@@ -80,7 +80,7 @@ class Trial(NamedTuple):
     """The measured cost of some number of lanes.
 
     num_bytes: peak memory of all devices.
-    seconds: time per unit of work; infinite if the lanes do not fit in memory.
+    seconds: time per unit of work; infinite if the lanes do not fit in memory, NaN if not measured.
     """
 
     num_bytes: int
@@ -112,14 +112,14 @@ def next_lanes(
         >>> next_lanes({4: Trial(400, 9.0), 2: Trial(200, 11.0)}, 64, 1e6, num_left=5000)
         8
     """
-    fitting = [lanes for lanes, trial in trials.items() if math.isfinite(trial.seconds)]
+    fitting = [lanes for lanes, trial in trials.items() if trial.seconds != math.inf]
     if not fitting:
         return _fewer_lanes(trials, limit)
     best = fitting[0]
     for lanes in fitting[1:]:
         if trials[lanes].seconds <= 0.97 * trials[best].seconds:
             best = lanes
-    if trials[best].seconds * num_left < WORTH_PROBING:
+    if not trials[best].seconds * num_left >= WORTH_PROBING:  # or it was not measured
         return best
     beside = (lanes for lanes in (best // 2, best * 2) if least <= lanes <= most and lanes not in trials)
     return next(beside, best)

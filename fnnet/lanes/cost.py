@@ -37,7 +37,7 @@ class Cost(NamedTuple):
     num_bytes: peak memory of all devices, data included.
     begin: seconds to initialize.
     segment: seconds of overhead per segment, mostly to draw batches.
-    step: seconds per step of all lanes; infinite if they do not fit in memory.
+    step: seconds per step of all lanes; infinite if they do not fit in memory, NaN if not measured.
     measure: seconds per evaluation.
     """
 
@@ -49,7 +49,9 @@ class Cost(NamedTuple):
     measure: float
 
 
-def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limit: float) -> Cost:
+def measure_cost(
+    program: Program, hparams: Any, data_seed: Any, data: Any, limit: float, is_timed: bool = True
+) -> Cost:
     """Compile the program of a group and measure its cost; its seconds are infinite if it does not fit in memory.
 
     Args:
@@ -58,13 +60,16 @@ def measure_cost(program: Program, hparams: Any, data_seed: Any, data: Any, limi
         data_seed: seed of the order of batches.
         data: the data, on the devices.
         limit: usable memory in bytes; a program that needs more is not run.
+        is_timed: whether to run the program; otherwise seconds are NaN.
     """
     num_devices = program.mesh.size
     lanes = len(jax.tree.leaves(hparams)[0]) // num_devices
     num_bytes = num_devices * device_bytes(program, hparams, data_seed, data)
     try:
         if num_bytes <= limit:
-            return Cost(lanes, num_bytes, *_measure_seconds(program, hparams, data_seed, data))
+            arguments = program, hparams, data_seed, data
+            seconds = _measure_seconds(*arguments) if is_timed else (math.nan,) * 4
+            return Cost(lanes, num_bytes, *seconds)
     except Exception as error:  # less memory was free than `limit`
         if not is_out_of_memory(error):
             raise

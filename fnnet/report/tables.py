@@ -184,4 +184,6 @@ def _bytes(number: float) -> str:
 
 
 def _seconds(number: float) -> str:
+    if math.isnan(number):
+        return "not measured"
     return seconds_in_words(number) if math.isfinite(number) else "does not fit"

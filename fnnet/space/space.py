@@ -26,7 +26,7 @@ from fnnet.space.values import (
     encode,
 )
 
-Config = dict[str, Value]
+Config = dict[str, Any]
 """The hyper-parameters of one run by name."""
 
 

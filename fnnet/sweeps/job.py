@@ -39,7 +39,7 @@ class Estimate(NamedTuple):
     num_bytes: memory on all devices together at the peak, data included.
     curve_bytes: size of the learning curves, in memory and in the store.
     flops: floating-point operations of all matrix products in training.
-    seconds: of training, compilation not included.
+    seconds: of training, compilation not included; NaN where a run is a single step, which is not timed in advance.
     """
 
     static: Config
@@ -143,7 +143,8 @@ def prepare_group(
         if known is not None and known.num_bytes <= limit:
             return known
         hparams = place_hparams(_numbers(plan, group.runs[: lanes * mesh.size]), lanes, mesh)
-        cost = measure_cost(program, hparams, data_seed, data, limit)
+        # To time a single step is to train the whole run.
+        cost = measure_cost(program, hparams, data_seed, data, limit, is_timed=longest > 1)
         if math.isfinite(cost.step):
             costs.add(cost)
         return cost

@@ -3,6 +3,7 @@
 Nothing is trained and nothing is written to a store.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -67,15 +68,16 @@ class Prepared(NamedTuple):
     @property
     def steps(self) -> str:
         """The length of a run in words, such as "50 steps"."""
-        return f"{'up to ' * (self.plan.num_steps is None)}{self.num_steps} steps"
+        return f"{'up to ' * (self.plan.num_steps is None)}{self.num_steps} step{'s' * (self.num_steps != 1)}"
 
     def __repr__(self) -> str:
         """Summarize what is to be trained, and the estimated time."""
         num_missing = sum(estimate.num_missing for estimate in self.estimates)
         seconds = sum(estimate.seconds for estimate in self.estimates)
+        about = "" if math.isnan(seconds) else f", about {seconds:.3g} s"
         return (
             f"Prepared: {self.plan.space.summary}, {num_missing} to train for {self.steps} "
-            f"in {len(self.jobs)} program{'s' * (len(self.jobs) != 1)}, about {seconds:.3g} s"
+            f"in {len(self.jobs)} program{'s' * (len(self.jobs) != 1)}{about}"
         )
 
 

@@ -87,7 +87,7 @@ def measured(monkeypatch, tmp_path):
     """Measure nothing: a step takes 0.5 s, a call 0.125 s, whatever the number of lanes; lists what was asked."""
     asked = []
 
-    def measure(program, hparams, data_seed, data, limit):
+    def measure(program, hparams, data_seed, data, limit, is_timed):
         lanes = len(hparams["seed"]) // program.mesh.size
         asked.append(lanes)
         return Cost(lanes, 1000 * lanes, begin=2.0, segment=0.125, step=0.5, measure=0.25)
