@@ -43,6 +43,7 @@ def sweep(
     state_every: float = 60.0,
     save_params: Flag = False,
     no_save_params: Flag = False,
+    keep_states: Flag = False,
     accept_fingerprint: bool = False,
 ) -> None:
     """Train fully connected networks on every combination of the axes and tabulate the results.
@@ -65,7 +66,7 @@ def sweep(
     (default 0.1) every step_fraction (default 1/3) of the steps.
 
     Every finished run is kept. Rerunning the command resumes an interrupted sweep; with more values it trains
-    only the new runs.
+    only the new runs, and with --keep-states and more steps it goes on from the last ones.
 
     Args:
         axes: the axes, as NAME=VALUES; the last axis changes fastest.
@@ -82,6 +83,7 @@ def sweep(
         save_params: keep the trained parameters, and retrain finished runs that lack them; by default they are
             kept if they take less than 1 GB in total.
         no_save_params: do not keep the trained parameters.
+        keep_states: keep the last states of the runs, so that the same command with larger --steps goes on from them.
         accept_fingerprint: continue a sweep that was started with other versions, another device or another recipe.
     """
     from fnnet.sweeps.execution import describe_stored, execute
@@ -97,6 +99,7 @@ def sweep(
         lanes=lanes,
         state_every=state_every,
         save_params=save_params or (False if no_save_params else None),
+        keep_states=keep_states,
         accept_fingerprint=accept_fingerprint,
     )
     assert prepared.store is not None

@@ -122,7 +122,7 @@ def with_options(message: str) -> str:
         >>> with_options("made with num_steps=30; pass save_params=True")
         'made with --steps 30; pass --save-params'
     """
-    names = "num_steps|eval_every|state_every|save_params|accept_fingerprint"
+    names = "num_steps|eval_every|state_every|save_params|keep_states|accept_fingerprint"
     names += "|test_fraction|validation_fraction|split_seed|drop"
     return re.sub(rf"(?<![\w'-])({names})\b(=True|=)?", _option, " ".join(message.split()))
 

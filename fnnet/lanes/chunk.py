@@ -111,20 +111,30 @@ def train_segment(
         progress = place(pad(progress, spec.lanes * program.mesh.size), program.mesh)
     points, step, data_seed = [], first_step, canonicalize(np.asarray(spec.data_seed))
     while step < stop:
+        if spec.is_measured(step):
+            progress = _reset_totals(progress, program.mesh)
         length = min(spec.next_measured(step), stop, step + program.max_steps) - step
         selections = program.draw(data_seed, data, np.int32(step), program.max_steps)
         progress = program.steps(hparams, progress, selections, data, np.int32(step), np.int32(length))
         step += length
         if spec.is_measured(step):
-            point, progress = _measure(program, spec, hparams, data, progress, step)
-            points += _split(point)
+            points += _split(_measure(program, spec, hparams, data, progress, step))
     return jax.block_until_ready(progress), points
+
+
+def _reset_totals(progress: Progress, mesh: Mesh) -> Progress:
+    """Begin new sums of the steps' own metrics.
+
+    Not right after an evaluation: when a finished run goes on to more steps, its last one may not be among them.
+    """
+    zeros = {name: np.zeros(total.shape, total.dtype) for name, total in progress.totals.items()}
+    return progress._replace(totals=place(zeros, mesh))
 
 
 def _measure(
     program: Program, spec: ChunkSpec, hparams: Any, data: Any, progress: Progress, step: int
-) -> tuple[Point, Progress]:
-    """Evaluate all lanes, and reset the totals of the steps' own metrics."""
+) -> Point:
+    """Evaluate all lanes."""
     measured = jax.device_get(program.measure(hparams, progress, data))
     totals = jax.device_get(progress.totals)
     num_steps = step - spec.last_measured(step)
@@ -133,9 +143,7 @@ def _measure(
         **{f"batch_{name}": total / total.dtype.type(num_steps) for name, total in totals.items()},
         **measured,
     }
-    zeros = place(jax.tree.map(np.zeros_like, totals), program.mesh)
-    of_runs = {name: np.asarray(values)[: len(spec.run_ids)] for name, values in point.items()}
-    return of_runs, progress._replace(totals=zeros)
+    return {name: np.asarray(values)[: len(spec.run_ids)] for name, values in point.items()}
 
 
 def _split(point: Point) -> list[Point]:

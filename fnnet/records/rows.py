@@ -1,6 +1,7 @@
 """Rows: the committed runs of a store, collected into results."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,16 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
     plan, rows = store.read_plan(), store.read_rows()
     if plan is None:
         raise InputError(f"{folder} holds no sweep: it has no plan.json")
-    return collect(Space.from_json(plan["space"]), rows, store, plan["higher_is_better"])
+    results = collect(Space.from_json(plan["space"]), rows, store, plan["higher_is_better"])
+    if plan.get("earlier_num_steps") and len(results):
+        num_steps = plan["settings"]["num_steps"]
+        is_shorter = np.nanmax(results["step_curve"], axis=1) < num_steps
+        if is_shorter.any():
+            warnings.warn(
+                f"{is_shorter.sum():,} of {len(results):,} runs in {folder} have not gone on to {num_steps:,} steps yet",
+                stacklevel=2,
+            )
+    return results
 
 
 def collect(
@@ -71,8 +81,9 @@ def collect(
     if not parts:
         return Results(space.take(np.zeros(0, np.int64)), {}, store, directions)
     rows = pl.concat(parts, how="diagonal_relaxed")
-    if "rung" in rows.columns:  # keep the last rung that a run reached
-        rows = rows.sort("rung", descending=True, maintain_order=True)
+    if "step_curve" in rows.columns:  # a search, or a sweep that went on, holds a run at several lengths
+        last_step = pl.col("step_curve").list.last()
+        rows = rows.sort(last_step, descending=True, maintain_order=True)
     rows = rows.unique("id", keep="first", maintain_order=True)
     found = rows.select("id").with_row_index("row")  # without the runs' own columns, which may have any name
     order = pl.DataFrame({"id": space.ids(), "place": np.arange(len(space))})

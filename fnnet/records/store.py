@@ -210,9 +210,9 @@ class Store(Folder):
         """Delete the state of a chunk that is committed."""
         self.discard(self.state_path(chunk_id))
 
-    def drop_states(self, finished: Set[str]) -> None:
-        """Delete the states whose runs are all finished, in whatever chunks, and damaged ones."""
-        for chunk_id in self.state_ids():
+    def drop_states(self, finished: Set[str], kept: Set[str] = frozenset()) -> None:
+        """Delete the states whose runs are all finished, in whatever chunks, and damaged ones; not those `kept`."""
+        for chunk_id in set(self.state_ids()) - kept:
             state = self.load_state(chunk_id)
             runs = None if state is None else state.about.get("runs")
             if not isinstance(runs, list) or set(map(str, runs)) <= finished:

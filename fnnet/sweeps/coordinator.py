@@ -18,8 +18,9 @@ from fnnet.lanes.program import shapes_of_one
 from fnnet.leaves import name_leaves
 from fnnet.memory import is_out_of_memory
 from fnnet.records.sealed import Sealed
-from fnnet.sweeps import fingerprint as fingerprints
+from fnnet.sweeps.compatibility import check
 from fnnet.sweeps.events import Began, Committed, Evaluated, Event, Interrupted, OutOfMemory, Segment
+from fnnet.sweeps.fingerprint import merge, name_of, name_of_state
 from fnnet.sweeps.interrupt import Interrupt, deferred_interrupt
 from fnnet.sweeps.job import Job, cut_chunks, with_fitting_lanes, with_half_the_lanes
 from fnnet.sweeps.prepare import Prepared
@@ -54,12 +55,12 @@ def coordinate(prepared: Prepared, emit: Callable[[Event], None]) -> Iterator["C
     store, accept = prepared.store, prepared.options.accept_fingerprint
     if store is None:
         with deferred_interrupt() as interrupt:
-            yield Coordinator(prepared, Done({}, {}), interrupt, emit)
+            yield Coordinator(prepared, Done({}, {}, {}), interrupt, emit)
         return
     with store.writing(), deferred_interrupt() as interrupt:
         stored = stored_plan(store, mend=True)
-        fingerprints.check(store, prepared.described, stored, accept=accept)
-        prepared = prepared._replace(described=fingerprints.merge(prepared.described, stored))
+        check(store, prepared.described, stored, accept=accept)
+        prepared = prepared._replace(described=merge(prepared.described, stored))
         done = read_done(
             store, prepared.plan, prepared.described, stored, prepared.save_params, accept=accept, mend=True
         )
@@ -67,7 +68,7 @@ def coordinate(prepared: Prepared, emit: Callable[[Event], None]) -> Iterator["C
         coordinator.write_plan()
         yield coordinator
         drop_stale(store, done)
-        store.drop_states(set(prepared.plan.space.ids().tolist()))
+        store.drop_states(set(prepared.plan.space.ids().tolist()), kept=coordinator.last_states())
 
 
 class Coordinator:
@@ -143,6 +144,12 @@ class Coordinator:
         self._held = held
         return tables
 
+    def last_states(self) -> set[str]:
+        """List the saved states of finished runs from which the sweep can go on, if they are to be kept."""
+        if not self.prepared.options.keep_states:
+            return set()
+        return {saved.id for saved in self._saved.values() if saved.step == self.prepared.num_steps}
+
     def _read_finished(self, stage: Stage) -> list[pl.DataFrame]:
         """Read the rows of the runs of a stage that the store holds."""
         store, wanted = self.prepared.store, self._ids[stage.runs].tolist()
@@ -193,11 +200,12 @@ class Coordinator:
                 plan, job, runs[steps == step], options.eval_every, stage.stops, *stage.names
             ):
                 state = self._train_chunk(job, spec, self._resume(job, spec, alike))
-                may_go_on = stage.rung is not None and stage.stops[-1] < self.prepared.num_steps
-                if may_go_on and not self._save(job, spec, state):
+                has_next = stage.rung is not None and stage.stops[-1] < self.prepared.num_steps
+                if (has_next or options.keep_states) and not self._save(job, spec, state) and has_next:
                     held[spec.id] = state
                 rows = self._commit(job, stage, spec, places, state)
-                self._emit(Committed(rows, stage.stops[-1] - stage.first_step))
+                first_step = max(stage.first_step, self.prepared.first_steps[places].min().item())
+                self._emit(Committed(rows, stage.stops[-1] - first_step))
                 yield rows, places
 
     def _find_sources(self, number: int, job: Job, stage: Stage) -> list[Saved]:
@@ -231,7 +239,11 @@ class Coordinator:
             if state is None or state.step != source.step:
                 return fresh
             states.append(state)
-        return gather(states, spec.run_ids)
+        state = gather(states, spec.run_ids)
+        # Where a sweep went on to more steps, the end of its runs until then need not be a step to evaluate at.
+        is_at_stop = bool(state.points) and state.points[-1]["step"][0] == state.step
+        is_superfluous = is_at_stop and not spec.is_measured(state.step)
+        return state._replace(points=state.points[:-1]) if is_superfluous else state
 
     def _train_chunk(self, job: Job, spec: ChunkSpec, state: ChunkState) -> ChunkState:
         """Train a chunk to its last stop, segment by segment; returns its state on the host."""
@@ -285,9 +297,7 @@ class Coordinator:
         store = self.prepared.store
         if store is None:
             return rows
-        fingerprint = fingerprints.name_of(
-            self.prepared.described, job.program_hash, job.lanes, job.program.mesh.size
-        )
+        fingerprint = name_of(self.prepared.described, job.program_hash, job.lanes, job.program.mesh.size)
         if self.prepared.save_params:
             assert state.progress is not None
             about = {"fingerprint": fingerprint, "runs": spec.run_ids}
@@ -296,13 +306,13 @@ class Coordinator:
         rows = rows.with_columns(
             chunk=pl.lit(spec.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint)
         )
-        store.commit_chunk(spec.id, rows, replace=spec.id in self.done.stale)
-        self.done.stale.pop(spec.id, None)
+        store.commit_chunk(spec.id, rows, replace=spec.id in self.done.without_params)
+        self.done.without_params.pop(spec.id, None)
         self.done.chunks[spec.id] = rows.select("id", "chunk", "fingerprint")
-        if stage.rung is None:
+        if stage.rung is None and not self.prepared.options.keep_states:
             store.drop_state(spec.id)
             self._saved.pop(spec.id, None)
         return rows
 
     def _state_fingerprint(self, job: Job) -> str:
-        return fingerprints.name_of(self.prepared.described, job.program_hash, job.lanes)
+        return name_of_state(self.prepared.described, job.program_hash, job.lanes)

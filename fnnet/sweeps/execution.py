@@ -10,7 +10,7 @@ from fnnet.records.rows import collect
 from fnnet.space.space import Space
 from fnnet.sweeps.coordinator import coordinate
 from fnnet.sweeps.events import Finished, Planned
-from fnnet.sweeps.fingerprint import name_of
+from fnnet.sweeps.fingerprint import name_of_state
 from fnnet.sweeps.prepare import Prepared, prepare
 from fnnet.sweeps.progress import watched
 from fnnet.sweeps.stage import Stage
@@ -84,7 +84,7 @@ def execute(prepared: Prepared) -> Results:
             Planned(
                 num_runs=len(plan.space),
                 num_done=len(plan.space) - len(missing),
-                work=int(lengths[missing].sum()),
+                work=int((lengths - prepared.first_steps)[missing].sum()),
                 metric=prepared.metric,
                 higher_is_better=prepared.higher_is_better,
                 axes=plan.space.varied_axes,
@@ -103,7 +103,7 @@ def describe_stored(prepared: Prepared) -> str | None:
     num_done = num_runs - sum(estimate.num_missing for estimate in prepared.estimates)
     steps = []
     if prepared.store is not None and num_done < num_runs:
-        own = {name_of(prepared.described, job.program_hash, job.lanes) for job in prepared.jobs}
+        own = {name_of_state(prepared.described, job.program_hash, job.lanes) for job in prepared.jobs}
         saved = find_states(prepared.store).values()
         steps = [state.step for state in saved if state.fingerprint in own]
     if not num_done and not steps and not prepared.num_without_params:
@@ -111,6 +111,8 @@ def describe_stored(prepared: Prepared) -> str | None:
     text = f"resuming: {num_done:,} of {num_runs:,} runs are done"
     if steps:
         text += f", {len(steps)} chunk{'s' if len(steps) > 1 else ''} under way from step {max(steps):,}"
+    if num_going_on := int(np.count_nonzero(prepared.first_steps)):
+        text += f"; {num_going_on:,} go on from step {max(prepared.first_steps):,} to {prepared.num_steps:,}"
     if prepared.num_without_params:
         text += f"; {prepared.num_without_params:,} are trained again because their parameters are missing"
     return text

@@ -82,6 +82,7 @@ def prepare_group(
     plan: Plan,
     group: Group,
     missing: np.ndarray,
+    first_steps: np.ndarray,
     mesh: Mesh,
     eval_every: int | None,
     data: Any,
@@ -95,6 +96,7 @@ def prepare_group(
         plan: of the sweep.
         group: one of its groups.
         missing: the places of its runs that are to be trained.
+        first_steps: from where, for each run of the sweep.
         mesh: the devices.
         eval_every: as for `sweep`.
         data: on the devices.
@@ -135,7 +137,7 @@ def prepare_group(
 
     data_seed = canonicalize(_data_seeds(plan, group.runs)[:1])[0]
     costs, limit = CostFile(program_hash, mesh.size, program.max_steps), usable_bytes()
-    lengths = plan.lengths(missing)
+    lengths = plan.lengths(missing) - first_steps[missing]
     num_points = {n: len(list(evaluations(0, n, eval_every))) for n in np.unique(lengths).tolist()}
 
     def cost_of(lanes: int) -> Cost:

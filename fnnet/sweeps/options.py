@@ -20,6 +20,9 @@ class Options:
     state_every: seconds between saves of the chunk that is training.
     save_params: whether to keep the trained parameters, for `Results.params`. Stored runs without parameters are
         trained again. None keeps them if there is a store and they take at most 1 GB in all.
+    keep_states: whether a sweep keeps the last states of its runs, so that it can go on to more steps later: the same
+        call with a larger `num_steps` trains only the steps that are missing, to the same bits as a longer sweep. Not
+        for tasks that read `num_steps`, whose runs are others when they are longer.
     accept_fingerprint: resume a store that was made with other versions, another device or another recipe; the new rows
         carry another `fingerprint`. Other data always need another store.
     metric: what progress ranks runs by; None to choose.
@@ -37,6 +40,7 @@ class Options:
     lanes: int | None = None
     state_every: float = 60.0
     save_params: bool | None = None
+    keep_states: bool = False
     accept_fingerprint: bool = False
     metric: str | None = None
     show_progress: bool = False
@@ -67,4 +71,6 @@ def make_options(given: dict[str, Any]) -> Options:
         raise InputError(f"on_event must be a function of an event, got {options.on_event!r}")
     if options.save_params and options.store is None:
         raise InputError("save_params=True keeps parameters in a store; pass its folder as store=...")
+    if options.keep_states and options.store is None:
+        raise InputError("keep_states=True keeps states in a store; pass its folder as store=...")
     return options

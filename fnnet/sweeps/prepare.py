@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from fnnet.data.content import leaf_hashes
 from fnnet.errors import InputError, check_integer, unknown_name
@@ -18,8 +19,9 @@ from fnnet.records.columns import check_names
 from fnnet.records.ranking import is_higher_better
 from fnnet.records.store import Store
 from fnnet.space.space import Space
-from fnnet.sweeps import fingerprint as fingerprints
+from fnnet.sweeps.compatibility import check, lanes_before
 from fnnet.sweeps.events import Compiled
+from fnnet.sweeps.fingerprint import Description, describe
 from fnnet.sweeps.job import Estimate, Job, most_steps, prepare_group
 from fnnet.sweeps.options import Options, make_options
 from fnnet.sweeps.plan import Plan, make_plan
@@ -43,6 +45,7 @@ class Prepared(NamedTuple):
     jobs: the groups with their compiled programs, lanes and estimates.
     described: its description in the plan of a store.
     num_without_params: finished runs that are trained again because their parameters are missing.
+    first_steps: `[runs]`, the steps that runs were trained for before the sweep went on to more; 0 elsewhere.
     store: the folder, if there is one.
     metric: ranks the runs when progress shows the best one; None if no metric can.
     higher_is_better: the direction of that metric.
@@ -54,8 +57,9 @@ class Prepared(NamedTuple):
     save_params: bool
     data: Any
     jobs: list[Job]
-    described: fingerprints.Description
+    described: Description
     num_without_params: int
+    first_steps: np.ndarray
     store: Store | None
     metric: str | None
     higher_is_better: bool
@@ -139,6 +143,8 @@ def prepare_search(
     keep_compiled_programs()
     plan = make_plan(recipe, space, data, num_steps, most_steps(longest, options.eval_every))
     check_names(space.axes, plan.metrics)
+    if options.keep_states:
+        _check_can_go_on(plan, is_search=fixed is not None)
     if options.metric is not None and options.metric not in plan.metrics:
         raise unknown_name("metric", options.metric, plan.metrics)
     metric = options.metric
@@ -149,22 +155,23 @@ def prepare_search(
     fixed = {"num_steps": num_steps, "eval_every": options.eval_every, **(fixed or {})}
     # Without a store nothing is compared, so the data need not be hashed.
     leaves = {} if store is None else leaf_hashes(data)
-    described = fingerprints.describe(plan, leaves, fixed, options.lanes)
-    stored, done, save_params = None, Done({}, {}), False
+    described = describe(plan, leaves, fixed, options.lanes)
+    stored, done, save_params = None, Done({}, {}, {}), False
     if store is not None:
         store.check_folder()
         stored = stored_plan(store)
-        fingerprints.check(store, described, stored, accept=options.accept_fingerprint)
+        check(store, described, stored, accept=options.accept_fingerprint)
         asked = options.save_params
         save_params = _keeps_params(plan, data, stored) if asked is None else asked
         accept = options.accept_fingerprint
         done = read_done(store, plan, described, stored, save_params, accept=accept)
     described |= describe_origin(recipe, data, _recorded(num_steps, options, save_params))
     is_missing = find_missing(space.ids(), done.chunks.values())
+    first_steps = _first_steps(space, done) * is_missing
     mesh = make_mesh()
     data = jax.device_put(data, shared_sharding(mesh))
     jobs: list[Job] = []
-    before = fingerprints.lanes_before(described, stored)
+    before = lanes_before(described, stored)
     num_programs = sum(bool(is_missing[group.runs].any()) for group in plan.groups)
     with watched(options) as emit:
         emit(Compiled(0, num_programs))
@@ -173,6 +180,7 @@ def prepare_search(
                 plan,
                 group,
                 group.runs[is_missing[group.runs]],
+                first_steps,
                 mesh,
                 options.eval_every,
                 data,
@@ -182,7 +190,7 @@ def prepare_search(
             )
             jobs.append(job)
             emit(Compiled(sum(job.estimate.num_missing > 0 for job in jobs), num_programs))
-    never_trained = find_missing(space.ids(), [*done.chunks.values(), *done.stale.values()])
+    lost = ~find_missing(space.ids(), done.without_params.values())
     return Prepared(
         plan,
         longest,
@@ -191,7 +199,8 @@ def prepare_search(
         data,
         jobs,
         described,
-        num_without_params=int(is_missing.sum() - never_trained.sum()),
+        num_without_params=int((is_missing & lost).sum()),
+        first_steps=first_steps,
         store=store,
         metric=metric,
         higher_is_better=is_higher,
@@ -219,6 +228,19 @@ def _longest(space: Space, num_steps: int | None, eval_every: int | None) -> int
     return max(lengths)
 
 
+def _check_can_go_on(plan: Plan, *, is_search: bool) -> None:
+    """Refuse to keep states from which no training can go on."""
+    reason = None
+    if is_search:
+        reason = "a search has given lengths"
+    elif plan.num_steps is None:
+        reason = "runs of different lengths are different runs where num_steps is an axis"
+    elif any(group.reads_num_steps for group in plan.groups):
+        reason = "the task reads num_steps, as schedules do, so longer runs differ from their first step"
+    if reason is not None:
+        raise InputError(f"keep_states=True keeps states to go on to more steps from, but {reason}")
+
+
 def _recorded(num_steps: int | None, options: Options, save_params: bool) -> dict[str, Any]:
     """Return the options that a store's plan records."""
     return {
@@ -227,10 +249,22 @@ def _recorded(num_steps: int | None, options: Options, save_params: bool) -> dic
         "lanes": options.lanes,
         "state_every": options.state_every,
         "save_params": save_params,
+        "keep_states": options.keep_states,
     }
 
 
-def _keeps_params(plan: Plan, data: Any, stored: fingerprints.Description | None) -> bool:
+def _first_steps(space: Space, done: Done) -> np.ndarray:
+    """Return for how many steps each run was trained before its sweep went on to more, `[runs]`."""
+    place = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
+    first_steps = np.zeros(len(space), np.int64)
+    for rows in done.shorter.values():
+        for run_id, length in rows.select("id", "num_steps").iter_rows():
+            if run_id in place:
+                first_steps[place[run_id]] = max(length, first_steps[place[run_id]])
+    return first_steps
+
+
+def _keeps_params(plan: Plan, data: Any, stored: Description | None) -> bool:
     """Decide whether to keep parameters by default: not if the store keeps none, nor if they are too large."""
     options = (stored or {}).get("options")
     if isinstance(options, dict) and options.get("save_params") is False:

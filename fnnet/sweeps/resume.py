@@ -9,7 +9,8 @@ import polars as pl
 from fnnet.records.params import holds_params
 from fnnet.records.planfile import DamagedPlan
 from fnnet.records.store import Store
-from fnnet.sweeps import fingerprint as fingerprints
+from fnnet.sweeps.compatibility import recognize
+from fnnet.sweeps.fingerprint import Description
 from fnnet.sweeps.plan import Plan
 
 
@@ -17,14 +18,21 @@ class Done(NamedTuple):
     """The finished chunks that a store holds of a sweep: by chunk id, their run ids and fingerprints.
 
     chunks: those that need not be trained again.
-    stale: those without the parameters that are to be kept, so their runs are trained again.
+    without_params: those without the parameters that are to be kept, so their runs are trained again.
+    shorter: those of fewer steps, with the column "num_steps"; their runs go on.
     """
 
     chunks: dict[str, pl.DataFrame]
-    stale: dict[str, pl.DataFrame]
+    without_params: dict[str, pl.DataFrame]
+    shorter: dict[str, pl.DataFrame]
+
+    @property
+    def stale(self) -> dict[str, pl.DataFrame]:
+        """The chunks that are deleted once their runs are in others."""
+        return {**self.without_params, **self.shorter}
 
 
-def stored_plan(folder: Store, *, mend: bool = False) -> fingerprints.Description | None:
+def stored_plan(folder: Store, *, mend: bool = False) -> Description | None:
     """Read the plan of a store; None where it is missing or damaged.
 
     Args:
@@ -42,8 +50,8 @@ def stored_plan(folder: Store, *, mend: bool = False) -> fingerprints.Descriptio
 def read_done(
     folder: Store,
     plan: Plan,
-    described: fingerprints.Description,
-    stored: fingerprints.Description | None,
+    described: Description,
+    stored: Description | None,
     save_params: bool,
     *,
     accept: bool,
@@ -51,17 +59,21 @@ def read_done(
 ) -> Done:
     """Read the finished chunks of a sweep; chunks of another sweep are left out, or refused unless `accept`."""
     chunks = folder.read_index(mend=mend)
-    for chunk_id in fingerprints.foreign_chunks(folder, plan, described, stored, chunks, accept=accept):
+    foreign, lengths = recognize(folder, plan, described, stored, chunks, accept=accept)
+    for chunk_id in foreign:
         del chunks[chunk_id]
         if mend:
             folder.quarantine(folder.chunk_path(chunk_id))
-    stale = {}
+    shorter = {
+        chunk_id: chunks.pop(chunk_id).with_columns(num_steps=length) for chunk_id, length in lengths.items()
+    }
+    without_params = {}
     if save_params:
         for chunk_id, rows in list(chunks.items()):
             params = folder.load_params(chunk_id)
             if not holds_params(params, rows["id"].to_list(), rows["fingerprint"][0]):
-                stale[chunk_id] = chunks.pop(chunk_id)
-    return Done(chunks, stale)
+                without_params[chunk_id] = chunks.pop(chunk_id)
+    return Done(chunks, without_params, shorter)
 
 
 def find_missing(run_ids: np.ndarray, chunks: Iterable[pl.DataFrame]) -> np.ndarray:
@@ -71,7 +83,7 @@ def find_missing(run_ids: np.ndarray, chunks: Iterable[pl.DataFrame]) -> np.ndar
 
 
 def drop_stale(store: Store, done: Done) -> None:
-    """Delete chunks without parameters once all their runs are in other chunks, with parameters."""
+    """Delete chunks without parameters, or of fewer steps, once all their runs are in other chunks."""
     if not done.stale:
         return
     finished = set().union(*(rows["id"].to_list() for rows in done.chunks.values()))

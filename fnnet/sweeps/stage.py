@@ -30,7 +30,7 @@ class Stage(NamedTuple):
     @property
     def names(self) -> list[str]:
         """What distinguishes its chunks from those of other stages with the same runs."""
-        return [] if self.rung is None else [f"rung {self.rung}"]
+        return [f"step {self.stops[-1]}"] if self.rung is None else [f"rung {self.rung}"]
 
     def has_chunk(self, chunk_id: str, run_ids: Iterable[str]) -> bool:
         """Return whether a finished chunk was trained in this stage, which its name says."""

@@ -13,7 +13,7 @@ from fnnet.data.record import reload_data
 from fnnet.errors import InputError, check_integer
 from fnnet.records.rows import open_results
 from fnnet.records.store import Store
-from fnnet.sweeps.fingerprint import changed_leaves
+from fnnet.sweeps.compatibility import changed_leaves
 from fnnet.sweeps.plan import Recipe, make_plan
 from fnnet.sweeps.provenance import OWN_RECIPES
 from fnnet.task import Task

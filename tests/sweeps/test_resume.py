@@ -224,7 +224,7 @@ def cut(one, other):
 
 def of_another_sweep(one, other):
     folder = one.parents[2] / "other"
-    sweep(folder, num_steps=8)
+    sweep(folder, eval_every=3)
     shutil.copy(folder / "params" / one.name, one)
 
 
