@@ -49,6 +49,7 @@ check: .venv/dev ## formatting, lint, types and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/typing/mypy.ini examples tests/typing
 	$(MAKE) test-all
 
 format: .venv/dev

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, PyTree
+from jaxtyping import Array
 
 from fnnet.activations import ACTIVATIONS, Activation
 from fnnet.errors import InputError
@@ -62,8 +62,8 @@ class Network(NamedTuple):
     intermediates: Callable[[Params, Array], list[LayerValues]] | None = None
     apply_batch: Callable[..., Array] | None = None
     train: Callable[[Params, Any, KeyArray], tuple[Array, Params]] | None = None
-    is_buffer: PyTree[bool] | None = None
-    update_scales: PyTree[float] | None = None
+    is_buffer: Any = None
+    update_scales: Any = None
     scaled_for: str | None = None
 
     def __repr__(self) -> str:

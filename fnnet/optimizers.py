@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int
 
 from fnnet import schedules
 from fnnet.errors import InputError
@@ -143,7 +143,7 @@ def sgd(
     return Optimizer(init, update)
 
 
-def scale_updates(optimizer: Transformation, scales: PyTree[float] | None) -> Transformation:
+def scale_updates(optimizer: Transformation, scales: Any) -> Transformation:
     """Scale the learning rate of each parameter, but not its weight decay.
 
     Weight decay shrinks a parameter by the learning rate times the decay. Where the rate is multiplied by m, the decay

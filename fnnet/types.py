@@ -1,18 +1,24 @@
 """Types of the values that fnnet's functions exchange, all ordinary JAX pytrees."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Array, Key, Num, PyTree
 
-Params = PyTree[Array | np.ndarray]
-"""The parameters of a network: a pytree of arrays, which are numpy's when loaded from a file."""
+if TYPE_CHECKING:  # pyright does not know what a PyTree is
+    Params: TypeAlias = Any
+    Updates: TypeAlias = Any
+    OptState: TypeAlias = Any
+else:
+    Params = PyTree[Array | np.ndarray]
+    """The parameters of a network: a pytree of arrays, which are numpy's when loaded from a file."""
 
-Updates = PyTree[Array]
-"""What an optimizer adds to `params`, with the same structure."""
+    Updates = PyTree[Array]
+    """What an optimizer adds to `params`, with the same structure."""
 
-OptState = PyTree
-"""The state of an optimizer."""
+    OptState = PyTree
+    """The state of an optimizer."""
 
 KeyArray = Key[Array, ""]
 """A JAX random key, as returned by `jax.random.key`."""

@@ -1,7 +1,7 @@
 """Results: the table of a sweep, its learning curves and its trained parameters."""
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
@@ -182,7 +182,7 @@ class Results:
             return label(self.space, values, metric, steps)
         return label_means(self.space, values, over, steps)
 
-    def where(self, /, **wanted: Any) -> "Results":
+    def where(self, /, **wanted: object | Callable[[Any], object]) -> "Results":
         """Select runs by the values of columns, in the same order.
 
         Args:
