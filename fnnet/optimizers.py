@@ -143,7 +143,7 @@ def sgd(
     return Optimizer(init, update)
 
 
-def scale_updates(optimizer: Transformation, scales: Any) -> Transformation:
+def scale_updates(optimizer: Transformation, scales: Any) -> Optimizer:
     """Scale the learning rate of each parameter, but not its weight decay.
 
     Weight decay shrinks a parameter by the learning rate times the decay. Where the rate is multiplied by m, the decay
@@ -162,7 +162,7 @@ def scale_updates(optimizer: Transformation, scales: Any) -> Transformation:
         -0.5
     """
     if scales is None:
-        return optimizer
+        return Optimizer(optimizer.init, optimizer.update)
 
     def update(grads: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         # The decay of 1/m of the parameters, times m.

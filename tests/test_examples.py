@@ -157,6 +157,12 @@ def test_an_example_prints_what_it_says(path, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_user_s_script_runs(tmp_path):
+    """The one that type checkers read, so that types are those of what comes."""
+    assert run(tmp_path, str(ROOT / "tests/typing/user_script.py")).endswith("(30, 3) (1,)\n")
+
+
+@pytest.mark.slow
 def test_ppo_trains_several_rates_in_one_program(tmp_path):
     """A short version; it takes minutes for the returns to rise."""
     pytest.importorskip("rejax", reason="pip install rejax 'gymnax<1'")

@@ -83,7 +83,7 @@ def test_a_loop_by_hand_is_mup_too():
         params = optax.apply_updates(params, updates)
     chex.assert_trees_all_close(params, expected, rtol=1e-4, atol=1e-6)
     plain = optax.adamw(0.01)
-    assert fn.scale_updates(plain, fn.mlp(5, [12], 3).update_scales) is plain
+    assert fn.scale_updates(plain, fn.mlp(5, [12], 3).update_scales) == plain
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
