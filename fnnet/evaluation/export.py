@@ -43,7 +43,7 @@ def trained_model(results: Results, run: int) -> Model:
     if name != _MLP_RECIPE:
         raise InputError(
             f"the sweep was made with the recipe {name}; only sweeps with fnnet's mlp_recipe, such as those of "
-            "fnnet sweep, can be exported"
+            "fnnet sweep, can be exported; for an mlp of another recipe, build and save a fnnet.evaluation.model.Model"
         )
     if results["diverged"][run]:
         step = results["diverged_at"][run]
