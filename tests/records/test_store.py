@@ -1,13 +1,9 @@
 """A sweep and its folder: resuming, growing, refusing, and keeping parameters."""
 
 import dataclasses
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -277,76 +273,3 @@ def test_verifying_finds_agreement_and_forgery(data, tmp_path):
     other = fn.load_dataset("iris", split_seed=1)
     with pytest.raises(fn.InputError, match="the data changed since"):
         fn.verify(fn.mlp_recipe(other), tmp_path, other)
-
-
-COUNT_COMPILATIONS = """
-import jax, json, sys
-import fnnet as fn
-counts = {"hit": 0, "miss": 0}
-def listen(event, **metadata):
-    if event == "/jax/compilation_cache/cache_misses" : counts["miss"] += 1
-    if event == "/jax/compilation_cache/cache_hits": counts["hit"] += 1
-jax.monitoring.register_event_listener(listen)
-data = fn.load_dataset("iris")
-space = fn.grid(depth=[1, 2, 3, 4], width=[3, 5], learning_rate=fn.logspace(0.01, 1, 16), seed=range(4))
-make, made = fn.mlp_recipe(data), []
-results = fn.sweep(make, space, data, num_steps=20)
-assert results.table().height == 512
-print(json.dumps(counts))
-"""
-
-
-@pytest.mark.slow
-def test_a_program_is_compiled_once_a_group_and_never_again(tmp_path):
-    """Three programs a group (begin, steps, measure), none of them in a second process."""
-
-    def counted():
-        environment = os.environ | {"FNNET_CACHE": str(tmp_path)}
-        run = subprocess.run(
-            [sys.executable, "-c", COUNT_COMPILATIONS],
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return json.loads(run.stdout)
-
-    first = counted()
-    steps = [path for path in Path(tmp_path).rglob("jit_steps-*") if path.name.endswith("-cache")]
-    assert len(steps) == 8
-    second = counted()
-    assert second["miss"] == 0 and second["hit"] == first["miss"] + first["hit"]
-
-
-def changed(data):
-    return jax.tree.map(lambda leaf: leaf[::-1], data)
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        lambda data: data,
-        lambda data: (data.train.inputs, data.train.targets),
-        lambda data: {"x": jax.numpy.asarray(data.train.inputs), "y": data.train.targets},
-    ],
-    ids=["Dataset", "tuple", "dict of device arrays"],
-)
-def test_other_data_are_refused_in_whatever_form_they_come(data, tmp_path, form):
-    def recipe():
-        def loss(w, data):
-            x, y = jax.tree.leaves(data)[:2]
-            return jax.numpy.mean((x @ w - y.astype(x.dtype)) ** 2)
-
-        def step(key, hp, w, batch):
-            value, grad = jax.value_and_grad(loss)(w, batch)
-            return w - hp["learning_rate"] * grad, {"loss": value}
-
-        return fn.Task(
-            lambda key, hp, data: jax.numpy.ones(4), step, lambda hp, w, data: {"train_loss": loss(w, data)}
-        )
-
-    space, options = fn.grid(learning_rate=[0.01, 0.02]), {"num_steps": 3, "store": tmp_path}
-    first = fn.sweep(recipe, space, form(data), **options)
-    assert fn.sweep(recipe, space, form(data), **options).table().equals(first.table())
-    with pytest.raises(fn.InputError, match="data"):
-        fn.sweep(recipe, space, changed(form(data)), **options)
