@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from fnnet import losses
+from fnnet import best, losses
 from fnnet.batches import make_batches
 from fnnet.blocks import all_outputs
 from fnnet.data import Dataset, Examples
@@ -52,6 +52,7 @@ def supervised(
     metrics: MetricChoice | None = None,
     max_measured: int = 10_000,
     target: Target = lambda examples: examples.targets,
+    keep_best: str | None = None,
 ) -> Task:
     """Build the task of fitting a network to targets.
 
@@ -73,6 +74,9 @@ def supervised(
             a plain function are better; for another direction, `Metric(function, higher_is_better=True)`.
         max_measured: evaluate the training split on its first `max_measured` examples.
         target: maps examples to the targets of the network.
+        keep_best: a metric such as "validation_loss": keep the parameters of the evaluation where it was best, and add
+            "best_step" and "best_validation_loss" of that evaluation to the metrics (see `fnnet.best.keep_best`). None:
+            keep the parameters after the last step.
 
     Returns:
         The task. `measure` returns "train_loss", "test_loss", "test_accuracy" and so on, and "validation_" metrics if
@@ -80,7 +84,8 @@ def supervised(
 
     Raises:
         InputError: when a name is unknown, or the network's muP is for another kind of optimizer; and while tracing,
-            when the network's output does not fit the targets, or the batch is larger than the data.
+            when the network's output does not fit the targets, the batch is larger than the data, or the data lack the
+            split of `keep_best`.
 
     Example:
         >>> from fnnet import mlp, load_dataset, train
@@ -134,7 +139,7 @@ def supervised(
     def predict(hparams: Hparams, params: Params, inputs: Array) -> Array:
         return batched(network_of(hparams))(params, inputs)
 
-    return Task(
+    task = Task(
         init,
         step=descend(network_of, objective, optimizer),
         measure=measure,
@@ -144,6 +149,7 @@ def supervised(
         check=optimizer,
         higher_is_better=directions(metrics),
     )
+    return task if keep_best is None else best.keep_best(task, keep_best)
 
 
 def autoencoder(

@@ -195,6 +195,12 @@ METRICS: dict[str, Metric] = {
 }
 """The metrics that are numbers, by name."""
 
+DIRECTIONS: dict[str, bool] = {
+    "loss": False,
+    **{name: metric.higher_is_better for name, metric in METRICS.items()},
+}
+"""Whether higher values of a loss and of the metrics that are numbers are better, by name."""
+
 ARRAY_METRICS: dict[str, Metric] = {
     name: Metric(function)
     for name, function in named(confusion_matrix, precision, recall, f1, outputs).items()

@@ -33,6 +33,24 @@ def lookup(field: str, choice: str | Value, table: Mapping[str, Value]) -> Value
     return choice
 
 
+def find_direction(metric: str, directions: Mapping[str, bool]) -> bool | None:
+    """Look up whether higher values of a metric are better, by its name with or without the split.
+
+    Args:
+        metric: such as "validation_accuracy".
+        directions: by name, with or without the split.
+
+    Returns:
+        The direction; None if it is unknown.
+
+    Example:
+        >>> find_direction("test_accuracy", {"accuracy": True}), find_direction("sharpness", {"accuracy": True})
+        (True, None)
+    """
+    name = metric.partition("_")[2] if metric.startswith(("train_", "validation_", "test_")) else metric
+    return directions.get(metric, directions.get(name))
+
+
 def named(*functions: Callable) -> dict[str, Callable]:
     """Return `{function.__name__: function}` for each function."""
     return {function.__name__: function for function in functions}

@@ -66,6 +66,23 @@ class MeasureFunction(Protocol):
 
 
 @runtime_checkable
+class ReactFunction(Protocol):
+    """The signature of `Task.react`."""
+
+    def __call__(self, hparams: Hparams, state: Any, metrics: Metrics, /) -> tuple[Any, Metrics]:
+        """Change the state by what was measured, such as the best parameters so far or a learning rate.
+
+        Args:
+            hparams: as in `init`.
+            state: that was measured.
+            metrics: what `measure` returned, in at least 32 bits.
+
+        Returns:
+            The next state, with the same shapes and dtypes; and the metrics of tables and curves.
+        """
+
+
+@runtime_checkable
 class PredictFunction(Protocol):
     """The signature of `Task.predict`."""
 
@@ -113,6 +130,8 @@ class Task(NamedTuple):
         before tracing; the other functions get traced numbers.
     higher_is_better: the direction of metrics that `measure` returns, by name, with or without "train_",
         "validation_" or "test_"; results are ranked by it. The metrics of `fnnet.metrics` and "loss" can be left out.
+    react: `(hparams, state, metrics) -> (state, metrics)`, called after each evaluation, see `ReactFunction`; None if
+        evaluations change nothing.
 
     Example:
         Gradient descent on two weights, from a random start.
@@ -140,6 +159,7 @@ class Task(NamedTuple):
     params: ParamsFunction = _whole_state
     check: Callable[[Hparams], object] = _accept
     higher_is_better: Mapping[str, bool] = {}
+    react: ReactFunction | None = None
 
 
 Recipe = Callable[..., Task]

@@ -117,10 +117,28 @@ def measure(task: Task, hparams: Hparams, progress: Progress, data: Any) -> Metr
         InputError: when a metric has the name of a curve of the steps.
     """
     measured = widen(dict(task.measure(hparams, progress.state, data)))
+    _check_names(progress, measured)
+    return measured
+
+
+def react(task: Task, hparams: Hparams, progress: Progress, measured: Metrics) -> tuple[Progress, Metrics]:
+    """Let a task change its state, and add metrics, by what was measured.
+
+    Raises:
+        InputError: when a metric has the name of a curve of the steps.
+    """
+    if task.react is None:
+        return progress, measured
+    state, metrics = task.react(hparams, progress.state, measured)
+    metrics = widen(dict(metrics))
+    _check_names(progress, metrics)
+    return progress._replace(state=state), metrics
+
+
+def _check_names(progress: Progress, measured: Metrics) -> None:
     for name in ["step", *(f"batch_{name}" for name in progress.totals)]:
         if name in measured:
             raise InputError(f"{name!r} is a curve of the step's own; rename the metric that measure returns")
-    return measured
 
 
 def repeat_steps(
@@ -204,7 +222,7 @@ def train(
         selections = task.batches.draw(data_seed, data, first_step, length)
         progress = repeat_steps(step, progress, first_step, selections, length)
         of_steps = {f"batch_{name}": total / length for name, total in progress.totals.items()}
-        measured = measure(task, hparams, progress, data)
+        progress, measured = react(task, hparams, progress, measure(task, hparams, progress, data))
         totals = jax.tree.map(jnp.zeros_like, progress.totals)
         return progress._replace(totals=totals), ({"step": first_step + length, **of_steps}, measured)
 

@@ -21,7 +21,7 @@ ROOMS = [
     {"activations", "initializers", "parameterizations", "layers", "network", "blocks"},
     {"losses", "confusion", "regression", "metrics", "schedules", "optimizers", "optimizer_builders"},
     {"data"},
-    {"batches", "keys", "task", "training", "objectives", "fitting", "clustering", "recipes"},
+    {"batches", "keys", "task", "training", "best", "objectives", "fitting", "clustering", "recipes"},
     {"analysis"},
     {"space"},
     {"lanes"},

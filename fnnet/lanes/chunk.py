@@ -118,7 +118,8 @@ def train_segment(
         progress = program.steps(hparams, progress, selections, data, np.int32(step), np.int32(length))
         step += length
         if spec.is_measured(step):
-            points += _split(_measure(program, spec, hparams, data, progress, step))
+            point, progress = _measure(program, spec, hparams, data, progress, step)
+            points += _split(point)
     return jax.block_until_ready(progress), points
 
 
@@ -133,9 +134,10 @@ def _reset_totals(progress: Progress, mesh: Mesh) -> Progress:
 
 def _measure(
     program: Program, spec: ChunkSpec, hparams: Any, data: Any, progress: Progress, step: int
-) -> Point:
-    """Evaluate all lanes."""
-    measured = jax.device_get(program.measure(hparams, progress, data))
+) -> tuple[Point, Progress]:
+    """Evaluate all lanes, and let the task react to that."""
+    changed, measured = program.measure(hparams, progress, data)
+    progress, measured = progress if changed is None else changed, jax.device_get(measured)
     totals = jax.device_get(progress.totals)
     num_steps = step - spec.last_measured(step)
     point = {
@@ -143,7 +145,8 @@ def _measure(
         **{f"batch_{name}": total / total.dtype.type(num_steps) for name, total in totals.items()},
         **measured,
     }
-    return {name: np.asarray(values)[: len(spec.run_ids)] for name, values in point.items()}
+    of_runs = {name: np.asarray(values)[: len(spec.run_ids)] for name, values in point.items()}
+    return of_runs, progress
 
 
 def _split(point: Point) -> list[Point]:

@@ -24,7 +24,7 @@ from fnnet.hparams import Hparams
 from fnnet.lanes.canary import canary
 from fnnet.lanes.layout import find_transposed, transpose_some
 from fnnet.task import Task
-from fnnet.training import Progress, advance, begin, measure, repeat_steps
+from fnnet.training import Progress, advance, begin, measure, react, repeat_steps
 from fnnet.types import Metrics
 
 AXIS = "runs"
@@ -116,7 +116,8 @@ class Program(NamedTuple):
     draw: maps `(data_seed, data, first_step, max_steps)` to the selections of `max_steps` steps.
     steps: maps `(hparams, progress, selections, data, first_step, num_steps)` to the next progress; `progress` is
         donated.
-    measure: maps `(hparams, progress, data)` to the task's metrics.
+    measure: maps `(hparams, progress, data)` to the next progress and the task's metrics. Where the task reacts to its
+        evaluations, `progress` is donated; otherwise the next one is None, since nothing changes.
     max_steps: the upper limit of `num_steps`, which is traced.
     mesh: the devices.
     """
@@ -139,10 +140,17 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
         # Lane by lane: initialization draws and sorts, which vmap does not speed up.
         return jax.lax.map(lambda hparams: begin(task, Hparams(hparams), data), hparams)
 
-    def measure_lanes(hparams: Lanes, progress: Progress, data: Any) -> Metrics:
+    def measure_lanes(hparams: Lanes, progress: Progress, data: Any) -> tuple[Progress | None, Metrics]:
         # Lane by lane: under vmap, sums would add in an order that depends on the number of lanes, and a whole split
         # is a large product by itself.
-        return jax.lax.map(lambda lane: measure(task, Hparams(lane[0]), lane[1], data), (hparams, progress))
+        metrics = jax.lax.map(
+            lambda lane: measure(task, Hparams(lane[0]), lane[1], data), (hparams, progress)
+        )
+        if task.react is None:
+            return None, metrics
+        return jax.vmap(lambda hparams, *lane: react(task, Hparams(hparams), *lane))(
+            hparams, progress, metrics
+        )
 
     def advance_lane(hparams: Lanes, lane: Progress, step: Any, batch: Any) -> Progress:
         return advance(task, Hparams(hparams), lane, step, batch)
@@ -180,7 +188,9 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
             compiler_options=options,
         ),
         measure=jax.jit(
-            on_each_device(measure_lanes, mesh, LANES, LANES, SHARED), compiler_options=rare_options
+            on_each_device(measure_lanes, mesh, LANES, LANES, SHARED),
+            donate_argnums=() if task.react is None else 1,
+            compiler_options=rare_options,
         ),
         max_steps=max_steps,
         mesh=mesh,

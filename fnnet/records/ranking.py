@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from fnnet.errors import InputError, unknown_name
+from fnnet.names import find_direction
 from fnnet.records.statistics import Configurations, MeanInterval, compare_means
 from fnnet.space.space import Config
 
@@ -111,15 +112,12 @@ def is_higher_better(metric: str, known: Mapping[str, bool], given: bool | None 
     """
     if given is not None:
         return given
-    name = metric.partition("_")[2] if metric.startswith(("train_", "validation_", "test_")) else metric
-    for each in (metric, name):
-        if each in known:
-            return bool(known[each])
-    from fnnet.metrics import METRICS  # loads JAX
+    found = find_direction(metric, known)
+    if found is None:
+        from fnnet.metrics import DIRECTIONS  # loads JAX
 
-    if name == "loss":
-        return False
-    if name not in METRICS:
-        error = unknown_name("metric to rank by", metric, {"loss", *METRICS, *known})
-        raise InputError(f"{error}; higher_is_better=True or False ranks by any column")
-    return METRICS[name].higher_is_better
+        found = find_direction(metric, DIRECTIONS)
+        if found is None:
+            error = unknown_name("metric to rank by", metric, {*DIRECTIONS, *known})
+            raise InputError(f"{error}; higher_is_better=True or False ranks by any column")
+    return found

@@ -11,6 +11,7 @@ from jax.interpreters.partial_eval import dce_jaxpr
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams, MissingHparam
 from fnnet.memory import too_large, tree_bytes, usable_bytes
+from fnnet.precision import widen
 from fnnet.sweeps.mistakes import explained
 from fnnet.task import Task
 
@@ -63,7 +64,12 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
         with explained("step of the task", names):
             stepped = task.step(keys[1], hparams, state, batch)
         with explained("measure of the task", names):
-            return task.measure(hparams, stepped[0], data), stepped
+            measured = task.measure(hparams, stepped[0], data)
+        if task.react is None:
+            return measured, stepped
+        with explained("react of the task", names):
+            state, measured = task.react(hparams, stepped[0], widen(dict(measured)))
+        return measured, (state, stepped[1])
 
     keys = jax.eval_shape(lambda: (jax.random.key(0), jax.random.key(1)))
     try:
