@@ -13,6 +13,9 @@ from fnnet.names import find_direction
 from fnnet.task import Task
 from fnnet.types import KeyArray, Metrics, Params
 
+BEST_STEP = "best_step"
+"""The metric of tasks that keep their best parameters: updates made before these were evaluated."""
+
 
 class BestState(NamedTuple):
     """The state of a run that keeps the parameters of its best evaluation.
@@ -88,7 +91,7 @@ def keep_best(task: Task, metric: str) -> Task:
         now = (task.params(state.last), value, state.num_steps)
         best = (state.params, state.value, state.best_step)
         params, value, step = jax.tree.map(lambda new, old: jnp.where(is_better, new, old), now, best)
-        metrics = {**metrics, "best_step": step, f"best_{metric}": value}
+        metrics = {**metrics, BEST_STEP: step, f"best_{metric}": value}
         return state._replace(params=params, value=value, best_step=step), metrics
 
     return task._replace(

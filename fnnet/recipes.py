@@ -23,7 +23,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
 
     The static axes are the arguments of the recipe: depth, width, activation, initializer, parameterization, base_width
     (of the parameterization "mup", 64 by default), use_bias, loss, batch_size ("full" for all examples), order,
-    optimizer, schedule and nesterov. The traced axes are learning_rate, seed, data_seed, dropout, max_norm,
+    optimizer, schedule, nesterov and keep_best. The traced axes are learning_rate, seed, data_seed, dropout, max_norm,
     warmup_fraction, and the other numbers of the optimizer and the schedule, such as momentum and weight_decay of "sgd"
     (see `from_hparams`).
 
@@ -53,6 +53,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         optimizer: str = "sgd",
         schedule: str = "constant",
         nesterov: bool = False,
+        keep_best: str | None = None,
     ) -> Task:
         if loss == "cross_entropy" and not (data.is_classification or _are_probabilities(data.train.targets)):
             raise InputError(
@@ -94,6 +95,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
             optimizer=from_hparams(optimizer, schedule=schedule, **flags),
             batch_size=None if isinstance(batch_size, str) else batch_size,
             order=order,
+            keep_best=keep_best,
         )
         return task._replace(check=check)
 

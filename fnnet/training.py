@@ -1,6 +1,8 @@
 """Training: one run as a scan over steps. Sweeps must agree with it."""
 
-from collections.abc import Callable, Mapping
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -204,20 +206,29 @@ def train(
             f"train takes a Task, got a {type(task).__name__}; of a recipe, the task that it returns, recipe(...)"
         )
     check_steps(num_steps, eval_every)
-    hparams = {"num_steps": num_steps, **hparams}
+    return train_through(task, hparams, data, [*evaluations(0, num_steps, eval_every)])
+
+
+def train_through(task: Task, hparams: Mapping[str, Any], data: Any, stops: Sequence[int]) -> Run:
+    """Train one run, and evaluate it after each of some increasing numbers of steps, the last of which is its length.
+
+    Args:
+        task, hparams, data: as for `train`.
+        stops: the numbers of steps.
+    """
+    hparams = {"num_steps": stops[-1], **hparams}
     for name, value in hparams.items():
         if isinstance(value, int | float | np.number):
             check_number(name, value)
     hparams, data = Hparams(hparams), jax.tree.map(jnp.asarray, data)
     check_hparams(task, hparams)
     data_seed = hparams.get("data_seed", 0)
-    every = min(eval_every or num_steps, num_steps)
 
     def step(progress: Progress, step: Integer, selection: Any) -> Progress:
         return advance(task, hparams, progress, step, task.batches.select(data, selection))
 
     def segment(
-        progress: Progress, first_step: Array, length: int
+        length: int, progress: Progress, first_step: Array
     ) -> tuple[Progress, tuple[dict[str, Array], Metrics]]:
         selections = task.batches.draw(data_seed, data, first_step, length)
         progress = repeat_steps(step, progress, first_step, selections, length)
@@ -226,19 +237,30 @@ def train(
         totals = jax.tree.map(jnp.zeros_like, progress.totals)
         return progress._replace(totals=totals), ({"step": first_step + length, **of_steps}, measured)
 
-    whole, rest = divmod(num_steps, every)
-    first_steps = jnp.arange(whole, dtype=jnp.int32) * every
-    progress, points = jax.lax.scan(
-        lambda progress, first: segment(progress, first, every), begin(task, hparams, data), first_steps
-    )
-    if rest:
-        progress, last = segment(progress, jnp.asarray(whole * every, jnp.int32), rest)
-        points = jax.tree.map(lambda curve, point: jnp.append(curve, point[None]), points, last)
-    of_steps, measured = points
+    progress, points = begin(task, hparams, data), []
+    by_length = itertools.groupby(zip((0, *stops), stops, strict=False), lambda bounds: bounds[1] - bounds[0])
+    for length, alike in by_length:
+        first_steps = jnp.asarray([first for first, _ in alike], jnp.int32)
+        progress, alike_points = jax.lax.scan(functools.partial(segment, length), progress, first_steps)
+        points.append(alike_points)
+    of_steps, measured = jax.tree.map(lambda *curves: jnp.concatenate(curves), *points)
     metrics = {name: curve[-1] for name, curve in measured.items()}
     return Run(
         progress.state, metrics, {**of_steps, **measured}, progress.diverged_at >= 0, progress.diverged_at
     )
+
+
+def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:
+    """List the steps after `first` at which a run is evaluated: multiples of `eval_every`, and the last one.
+
+    Example:
+        >>> list(evaluations(4, 10, 4)), list(evaluations(0, 10, None))
+        ([8, 10], [10])
+    """
+    every = eval_every or stop
+    yield from range((first // every + 1) * every, stop, every)
+    if first < stop:
+        yield stop
 
 
 def check_steps(num_steps: int, eval_every: int | None) -> None:

@@ -57,7 +57,8 @@ def sweep(
     Traced axes, whose values share one compiled program: learning_rate, seed, data_seed, dropout,
     max_norm, warmup_fraction, and the numbers of the optimizer and the schedule. Static axes, compiled once per value:
     depth, width, activation, initializer, parameterization (standard, ntk, or mup with base_width), use_bias, loss,
-    batch_size (an integer or full), order, optimizer, schedule, nesterov.
+    batch_size (an integer or full), order, optimizer, schedule, nesterov, keep_best (validation_loss keeps the parameters
+    of the evaluation where it was lowest, not those after the last step; with --eval-every and --validation-fraction).
 
     Optimizers: sgd (numbers: momentum, weight_decay), and optax's adabelief, adadelta, adagrad, adam, adamax,
     adamaxw, adamw, adan, amsgrad, lion, nadam, nadamw, radam, rmsprop, rprop, sign_sgd, yogi (numbers as optax names

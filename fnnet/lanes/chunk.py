@@ -4,7 +4,7 @@ A chunk is data, a `ChunkSpec`. Training a segment of it is a pure function of t
 gives the same bits in any process with the same program. Where segments are cut changes no bit either.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -169,19 +169,6 @@ def place_hparams(columns: Mapping[str, Any], lanes: int, mesh: Mesh) -> dict[st
     arrays = {name: canonicalize(np.asarray(column)) for name, column in columns.items()}
     # Without an axis, something still has to be as long as there are lanes.
     return place(pad(arrays or {"": np.zeros(1, np.float32)}, lanes * mesh.size), mesh)
-
-
-def evaluations(first: int, stop: int, eval_every: int | None) -> Iterator[int]:
-    """List the steps after `first` at which a run is evaluated: multiples of `eval_every`, and the last one.
-
-    Example:
-        >>> list(evaluations(4, 10, 4)), list(evaluations(0, 10, None))
-        ([8, 10], [10])
-    """
-    every = eval_every or stop
-    yield from range((first // every + 1) * every, stop, every)
-    if first < stop:
-        yield stop
 
 
 def _from_json(value: Any) -> Any:

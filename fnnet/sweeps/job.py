@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from fnnet.hparams import Hparams
 from fnnet.keys import step_key
 from fnnet.lanes.choice import choose_lanes, first_guess, most_lanes
-from fnnet.lanes.chunk import ChunkSpec, evaluations, place_hparams
+from fnnet.lanes.chunk import ChunkSpec, place_hparams
 from fnnet.lanes.cost import Cost, CostFile, count_flops, device_bytes, measure_cost
 from fnnet.lanes.program import Program, make_program
 from fnnet.memory import too_large, usable_bytes
@@ -20,7 +20,7 @@ from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Config
 from fnnet.sweeps.plan import Group, Plan
 from fnnet.task import Task
-from fnnet.training import first_batch, init_state
+from fnnet.training import evaluations, first_batch, init_state
 
 MAX_SEGMENT = 1000  # steps whose batches are drawn at once
 SEGMENT_SECONDS = 2.0  # the longest stretch, about, that is not interrupted, shown or saved

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fnnet.best import BEST_STEP
 from fnnet.data.content import leaf_hashes
 from fnnet.data.record import reload_data
 from fnnet.errors import InputError, check_integer
@@ -17,7 +18,7 @@ from fnnet.sweeps.compatibility import changed_leaves
 from fnnet.sweeps.plan import Recipe, make_plan
 from fnnet.sweeps.provenance import OWN_RECIPES
 from fnnet.task import Task
-from fnnet.training import train
+from fnnet.training import train_through
 
 
 def verify(
@@ -73,18 +74,23 @@ def verify(
     plan = make_plan(recipe or stored_recipe(store, stored, data), results.space, data, num_steps)
     drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]
     differences: dict[str, float] = {}
-    # A search stops runs early: each was trained to its last measurement. The one step of a `function_task` has more.
-    last_steps = np.nanmax(results["step_curve"], axis=1).astype(int)
-    last_steps = np.minimum(last_steps, plan.lengths(np.arange(len(plan.space))))
+    lengths = plan.lengths(np.arange(len(plan.space)))
     for group in plan.groups:
 
         @functools.partial(jax.jit, static_argnums=2)
-        def alone(hparams: Any, data: Any, num_steps: int, task: Task = group.task) -> Any:
-            return train(task, hparams, data, num_steps=num_steps).metrics
+        def alone(hparams: Any, data: Any, stops: tuple[int, ...], task: Task = group.task) -> Any:
+            return train_through(task, hparams, data, stops).metrics
 
         for run in np.intersect1d(group.runs, drawn):
             hparams = {name: column[0] for name, column in plan.hparams(np.array([run])).items()}
-            for name, value in alone(hparams, data, int(last_steps[run])).items():
+            # A search stops runs early, at their last evaluation. The one step of a `function_task` has many.
+            evaluated = results["step_curve"][run]
+            stops = np.unique(np.minimum(evaluated[~np.isnan(evaluated)].astype(int), lengths[run])).tolist()
+            if group.task.react is None:  # what was evaluated earlier changes nothing
+                stops = stops[-1:]
+            for name, value in alone(hparams, data, tuple(stops)).items():
+                if name == BEST_STEP:  # where two evaluations agree up to rounding, either may be the best
+                    continue
                 difference = _distance(float(np.ravel(value)[-1]), float(results[name][run]))
                 differences[name] = max(difference, differences.get(name, 0.0))
     return differences

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fnnet as fn
-from fnnet.lanes.chunk import ChunkSpec, evaluations
+from fnnet.lanes.chunk import ChunkSpec
 from fnnet.sweeps import job
 from fnnet.sweeps.events import Segment
+from fnnet.training import evaluations
 
 
 @given(first=st.integers(0, 40), stop=st.integers(1, 40), eval_every=st.none() | st.integers(1, 50))
