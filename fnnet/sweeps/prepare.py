@@ -144,7 +144,7 @@ def prepare_search(
     plan = make_plan(recipe, space, data, num_steps, most_steps(longest, options.eval_every))
     check_names(space.axes, plan.metrics)
     if options.keep_states:
-        _check_can_go_on(plan, is_search=fixed is not None)
+        _check_can_go_on(plan, options.eval_every, is_search=fixed is not None)
     if options.metric is not None and options.metric not in plan.metrics:
         raise unknown_name("metric", options.metric, plan.metrics)
     metric = options.metric
@@ -228,7 +228,7 @@ def _longest(space: Space, num_steps: int | None, eval_every: int | None) -> int
     return max(lengths)
 
 
-def _check_can_go_on(plan: Plan, *, is_search: bool) -> None:
+def _check_can_go_on(plan: Plan, eval_every: int | None, *, is_search: bool) -> None:
     """Refuse to keep states from which no training can go on."""
     reason = None
     if is_search:
@@ -237,6 +237,13 @@ def _check_can_go_on(plan: Plan, *, is_search: bool) -> None:
         reason = "runs of different lengths are different runs where num_steps is an axis"
     elif any(group.reads_num_steps for group in plan.groups):
         reason = "the task reads num_steps, as schedules do, so longer runs differ from their first step"
+    elif plan.num_steps % (eval_every or plan.num_steps + 1) and any(
+        group.task.react for group in plan.groups
+    ):
+        reason = (
+            "the task reacts to its evaluations, as keep_best does, so the last must be one of longer runs too: "
+            f"num_steps must be a multiple of eval_every, got {plan.num_steps} and {eval_every}"
+        )
     if reason is not None:
         raise InputError(f"keep_states=True keeps states to go on to more steps from, but {reason}")
 
