@@ -33,9 +33,9 @@ def make_plain_loop(task, data, num_steps, stops, metric, is_better):
         batch = task.batches.select(data, jax.tree.map(lambda leaf: leaf[number], rows))
         return task.step(step_key(fn.Hparams(hp), number), fn.Hparams(hp), state, batch)[0]
 
-    def loop(hparams):
+    def loop(hparams, length=num_steps):
         state, best = init(hparams), None
-        for number in range(num_steps):
+        for number in range(length):
             state = step(hparams, state, number)
             if number + 1 in stops:
                 value = float(measure(hparams, state))
@@ -103,6 +103,7 @@ CHOICES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", CHOICES)
 def test_parameters_are_those_that_a_plain_loop_remembers(metric):
     is_better, metrics = CHOICES[metric]
