@@ -135,6 +135,26 @@ def gradients(params, inputs, classes):
     return [inputs.T @ d_z, d_z.sum(axis=0), np.maximum(z, 0).T @ d_logits, d_logits.sum(axis=0)]
 
 
+def check_keep_best(printed, folder):
+    """The loss of what was kept, by numpy, is the lowest of each curve, at the step that the table says."""
+    results, data = (
+        fn.open_results(folder / "results/keep_best"),
+        fn.load_dataset("digits", validation_fraction=0.2),
+    )
+    inputs, classes = data.validation.inputs, data.validation.targets
+    losses = []
+    for run, curve in enumerate(results["validation_loss_curve"]):
+        first, last = results.params(run)
+        hidden = np.maximum(inputs @ first["w"] + first["b"], 0)
+        logits = (hidden @ last["w"] + last["b"]).astype(float)
+        losses.append(np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(classes)), classes]))
+        np.testing.assert_allclose(losses[-1], min(curve), rtol=1e-4)
+        assert results["best_step"][run] == results["step_curve"][run][np.argmin(curve)]
+    mean = results["validation_loss"].mean()
+    assert f"{mean:.4f} after the last step, {np.mean(losses):.4f} with the kept parameters" in printed
+    assert np.mean(losses) < mean - 1e-3
+
+
 def check_more_steps(printed, folder):
     """More steps lower the loss."""
     losses = [float(loss) for loss in re.findall(r"after \d+ steps: .* loss (.*)", printed)]
