@@ -35,8 +35,9 @@ test: export XLA_FLAGS = $(COMPILE_FAST)
 test: .venv/dev ## unit, property and documentation tests, in a few minutes
 	$(BIN)/python $(PYTEST) -m "not slow"
 
-test-all: test ## all of them, the slow ones compiled as users compile
-	$(BIN)/python $(PYTEST) -m slow
+test-all: .venv/dev ## all of them, the slow ones of whole sweeps compiled as users compile
+	XLA_FLAGS="$(COMPILE_FAST)" $(BIN)/python $(PYTEST) -m "not optimized"
+	$(BIN)/python $(PYTEST) -m optimized
 
 test-newest: ## the tests on the newest Python found, with the newest jax
 	@test -n "$(NEWEST)" || { echo "no Python 3.12 or 3.13 found; put one on the PATH"; exit 1; }

@@ -16,6 +16,28 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
+# Their slow tests are compiled as users compile: what they compare is the bits, the memory and the time of programs, and
+# what the page for users says. For formulas, compiling quickly is enough.
+OPTIMIZED = {
+    "cli",
+    "faults",
+    "lanes",
+    "records",
+    "search",
+    "sweeps",
+    "test_examples.py",
+    "test_memory.py",
+    "test_readme.py",
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "slow" in item.keywords and OPTIMIZED.intersection(item.nodeid.partition("::")[0].split("/")):
+            item.add_marker("optimized")
+
+
 @pytest.fixture
 def x64():
     """Compute in float64 inside a test."""
