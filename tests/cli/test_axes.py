@@ -148,6 +148,8 @@ NUMBERS = [
     (f"sweep use_bias=0 {RATE}", "axis 'use_bias' takes true or false, got 0"),
     (f"sweep nesterov=1 momentum=0.5 {RATE}", "axis 'nesterov' takes true or false, got 1"),
     (f"sweep nesterov=true {RATE}", "nesterov needs a momentum, such as momentum=0.9"),
+    (f"sweep keep_best=val_loss {RATE}", "'val_loss'; did you mean 'validation_loss'"),
+    (f"sweep keep_best=validation_loss {RATE}", "needs a validation split"),
     (f"sweep depth=-1 {RATE}", "depth must be the number of hidden layers, from 0 to 10000; got -1"),
     (f"sweep depth=2.5 {RATE}", "axis 'depth' takes an integer, got 2.5"),
     (f"sweep depth=100000 {RATE}", "depth must be the number of hidden layers, from 0 to 10000"),

@@ -34,7 +34,9 @@ def run_sweep(folder: str) -> None:
                 file.write(f"{event.step - before}\n")
 
     data = fn.load_dataset("digits")
-    space = fn.grid(depth=[0, 1, 2, 3], learning_rate=fn.logspace(1e-2, 1, 4), seed=range(4))
+    space = fn.grid(
+        depth=[0, 1, 2, 3], keep_best="test_loss", learning_rate=fn.logspace(1e-2, 1, 4), seed=range(4)
+    )
     print("ready", flush=True)
     fn.sweep(
         fn.mlp_recipe(data),

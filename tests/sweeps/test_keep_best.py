@@ -130,7 +130,7 @@ def test_halving_keeps_the_best_of_each_run_and_resumes(tmp_path, stop_at_evalua
         chex.assert_trees_all_close(results.params(run), params, rtol=1e-3, atol=1e-4)
     differences = fn.verify(recipe, tmp_path / "whole", DATA, num_runs=len(space))
     assert max(differences.values()) < 1e-3
-    for number in (5, 21, 33):
+    for number in (3, 11, 16):
         with pytest.raises(RuntimeError, match="stopped"):
             search(str(number), on_event=stop_at_evaluation(number)[0])
         assert_same_bits(search(str(number)), results)
