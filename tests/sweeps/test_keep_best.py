@@ -75,6 +75,7 @@ def test_evaluating_the_results_gives_the_metric_of_the_best_step(whole):
     assert (found["nll"] < whole["validation_loss"] - 1e-3).any()
 
 
+@pytest.mark.slow
 def test_all_runs_are_verified(whole):
     differences = fn.verify(recipe, whole.store.folder, DATA, num_runs=len(whole))
     assert max(differences.values()) < 1e-3
@@ -136,6 +137,7 @@ def test_halving_keeps_the_best_of_each_run_and_resumes(tmp_path, stop_at_evalua
         assert_same_bits(search(str(number)), results)
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_to_more_steps_from_a_common_evaluation(tmp_path):
     space = fn.grid(width=[5], learning_rate=[0.1], seed=range(3))
     sweep(tmp_path / "grown", space, num_steps=18, keep_states=True)
