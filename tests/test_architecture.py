@@ -26,6 +26,7 @@ ROOMS = [
     {"space"},
     {"lanes"},
     {"records"},
+    {"engines"},
     {"sweeps"},
     {"search"},
     {"evaluation"},

@@ -80,10 +80,23 @@ class Committed(NamedTuple):
 
     rows: of the runs.
     num_steps: that each took since the stage before.
+    chunk_id: of the chunk in which they trained; None for runs that were found.
     """
 
     rows: pl.DataFrame
     num_steps: int
+    chunk_id: str | None = None
+
+
+class Failed(NamedTuple):
+    """A run ended every worker that trained it; the others go on.
+
+    spec: its chunk, of this run alone.
+    reason: the last error.
+    """
+
+    spec: ChunkSpec
+    reason: str
 
 
 class OutOfMemory(NamedTuple):
@@ -115,4 +128,15 @@ class Finished(NamedTuple):
     num_runs: int
 
 
-Event = Compiled | Planned | Began | Segment | Evaluated | Committed | OutOfMemory | Interrupted | Finished
+Event = (
+    Compiled
+    | Planned
+    | Began
+    | Segment
+    | Evaluated
+    | Committed
+    | Failed
+    | OutOfMemory
+    | Interrupted
+    | Finished
+)

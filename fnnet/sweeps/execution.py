@@ -79,7 +79,7 @@ def execute(prepared: Prepared) -> Results:
     lengths = plan.lengths(np.arange(len(plan.space)))
     stages = [Stage(np.flatnonzero(lengths == length), [length]) for length in np.unique(lengths).tolist()]
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
-        missing = np.concatenate([coordinator.find_missing(stage) for stage in stages])
+        missing = np.concatenate([coordinator.kept.find_missing(stage) for stage in stages])
         emit(
             Planned(
                 num_runs=len(plan.space),
@@ -92,7 +92,7 @@ def execute(prepared: Prepared) -> Results:
         )
         tables = [rows for stage in stages for rows in coordinator.train(stage)]
         if store is not None:
-            tables = store.read_rows(coordinator.done.chunks)
+            tables = store.read_rows(coordinator.kept.done.chunks)
         emit(Finished(len(plan.space)))
     return collect(plan.space, tables, store, plan.higher_is_better)
 
@@ -103,7 +103,7 @@ def describe_stored(prepared: Prepared) -> str | None:
     num_done = num_runs - sum(estimate.num_missing for estimate in prepared.estimates)
     steps = []
     if prepared.store is not None and num_done < num_runs:
-        own = {name_of_state(prepared.described, job.program_hash, job.lanes) for job in prepared.jobs}
+        own = {name_of_state(prepared.described, job.group.program, job.lanes) for job in prepared.jobs}
         saved = find_states(prepared.store).values()
         steps = [state.step for state in saved if state.fingerprint in own]
     if not num_done and not steps and not prepared.num_without_params:

@@ -19,6 +19,7 @@ from fnnet.data.content import combine
 from fnnet.lanes.canary import canary
 from fnnet.records.planfile import MAX_LANES
 from fnnet.sweeps.plan import Group, Plan
+from fnnet.sweeps.tracing import program_hash
 
 Description = dict[str, Any]
 """The content of a store's plan: settings, fingerprint, groups and space."""
@@ -28,7 +29,12 @@ PACKAGES = ("fnnet", "jax", "jaxlib", "numpy", "optax", "flax")
 
 
 def describe(
-    plan: Plan, leaves: Mapping[str, str], settings: Mapping[str, Any], lanes: int | None
+    plan: Plan,
+    leaves: Mapping[str, str],
+    settings: Mapping[str, Any],
+    lanes: int | None,
+    worker_environment: Mapping[str, str],
+    platform: str,
 ) -> Description:
     """Describe a sweep for the plan of its store.
 
@@ -37,17 +43,19 @@ def describe(
         leaves: a hash of each leaf of the data.
         settings: the settings that must stay the same when a sweep is resumed or extended.
         lanes: the requested number of lanes; None to choose it.
+        worker_environment: the `environment` of the workers.
+        platform: of their devices.
 
     Returns:
         A JSON object, without the lanes of each group.
     """
     return {
         "settings": dict(settings),
-        "fingerprint": fingerprint_of(leaves) | {"lanes": str(lanes or "chosen")},
+        "fingerprint": {**worker_environment, "data": combine(leaves), "lanes": str(lanes or "chosen")},
         "earlier": [],
         "earlier_num_steps": [],
         "leaves": dict(leaves),
-        "groups": [_described(group, plan) for group in plan.groups],
+        "groups": [_described(group, plan, platform) for group in plan.groups],
         "higher_is_better": plan.higher_is_better,
         "space": plan.space.to_json(),
     }
@@ -76,40 +84,39 @@ def merge(described: Description, stored: Description | None) -> Description:
     }
 
 
-def fingerprint_of(leaves: Mapping[str, str]) -> dict[str, str]:
-    """Return what bits depend on besides the plan: versions, device, flags and data."""
+def environment() -> dict[str, str]:
+    """Return what the bits of this process depend on besides plan and data: versions, device and flags."""
     device = jax.local_devices()[0]
     return {
         "versions": " ".join(f"{name} {version(name)}" for name in PACKAGES),
         "device": f"{device.device_kind} {platform.machine()} canary {canary()}",
         "flags": f"{os.environ.get('XLA_FLAGS', '')} x64={jax.dtypes.canonicalize_dtype(float) == np.float64}",
-        "data": combine(leaves),
     }
 
 
-def name_of(described: Description, program_hash: str, lanes: int, num_devices: int) -> str:
+def name_of(described: Description, program: str, lanes: int, num_devices: int) -> str:
     """Hash all that the bits of a group's rows depend on to 8 hexadecimal digits.
 
     Args:
         described: the description of the sweep.
-        program_hash: hash of the group's program.
+        program: hash of the group's program.
         lanes: lanes per device.
         num_devices: number of devices. Training gives the same bits on any number of them, but the program of a
             single device is compiled otherwise, which may change the last digit of measured losses.
     """
-    return _name(prefix_of(described["settings"], described["fingerprint"]), program_hash, lanes, num_devices)
+    return _name(prefix_of(described["settings"], described["fingerprint"]), program, lanes, num_devices)
 
 
-def name_of_state(described: Description, program_hash: str, lanes: int) -> str:
+def name_of_state(described: Description, program: str, lanes: int) -> str:
     """Hash all that the bits of a group's states depend on; they resume on any number of devices.
 
     Where the length of a run changes nothing but where it ends, it is left out, so that a run can go on to more steps.
     """
     settings = dict(described["settings"])
-    groups = (group for group in described["groups"] if group["program"] == program_hash)
+    groups = (group for group in described["groups"] if group["program"] == program)
     if not any(group.get("reads_num_steps") for group in groups):
         del settings["num_steps"]
-    return _name(prefix_of(settings, described["fingerprint"]), program_hash, lanes, None)
+    return _name(prefix_of(settings, described["fingerprint"]), program, lanes, None)
 
 
 def _earlier_num_steps(described: Description, stored: Description) -> list[int]:
@@ -123,12 +130,12 @@ def prefix_of(settings: Mapping[str, Any], fingerprint: Mapping[str, str]) -> st
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def _name(prefix: str, program_hash: str, lanes: int, num_devices: int | None) -> str:
+def _name(prefix: str, program: str, lanes: int, num_devices: int | None) -> str:
     devices = "any" if num_devices is None else "one" if num_devices == 1 else "several"
-    return hashlib.sha256(f"{prefix} {program_hash} {lanes} {devices}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{prefix} {program} {lanes} {devices}".encode()).hexdigest()[:8]
 
 
-def names_of(prefix: str, program_hash: str, asked: str) -> Iterator[str]:
+def names_of(prefix: str, program: str, asked: str) -> Iterator[str]:
     """Yield all fingerprints that rows may have: lanes are powers of two, or the requested number halved repeatedly."""
     first = int(asked) if asked.isdecimal() else 1
     numbers = {1 << k for k in range(MAX_LANES.bit_length())} | {
@@ -136,16 +143,16 @@ def names_of(prefix: str, program_hash: str, asked: str) -> Iterator[str]:
     }
     for lanes in numbers:
         for num_devices in (1, 2):
-            yield _name(prefix, program_hash, lanes, num_devices)
+            yield _name(prefix, program, lanes, num_devices)
 
 
-def _described(group: Group, plan: Plan) -> dict[str, Any]:
+def _described(group: Group, plan: Plan, platform: str) -> dict[str, Any]:
     has_axis = {name: plan.space.codes[name][group.runs[0]] >= 0 for name in plan.traced_axes}
     return {
         "static": _as_json(group.static),
         "axes": sorted(name for name, has_it in has_axis.items() if has_it),
         "num_runs": len(group.runs),
-        "program": group.program_hash(),
+        "program": program_hash(group.traced, platform),
         "reads_num_steps": group.reads_num_steps,
         "earlier": [],
     }

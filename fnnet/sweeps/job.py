@@ -6,21 +6,21 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from fnnet.hparams import Hparams
 from fnnet.keys import step_key
 from fnnet.lanes.choice import choose_lanes, first_guess, most_lanes
-from fnnet.lanes.chunk import ChunkSpec, place_hparams
-from fnnet.lanes.cost import Cost, CostFile, count_flops, device_bytes, measure_cost
-from fnnet.lanes.program import Program, make_program
-from fnnet.memory import too_large, usable_bytes
+from fnnet.lanes.chunk import ChunkSpec
+from fnnet.lanes.cost import Cost, count_flops
+from fnnet.memory import too_large, tree_bytes
 from fnnet.precision import canonicalize
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Config
+from fnnet.sweeps.crew import Crew
 from fnnet.sweeps.plan import Group, Plan
+from fnnet.sweeps.worker import GroupSpec
 from fnnet.task import Task
-from fnnet.training import evaluations, first_batch, init_state
+from fnnet.training import Progress, begin, evaluations, first_batch, init_state
 
 MAX_SEGMENT = 1000  # steps whose batches are drawn at once
 SEGMENT_SECONDS = 2.0  # the longest stretch, about, that is not interrupted, shown or saved
@@ -59,9 +59,7 @@ class Job(NamedTuple):
     static: the values of its static axes.
     task: the task that the recipe builds from them.
     runs: the runs' places in the space.
-    reads_num_steps: whether what a run computes depends on its length.
-    program: compiled when it is first called, if it was not measured.
-    program_hash: identifies the program.
+    group: what a worker needs to build its program.
     lanes: runs that train together on one device.
     segment: steps between two returns to the host.
     estimate: of the cost.
@@ -70,9 +68,7 @@ class Job(NamedTuple):
     static: Config
     task: Task
     runs: np.ndarray
-    reads_num_steps: bool
-    program: Program
-    program_hash: str
+    group: GroupSpec
     lanes: int
     segment: int
     estimate: Estimate
@@ -83,11 +79,11 @@ def prepare_group(
     group: Group,
     missing: np.ndarray,
     first_steps: np.ndarray,
-    mesh: Mesh,
+    crew: Crew,
     eval_every: int | None,
     data: Any,
     lanes: int | None,
-    program_hash: str,
+    program: str,
     most_runs: int | None = None,
 ) -> Job:
     """Choose a group's lanes and estimate the cost of training it.
@@ -97,11 +93,11 @@ def prepare_group(
         group: one of its groups.
         missing: the places of its runs that are to be trained.
         first_steps: from where, for each run of the sweep.
-        mesh: the devices.
+        crew: the workers that train it.
         eval_every: as for `sweep`.
-        data: on the devices.
+        data: of the task.
         lanes: their number, if the user or an earlier part of the sweep fixes it; None to choose.
-        program_hash: identifies the group's program, to look up earlier measurements.
+        program: the hash of the group's program.
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
 
     Returns:
@@ -111,58 +107,46 @@ def prepare_group(
         InputError: when not even one run fits in memory.
     """
     longest = int(plan.lengths(group.runs).max())
-    program = make_program(group.task, mesh, most_steps(longest, eval_every))
+    spec = GroupSpec(group.static, group.numbers, most_steps(longest, eval_every), program)
+    num_devices = crew.worker.num_devices
     num_runs = len(group.runs)
     wanted = missing if len(missing) else group.runs
     num_together = min(_most_together(plan, wanted), most_runs or len(wanted))
-    most = most_lanes(math.ceil(num_together / mesh.size))
-    guess = lanes or first_guess(_state_bytes(plan, group, program, data), most)
+    most = most_lanes(math.ceil(num_together / num_devices))
+    guess = lanes or first_guess(_state_bytes(plan, group, data), most)
 
     def job(lanes: int, segment: int, *estimate: Any) -> Job:
         cost = Estimate(group.static, num_runs, len(missing), lanes, *estimate)
-        return Job(
-            group.static,
-            group.task,
-            group.runs,
-            group.reads_num_steps,
-            program,
-            program_hash,
-            lanes,
-            segment,
-            cost,
-        )
+        return Job(group.static, group.task, group.runs, spec, lanes, segment, cost)
 
     if not len(missing):
-        return job(guess, program.max_steps, 0, 0, 0, 0.0, 0.0)
+        return job(guess, spec.max_steps, 0, 0, 0, 0.0, 0.0)
 
-    data_seed = canonicalize(_data_seeds(plan, group.runs)[:1])[0]
-    costs, limit = CostFile(program_hash, mesh.size, program.max_steps), usable_bytes()
+    data_seed = _data_seeds(plan, group.runs)[0].item()
     lengths = plan.lengths(missing) - first_steps[missing]
     num_points = {n: len(list(evaluations(0, n, eval_every))) for n in np.unique(lengths).tolist()}
 
     def cost_of(lanes: int) -> Cost:
-        known = costs.read().get(lanes)
-        if known is not None and known.num_bytes <= limit:
-            return known
-        hparams = place_hparams(_numbers(plan, group.runs[: lanes * mesh.size]), lanes, mesh)
         # To time a single step is to train the whole run.
-        cost = measure_cost(program, hparams, data_seed, data, limit, is_timed=longest > 1)
-        if math.isfinite(cost.step):
-            costs.add(cost)
-        return cost
+        columns = _columns(plan, group.runs[: lanes * num_devices])
+        return crew.measure(spec, columns, data_seed, lanes, longest > 1)
 
     def seconds(cost: Cost) -> float:
         return sum(
-            _num_chunks(plan, missing[lengths == length], cost.lanes * mesh.size)
-            * chunk_seconds(cost, length, eval_every, program)
+            _num_chunks(plan, missing[lengths == length], cost.lanes * num_devices)
+            * chunk_seconds(cost, length, eval_every, spec.max_steps)
             for length in num_points
         )
 
-    cost = cost_of(lanes) if lanes is not None else choose_lanes(cost_of, seconds, guess, most, limit)
+    cost = (
+        cost_of(lanes)
+        if lanes is not None
+        else choose_lanes(cost_of, seconds, guess, most, crew.worker.usable_bytes)
+    )
     return job(
         cost.lanes,
-        segment_steps(cost, program),
-        _num_chunks(plan, missing, cost.lanes * mesh.size),
+        segment_steps(cost, spec.max_steps),
+        _num_chunks(plan, missing, cost.lanes * num_devices),
         cost.num_bytes,
         sum(num_points[length] for length in lengths.tolist()) * _point_bytes(plan),
         float(lengths.sum()) * step_flops(group.task, plan, group.runs[0], data),
@@ -180,25 +164,30 @@ def most_steps(num_steps: int, eval_every: int | None) -> int:
     return min(MAX_SEGMENT, num_steps, eval_every or num_steps)
 
 
-def with_half_the_lanes(job: Job, plan: Plan, data: Any) -> Job:
+def with_half_the_lanes(job: Job, plan: Plan, crew: Crew) -> Job:
     """Halve the lanes of a job that ran out of memory.
+
+    Args:
+        job: of a group.
+        plan: of the sweep.
+        crew: the workers that train it.
 
     Raises:
         InputError: when there is only one lane, saying what a run needs and what there is.
     """
     if job.lanes > 1:
         return job._replace(lanes=job.lanes // 2)
-    hparams = place_hparams(_numbers(plan, job.runs[:1]), 1, job.program.mesh)
-    needed = job.program.mesh.size * device_bytes(job.program, hparams, np.int32(0), data)
-    raise too_large(needed, usable_bytes())
+    needed = crew.measure(job.group, _columns(plan, job.runs[:1]), 0, 1, False).num_bytes
+    raise too_large(needed, crew.worker.usable_bytes)
 
 
-def with_fitting_lanes(job: Job, plan: Plan, data: Any, num_runs: int, num_steps: int) -> Job:
+def with_fitting_lanes(
+    job: Job, plan: Plan, data: Any, num_devices: int, num_runs: int, num_steps: int
+) -> Job:
     """Reduce a job's lanes to what its runs fill, if that saves more than compiling another program takes.
 
     Decided by operations and not by time, so that a resumed search decides as it did before.
     """
-    num_devices = job.program.mesh.size
     lanes = min(job.lanes, most_lanes(math.ceil(num_runs / num_devices)))
     flops = step_flops(job.task, plan, job.runs[0], data)
     is_worth_it = (job.lanes - lanes) * num_devices * num_steps * flops > WORTH_COMPILING
@@ -206,7 +195,13 @@ def with_fitting_lanes(job: Job, plan: Plan, data: Any, num_runs: int, num_steps
 
 
 def cut_chunks(
-    plan: Plan, job: Job, runs: np.ndarray, eval_every: int | None, stops: Sequence[int], *more_names: str
+    plan: Plan,
+    job: Job,
+    num_devices: int,
+    runs: np.ndarray,
+    eval_every: int | None,
+    stops: Sequence[int],
+    *more_names: str,
 ) -> Iterator[tuple[ChunkSpec, np.ndarray]]:
     """Cut some runs of a group into chunks, each with the places of its runs.
 
@@ -214,7 +209,7 @@ def cut_chunks(
     its runs, and `more_names` where the same runs make several chunks.
     """
     ids, data_seeds = plan.space.ids(), _data_seeds(plan, runs)
-    num_lanes = job.lanes * job.program.mesh.size
+    num_lanes = job.lanes * num_devices
     for data_seed in np.unique(data_seeds):
         equal = runs[data_seeds == data_seed]
         for part in np.split(equal, range(num_lanes, len(equal), num_lanes)):
@@ -223,30 +218,30 @@ def cut_chunks(
                 id=chunk_id_of([*run_ids, *more_names]),
                 run_ids=run_ids,
                 static=job.static,
-                traced={name: column.tolist() for name, column in _numbers(plan, part).items()},
+                traced=_columns(plan, part),
                 data_seed=data_seed.item(),
                 lanes=job.lanes,
                 eval_every=eval_every,
                 stops=list(stops),
-                program=job.program_hash,
+                program=job.group.program,
             )
             yield spec, part
 
 
-def chunk_seconds(cost: Cost, num_steps: int, eval_every: int | None, program: Program) -> float:
+def chunk_seconds(cost: Cost, num_steps: int, eval_every: int | None, max_steps: int) -> float:
     """Estimate the seconds that one chunk takes."""
     points = list(evaluations(0, num_steps, eval_every))
-    segment = segment_steps(cost, program)
+    segment = segment_steps(cost, max_steps)
     num_segments = sum(math.ceil(length / segment) for length in np.diff([0, *points]))
     steps = num_segments * cost.segment + num_steps * cost.step
     return cost.begin + steps + len(points) * cost.measure + COMMIT_SECONDS
 
 
-def segment_steps(cost: Cost, program: Program) -> int:
+def segment_steps(cost: Cost, max_steps: int) -> int:
     """Choose the length of segments so that Ctrl-C, the progress bar and saved states need not wait long."""
     if not math.isfinite(cost.step):
-        return program.max_steps
-    return int(np.clip(SEGMENT_SECONDS / cost.step, 1, program.max_steps))
+        return max_steps
+    return int(np.clip(SEGMENT_SECONDS / cost.step, 1, max_steps))
 
 
 def step_flops(task: Task, plan: Plan, run: Any, data: Any) -> int:
@@ -262,12 +257,15 @@ def step_flops(task: Task, plan: Plan, run: Any, data: Any) -> int:
     return count_flops(one_step, hparams, state, batch)
 
 
-def _state_bytes(plan: Plan, group: Group, program: Program, data: Any) -> int:
-    """Count the bytes of one run's state, without computing it."""
-    num_devices = program.mesh.size
-    hparams = place_hparams(_numbers(plan, group.runs[:1]), 1, program.mesh)
-    state = jax.eval_shape(program.begin, hparams, data)
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)) // num_devices
+def _state_bytes(plan: Plan, group: Group, data: Any) -> int:
+    """Count the bytes of one run's progress, without computing it."""
+    return tree_bytes(progress_shapes(group.task, plan, group.runs[0], data))
+
+
+def progress_shapes(task: Task, plan: Plan, run: Any, data: Any) -> Progress:
+    """Return the shapes and dtypes of the progress of one run."""
+    numbers = {name: canonicalize(column)[0] for name, column in _numbers(plan, np.asarray([run])).items()}
+    return jax.eval_shape(lambda numbers, data: begin(task, Hparams(numbers), data), numbers, data)
 
 
 def _point_bytes(plan: Plan) -> int:
@@ -278,6 +276,11 @@ def _point_bytes(plan: Plan) -> int:
 def _numbers(plan: Plan, runs: np.ndarray) -> dict[str, np.ndarray]:
     """Return the hyper-parameters of some runs of a group that differ by lane."""
     return {name: column for name, column in plan.hparams(runs).items() if name != "data_seed"}
+
+
+def _columns(plan: Plan, runs: np.ndarray) -> dict[str, list[float]]:
+    """Return what `_numbers` does as lists, which travel as JSON."""
+    return {name: column.tolist() for name, column in _numbers(plan, runs).items()}
 
 
 def _data_seeds(plan: Plan, runs: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from fnnet.engines.engine import Engine
 from fnnet.errors import InputError, check_integer, unknown_name
 from fnnet.sweeps.events import Event
 
@@ -27,6 +28,7 @@ class Options:
         carry another `fingerprint`. Other data always need another store.
     metric: what progress ranks runs by; None to choose.
     show_progress: whether to report progress on stderr: a bar on a terminal, otherwise a line now and then.
+    engine: where chunks train, see `fnnet.engines`; None for this process. `prepare` hands it the recipe and the data.
     on_event: called with every event of `fnnet.sweeps.events`. What it raises ends the sweep; finished chunks are kept.
 
     Example:
@@ -44,6 +46,7 @@ class Options:
     accept_fingerprint: bool = False
     metric: str | None = None
     show_progress: bool = False
+    engine: Engine | None = None
     on_event: Callable[[Event], None] | None = None
 
 
@@ -67,6 +70,10 @@ def make_options(given: dict[str, Any]) -> Options:
     seconds = options.state_every
     if not isinstance(seconds, int | float) or not seconds >= 0:
         raise InputError(f"state_every must be a number of seconds, at least 0, got {seconds!r}")
+    if options.engine is not None and not isinstance(options.engine, Engine):
+        raise InputError(
+            f"engine must be one of fnnet.engines, such as engines.local(), got {options.engine!r}"
+        )
     if options.on_event is not None and not callable(options.on_event):
         raise InputError(f"on_event must be a function of an event, got {options.on_event!r}")
     if options.save_params and options.store is None:

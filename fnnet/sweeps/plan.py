@@ -4,7 +4,6 @@ An axis that is an argument of the recipe is static: it changes shapes or code. 
 number, with one value per lane. Runs with equal static values form a group, which is compiled once.
 """
 
-import hashlib
 import inspect
 import reprlib
 import types
@@ -35,6 +34,7 @@ class Group(NamedTuple):
     static: the values of the static axes.
     task: the task that the recipe builds from them.
     runs: the runs' places in the space.
+    numbers: the hyper-parameters of the first run, with which the task was traced.
     traced: one run of one step, from initialization to measurement, as JAX traced it.
     reads_num_steps: whether what a run computes depends on the hyper-parameter `num_steps`, its length.
     """
@@ -42,12 +42,9 @@ class Group(NamedTuple):
     static: Config
     task: Task
     runs: Int[np.ndarray, " runs"]
+    numbers: dict[str, Any]
     traced: Any
     reads_num_steps: bool
-
-    def program_hash(self) -> str:
-        """Return a hash of what one run computes; it depends on the recipe but not on the number of lanes."""
-        return hashlib.sha256(self.traced.lower().as_text().encode()).hexdigest()[:16]
 
 
 class Plan(NamedTuple):
@@ -167,7 +164,7 @@ def _trace(
                 raise InputError(f"axis {name!r} takes numbers, got {value!r}")
     if traced.missing is not None:
         raise traced.missing
-    return Group(static, task, runs, traced.program, "num_steps" in traced.names_read)
+    return Group(static, task, runs, numbers, traced.program, "num_steps" in traced.names_read)
 
 
 _WHY_UNUSED = {

@@ -11,15 +11,17 @@ import jax
 import numpy as np
 
 from fnnet.data.content import leaf_hashes
+from fnnet.engines.this_process import local
 from fnnet.errors import InputError, check_integer, unknown_name
 from fnnet.hparams import Hparams
-from fnnet.lanes.program import keep_compiled_programs, make_mesh, shared_sharding, use_all_cores
+from fnnet.lanes.program import keep_compiled_programs, use_all_cores
 from fnnet.precision import canonicalize
 from fnnet.records.columns import check_names
 from fnnet.records.ranking import is_higher_better
 from fnnet.records.store import Store
 from fnnet.space.space import Space
 from fnnet.sweeps.compatibility import check, lanes_before
+from fnnet.sweeps.crew import Crew, gather_crew
 from fnnet.sweeps.events import Compiled
 from fnnet.sweeps.fingerprint import Description, describe
 from fnnet.sweeps.job import Estimate, Job, most_steps, prepare_group
@@ -41,8 +43,9 @@ class Prepared(NamedTuple):
     num_steps: updates in each run, or in the longest where they differ.
     options: as given.
     save_params: whether to keep the trained parameters.
-    data: on the devices.
-    jobs: the groups with their compiled programs, lanes and estimates.
+    data: of the tasks.
+    crew: the workers that train it.
+    jobs: the groups with their lanes and estimates.
     described: its description in the plan of a store.
     num_without_params: finished runs that are trained again because their parameters are missing.
     first_steps: `[runs]`, the steps that runs were trained for before the sweep went on to more; 0 elsewhere.
@@ -56,6 +59,7 @@ class Prepared(NamedTuple):
     options: Options
     save_params: bool
     data: Any
+    crew: Crew
     jobs: list[Job]
     described: Description
     num_without_params: int
@@ -141,6 +145,7 @@ def prepare_search(
     longest = _longest(space, num_steps, options.eval_every)
     use_all_cores()
     keep_compiled_programs()
+    engine = options.engine or local()
     plan = make_plan(recipe, space, data, num_steps, most_steps(longest, options.eval_every))
     check_names(space.axes, plan.metrics)
     if options.keep_states:
@@ -155,7 +160,8 @@ def prepare_search(
     fixed = {"num_steps": num_steps, "eval_every": options.eval_every, **(fixed or {})}
     # Without a store nothing is compared, so the data need not be hashed.
     leaves = {} if store is None else leaf_hashes(data)
-    described = describe(plan, leaves, fixed, options.lanes)
+    crew = gather_crew(engine, recipe, plan, data)
+    described = describe(plan, leaves, fixed, options.lanes, crew.worker.environment, crew.worker.platform)
     stored, done, save_params = None, Done({}, {}, {}), False
     if store is not None:
         store.check_folder()
@@ -168,8 +174,6 @@ def prepare_search(
     described |= describe_origin(recipe, data, _recorded(num_steps, options, save_params))
     is_missing = find_missing(space.ids(), done.chunks.values())
     first_steps = _first_steps(space, done) * is_missing
-    mesh = make_mesh()
-    data = jax.device_put(data, shared_sharding(mesh))
     jobs: list[Job] = []
     before = lanes_before(described, stored)
     num_programs = sum(bool(is_missing[group.runs].any()) for group in plan.groups)
@@ -181,7 +185,7 @@ def prepare_search(
                 group,
                 group.runs[is_missing[group.runs]],
                 first_steps,
-                mesh,
+                crew,
                 options.eval_every,
                 data,
                 options.lanes or lanes,
@@ -197,6 +201,7 @@ def prepare_search(
         options,
         save_params,
         data,
+        crew,
         jobs,
         described,
         num_without_params=int((is_missing & lost).sum()),

@@ -60,7 +60,8 @@ class Progress:
         self._show, self._clock, self._started = show, clock, clock()
         self._num_runs, self._num_done, self._work = num_runs, num_done, work
         self._metric, self._higher_is_better, self._axes = metric, higher_is_better, axes
-        self._done, self._underway, self._stage, self._best = 0.0, 0.0, "", ""
+        self._done, self._stage, self._best = 0.0, "", ""
+        self._underway: dict[str, float] = {}  # by chunk
         self._best_value = math.nan
 
     def note(self, event: Event) -> None:
@@ -70,10 +71,11 @@ class Progress:
             if event.num_runs is not None:
                 self._num_runs, self._num_done = event.num_runs, 0
         elif isinstance(event, Segment):
-            self._underway = len(event.spec.run_ids) * (event.step - event.first_step)
+            self._underway[event.spec.id] = len(event.spec.run_ids) * (event.step - event.first_step)
         elif isinstance(event, Committed):
             self._num_done += event.rows.height
-            self._done, self._underway = self._done + event.rows.height * event.num_steps, 0.0
+            self._done += event.rows.height * event.num_steps
+            self._underway.pop(event.chunk_id or "", None)
             self._find_best(event.rows)
         elif isinstance(event, Finished):
             self._stage = ""
@@ -81,7 +83,7 @@ class Progress:
 
     def show(self, is_urgent: bool = False) -> None:
         """Show the progress."""
-        done = self._done + self._underway
+        done = self._done + sum(self._underway.values())
         share = min(done / self._work, 1.0) if self._work else 1.0
         parts = [f"{self._num_done} of {self._num_runs} runs", f"{math.floor(100 * share)} %"]
         elapsed = self._clock() - self._started

@@ -23,14 +23,15 @@ class ChunkState(NamedTuple):
     run_ids: its runs.
     step: updates made.
     seconds: spent.
-    progress: of the runs, arrays `[runs]` on the host, or of all lanes on the devices; None before the first step.
+    leaves: of the progress of the runs, arrays `[runs, ...]` on the host, or of all lanes on the devices; None before
+        the first step.
     points: its evaluations so far.
     """
 
     run_ids: list[str]
     step: int
     seconds: float
-    progress: Progress | None
+    leaves: list[Any] | None
     points: list[Point]
 
 
@@ -50,26 +51,26 @@ class Saved(NamedTuple):
 
 
 def save_state(store: Store, chunk_id: str, state: ChunkState, fingerprint: str) -> None:
-    """Save a state, whose progress is on the host, in place of an earlier one of the chunk."""
-    arrays = {f"progress/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.progress))}
+    """Save a state, which is on the host, in place of an earlier one of the chunk."""
+    arrays = {f"progress/{i}": leaf for i, leaf in enumerate(state.leaves or ())}
     names = state.points[0] if state.points else ()
     arrays |= {f"curve/{name}": np.stack([point[name] for point in state.points]) for name in names}
     about = {"fingerprint": fingerprint, "runs": state.run_ids, "step": state.step, "seconds": state.seconds}
     store.save_state(chunk_id, Sealed(about, arrays))
 
 
-def load_state(store: Store, chunk_id: str, one_lane: Progress) -> ChunkState | None:
+def load_state(store: Store, chunk_id: str, one_run: Progress) -> ChunkState | None:
     """Load the state of a chunk; None where there is none, or it is damaged or of another form.
 
     Args:
         store: where.
         chunk_id: of the chunk.
-        one_lane: the shapes of one run's progress.
+        one_run: the shapes of one run's progress.
     """
     sealed = store.load_state(chunk_id)
     if sealed is None:
         return None
-    shapes, structure = jax.tree.flatten(one_lane)
+    shapes = jax.tree.leaves(one_run)
     try:
         run_ids, arrays = list(sealed.about["runs"]), sealed.arrays
         leaves = [arrays[f"progress/{i}"] for i in range(len(shapes))]
@@ -82,7 +83,7 @@ def load_state(store: Store, chunk_id: str, one_lane: Progress) -> ChunkState | 
         step, seconds = int(sealed.about["step"]), float(sealed.about["seconds"])
     except (KeyError, IndexError, TypeError, ValueError):
         return None  # a valid hash, but not in the form that `save_state` writes
-    return ChunkState(run_ids, step, seconds, jax.tree.unflatten(structure, leaves), points)
+    return ChunkState(run_ids, step, seconds, leaves, points)
 
 
 def find_states(store: Store) -> dict[str, Saved]:
@@ -118,33 +119,34 @@ def gather(states: Sequence[ChunkState], run_ids: list[str]) -> ChunkState:
         run_ids,
         states[0].step,
         seconds,
-        jax.tree.map(take, *(state.progress for state in states)),
+        [take(*leaves) for leaves in zip(*(state.leaves or () for state in states), strict=True)],
         [jax.tree.map(take, *points) for points in zip(*(state.points for state in states), strict=True)],
     )
 
 
 def on_host(state: ChunkState) -> ChunkState:
     """Copy the progress of a chunk's runs to the host, without padding."""
-    assert state.progress is not None
     num_runs = len(state.run_ids)
-    return state._replace(progress=jax.tree.map(lambda leaf: leaf[:num_runs], jax.device_get(state.progress)))
+    return state._replace(leaves=[leaf[:num_runs] for leaf in jax.device_get(state.leaves or [])])
 
 
-def make_rows(space: Space, metrics: Sequence[str], state: ChunkState) -> pl.DataFrame:
+def make_rows(
+    space: Space, metrics: Sequence[str], state: ChunkState, diverged_at: np.ndarray
+) -> pl.DataFrame:
     """Build the table of a finished chunk, one row per run.
 
     Args:
         space: its runs.
         metrics: whose last values are columns; the rest are curves only.
-        state: of the chunk, on the host.
+        state: of the chunk.
+        diverged_at: the step at which each run diverged, or -1.
     """
-    assert state.progress is not None
     table: dict[str, Any] = {"id": state.run_ids}
     table |= {name: space.table_column(name) for name in space.axes}
     curves = {name: np.stack([point[name] for point in state.points], axis=1) for name in state.points[0]}
     table |= {name: curve[:, -1] for name, curve in curves.items() if name in metrics}
-    table["diverged"] = state.progress.diverged_at >= 0
-    table["diverged_at"] = state.progress.diverged_at
+    table["diverged"] = diverged_at >= 0
+    table["diverged_at"] = diverged_at
     table["seconds"] = np.full(len(space), state.seconds / len(space))
     for name, curve in curves.items():
         dtype = pl.Series(curve[:0].ravel()).dtype

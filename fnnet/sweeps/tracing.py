@@ -1,5 +1,6 @@
 """Tracing: one run of one step as JAX traces it, without computing, and the hyper-parameters that it reads."""
 
+import hashlib
 import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -73,7 +74,8 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
 
     keys = jax.eval_shape(lambda: (jax.random.key(0), jax.random.key(1)))
     try:
-        program = jax.jit(one_step).trace(keys, dict(numbers), data)
+        # Of the data only the shapes, so that it does not matter on which devices they are.
+        program = jax.jit(one_step).trace(keys, dict(numbers), jax.tree.map(_shape, data))
     except MissingHparam as error:
         return TracedRun(None, names_read | {"seed", "data_seed"}, error)  # perhaps it uses them
     except OverflowError as error:
@@ -83,6 +85,11 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
     )  # the order in which JAX flattens a dict
     names_read |= {"seed", "data_seed"} & used | {"data_seed"} - numbers.keys()
     return TracedRun(program, names_read, None)
+
+
+def program_hash(traced: Any, platform: str) -> str:
+    """Hash what one run computes, as lowered for a platform; it depends on the recipe but not on the number of lanes."""
+    return hashlib.sha256(traced.lower(lowering_platforms=(platform,)).as_text().encode()).hexdigest()[:16]
 
 
 def find_hparams(
@@ -125,6 +132,11 @@ def _used(traced: ClosedJaxpr, names: list[str]) -> set[str]:
     """Return the names of those of a function's first inputs that affect its results."""
     _, is_used = dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))
     return set(itertools.compress(names, is_used))
+
+
+def _shape(leaf: Any) -> Any:
+    """Return the shape and dtype of an array, and anything else itself."""
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else leaf
 
 
 def _check_memory(tree: Any, usable: float) -> None:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 import fnnet as fn
 from fnnet.lanes.cost import Cost
-from fnnet.lanes.program import Program, make_mesh
-from fnnet.sweeps import job
+from fnnet.sweeps import job, worker
 from fnnet.sweeps.job import chunk_seconds, segment_steps
 
 
@@ -92,7 +91,7 @@ def measured(monkeypatch, tmp_path):
         asked.append(lanes)
         return Cost(lanes, 1000 * lanes, begin=2.0, segment=0.125, step=0.5, measure=0.25)
 
-    monkeypatch.setattr(job, "measure_cost", measure)
+    monkeypatch.setattr(worker, "measure_cost", measure)
     monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "cache"))
     return asked
 
@@ -129,36 +128,32 @@ def test_what_was_measured_is_not_measured_again(data, measured):
 
 def test_what_was_measured_is_not_believed_when_less_memory_is_left(data, measured, monkeypatch):
     fn.prepare(recipe_of(data), SPACE, data, num_steps=9)
-    monkeypatch.setattr(job, "usable_bytes", lambda: 7999.0)
+    monkeypatch.setattr(worker, "usable_bytes", lambda: 7999.0)
     measured.clear()
     fn.prepare(recipe_of(data), SPACE, data, num_steps=9)
     assert measured == [8]
 
 
-def program_of(max_steps):
-    return Program(None, None, None, None, max_steps, make_mesh())
-
-
 @given(step=st.floats(1e-9, 1e4), max_steps=st.integers(1, 1000))
 def test_a_segment_is_short_enough_to_wait_for(step, max_steps):
-    steps = segment_steps(Cost(8, 1, 1.0, 1.0, step, 1.0), program_of(max_steps))
+    steps = segment_steps(Cost(8, 1, 1.0, 1.0, step, 1.0), max_steps)
     assert 1 <= steps <= max_steps
     assert steps == 1 or steps * step <= 2.0
     assert steps == max_steps or (steps + 1) * step > 2.0
 
 
 def test_what_was_never_measured_has_the_longest_segments():
-    assert segment_steps(Cost(8, 1, *[math.inf] * 4), program_of(77)) == 77
+    assert segment_steps(Cost(8, 1, *[math.inf] * 4), 77) == 77
 
 
 def test_the_time_of_a_chunk_adds_up():
     cost = Cost(8, 1, begin=3.0, segment=0.25, step=1.0, measure=0.5)
     # Measured after 7, 14 and 20 steps, in segments of 2: 4 + 4 + 3 of them.
-    seconds = chunk_seconds(cost, 20, 7, program_of(7))
+    seconds = chunk_seconds(cost, 20, 7, 7)
     assert seconds == pytest.approx(3 + 11 * 0.25 + 20 * 1.0 + 3 * 0.5 + 0.01)
-    seconds = chunk_seconds(cost._replace(step=0.01), 20, None, program_of(20))
+    seconds = chunk_seconds(cost._replace(step=0.01), 20, None, 20)
     assert seconds == pytest.approx(3 + 0.25 + 20 * 0.01 + 0.5 + 0.01)
-    assert chunk_seconds(Cost(8, 1, *[math.inf] * 4), 20, None, program_of(20)) == math.inf
+    assert chunk_seconds(Cost(8, 1, *[math.inf] * 4), 20, None, 20) == math.inf
 
 
 def shrinking(power=1):

@@ -12,6 +12,7 @@ from weight_sweeps import DATA, SPACE, recipe, rewrite, sweep, table, weights
 import fnnet as fn
 from fnnet.records.store import Store
 from fnnet.sweeps import prepare as prepares
+from fnnet.sweeps import worker
 
 
 def lose(plan):
@@ -98,7 +99,7 @@ def test_a_sweep_goes_on_with_another_number_of_devices(
 
     def devices(patch, number):
         mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()[:number]), ("runs",))
-        patch.setattr(prepares, "make_mesh", lambda: mesh)
+        patch.setattr(worker, "make_mesh", lambda: mesh)
 
     whole = sweep(tmp_path / "whole", space, **options)
     with monkeypatch.context() as patch:

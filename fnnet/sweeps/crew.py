@@ -1,0 +1,50 @@
+"""Crews: the workers of an engine that hold the recipe and the data of one sweep."""
+
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from fnnet.engines.engine import Engine, result_of
+from fnnet.lanes.cost import Cost
+from fnnet.sweeps import worker
+from fnnet.sweeps.plan import Plan
+from fnnet.sweeps.sending import send
+from fnnet.sweeps.worker import GroupSpec, Open, Worker, Workspace
+from fnnet.task import Recipe
+
+
+class Crew(NamedTuple):
+    """The workers that train a sweep.
+
+    engine: that calls functions on them.
+    open_workspace: returns the workspace of the sweep on a worker.
+    worker: what the first one to answer is; all must be alike.
+    """
+
+    engine: Engine
+    open_workspace: Open
+    worker: Worker
+
+    def measure(
+        self, group: GroupSpec, columns: dict[str, list[float]], data_seed: Any, lanes: int, is_timed: bool
+    ) -> Cost:
+        """Measure what some number of lanes costs on a worker, see `worker.measure`."""
+        arguments = group, columns, data_seed, lanes, is_timed
+        return result_of(self.engine.submit(worker.measure, self.open_workspace, *arguments))
+
+    def train(self, *arguments: Any) -> Future:
+        """Have a worker train a chunk for a while; returns the future of what `worker.train` returns."""
+        return self.engine.submit(worker.train, self.open_workspace, *arguments)
+
+
+def gather_crew(engine: Engine, recipe: Recipe, plan: Plan, data: Any) -> Crew:
+    """Hand a recipe and its data to the workers of an engine, and wait for the first one to answer.
+
+    Raises:
+        InputError: when the recipe cannot be sent.
+    """
+    if engine.is_in_process:
+        tasks = {repr(group.static): group.task for group in plan.groups}
+        workspace = Workspace(lambda static: tasks[repr(static)], data, is_elsewhere=False)
+        return Crew(engine, lambda: workspace, worker.describe(lambda: workspace))
+    open_workspace = send(engine, recipe, data)
+    return Crew(engine, open_workspace, result_of(engine.submit(worker.describe, open_workspace)))

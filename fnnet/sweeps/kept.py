@@ -1,0 +1,171 @@
+"""What is kept of a sweep while it trains: finished chunks, and states to resume from, in its store if it has one."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+
+import jax
+import numpy as np
+import polars as pl
+
+from fnnet.lanes.chunk import ChunkSpec
+from fnnet.leaves import name_leaves
+from fnnet.records.sealed import Sealed
+from fnnet.sweeps.fingerprint import name_of, name_of_state
+from fnnet.sweeps.job import Job, progress_shapes
+from fnnet.sweeps.prepare import Prepared
+from fnnet.sweeps.resume import Done, find_missing
+from fnnet.sweeps.stage import Stage
+from fnnet.sweeps.states import ChunkState, Saved, find_states, gather, load_state, make_rows, save_state
+
+
+class Kept:
+    """The finished chunks and the states of a sweep."""
+
+    def __init__(self, prepared: Prepared, done: Done) -> None:
+        """Begin with what a store holds.
+
+        Args:
+            prepared: the sweep.
+            done: its finished chunks.
+        """
+        self.done = done
+        self._prepared, self._store = prepared, prepared.store
+        self._ids = prepared.plan.space.ids()
+        self._saved = {} if prepared.store is None else find_states(prepared.store)
+        self._held: dict[str, ChunkState] = {}  # states that no store keeps, of the stage before
+        self._to_hold: dict[str, ChunkState] = {}  # and of this one
+        self._lanes_used: dict[str, set[int]] = {}  # so far, by program
+
+    def find_missing(self, stage: Stage) -> np.ndarray:
+        """Return the places of the runs of a stage that are not finished."""
+        return stage.runs[find_missing(self._ids[stage.runs], self._finished(stage).values())]
+
+    def read_finished(self, stage: Stage) -> list[pl.DataFrame]:
+        """Read the rows of the runs of a stage that the store holds."""
+        if self._store is None:
+            return []
+        wanted = self._ids[stage.runs].tolist()
+        return [
+            rows.filter(pl.col("id").is_in(wanted)) for rows in self._store.read_rows(self._finished(stage))
+        ]
+
+    def write_plan(self, jobs: Sequence[Job]) -> None:
+        """Write the plan of the sweep, with the lanes of each group, to the store."""
+        if self._store is None:
+            return
+        described = self._prepared.described
+        now, others = described["groups"][: len(jobs)], described["groups"][len(jobs) :]
+        groups = [group | {"lanes": job.lanes} for group, job in zip(now, jobs, strict=True)]
+        self._store.write_plan({**described, "groups": groups + others})
+
+    def find_sources(self, job: Job, stage: Stage) -> list[Saved]:
+        """List the states from which runs of a group can resume, the longest trained first."""
+        own, first_step = self._state_fingerprint(job), stage.first_step
+        # At the start of a stage, runs are gathered from whatever lanes the stages before had.
+        used = self._lanes_used.setdefault(job.group.program, set())
+        used.add(job.lanes)
+        earlier = {self._state_fingerprint(job._replace(lanes=lanes)) for lanes in used}
+        found = [Saved(chunk_id, own, state.run_ids, state.step) for chunk_id, state in self._held.items()]
+        found += [
+            saved
+            for saved in self._saved.values()
+            if saved.fingerprint == own or (saved.step == first_step and saved.fingerprint in earlier)
+        ]
+        in_stage = [saved for saved in found if max(first_step, 1) <= saved.step <= stage.stops[-1]]
+        return sorted(in_stage, key=lambda saved: -saved.step)
+
+    def steps_of(self, runs: np.ndarray, sources: Sequence[Saved]) -> np.ndarray:
+        """Return how far each of some runs was trained, `[runs]`, for sources with the longest trained first."""
+        step_of_run = {run_id: source.step for source in reversed(sources) for run_id in source.run_ids}
+        return np.array([step_of_run.get(run_id, 0) for run_id in self._ids[runs].tolist()])
+
+    def resume(self, job: Job, spec: ChunkSpec, sources: Iterable[Saved]) -> ChunkState:
+        """Gather the state of a chunk; its first one where it has none, or a part is lost."""
+        fresh = ChunkState(spec.run_ids, 0, 0.0, None, [])
+        sources = [source for source in sources if not set(source.run_ids).isdisjoint(spec.run_ids)]
+        if not sources:
+            return fresh
+        one_run = progress_shapes(job.task, self._prepared.plan, job.runs[0], self._prepared.data)
+        states = []
+        for source in sources:
+            state = self._held.get(source.id)
+            if state is None and self._store is not None:
+                state = load_state(self._store, source.id, one_run)
+            if state is None or state.step != source.step:
+                return fresh
+            states.append(state)
+        state = gather(states, spec.run_ids)
+        # Where a sweep went on to more steps, the end of its runs until then need not be a step to evaluate at.
+        is_at_stop = bool(state.points) and state.points[-1]["step"][0] == state.step
+        is_superfluous = is_at_stop and not spec.is_measured(state.step)
+        return state._replace(points=state.points[:-1]) if is_superfluous else state
+
+    def save(self, job: Job, spec: ChunkSpec, state: ChunkState) -> bool:
+        """Save the state of a chunk, if there is a store; returns whether it is saved.
+
+        A state only saves time, so training continues where it cannot be written.
+        """
+        if self._store is None:
+            return False
+        fingerprint = self._state_fingerprint(job)
+        try:
+            save_state(self._store, spec.id, state, fingerprint)
+        except OSError as error:
+            warnings.warn(
+                f"cannot save a chunk that is training in {error.filename}: {error.strerror}; the sweep goes on",
+                stacklevel=2,
+            )
+            return False
+        self._saved[spec.id] = Saved(spec.id, fingerprint, spec.run_ids, state.step)
+        return True
+
+    def commit(
+        self, job: Job, stage: Stage, spec: ChunkSpec, places: np.ndarray, state: ChunkState
+    ) -> pl.DataFrame:
+        """Build the rows of a finished chunk and commit them, if there is a store; keep its state if it is needed."""
+        prepared, keeps_states = self._prepared, self._prepared.options.keep_states
+        goes_on = stage.rung is not None and stage.stops[-1] < prepared.num_steps
+        if (goes_on or keeps_states) and not self.save(job, spec, state) and goes_on:
+            self._to_hold[spec.id] = state
+        one_run = progress_shapes(job.task, prepared.plan, job.runs[0], prepared.data)
+        progress = jax.tree.unflatten(jax.tree.structure(one_run), state.leaves or ())
+        rows = make_rows(prepared.plan.space.take(places), prepared.plan.metrics, state, progress.diverged_at)
+        for name, value in (("rung", stage.rung), ("bracket", stage.bracket)):
+            if value is not None:
+                rows = rows.with_columns(pl.lit(value).alias(name))
+        if self._store is None:
+            return rows
+        num_devices = prepared.crew.worker.num_devices
+        fingerprint = name_of(prepared.described, job.group.program, job.lanes, num_devices)
+        if prepared.save_params:
+            about = {"fingerprint": fingerprint, "runs": spec.run_ids}
+            params = jax.device_get(jax.vmap(job.task.params)(progress.state))
+            self._store.save_params(spec.id, Sealed(about, name_leaves(params)))
+        rows = rows.with_columns(
+            chunk=pl.lit(spec.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint)
+        )
+        self._store.commit_chunk(spec.id, rows, replace=spec.id in self.done.without_params)
+        self.done.without_params.pop(spec.id, None)
+        self.done.chunks[spec.id] = rows.select("id", "chunk", "fingerprint")
+        if stage.rung is None and not keeps_states:
+            self._store.drop_state(spec.id)
+            self._saved.pop(spec.id, None)
+        return rows
+
+    def end_stage(self) -> None:
+        """Release the states of the stage before this one."""
+        self._held, self._to_hold = self._to_hold, {}
+
+    def last_states(self) -> set[str]:
+        """List the saved states of finished runs from which the sweep can go on, if they are to be kept."""
+        if not self._prepared.options.keep_states:
+            return set()
+        return {saved.id for saved in self._saved.values() if saved.step == self._prepared.num_steps}
+
+    def _finished(self, stage: Stage) -> dict[str, pl.DataFrame]:
+        """Return the finished chunks of a stage."""
+        chunks = self.done.chunks.items()
+        return {chunk_id: rows for chunk_id, rows in chunks if stage.has_chunk(chunk_id, rows["id"])}
+
+    def _state_fingerprint(self, job: Job) -> str:
+        return name_of_state(self._prepared.described, job.group.program, job.lanes)

@@ -1,0 +1,158 @@
+"""Sending: a recipe and its data, as workers in other processes receive them.
+
+A recipe travels by value where a worker could not import it: closures, lambdas, functions of notebooks and scripts.
+The data that it closes over do not travel with it but once, as arrays.
+"""
+
+import contextlib
+import hashlib
+import importlib
+import io
+import os
+import pickle
+import signal
+import socket
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+import jax
+import numpy as np
+
+from fnnet.engines.engine import Arrays, Engine
+from fnnet.errors import InputError
+from fnnet.lanes.program import keep_compiled_programs, use_all_cores
+from fnnet.sweeps.worker import Open, Workspace
+from fnnet.task import Recipe
+
+WATCH_SECONDS = 5.0
+_opened: dict[str, Workspace] = {}  # of the last sweep of this process
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Opens the workspace of a sweep on a worker; only its first call there does anything.
+
+    id: of the sweep: a hash of all the rest.
+    pickled: the recipe and the structure of the data.
+    arrays: returns the leaves of the data.
+    cores: the CPU cores that the worker uses; None for all.
+    parent: the process that sent it, and its host.
+    path: where modules of the recipe may be found, if there is such a folder on the worker.
+    """
+
+    id: str
+    pickled: bytes
+    arrays: Callable[[], Arrays]
+    cores: int | None
+    parent: tuple[str, int]
+    path: list[str]
+
+    def __call__(self) -> Workspace:
+        """Return the workspace."""
+        if self.id not in _opened:
+            _opened.clear()
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the coordinator, which decides
+            _end_with(self.parent)
+            sys.path += [folder for folder in self.path if folder not in sys.path and Path(folder).is_dir()]
+            if self.cores is not None and jax.config.values["jax_num_cpu_devices"] == -1:
+                with contextlib.suppress(RuntimeError):  # the devices have started
+                    jax.config.update("jax_num_cpu_devices", self.cores)
+            use_all_cores(warn=False)
+            keep_compiled_programs()
+            recipe, structure, leaves = _Unpickler(self.pickled, self.arrays()).load()
+            data = jax.tree.unflatten(structure, leaves)
+            _opened[self.id] = Workspace(lambda static: recipe(**static), data, is_elsewhere=True)
+        return _opened[self.id]
+
+
+def send(engine: Engine, recipe: Recipe, data: Any) -> Open:
+    """Hand a recipe and its data to the workers of an engine.
+
+    Args:
+        engine: not in process.
+        recipe: of the sweep.
+        data: of the sweep.
+
+    Raises:
+        InputError: when the recipe cannot be pickled, saying what in it.
+    """
+    leaves, structure = jax.tree.flatten(data)
+    places = {id(leaf): f"{place}" for place, leaf in enumerate(leaves) if hasattr(leaf, "dtype")}
+    arrays = {places[id(leaf)]: np.asarray(jax.device_get(leaf)) for leaf in leaves if id(leaf) in places}
+    with _by_value(recipe):
+        try:
+            pickled = _pickle((recipe, structure, leaves), places)
+        except Exception as error:
+            raise InputError(
+                f"the recipe cannot be sent to workers: {error}; build what it needs inside of it, or import it there"
+            ) from error
+    shared = engine.share(arrays)
+    digest = hashlib.sha256(pickled + pickle.dumps(shared) + str(engine.cores).encode()).hexdigest()
+    return Sent(digest[:16], pickled, shared, engine.cores, (socket.gethostname(), os.getpid()), sys.path[:1])
+
+
+def _end_with(parent: tuple[str, int]) -> None:
+    """End this process soon after its parent was killed; pools of processes do not notice."""
+    if (socket.gethostname(), os.getppid()) != parent:
+        return  # something else started this process, and looks after it
+
+    def watch() -> None:
+        while os.getppid() == parent[1]:
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _pickle(value: Any, references: Mapping[int, str]) -> bytes:
+    """Pickle by value, with references in place of some objects."""
+
+    class Pickler(cloudpickle.Pickler):
+        def persistent_id(self, obj: Any) -> Any:
+            return references.get(id(obj))
+
+    content = io.BytesIO()
+    Pickler(content).dump(value)
+    return content.getvalue()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Puts arrays in the place of references to them."""
+
+    def __init__(self, content: bytes, arrays: Arrays) -> None:
+        super().__init__(io.BytesIO(content))
+        self._arrays = arrays
+
+    def persistent_load(self, pid: str) -> Any:
+        return self._arrays[pid]
+
+
+@contextlib.contextmanager
+def _by_value(recipe: Recipe) -> Iterator[None]:
+    """Pickle functions of the recipe's own module by value, if it is not an installed one."""
+    module = sys.modules.get(getattr(recipe, "__module__", ""), None)
+    if module is None or module.__name__ in ("__main__", "fnnet") or _is_installed(module):
+        yield
+        return
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_installed(module: ModuleType) -> bool:
+    """Return whether a module comes with an installed package, which workers have too."""
+    file = getattr(module, "__file__", None)
+    root = importlib.import_module("fnnet").__file__
+    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), str(Path(str(root)).parent)]
+    return file is None or any(Path(file).is_relative_to(folder) for folder in folders)
