@@ -10,7 +10,7 @@ from fnnet.records.durable import PREFIX, make_folder, write_file
 SUFFIXES = {"chunks": ".parquet", "params": ".arrays", "states": ".state"}
 """Of the files in each folder, which are named by the ids of chunks."""
 _ID = re.compile(r"[0-9a-f]{16}")
-_NAMES = ("plan.json", "SHA256SUMS", "lock", "lock.held", "damaged", *SUFFIXES)
+_NAMES = ("plan.json", "SHA256SUMS", "attempts.jsonl", "lock", "lock.held", "damaged", *SUFFIXES)
 
 
 class Folder:
@@ -19,12 +19,14 @@ class Folder:
     folder: its path.
     plan_path: of the plan.
     sums_path: of the hashes of all commits.
+    attempts_path: of the log of attempts.
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = Path(folder)
         self.plan_path = self.folder / "plan.json"
         self.sums_path = self.folder / "SHA256SUMS"
+        self.attempts_path = self.folder / "attempts.jsonl"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"

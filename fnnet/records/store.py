@@ -5,11 +5,12 @@
     chunks/<id>.parquet    the finished runs of one chunk, one row per run: its id, axes, metrics, curves and fingerprint
     params/<id>.arrays     their trained parameters, arrays `[runs, ...]`
     states/<id>.state      the state of a chunk that is training, at the end of a segment
+    attempts.jsonl         which worker trained which chunk and what came of it; only of workers in other processes
     damaged/<name>.<n>     files that failed a check
     lock                   held by the one process that writes; lock.held where the file system has no locks
     .fnnet-*.tmp           in any of these folders, a file that is being written; it names its machine and process
 
-The id of a chunk is a hash of the ids of its runs, and that of a run is a hash of its configuration. Parameters and
+The id of a chunk is a hash of the ids of its runs and of how far they were trained, and that of a run is a hash of its configuration. Parameters and
 states are sealed: hash, description, and arrays in one file, which says whose they are. Plans are JSON.
 
 A chunk is committed in this order, each step forced to the disk before the next one:
@@ -18,7 +19,7 @@ A chunk is committed in this order, each step forced to the disk before the next
 2. Its rows are written under a temporary name.
 3. Their hash is added to `SHA256SUMS`.
 4. The temporary file is linked to its final name. This is the commit.
-5. Its state is deleted, in a search once no run can go on from it.
+5. Its state is deleted, unless its runs may go on from it: in a search, or with `keep_states=True`.
 
 After a kill or a power cut at any time, what was committed is intact, and readers, who need no lock, see a chunk whole
 or not at all. A hash without a file is a chunk that is not finished. A file that matches none of its hashes is damaged:

@@ -46,7 +46,7 @@ class Order(NamedTuple):
     state: how far it is; None before it is first sent to a worker.
     first_step: steps made before it began or was resumed.
     saved: when its state was last saved.
-    attempts: how often a worker was lost that trained it.
+    attempts: how often a worker was lost that trained it from this state.
     """
 
     number: int
@@ -215,18 +215,23 @@ class Coordinator:
         try:
             trained = result_of(future)
         except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
             if is_out_of_memory(error):
+                self.kept.note(order.spec, "out of memory", reason=reason)
                 self._halve_lanes(order)
                 self._again.extend(self._cut(order.number, stage, order.places))
             elif self.prepared.crew.engine.is_lost(error):
-                self._try_again(stage, order, error)
+                self._try_again(stage, order, reason)
+            elif self.prepared.options.on_error == "continue" and not isinstance(error, InputError):
+                self._give_up(order, reason)
             else:
                 raise
             return []
         _check_worker(trained.worker, self.prepared.crew.worker)
-        order = order._replace(state=self._advance(order, trained))
+        order = order._replace(state=self._advance(order, trained), attempts=0)
         assert order.state is not None
         if order.state.step == order.spec.stops[-1]:
+            self.kept.note(order.spec, "trained", trained.worker.name, order.state.seconds)
             rows = self.kept.commit(order.job, stage, order.spec, order.places, on_host(order.state))
             first_step = max(stage.first_step, self.prepared.first_steps[order.places].min().item())
             self._emit(Committed(rows, stage.stops[-1] - first_step, order.spec.id))
@@ -265,19 +270,27 @@ class Coordinator:
             self.kept.write_plan(self._jobs)
         self._emit(OutOfMemory(job.static, job.lanes))
 
-    def _try_again(self, stage: Stage, order: Order, error: BaseException) -> None:
+    def _try_again(self, stage: Stage, order: Order, reason: str) -> None:
         """Go on after a worker was lost: with the same chunk, or with its halves, until the run that kills is alone."""
         attempts = order.attempts + 1
+        if attempts < MAX_ATTEMPTS or len(order.places) > 1:
+            self.kept.note(order.spec, "lost", reason=reason)
         if attempts < MAX_ATTEMPTS:
             self._again.appendleft(order._replace(attempts=attempts))
         elif len(order.places) > 1:
             for half in np.array_split(order.places, 2):
-                # One more attempt each: another loss means that the run is in this half.
+                # A half has one attempt, after which the run is in it; a run that is alone has all of them.
+                attempts = MAX_ATTEMPTS - 1 if len(half) > 1 else 0
                 self._again += [
-                    part._replace(attempts=MAX_ATTEMPTS - 1) for part in self._cut(order.number, stage, half)
+                    part._replace(attempts=attempts) for part in self._cut(order.number, stage, half)
                 ]
         else:
-            self._emit(Failed(order.spec, f"{type(error).__name__}: {error}"))
+            self._give_up(order, reason)
+
+    def _give_up(self, order: Order, reason: str) -> None:
+        """Leave the runs of a chunk out."""
+        self.kept.note(order.spec, "failed", reason=reason)
+        self._emit(Failed(order.spec, reason))
 
     def _check_interrupt(self) -> None:
         """Stop if a signal was received."""

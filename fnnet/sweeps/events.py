@@ -89,9 +89,9 @@ class Committed(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A run ended every worker that trained it; the others go on.
+    """Runs are given up; the others go on.
 
-    spec: its chunk, of this run alone.
+    spec: their chunk: a run that ended every worker that trained it, alone, or with `on_error="continue"` any.
     reason: the last error.
     """
 

@@ -60,6 +60,7 @@ class Job(NamedTuple):
     task: the task that the recipe builds from them.
     runs: the runs' places in the space.
     group: what a worker needs to build its program.
+    one_run: the shapes of the progress of one run.
     lanes: runs that train together on one device.
     segment: steps between two returns to the host.
     estimate: of the cost.
@@ -69,6 +70,7 @@ class Job(NamedTuple):
     task: Task
     runs: np.ndarray
     group: GroupSpec
+    one_run: Progress
     lanes: int
     segment: int
     estimate: Estimate
@@ -109,15 +111,16 @@ def prepare_group(
     longest = int(plan.lengths(group.runs).max())
     spec = GroupSpec(group.static, group.numbers, most_steps(longest, eval_every), program)
     num_devices = crew.worker.num_devices
+    one_run = _shapes_of_one(plan, group, data)
     num_runs = len(group.runs)
     wanted = missing if len(missing) else group.runs
     num_together = min(_most_together(plan, wanted), most_runs or len(wanted))
     most = most_lanes(math.ceil(num_together / num_devices))
-    guess = lanes or first_guess(_state_bytes(plan, group, data), most)
+    guess = lanes or first_guess(tree_bytes(one_run), most)
 
     def job(lanes: int, segment: int, *estimate: Any) -> Job:
         cost = Estimate(group.static, num_runs, len(missing), lanes, *estimate)
-        return Job(group.static, group.task, group.runs, spec, lanes, segment, cost)
+        return Job(group.static, group.task, group.runs, spec, one_run, lanes, segment, cost)
 
     if not len(missing):
         return job(guess, spec.max_steps, 0, 0, 0, 0.0, 0.0)
@@ -257,15 +260,11 @@ def step_flops(task: Task, plan: Plan, run: Any, data: Any) -> int:
     return count_flops(one_step, hparams, state, batch)
 
 
-def _state_bytes(plan: Plan, group: Group, data: Any) -> int:
-    """Count the bytes of one run's progress, without computing it."""
-    return tree_bytes(progress_shapes(group.task, plan, group.runs[0], data))
-
-
-def progress_shapes(task: Task, plan: Plan, run: Any, data: Any) -> Progress:
-    """Return the shapes and dtypes of the progress of one run."""
-    numbers = {name: canonicalize(column)[0] for name, column in _numbers(plan, np.asarray([run])).items()}
-    return jax.eval_shape(lambda numbers, data: begin(task, Hparams(numbers), data), numbers, data)
+def _shapes_of_one(plan: Plan, group: Group, data: Any) -> Progress:
+    """Return the shapes of the progress of one run, without computing it."""
+    columns = _numbers(plan, group.runs[:1])
+    numbers = {name: canonicalize(column)[0] for name, column in columns.items()}
+    return jax.eval_shape(lambda numbers, data: begin(group.task, Hparams(numbers), data), numbers, data)
 
 
 def _point_bytes(plan: Plan) -> int:

@@ -1,5 +1,6 @@
 """What is kept of a sweep while it trains: finished chunks, and states to resume from, in its store if it has one."""
 
+import contextlib
 import warnings
 from collections.abc import Iterable, Sequence
 
@@ -9,9 +10,10 @@ import polars as pl
 
 from fnnet.lanes.chunk import ChunkSpec
 from fnnet.leaves import name_leaves
+from fnnet.records.attempts import Attempt, append_attempt
 from fnnet.records.sealed import Sealed
 from fnnet.sweeps.fingerprint import name_of, name_of_state
-from fnnet.sweeps.job import Job, progress_shapes
+from fnnet.sweeps.job import Job
 from fnnet.sweeps.prepare import Prepared
 from fnnet.sweeps.resume import Done, find_missing
 from fnnet.sweeps.stage import Stage
@@ -85,12 +87,11 @@ class Kept:
         sources = [source for source in sources if not set(source.run_ids).isdisjoint(spec.run_ids)]
         if not sources:
             return fresh
-        one_run = progress_shapes(job.task, self._prepared.plan, job.runs[0], self._prepared.data)
         states = []
         for source in sources:
             state = self._held.get(source.id)
             if state is None and self._store is not None:
-                state = load_state(self._store, source.id, one_run)
+                state = load_state(self._store, source.id, job.one_run)
             if state is None or state.step != source.step:
                 return fresh
             states.append(state)
@@ -127,8 +128,7 @@ class Kept:
         goes_on = stage.rung is not None and stage.stops[-1] < prepared.num_steps
         if (goes_on or keeps_states) and not self.save(job, spec, state) and goes_on:
             self._to_hold[spec.id] = state
-        one_run = progress_shapes(job.task, prepared.plan, job.runs[0], prepared.data)
-        progress = jax.tree.unflatten(jax.tree.structure(one_run), state.leaves or ())
+        progress = jax.tree.unflatten(jax.tree.structure(job.one_run), state.leaves or ())
         rows = make_rows(prepared.plan.space.take(places), prepared.plan.metrics, state, progress.diverged_at)
         for name, value in (("rung", stage.rung), ("bracket", stage.bracket)):
             if value is not None:
@@ -151,6 +151,16 @@ class Kept:
             self._store.drop_state(spec.id)
             self._saved.pop(spec.id, None)
         return rows
+
+    def note(
+        self, spec: ChunkSpec, outcome: str, worker: str = "", seconds: float = 0.0, reason: str = ""
+    ) -> None:
+        """Add an attempt on another process to the log."""
+        if self._store is None or self._prepared.crew.engine.is_in_process:
+            return
+        attempt = Attempt(spec.id, len(spec.run_ids), worker, outcome, seconds, reason)
+        with contextlib.suppress(OSError):  # it is only a log
+            append_attempt(self._store.attempts_path, attempt)
 
     def end_stage(self) -> None:
         """Release the states of the stage before this one."""

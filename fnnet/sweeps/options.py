@@ -29,6 +29,8 @@ class Options:
     metric: what progress ranks runs by; None to choose.
     show_progress: whether to report progress on stderr: a bar on a terminal, otherwise a line now and then.
     engine: where chunks train, see `fnnet.engines`; None for this process. `prepare` hands it the recipe and the data.
+    on_error: what to do when training a chunk raises an error: "stop", or "continue" with the other chunks; its runs are
+        missing from the results then, and the same sweep tries them again.
     on_event: called with every event of `fnnet.sweeps.events`. What it raises ends the sweep; finished chunks are kept.
 
     Example:
@@ -47,6 +49,7 @@ class Options:
     metric: str | None = None
     show_progress: bool = False
     engine: Engine | None = None
+    on_error: str = "stop"
     on_event: Callable[[Event], None] | None = None
 
 
@@ -70,6 +73,8 @@ def make_options(given: dict[str, Any]) -> Options:
     seconds = options.state_every
     if not isinstance(seconds, int | float) or not seconds >= 0:
         raise InputError(f"state_every must be a number of seconds, at least 0, got {seconds!r}")
+    if options.on_error not in ("stop", "continue"):
+        raise unknown_name("on_error", options.on_error, ["stop", "continue"])
     if options.engine is not None and not isinstance(options.engine, Engine):
         raise InputError(
             f"engine must be one of fnnet.engines, such as engines.local(), got {options.engine!r}"
