@@ -1,11 +1,13 @@
 """The memory that a sweep may use on this machine."""
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from fnnet.errors import InputError
 
@@ -37,13 +39,14 @@ def usable_host_bytes() -> float:
 
 
 def tree_bytes(tree: Any) -> int:
-    """Return how many bytes the leaves of a pytree of arrays or of their shapes take.
+    """Return how many bytes the leaves of a pytree of arrays, of their shapes or of numbers take.
 
     Example:
-        >>> tree_bytes({"w": jax.ShapeDtypeStruct((3, 2), "float32")})
-        24
+        >>> tree_bytes({"w": jax.ShapeDtypeStruct((3, 2), "float32"), "b": 0.5})
+        28
     """
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+    leaves = jax.tree.leaves(tree)
+    return sum(math.prod(np.shape(leaf)) * jax.dtypes.result_type(leaf).itemsize for leaf in leaves)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ import pytest
 import fnnet as fn
 from fnnet import memory
 from fnnet.records.store import Store
+from fnnet.sweeps import worker
 from fnnet.sweeps.events import Segment
 
 LANES = fn.grid(depth=0, learning_rate=[0.1, 0.2, 0.3, 0.4, 0.5], seed=range(7))
@@ -160,22 +161,23 @@ def undisturbed(data):
     return sweep(data, None)
 
 
-def running_out(most_lanes, until=0):
-    """Return an `on_event` that lets segments of more lanes on a device fail but for the first, and lists lanes."""
-    lanes_tried = []
+def running_out(monkeypatch, most_lanes, until=0):
+    """Let segments of more lanes on a device fail but for the first; returns a list of the lanes of all."""
+    train_segment, lanes_tried = worker.train_segment, []
 
-    def small_only(event):
-        if isinstance(event, Segment):
-            lanes_tried.append(event.spec.lanes)
-            if event.spec.lanes > most_lanes and len(lanes_tried) > until:
-                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+    def small_only(program, spec, *arguments):
+        lanes_tried.append(spec.lanes)
+        if spec.lanes > most_lanes and len(lanes_tried) > until:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return train_segment(program, spec, *arguments)
 
-    return small_only, lanes_tried
+    monkeypatch.setattr(worker, "train_segment", small_only)
+    return lanes_tried
 
 
-def test_out_of_memory_halves_the_lanes_until_it_fits(data, undisturbed, tmp_path):
-    small_only, lanes_tried = running_out(4)
-    results = sweep(data, tmp_path, on_event=small_only)
+def test_out_of_memory_halves_the_lanes_until_it_fits(data, undisturbed, tmp_path, monkeypatch):
+    lanes_tried = running_out(monkeypatch, 4)
+    results = sweep(data, tmp_path)
     assert sorted(set(lanes_tried)) == [4, 8, 16] and lanes_tried[:3] == [16, 8, 4]
     assert [group["lanes"] for group in Store(tmp_path).read_plan()["groups"]] == [4]
     assert len(set(results["id"])) == len(results["id"]) == len(LANES) == 35
@@ -186,10 +188,12 @@ def test_out_of_memory_halves_the_lanes_until_it_fits(data, undisturbed, tmp_pat
 
 
 @pytest.mark.slow
-def test_out_of_memory_at_one_lane_says_what_a_run_needs_and_keeps_the_rest(data, undisturbed, tmp_path):
-    none_fits, _ = running_out(0, until=1)
-    with pytest.raises(fn.InputError) as refused:
-        sweep(data, tmp_path, lanes=2, on_event=none_fits)
+def test_out_of_memory_at_one_lane_says_what_a_run_needs_and_keeps_the_rest(
+    data, undisturbed, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch, pytest.raises(fn.InputError) as refused:
+        running_out(patch, 0, until=1)
+        sweep(data, tmp_path, lanes=2)
     needed, usable = (
         int(number.replace(",", "")) for number in re.findall(r"\d[\d,]+(?= bytes| may)", str(refused.value))
     )
@@ -215,10 +219,11 @@ TOO_LARGE = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (40 * 2**30,) * 2)
 import fnnet as fn
-from fnnet.lanes import chunk, cost
+from fnnet.lanes import cost
+from fnnet.sweeps import worker
 def refused(*args):
     raise AssertionError("nothing may be run")
-cost._timed = chunk.train_segment = refused
+cost._timed = worker.train_segment = refused
 data = fn.load_dataset("iris")
 space = fn.grid(width=200_000, depth=2, learning_rate=[0.1], seed=range(2))
 try:

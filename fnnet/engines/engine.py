@@ -7,7 +7,7 @@ when a worker is lost, the coordinator of a sweep decides.
 
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,19 +68,30 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
         return Failure(type(error).__name__, str(error), traceback.format_exc())
 
 
+def broken(error: BrokenExecutor) -> InputError:
+    """Build the error for a pool that cannot train any more."""
+    return InputError(
+        f"{type(error).__name__}: the pool lost a worker and is broken; all that is finished is kept in the store, and "
+        "the same call goes on with a new pool"
+    )
+
+
 def result_of(future: Future) -> Any:
     """Return what a function returned.
 
     Raises:
-        InputError: as on the worker.
+        InputError: as on the worker; and when the pool of the worker is broken.
         MemoryError: as on the worker.
         RemoteError: for any other exception that the function raised, with its traceback.
         Exception: of the engine, for a lost worker.
     """
-    value = future.result()
+    try:
+        value = future.result()
+    except BrokenExecutor as error:
+        raise broken(error) from error
     if not isinstance(value, Failure):
         return value
     classes: dict[str, type[Exception]] = {"InputError": InputError, "MemoryError": MemoryError}
-    error = classes.get(value.kind, RemoteError)
+    kind = classes.get(value.kind, RemoteError)
     message = value.message if value.kind in classes else f"{value.kind}: {value.message}"
-    raise error(message) from RemoteError(f"on a worker:\n{value.trace}")
+    raise kind(message) from RemoteError(f"on a worker:\n{value.trace}")

@@ -5,11 +5,13 @@ import hashlib
 import os
 import shutil
 import tempfile
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from fnnet.engines.engine import Arrays, Engine, call
+from fnnet.engines.engine import Arrays, Engine, broken, call
 from fnnet.errors import InputError
 from fnnet.records.durable import write_file
 from fnnet.records.sealed import seal, unseal
@@ -95,8 +97,14 @@ def executor(
             write_file(path, content, os.replace)
         return SharedFile(str(path.resolve()), sha256)
 
+    def submit(function: Callable[..., Any], *args: Any) -> Future:
+        try:
+            return pool.submit(call, function, *args)
+        except BrokenExecutor as error:
+            raise broken(error) from error
+
     return Engine(
-        submit=lambda function, *args: pool.submit(call, function, *args),
+        submit=submit,
         share=share,
         num_workers=num_workers,
         cores=cores,

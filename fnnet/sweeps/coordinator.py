@@ -132,7 +132,7 @@ class Coordinator:
         flying: dict[Future, Order] = {}
         try:
             while True:
-                while len(flying) < most and (order := self._next(orders)) is not None:
+                while len(flying) < most and (order := self._next(stage, orders)) is not None:
                     flying[self._send(order)] = order
                 if not flying:
                     break
@@ -167,38 +167,34 @@ class Coordinator:
             yield from self._cut(number, stage, np.intersect1d(job.runs, missing))
 
     def _cut(self, number: int, stage: Stage, runs: np.ndarray) -> Iterator[Order]:
-        """Cut runs of a group into chunks, those that were trained furthest first.
+        """Cut runs of a group into chunks, those that were trained furthest first."""
+        job, num_devices = self._fitted[number], self.prepared.crew.worker.num_devices
+        sources = self.kept.find_sources(job, stage)
+        steps = self.kept.steps_of(runs, sources)
+        for step in np.unique(steps)[::-1]:
+            alike = [source for source in sources if source.step == step]
+            for spec, places in cut_chunks(
+                self.prepared.plan,
+                job,
+                num_devices,
+                runs[steps == step],
+                self.prepared.options.eval_every,
+                stage.stops,
+                *stage.names,
+            ):
+                yield Order(number, job, spec, places, alike)
 
-        If memory runs out on the way, the rest is cut again.
-        """
-        while len(runs):
-            job, left = self._fitted[number], runs
-            sources = self.kept.find_sources(job, stage)
-            steps = self.kept.steps_of(runs, sources)
-            for step in np.unique(steps)[::-1]:
-                alike = [source for source in sources if source.step == step]
-                for spec, places in cut_chunks(
-                    self.prepared.plan,
-                    job,
-                    self.prepared.crew.worker.num_devices,
-                    runs[steps == step],
-                    self.prepared.options.eval_every,
-                    stage.stops,
-                    *stage.names,
-                ):
-                    if self._fitted[number] is not job:
-                        break
-                    left = np.setdiff1d(left, places)
-                    yield Order(number, job, spec, places, alike)
-            runs = left
-
-    def _next(self, orders: Iterator[Order]) -> Order | None:
+    def _next(self, stage: Stage, orders: Iterator[Order]) -> Order | None:
         """Return the next order, with its state; None where there is none now."""
-        order = self._again.popleft() if self._again else next(orders, None)
-        if order is None or order.state is not None:
-            return order
-        state = self.kept.resume(order.job, order.spec, order.sources)
-        return order._replace(state=state, first_step=state.step, saved=time.perf_counter())
+        while (order := self._again.popleft() if self._again else next(orders, None)) is not None:
+            if order.state is not None:
+                return order
+            if order.job.lanes == self._fitted[order.number].lanes:
+                state = self.kept.resume(order.job, order.spec, order.sources)
+                return order._replace(state=state, first_step=state.step, saved=time.perf_counter())
+            # Memory has run out since it was cut.
+            self._again.extendleft(reversed([*self._cut(order.number, stage, order.places)]))
+        return None
 
     def _send(self, order: Order) -> Future:
         """Have a worker train a chunk for a while."""

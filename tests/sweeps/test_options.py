@@ -35,6 +35,7 @@ CALLS = {
         ({"state_every": -1.0}, "state_every must be a number of seconds, at least 0, got -1.0"),
         ({"state_every": float("nan")}, "state_every must be a number of seconds"),
         ({"save_params": True}, "pass its folder as store="),
+        ({"on_error": "go on"}, "unknown on_error 'go on'"),
     ],
     ids=str,
 )

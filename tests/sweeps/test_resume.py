@@ -11,7 +11,6 @@ from weight_sweeps import DATA, SPACE, recipe, rewrite, sweep, table, weights
 
 import fnnet as fn
 from fnnet.records.store import Store
-from fnnet.sweeps import prepare as prepares
 from fnnet.sweeps import worker
 
 
