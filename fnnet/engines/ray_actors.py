@@ -1,7 +1,9 @@
 """The engine of a Ray cluster: one actor per worker, which keeps its compiled programs."""
 
+import collections
+import functools
 import os
-from collections import Counter
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -11,7 +13,8 @@ import numpy as np
 from fnnet.engines.engine import Arrays, Engine, call
 from fnnet.errors import InputError
 
-_OPTIONS = {"include_dashboard": False, "log_to_driver": False, "_node_ip_address": "127.0.0.1"}
+_PRIVATE = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+"""The options of a new cluster that only this machine can reach."""
 
 
 def ray(
@@ -37,8 +40,7 @@ def ray(
     except ImportError as error:
         raise InputError("engines.ray needs Ray: pip install 'fnnet[ray]'") from error
     if not ray.is_initialized():
-        started = {"address": address} if address is not None else _OPTIONS
-        ray.init(**started, log_to_driver=False) if address is not None else ray.init(**started)
+        ray.init(log_to_driver=False, **(_PRIVATE if address is None else {"address": address}))
     resources = ray.cluster_resources()
     there_are = [int(resources.get(name, 0) // each) for name, each in (("CPU", cpus), ("GPU", gpus)) if each]
     most = min(there_are, default=0)
@@ -54,32 +56,26 @@ def ray(
     actor = ray.remote(_Actor).options(
         num_cpus=cpus,
         num_gpus=gpus,
-        max_restarts=-1,
+        max_restarts=0,
         max_task_retries=0,
         runtime_env={"env_vars": environment},
     )
-    actors = [actor.remote() for _ in range(num_workers)]
-    busy: Counter[int] = Counter()
-
-    def submit(function: Callable[..., Any], *args: Any) -> Future:
-        place = min(range(num_workers), key=lambda each: (busy[each], each))
-        busy[place] += 1
-        future = actors[place].call.remote(function, *args).future()
-        future.add_done_callback(lambda _: busy.subtract([place]))
-        return future
+    lost = (
+        ray.exceptions.ActorDiedError,
+        ray.exceptions.ActorUnavailableError,
+        ray.exceptions.ObjectLostError,
+    )
+    actors = _Actors(actor.remote, num_workers, lost)
 
     def share(arrays: Arrays) -> "_Shared":
         return _Shared(ray.put({name: np.asarray(leaf) for name, leaf in arrays.items()}))
 
     return Engine(
-        submit=submit,
+        submit=actors.submit,
         share=share,
         num_workers=num_workers,
         cores=int(cpus) or 1,
-        is_lost=lambda error: isinstance(
-            error,
-            ray.exceptions.RayActorError | ray.exceptions.WorkerCrashedError | ray.exceptions.ObjectLostError,
-        ),
+        is_lost=lambda error: isinstance(error, lost),
         name="ray",
     )
 
@@ -94,6 +90,51 @@ class _Shared:
         import ray
 
         return ray.get(self._reference)
+
+
+class _Actors:
+    """Actors that are called one function at a time each, so that a lost one takes no other function with it."""
+
+    def __init__(self, start: Callable[[], Any], number: int, lost: tuple[type[Exception], ...]) -> None:
+        """Start the actors.
+
+        Args:
+            start: starts one.
+            number: of actors.
+            lost: the errors that mean that one is gone; another is started in its place.
+        """
+        self._start, self._lost = start, lost
+        self._idle = [start() for _ in range(number)]
+        self._waiting: collections.deque[tuple[Future, Callable[..., Any], tuple[Any, ...]]] = (
+            collections.deque()
+        )
+        self._lock = threading.Lock()
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future:
+        """Call a function on the first actor that is idle."""
+        future: Future = Future()
+        with self._lock:
+            self._waiting.append((future, function, args))
+            self._call()
+        return future
+
+    def _call(self) -> None:
+        while self._idle and self._waiting:
+            future, function, args = self._waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                actor = self._idle.pop()
+                called = actor.call.remote(function, *args).future()
+                called.add_done_callback(functools.partial(self._end, actor, future))
+
+    def _end(self, actor: Any, future: Future, called: Future) -> None:
+        error = called.exception()
+        with self._lock:
+            self._idle.append(self._start() if isinstance(error, self._lost) else actor)
+            self._call()
+        if error is None:
+            future.set_result(called.result())
+        else:
+            future.set_exception(error)
 
 
 class _Actor:

@@ -26,6 +26,7 @@ import cloudpickle
 import jax
 import numpy as np
 
+from fnnet.data.content import combine, leaf_hashes
 from fnnet.engines.engine import Arrays, Engine
 from fnnet.errors import InputError
 from fnnet.lanes.program import keep_compiled_programs, use_all_cores
@@ -40,7 +41,7 @@ _opened: dict[str, Workspace] = {}  # of the last sweep of this process
 class Sent:
     """Opens the workspace of a sweep on a worker; only its first call there does anything.
 
-    id: of the sweep: a hash of all the rest.
+    id: a hash of the recipe and the data.
     pickled: the recipe and the structure of the data.
     arrays: returns the leaves of the data.
     cores: the CPU cores that the worker uses; None for all.
@@ -96,7 +97,8 @@ def send(engine: Engine, recipe: Recipe, data: Any) -> Open:
                 f"the recipe cannot be sent to workers: {error}; build what it needs inside of it, or import it there"
             ) from error
     shared = engine.share(arrays)
-    digest = hashlib.sha256(pickled + pickle.dumps(shared) + str(engine.cores).encode()).hexdigest()
+    # The same sweep again finds its compiled programs.
+    digest = hashlib.sha256(pickled + combine(leaf_hashes(arrays)).encode()).hexdigest()
     return Sent(digest[:16], pickled, shared, engine.cores, (socket.gethostname(), os.getpid()), sys.path[:1])
 
 

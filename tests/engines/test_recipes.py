@@ -1,0 +1,102 @@
+"""Recipes reach workers wherever they were defined."""
+
+import json
+import multiprocessing
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fnnet as fn
+from fnnet.engines.engine import Engine
+from fnnet.engines.this_process import local
+from fnnet.sweeps.sending import send
+
+SCRIPT = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+import fnnet as fn
+from fnnet import engines
+
+data = fn.load_dataset("iris")
+{recipe}
+def main():
+    options = {{"num_steps": 5, "lanes": 2}}
+    space = fn.grid(depth=[1], learning_rate=[0.1, 0.3], seed=range(2))
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        there = fn.sweep(recipe, space, data, engine=engines.executor(pool, cores=None), **options)
+    here = fn.sweep(recipe, space, data, **options)
+    print("equal" if (there["test_loss"] == here["test_loss"]).all() else "different")
+
+{call}
+"""
+CLOSURE = """
+def recipe(depth, width=7):
+    network = fn.mlp(data.num_features, [width] * depth, data.num_outputs)
+    return fn.supervised(network, "cross_entropy", optimizer="sgd", batch_size=16)
+"""
+MODULE = CLOSURE.replace("def recipe", 'import fnnet as fn\n\ndata = fn.load_dataset("iris")\n\n\ndef recipe')
+GUARDED = 'if __name__ == "__main__":\n    main()'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "recipe", [CLOSURE, "from recipes import recipe\n"], ids=["of a script", "of a module"]
+)
+def test_a_recipe_beside_a_script_trains_on_processes(tmp_path, recipe):
+    (tmp_path / "recipes.py").write_text(MODULE)
+    (tmp_path / "script.py").write_text(SCRIPT.format(recipe=recipe, call=GUARDED))
+    ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0 and ended.stdout == "equal\n", ended.stderr
+
+
+@pytest.mark.slow
+def test_a_recipe_of_a_notebook_trains_on_processes(tmp_path):
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+    nbformat = pytest.importorskip("nbformat")
+    source = SCRIPT.format(recipe=CLOSURE, call="main()")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert "equal" in json.dumps(notebook.cells[0].outputs)
+
+
+def sent_of(recipe, data, shared):
+    """Send to an engine that keeps what it was to share."""
+
+    def share(arrays):
+        shared.append(arrays)
+        return lambda: arrays
+
+    engine = Engine(local().submit, share, 1, None, lambda error: False, "keeping")
+    return send(engine, recipe, data)
+
+
+@pytest.mark.parametrize(
+    "convert", [lambda data: data, lambda data: fn.from_arrays(*CLUSTERS)], ids=["numpy", "other"]
+)
+def test_data_do_not_travel_with_the_recipe(convert):
+    data = convert(fn.load_dataset("digits"))
+
+    def recipe(depth):
+        assert data.train.inputs.shape  # which the recipe closes over
+        return fn.supervised(fn.mlp(data.num_features, [5] * depth, data.num_outputs), "mse", optimizer="sgd")
+
+    shared = []
+    sent = sent_of(recipe, data, shared)
+    assert len(sent.pickled) < 4000
+    num_bytes = sum(np.asarray(leaf).nbytes for leaf in shared[0].values())
+    assert num_bytes > 100_000 and len(shared) == 1
+
+
+CLUSTERS = (np.random.default_rng(0).normal(size=(3000, 11)).astype(np.float32), np.arange(3000) % 3)
+
+
+def test_what_cannot_be_sent_is_said():
+    lock = multiprocessing.get_context("spawn").Lock()
+
+    def recipe():
+        return lock
+
+    with pytest.raises(fn.InputError, match=r"the recipe cannot be sent to workers: .*Lock"):
+        sent_of(recipe, None, [])
