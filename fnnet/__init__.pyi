@@ -5,11 +5,9 @@ from . import data as data
 from .data import Dataset as Dataset
 from .data import Examples as Examples
 from .data import from_arrays as from_arrays
-from .data import list_datasets as list_datasets
 from .data import load_dataset as load_dataset
 
 # Networks
-from . import activations as activations
 from . import initializers as initializers
 from . import parameterizations as parameterizations
 from .network import Network as Network
@@ -54,10 +52,12 @@ from .space.values import linspace as linspace
 from .space.values import logspace as logspace
 
 # Sweeps and searches: recipe, space, data, in this order
+from . import engines as engines
 from .search.halving import successive_halving as successive_halving
 from .search.hyperband import hyperband as hyperband
 from .sweeps.execution import execute as execute
 from .sweeps.execution import sweep as sweep
+from .sweeps.merging import merge_stores as merge_stores
 from .sweeps.options import Options as Options
 from .sweeps.prepare import prepare as prepare
 from .sweeps.verify import verify as verify

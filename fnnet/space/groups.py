@@ -53,6 +53,22 @@ def cut_groups(
     return groups
 
 
+def find_part(groups: Sequence[np.ndarray], number: int, count: int) -> np.ndarray:
+    """Return the runs of one of several parts, which are about equally large and keep the runs of a group together.
+
+    Args:
+        groups: the runs of each group.
+        number: of the part, from 1.
+        count: of parts.
+
+    Example:
+        >>> groups = [np.array([0, 2, 4]), np.array([1, 3])]
+        >>> find_part(groups, 1, 2).tolist(), find_part(groups, 2, 2).tolist()
+        ([0, 2, 4], [1, 3])
+    """
+    return np.sort(np.array_split(np.concatenate(groups), count)[number - 1])
+
+
 def traced_columns(
     space: Space, traced_axes: Sequence[str], runs: Int[np.ndarray, " lanes"]
 ) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ A store refuses other settings and other data; only more steps may be asked for,
 also refuses another fingerprint, unless that is accepted, which marks the new rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ import polars as pl
 
 from fnnet.errors import InputError
 from fnnet.records.store import Store
-from fnnet.sweeps.fingerprint import Description, groups_by_key, key_of, merge, names_of, prefix_of
-from fnnet.sweeps.plan import Plan
+from fnnet.space.space import Space
+from fnnet.sweeps.fingerprint import Description, groups_by_key, key_of, names_of, prefix_of
 
 
 def check(store: Store, described: Description, stored: Description | None, *, accept: bool) -> None:
@@ -74,72 +74,52 @@ def goes_on(described: Description, stored: Description | None) -> bool:
 
 
 def recognize(
-    store: Store,
-    plan: Plan,
-    described: Description,
-    stored: Description | None,
-    done: Mapping[str, pl.DataFrame],
-    *,
-    accept: bool,
-) -> tuple[list[str], dict[str, int]]:
-    """Find the chunks with runs of this sweep that were not trained as it says, by their fingerprints.
+    described: Description, space: Space, groups: Sequence[np.ndarray], done: Mapping[str, pl.DataFrame]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Find the chunks with runs of a sweep that were not trained as it says, by their fingerprints.
 
     Foreign ones occur when the plan of a store is lost and another sweep uses its folder.
 
     Args:
-        store: the store.
-        plan: the sweep's plan.
-        described: the description of the sweep.
-        stored: the description in the store's plan, if there is one.
+        described: the description of the sweep, merged with that in the store's plan.
+        space: its runs.
+        groups: the places of the runs of each group, in the order of the description.
         done: the store's chunks by id.
-        accept: whether to return foreign chunks, to be set aside, rather than raise.
 
     Returns:
-        The ids of foreign chunks; and, by id, the length of those that were trained before the sweep went on to more
-        steps.
-
-    Raises:
-        InputError: when there are foreign ones and `accept` is false.
+        By id, how many of these runs foreign chunks hold; and the length of the chunks that were trained before the
+        sweep went on to more steps.
     """
-    merged = merge(described, stored)
-    envs = [merged["fingerprint"], *merged["earlier"]]
-    length = merged["settings"]["num_steps"]
+    envs = [described["fingerprint"], *described["earlier"]]
+    length = described["settings"]["num_steps"]
     prefixes = [
-        (prefix_of(merged["settings"] | {"num_steps": each}, env), str(env.get("lanes")), each)
+        (prefix_of(described["settings"] | {"num_steps": each}, env), str(env.get("lanes")), each)
         for env in envs
-        for each in [length, *merged["earlier_num_steps"]]
+        for each in [length, *described.get("earlier_num_steps", ())]
     ]
-    group_of_run = np.empty(len(plan.space), np.int64)
-    for number, group in enumerate(plan.groups):
-        group_of_run[group.runs] = number
-    places = pl.DataFrame({"id": plan.space.ids(), "group": group_of_run})
+    group_of_run = np.empty(len(space), np.int64)
+    for number, runs in enumerate(groups):
+        group_of_run[runs] = number
+    places = pl.DataFrame({"id": space.ids(), "group": group_of_run})
     known: dict[int, dict[str, Any]] = {}  # the length of each fingerprint, by group
-    foreign: list[str] = []
+    foreign: dict[str, int] = {}
     shorter: dict[str, int] = {}
-    num_runs = 0
     for found in _found(done, places).iter_rows(named=True):
         number = found["group"]
         if number not in known:
-            group = merged["groups"][number]
+            group = described["groups"][number]
             programs = [group["program"], *group["earlier"]]
-            known[number] = dict.fromkeys(merged.get("older_fingerprints", ()), length) | {
+            known[number] = dict.fromkeys(described.get("older_fingerprints", ()), length) | {
                 name: each
                 for prefix, asked, each in prefixes
                 for program in programs
                 for name in names_of(prefix, program, asked)
             }
         if found["fingerprint"] not in known[number]:
-            foreign.append(found["chunk"])
-            num_runs += found["len"]
+            foreign[found["chunk"]] = foreign.get(found["chunk"], 0) + found["len"]
         elif known[number][found["fingerprint"]] != length:
             shorter[found["chunk"]] = known[number][found["fingerprint"]]
-    if foreign and not accept:
-        raise InputError(
-            f"{store.folder} holds {num_runs:,} of these runs from another sweep, with other steps, data or recipe, or "
-            "under another fingerprint, and its plan does not say which; name another folder, or "
-            "accept_fingerprint=True moves them aside and trains them again"
-        )
-    return sorted(set(foreign)), shorter
+    return foreign, shorter
 
 
 def lanes_before(described: Description, stored: Description | None) -> list[int | None]:

@@ -19,9 +19,15 @@ from fnnet.task import Recipe
 
 
 def sweep(
-    recipe: Recipe, space: Space, data: Any, *, num_steps: int | None = None, **options: Any
+    recipe: Recipe,
+    space: Space,
+    data: Any,
+    *,
+    num_steps: int | None = None,
+    part: tuple[int, int] | None = None,
+    **options: Any,
 ) -> Results:
-    """Train every run of a space that the store does not hold yet.
+    """Train every run of a space, or of a part of it, that the store does not hold yet.
 
     A store refuses a sweep that computes something else. It compares the programs that JAX traces, so changes inside a
     Python callback (`jax.pure_callback`) go unnoticed.
@@ -32,6 +38,8 @@ def sweep(
         data: what the task takes, usually a `Dataset`.
         num_steps: updates in each run; omitted if "num_steps" is an axis of the space. Tasks can read it as the
             hyper-parameter `num_steps`, for a schedule that ends with the run.
+        part: which part of the runs to train, and how many parts there are: `(3, 16)` is the third of sixteen. Each
+            trains into a store of its own, on any machine, and `merge_stores` joins them. None for all runs.
         **options: the fields of `Options`, such as `eval_every` and `store`.
 
     Returns:
@@ -49,11 +57,11 @@ def sweep(
         >>> results.table().height
         12
     """
-    return execute(prepare(recipe, space, data, num_steps=num_steps, **options))
+    return execute(prepare(recipe, space, data, num_steps=num_steps, part=part, **options))
 
 
 def execute(prepared: Prepared) -> Results:
-    """Train every run of a prepared sweep that its store does not hold yet.
+    """Train the runs of a prepared sweep that its store does not hold yet.
 
     Args:
         prepared: by `prepare`.
@@ -72,18 +80,18 @@ def execute(prepared: Prepared) -> Results:
         >>> len(execute(prepared))
         2
     """
-    plan, store = prepared.plan, prepared.store
+    plan, store, runs = prepared.plan, prepared.store, prepared.runs
     is_finished = not any(estimate.num_missing for estimate in prepared.estimates)
     if store is not None and is_finished and not os.access(store.folder, os.W_OK):
         return collect(plan.space, store.read_rows(), store, plan.higher_is_better)
     lengths = plan.lengths(np.arange(len(plan.space)))
-    stages = [Stage(np.flatnonzero(lengths == length), [length]) for length in np.unique(lengths).tolist()]
+    stages = [Stage(runs[lengths[runs] == length], [length]) for length in np.unique(lengths[runs]).tolist()]
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
         missing = np.concatenate([coordinator.kept.find_missing(stage) for stage in stages])
         emit(
             Planned(
-                num_runs=len(plan.space),
-                num_done=len(plan.space) - len(missing),
+                num_runs=len(runs),
+                num_done=len(runs) - len(missing),
                 work=int((lengths - prepared.first_steps)[missing].sum()),
                 metric=prepared.metric,
                 higher_is_better=prepared.higher_is_better,
@@ -93,13 +101,13 @@ def execute(prepared: Prepared) -> Results:
         tables = [rows for stage in stages for rows in coordinator.train(stage)]
         if store is not None:
             tables = store.read_rows(coordinator.kept.done.chunks)
-        emit(Finished(len(plan.space)))
+        emit(Finished(len(runs)))
     return collect(plan.space, tables, store, plan.higher_is_better)
 
 
 def describe_stored(prepared: Prepared) -> str | None:
     """Describe what a store already holds of a sweep; None where it holds nothing."""
-    num_runs = len(prepared.plan.space)
+    num_runs = len(prepared.runs)
     num_done = num_runs - sum(estimate.num_missing for estimate in prepared.estimates)
     steps = []
     if prepared.store is not None and num_done < num_runs:

@@ -69,17 +69,18 @@ def merge(described: Description, stored: Description | None) -> Description:
     for group in described["groups"]:
         before = stored_groups.get(key_of(group))
         programs = [] if before is None else [*before["earlier"], before["program"]]
-        groups.append(group | {"earlier": sorted({*programs} - {group["program"]})})
+        groups.append(group | {"earlier": sorted({*programs, *group["earlier"]} - {group["program"]})})
     others = [group for key, group in stored_groups.items() if key not in own_groups]
-    earlier = [
-        each for each in [*stored["earlier"], stored["fingerprint"]] if each != described["fingerprint"]
-    ]
+    earlier = [*described["earlier"], *stored["earlier"], stored["fingerprint"]]
+    earlier = [each for each in earlier if each != described["fingerprint"]]
     return described | {
         "earlier": [each for place, each in enumerate(earlier) if each not in earlier[:place]],
         "earlier_num_steps": _earlier_num_steps(described, stored),
         "groups": groups + others,
         "higher_is_better": {**stored["higher_is_better"], **described["higher_is_better"]},
-        "older_fingerprints": stored.get("older_fingerprints", []),
+        "older_fingerprints": sorted(
+            {*described.get("older_fingerprints", ()), *stored.get("older_fingerprints", ())}
+        ),
         "created": stored.get("created"),
     }
 
@@ -121,7 +122,8 @@ def name_of_state(described: Description, program: str, lanes: int) -> str:
 
 def _earlier_num_steps(described: Description, stored: Description) -> list[int]:
     """Return the lengths from which a sweep went on, in increasing order."""
-    lengths = {*stored.get("earlier_num_steps", ()), stored["settings"].get("num_steps")}
+    lengths = {*described.get("earlier_num_steps", ()), *stored.get("earlier_num_steps", ())}
+    lengths.add(stored["settings"].get("num_steps"))
     return sorted(lengths - {described["settings"]["num_steps"], None})
 
 

@@ -32,7 +32,7 @@ class Estimate(NamedTuple):
     """The estimated cost of training a group.
 
     static: the values of its static axes.
-    num_runs: its runs.
+    num_runs: its runs, in a part of a sweep those of the part.
     num_missing: those that are not in the store yet; the rest is about these.
     lanes: runs that train together on one device.
     num_chunks: how many chunks they are cut into.
@@ -79,6 +79,7 @@ class Job(NamedTuple):
 def prepare_group(
     plan: Plan,
     group: Group,
+    runs: np.ndarray,
     missing: np.ndarray,
     first_steps: np.ndarray,
     crew: Crew,
@@ -93,7 +94,8 @@ def prepare_group(
     Args:
         plan: of the sweep.
         group: one of its groups.
-        missing: the places of its runs that are to be trained.
+        runs: the places of those of its runs that belong to what is trained, a sweep or a part of one.
+        missing: the places of the runs that are to be trained.
         first_steps: from where, for each run of the sweep.
         crew: the workers that train it.
         eval_every: as for `sweep`.
@@ -112,14 +114,13 @@ def prepare_group(
     spec = GroupSpec(group.static, group.numbers, most_steps(longest, eval_every), program)
     num_devices = crew.worker.num_devices
     one_run = _shapes_of_one(plan, group, data)
-    num_runs = len(group.runs)
     wanted = missing if len(missing) else group.runs
     num_together = min(_most_together(plan, wanted), most_runs or len(wanted))
     most = most_lanes(math.ceil(num_together / num_devices))
     guess = lanes or first_guess(tree_bytes(one_run), most)
 
     def job(lanes: int, segment: int, *estimate: Any) -> Job:
-        cost = Estimate(group.static, num_runs, len(missing), lanes, *estimate)
+        cost = Estimate(group.static, len(runs), len(missing), lanes, *estimate)
         return Job(group.static, group.task, group.runs, spec, one_run, lanes, segment, cost)
 
     if not len(missing):

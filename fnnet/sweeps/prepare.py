@@ -19,6 +19,7 @@ from fnnet.precision import canonicalize
 from fnnet.records.columns import check_names
 from fnnet.records.ranking import is_higher_better
 from fnnet.records.store import Store
+from fnnet.space.groups import find_part
 from fnnet.space.space import Space
 from fnnet.sweeps.compatibility import check, lanes_before
 from fnnet.sweeps.crew import Crew, gather_crew
@@ -45,6 +46,7 @@ class Prepared(NamedTuple):
     save_params: whether to keep the trained parameters.
     data: of the tasks.
     crew: the workers that train it.
+    runs: the places of the runs that it trains: of all, or of a part.
     jobs: the groups with their lanes and estimates.
     described: its description in the plan of a store.
     num_without_params: finished runs that are trained again because their parameters are missing.
@@ -60,6 +62,7 @@ class Prepared(NamedTuple):
     save_params: bool
     data: Any
     crew: Crew
+    runs: np.ndarray
     jobs: list[Job]
     described: Description
     num_without_params: int
@@ -70,8 +73,8 @@ class Prepared(NamedTuple):
 
     @property
     def estimates(self) -> list[Estimate]:
-        """The cost of each group."""
-        return [job.estimate for job in self.jobs]
+        """The cost of each group that has runs to train or trained ones."""
+        return [job.estimate for job in self.jobs if job.estimate.num_runs]
 
     @property
     def steps(self) -> str:
@@ -85,12 +88,18 @@ class Prepared(NamedTuple):
         about = "" if math.isnan(seconds) else f", about {seconds:.3g} s"
         return (
             f"Prepared: {self.plan.space.summary}, {num_missing} to train for {self.steps} "
-            f"in {len(self.jobs)} program{'s' * (len(self.jobs) != 1)}{about}"
+            f"in {len(self.estimates)} program{'s' * (len(self.estimates) != 1)}{about}"
         )
 
 
 def prepare(
-    recipe: Recipe, space: Space, data: Any, *, num_steps: int | None = None, **options: Any
+    recipe: Recipe,
+    space: Space,
+    data: Any,
+    *,
+    num_steps: int | None = None,
+    part: tuple[int, int] | None = None,
+    **options: Any,
 ) -> Prepared:
     """Check the arguments, choose lanes, compile, and estimate the cost of a sweep, without training it.
 
@@ -99,6 +108,7 @@ def prepare(
         space: as for `sweep`.
         data: as for `sweep`.
         num_steps: as for `sweep`.
+        part: as for `sweep`.
         **options: the fields of `Options`.
 
     Returns:
@@ -117,7 +127,7 @@ def prepare(
         >>> execute(prepared).table().height
         20
     """
-    return prepare_search(recipe, space, data, num_steps, make_options(options))
+    return prepare_search(recipe, space, data, num_steps, make_options(options), part)
 
 
 def prepare_search(
@@ -126,6 +136,7 @@ def prepare_search(
     data: Any,
     num_steps: int | None,
     options: Options,
+    part: tuple[int, int] | None = None,
     fixed: Mapping[str, Any] | None = None,
     most_runs: int | None = None,
     higher_is_better: bool | None = None,
@@ -138,11 +149,14 @@ def prepare_search(
         data: as for `sweep`.
         num_steps: updates in a full run; None if they are the axis "num_steps".
         options: of the sweep.
+        part: of a sweep, the number of the part to train, from 1, and how many there are; None for the whole.
         fixed: of a search, further settings that may not change within a store.
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
         higher_is_better: the direction of the metric that ranks the runs of a search; None for its own.
     """
     longest = _longest(space, num_steps, options.eval_every)
+    if part is not None:
+        _check_part(part, len(space))
     use_all_cores()
     keep_compiled_programs()
     engine = options.engine or local()
@@ -171,8 +185,9 @@ def prepare_search(
         save_params = _keeps_params(plan, data, stored) if asked is None else asked
         accept = options.accept_fingerprint
         done = read_done(store, plan, described, stored, save_params, accept=accept)
-    described |= describe_origin(recipe, data, _recorded(num_steps, options, save_params))
-    is_missing = find_missing(space.ids(), done.chunks.values())
+    described |= describe_origin(recipe, data, _recorded(num_steps, options, part, save_params))
+    runs = np.arange(len(space)) if part is None else find_part([group.runs for group in plan.groups], *part)
+    is_missing = np.isin(np.arange(len(space)), runs) & find_missing(space.ids(), done.chunks.values())
     first_steps = _first_steps(space, done) * is_missing
     jobs: list[Job] = []
     before = lanes_before(described, stored)
@@ -183,6 +198,7 @@ def prepare_search(
             job = prepare_group(
                 plan,
                 group,
+                np.intersect1d(group.runs, runs),
                 group.runs[is_missing[group.runs]],
                 first_steps,
                 crew,
@@ -202,6 +218,7 @@ def prepare_search(
         save_params,
         data,
         crew,
+        runs,
         jobs,
         described,
         num_without_params=int((is_missing & lost).sum()),
@@ -233,6 +250,21 @@ def _longest(space: Space, num_steps: int | None, eval_every: int | None) -> int
     return max(lengths)
 
 
+def _check_part(part: Any, num_runs: int) -> None:
+    """Check the number of a part and how many there are."""
+    if not isinstance(part, tuple) or len(part) != 2:
+        raise InputError(
+            f"part must be its number and how many there are, such as part=(3, 16), got {part!r}"
+        )
+    number, count = part
+    check_integer("the number of a part", number)
+    check_integer("the number of parts", count)
+    if number > count:
+        raise InputError(f"part {number} of {count} does not exist; parts count from 1")
+    if count > num_runs:
+        raise InputError(f"{num_runs:,} runs cannot be cut into {count:,} parts")
+
+
 def _check_can_go_on(plan: Plan, eval_every: int | None, *, is_search: bool) -> None:
     """Refuse to keep states from which no training can go on."""
     reason = None
@@ -253,7 +285,9 @@ def _check_can_go_on(plan: Plan, eval_every: int | None, *, is_search: bool) -> 
         raise InputError(f"keep_states=True keeps states to go on to more steps from, but {reason}")
 
 
-def _recorded(num_steps: int | None, options: Options, save_params: bool) -> dict[str, Any]:
+def _recorded(
+    num_steps: int | None, options: Options, part: tuple[int, int] | None, save_params: bool
+) -> dict[str, Any]:
     """Return the options that a store's plan records."""
     return {
         "num_steps": num_steps,
@@ -262,6 +296,7 @@ def _recorded(num_steps: int | None, options: Options, save_params: bool) -> dic
         "state_every": options.state_every,
         "save_params": save_params,
         "keep_states": options.keep_states,
+        "part": part and list(part),
     }
 
 

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from fnnet.errors import InputError
 from fnnet.records.params import holds_params
 from fnnet.records.planfile import DamagedPlan
 from fnnet.records.store import Store
 from fnnet.sweeps.compatibility import recognize
-from fnnet.sweeps.fingerprint import Description
+from fnnet.sweeps.fingerprint import Description, merge
 from fnnet.sweeps.plan import Plan
 
 
@@ -57,9 +58,20 @@ def read_done(
     accept: bool,
     mend: bool = False,
 ) -> Done:
-    """Read the finished chunks of a sweep; chunks of another sweep are left out, or refused unless `accept`."""
+    """Read the finished chunks of a sweep; chunks of another sweep are left out if `accept`.
+
+    Raises:
+        InputError: when there are some and `accept` is false.
+    """
     chunks = folder.read_index(mend=mend)
-    foreign, lengths = recognize(folder, plan, described, stored, chunks, accept=accept)
+    groups = [group.runs for group in plan.groups]
+    foreign, lengths = recognize(merge(described, stored), plan.space, groups, chunks)
+    if foreign and not accept:
+        raise InputError(
+            f"{folder.folder} holds {sum(foreign.values()):,} of these runs from another sweep, with other steps, data "
+            "or recipe, or under another fingerprint, and its plan does not say which; name another folder, or "
+            "accept_fingerprint=True moves them aside and trains them again"
+        )
     for chunk_id in foreign:
         del chunks[chunk_id]
         if mend:
