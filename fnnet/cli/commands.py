@@ -14,9 +14,11 @@ import tyro
 
 from fnnet.cli import output, usage
 from fnnet.cli.data_options import DataOptions
+from fnnet.cli.engine_options import EngineOptions
 from fnnet.cli.own_recipe import load_recipe
 from fnnet.errors import InputError, check_integer
-from fnnet.space.text import parse_axes, parse_space
+from fnnet.records.columns import metric_names
+from fnnet.space.text import parse_axes, parse_part, parse_space
 
 if TYPE_CHECKING:
     from fnnet.records.results import Results
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 app = tyro.extras.SubcommandApp()
 
 Data = Annotated[DataOptions, tyro.conf.arg(name="")]
+Where = Annotated[EngineOptions, tyro.conf.arg(name="")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]]
 
@@ -45,6 +48,8 @@ def sweep(
     no_save_params: Flag = False,
     keep_states: Flag = False,
     accept_fingerprint: bool = False,
+    part: str | None = None,
+    where: Where = EngineOptions(),  # noqa: B008 (frozen)
 ) -> None:
     """Train fully connected networks on every combination of the axes and tabulate the results.
 
@@ -69,6 +74,9 @@ def sweep(
     Every finished run is kept. Rerunning the command resumes an interrupted sweep; with more values it trains
     only the new runs, and with --keep-states and more steps it goes on from the last ones.
 
+    Beyond one machine, --engine ray trains on a cluster. Or start the command once per --part, as with a job array of
+    SLURM (--part $SLURM_ARRAY_TASK_ID/16), and join the folders with fnnet merge.
+
     Args:
         axes: the axes, as NAME=VALUES; the last axis changes fastest.
         data: the data set.
@@ -86,28 +94,37 @@ def sweep(
         no_save_params: do not keep the trained parameters.
         keep_states: keep the last states of the runs, so that the same command with larger --steps goes on from them.
         accept_fingerprint: continue a sweep that was started with other versions, another device or another recipe.
+        part: train only a part of the runs: 3/16 is the third of 16 parts. With the same --lanes, the merged parts are
+            to the bit what the whole sweep is.
+        where: the engine.
     """
+    where.check()
     from fnnet.sweeps.execution import describe_stored, execute
 
-    prepared = _prepare(
-        axes,
-        data,
-        recipe,
-        out,
-        metric,
-        num_steps=steps,
-        eval_every=eval_every,
-        lanes=lanes,
-        state_every=state_every,
-        save_params=save_params or (False if no_save_params else None),
-        keep_states=keep_states,
-        accept_fingerprint=accept_fingerprint,
-    )
-    assert prepared.store is not None
-    output.print_estimates(prepared)
-    if line := describe_stored(prepared):
-        output.print_line(line)
-    results = execute(prepared)
+    with where.open() as engine:
+        prepared = _prepare(
+            axes,
+            data,
+            recipe,
+            out,
+            metric,
+            num_steps=steps,
+            eval_every=eval_every,
+            lanes=lanes,
+            state_every=state_every,
+            save_params=save_params or (False if no_save_params else None),
+            keep_states=keep_states,
+            accept_fingerprint=accept_fingerprint,
+            part=None if part is None else parse_part(part),
+            engine=engine,
+        )
+        assert prepared.store is not None
+        output.print_estimates(prepared)
+        if engine is not None:
+            output.print_line(where.describe(engine))
+        if line := describe_stored(prepared):
+            output.print_line(line)
+        results = execute(prepared)
     metric = metric or _usual_metric(prepared)
     output.print_results(results, metric, prepared.data.train.inputs)
     for path in output.write_results(results, metric, prepared.store.folder):
@@ -124,6 +141,7 @@ def plan(
     eval_every: int | None = None,
     out: Path | None = None,
     lanes: int | None = None,
+    part: str | None = None,
 ) -> None:
     """Estimate the cost of a sweep without training: programs, lanes, chunks, memory, operations and time.
 
@@ -137,6 +155,7 @@ def plan(
         eval_every: as for sweep.
         out: as for sweep; runs finished in this folder are not counted.
         lanes: as for sweep.
+        part: as for sweep.
     """
     prepared = _prepare(
         axes,
@@ -148,8 +167,35 @@ def plan(
         eval_every=eval_every,
         lanes=lanes,
         accept_fingerprint=True,
+        part=None if part is None else parse_part(part),
     )
     output.print_estimates(prepared)
+
+
+@app.command
+def merge(
+    stores: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="STORE")]], /, *, out: Path
+) -> None:
+    """Join the folders of the parts of a sweep into one, which is like that of the whole sweep.
+
+    Merging again adds what has come since, and completes a merge that was interrupted. Runs that are missing are trained
+    by the command of the whole sweep, without --part and with this folder as --out.
+
+    Args:
+        stores: the folders, such as results/digits-depth-part-*.
+        out: the folder to write, a new one or that of an earlier merge, which also receives table.parquet, table.csv
+            and heatmap.png.
+    """
+    from fnnet.records.rows import open_results
+    from fnnet.sweeps.merging import join
+
+    missing = join(stores, out)
+    results = open_results(out)
+    print(f"merged {missing or f'all {len(results):,} runs'}")
+    measured = metric_names(results)
+    usual = [name for name in ("test_accuracy", "test_r2") if name in measured]
+    for path in output.write_results(results, [*usual, *measured][0], out):
+        output.print_line(f"wrote {path}")
 
 
 @app.command
@@ -261,7 +307,7 @@ def predict(
         print(f"wrote {to}")
 
 
-COMMANDS = {command.__name__: command for command in (sweep, plan, verify, export, predict)}
+COMMANDS = {command.__name__: command for command in (sweep, plan, merge, verify, export, predict)}
 
 
 def _prepare(
@@ -270,6 +316,8 @@ def _prepare(
     recipe_path: str | None,
     out: Path | None,
     metric: str | None,
+    *,
+    part: tuple[int, int] | None = None,
     **options: Any,
 ) -> "Prepared":
     """Check the arguments, load the data and prepare the sweep."""
@@ -285,14 +333,18 @@ def _prepare(
     data = data_options.load()
     print(data.summary, flush=True)  # before what may take minutes
     source = data.name if recipe_path is None else f"{data.name}-{recipe_path}"
-    folder = out or Path("results", "-".join([re.sub(r"[^A-Za-z0-9_-]", "_", source), *space.axes]))
+    names = [re.sub(r"[^A-Za-z0-9_-]", "_", source), *space.axes]
+    names += [] if part is None else [f"part-{part[0]}-of-{part[1]}"]
+    folder = out or Path("results", "-".join(names))
     usage.check_folder(folder)
     recipe = mlp_recipe(data) if recipe_path is None else load_recipe(recipe_path, data)
     static_axes, _ = split_axes(recipe, space)
     num_programs = math.prod(len(space.axes[name]) for name in static_axes)
     sys.stderr.write(usage.planning_notice(len(space), num_programs))
     try:
-        return prepare(recipe, space, data, store=folder, metric=metric, show_progress=True, **options)
+        return prepare(
+            recipe, space, data, store=folder, metric=metric, part=part, show_progress=True, **options
+        )
     except MissingHparam as error:
         if error.name != "learning_rate":
             raise

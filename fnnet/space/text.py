@@ -51,6 +51,19 @@ def parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
     return axes
 
 
+def parse_part(text: str) -> tuple[int, int]:
+    """Parse which part of a sweep to train, and how many there are.
+
+    Example:
+        >>> parse_part("3/16")
+        (3, 16)
+    """
+    numbers = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if numbers is None:
+        raise InputError(f"--part must be its number and how many there are, such as 3/16, got {text!r}")
+    return int(numbers[1]), int(numbers[2])
+
+
 def parse_values(name: str, text: str) -> Sequence[Any]:
     """Parse the values of one axis.
 

@@ -4,6 +4,8 @@ Ctrl-C sends SIGINT; clusters, containers and `timeout` send SIGTERM; a terminal
 """
 
 import contextlib
+import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -71,9 +73,27 @@ def raised_signals() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """Ignore the signals from now on, in a process that is about to exit."""
+    """Ignore the signals from now on."""
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
+
+
+def follow_parent() -> None:
+    """Make this process one of a pool's: it leaves signals to its parent, and ends when that ends, however it does.
+
+    A terminal or a cluster signals all processes at once, of which only the parent knows what to do. The processes of a
+    pool do not notice when their parent is killed. They train on CPUs, since they cannot share a GPU.
+    """
+    ignore_signals()
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 @contextlib.contextmanager
