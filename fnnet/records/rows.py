@@ -81,11 +81,11 @@ def collect(
     if not parts:
         return Results(space.take(np.zeros(0, np.int64)), {}, store, directions)
     rows = pl.concat(parts, how="diagonal_relaxed")
-    if "step_curve" in rows.columns:  # a search, or a sweep that went on, holds a run at several lengths
-        last_step = pl.col("step_curve").list.last()
-        rows = rows.sort(last_step, descending=True, maintain_order=True)
-    rows = rows.unique("id", keep="first", maintain_order=True)
     found = rows.select("id").with_row_index("row")  # without the runs' own columns, which may have any name
+    if "step_curve" in rows.columns:  # a search, or a sweep that went on, holds a run at several lengths
+        last_step = rows["step_curve"].list.last()
+        found = found.sort(last_step, descending=True, maintain_order=True)
+    found = found.unique("id", keep="first", maintain_order=True)
     order = pl.DataFrame({"id": space.ids(), "place": np.arange(len(space))})
     order = order.join(found, on="id", how="inner").sort("place")
     rows = rows[order["row"]]

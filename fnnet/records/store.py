@@ -51,6 +51,7 @@ from fnnet.records.parquet import decode_rows, encode_rows
 from fnnet.records.sealed import Sealed, seal, unseal
 from fnnet.records.upgrade import params_of_format_2
 
+_MOST_FILES = 512  # that are in memory at the same time
 _SUM = re.compile(rb"([0-9a-f]{64})  chunks/([0-9a-f]{16})\.parquet")
 
 
@@ -179,9 +180,11 @@ class Store(Folder):
         return dict(sorted(chunks.items()))
 
     def read_rows(self, chunk_ids: Collection[str] | None = None) -> list[pl.DataFrame]:
-        """Read the rows of these committed chunks, or of all, in one table for all chunks with the same columns."""
+        """Read the rows of these committed chunks, or of all, in a table for many chunks with the same columns."""
         paths = [path for path in self.list_files("chunks") if chunk_ids is None or path.stem in chunk_ids]
-        return decode_rows(self._read_files(paths, self.recorded_hashes()))
+        hashes = self.recorded_hashes()
+        parts = (paths[first : first + _MOST_FILES] for first in range(0, len(paths), _MOST_FILES))
+        return [table for part in parts for table in decode_rows(self._read_files(part, hashes))]
 
     def _read_files(self, paths: list[Path], hashes: Mapping[str, set[str]]) -> dict[str, bytes]:
         """Read the files of chunks, by chunk id, without those that match none of their hashes."""

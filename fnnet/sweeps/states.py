@@ -150,5 +150,5 @@ def make_rows(
     table["seconds"] = np.full(len(space), state.seconds / len(space))
     for name, curve in curves.items():
         dtype = pl.Series(curve[:0].ravel()).dtype
-        table[f"{name}_curve"] = pl.Series(curve.tolist(), dtype=pl.List(dtype))
+        table[f"{name}_curve"] = pl.Series(np.ascontiguousarray(curve)).cast(pl.List(dtype))
     return pl.DataFrame(table)
