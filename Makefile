@@ -8,7 +8,7 @@ PYTEST := -m pytest -q -n logical --maxprocesses 8 --dist worksteal # a worker a
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 # What measures this machine and not a claim.
-MEASUREMENTS := $(addprefix experiments/,$(addsuffix .py,batch_evaluation benchmark growth plan_accuracy whole_job))
+MEASUREMENTS := $(addprefix experiments/,$(addsuffix .py,batch_evaluation benchmark engine_scale growth plan_accuracy whole_job))
 EXPERIMENTS := $(filter-out experiments/reporting.py, $(wildcard experiments/*.py))
 
 # Tests and smoke runs train so little that compiling well would not pay. The second flag is unknown to newer XLA.
