@@ -26,7 +26,7 @@ class Engine(NamedTuple):
     num_workers: how many functions run at the same time.
     cores: the CPU cores that JAX uses in each worker; None for all of them.
     is_lost: whether an error of a future means that its worker died, so that the function may be called again.
-    name: of the engine, as in the fingerprints and messages.
+    name: of the engine, for messages.
     is_in_process: whether functions run in this process, at once, so that nothing is pickled.
     """
 

@@ -135,8 +135,11 @@ def _used(traced: ClosedJaxpr, names: list[str]) -> set[str]:
 
 
 def _shape(leaf: Any) -> Any:
-    """Return the shape and dtype of an array, and anything else itself."""
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "dtype") else leaf
+    """Return the shape and dtype of an array as it is traced, and anything else itself."""
+    if not hasattr(leaf, "dtype"):
+        return leaf
+    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True)
+    return jax.ShapeDtypeStruct(leaf.shape, dtype)
 
 
 def _check_memory(tree: Any, usable: float) -> None:
