@@ -127,7 +127,9 @@ def _describe_array(leaf: Any) -> dict[str, Any]:
 
 
 def _abstract(described: Mapping[str, Any]) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(tuple(described["shape"]), np.dtype(described["dtype"]))
+    return jax.ShapeDtypeStruct(
+        tuple(described["shape"]), jax.dtypes.canonicalize_dtype(np.dtype(described["dtype"]))
+    )
 
 
 def _dataset_entry(record: Record, name: str) -> Any:

@@ -80,7 +80,10 @@ def stack_of_group(
                 f"axis {name!r} is not an argument of the recipe; pass the recipe that made the results"
             )
     hparams = {name: canonicalize(values) for name, values in traced.items()}
-    one = {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in hparams.items()}
+    one = {
+        name: jax.ShapeDtypeStruct((), jax.dtypes.canonicalize_dtype(values.dtype))
+        for name, values in hparams.items()
+    }
     shapes = _params_shapes(results, plan, task, one, int(runs[0]))
 
     def predict(hparams: Any, params: Params, inputs: Any) -> Any:

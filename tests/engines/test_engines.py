@@ -104,7 +104,7 @@ def test_a_mistake_of_the_recipe_comes_back_as_it_was(pool):
             fn.sweep(recipe, fn.grid(rate=[0.1]), None, num_steps=2, lanes=1, engine=away(pool))
     finally:
         del os.environ["FNNET_TEST_HERE"]
-    assert "on a worker" in str(error.value.__cause__) and 'KeyError("only there")' in str(
+    assert "on a worker" in str(error.value.__cause__) and "KeyError: 'only there'" in str(
         error.value.__cause__
     )
 
