@@ -49,8 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _kept(words: list[str]) -> str:
-    is_sweep = words[:1] == ["sweep"] and not {"-h", "--help"} & set(words)
-    return "; finished runs are kept, and the same command resumes the sweep" if is_sweep else ""
+    if {"-h", "--help"} & set(words):
+        return ""
+    return {
+        "sweep": "; finished runs are kept, and the same command resumes the sweep",
+        "merge": "; the same command completes the merge",
+    }.get("".join(words[:1]), "")
 
 
 def _run(words: list[str]) -> None:

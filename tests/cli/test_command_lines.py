@@ -201,4 +201,4 @@ def test_long_planning_is_announced(line, phrase, place, capsys, monkeypatch):
 
 
 def test_all_commands_are_tested():
-    assert set(COMMANDS) == {"sweep", "plan", "verify", "export", "predict"}
+    assert set(COMMANDS) == {"sweep", "plan", "merge", "verify", "export", "predict"}

@@ -70,6 +70,15 @@ def test_processes_share_the_cores(number, there_are, each, monkeypatch):
         assert (engine.num_workers, engine.cores) == (number, each)
 
 
+def test_an_interrupted_merge_says_how_it_is_completed(place, capsys, monkeypatch):
+    def stop(folders, out):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fnnet.sweeps.merging.join", stop)
+    code, _, error = run("merge store --out all", capsys)
+    assert code == 130 and error == "\nfnnet: stopped; the same command completes the merge\n"
+
+
 AXES = "depth=0,1 learning_rate=0.1,0.3 seed=range:3"
 
 

@@ -96,6 +96,7 @@ def test_a_part_has_runs_of_few_programs(made):
     last = fn.grid(seed=range(3), width=[2, 4])  # where the static axis changes fastest
     prepared = fn.prepare(recipe(), last * fn.grid(learning_rate=0.1), DATA, num_steps=6, part=(2, 2))
     assert [(each.static, each.num_missing) for each in prepared.estimates] == [({"width": 4}, 3)]
+    assert [job.estimate.num_missing for job in prepared.jobs] == [0, 3], "the other program is not compiled"
 
 
 def test_the_whole_sweep_has_nothing_to_do_in_a_merged_store(made, parts, tmp_path):
