@@ -8,12 +8,17 @@ import signal
 import sys
 from collections.abc import Sequence
 
+import tyro
+
 import fnnet
 from fnnet.cli import own_recipe, usage
 from fnnet.cli.axes import AXES
-from fnnet.cli.commands import COMMANDS, app
+from fnnet.cli.commands import plan, sweep
+from fnnet.cli.store_commands import export, merge, predict, verify
 from fnnet.errors import InputError
 from fnnet.sweeps.interrupt import ignore_signals, raised_signals
+
+COMMANDS = {command.__name__: command for command in (sweep, plan, merge, verify, export, predict)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -69,11 +74,11 @@ def _run(words: list[str]) -> None:
     else:
         usage.check_usage(words, COMMANDS, AXES)
         if "--help" not in words and "-h" not in words:
-            app.cli(args=words, prog="fnnet")
+            tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="fnnet")
             return
         text = io.StringIO()  # not a terminal, so help is plain text
         with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-            app.cli(args=words, prog="fnnet")
+            tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="fnnet")
         shown = usage.tidy(text.getvalue())
         if words[0] in ("sweep", "plan") and (path := own_recipe.path_in(words)) is not None:
             shown = f"{own_recipe.describe(path, words)}\n\n{usage.without_own_axes(shown)}"

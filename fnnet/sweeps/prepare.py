@@ -4,7 +4,7 @@ Nothing is trained and nothing is written to a store.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +12,7 @@ import numpy as np
 
 from fnnet.data.content import leaf_hashes
 from fnnet.engines.this_process import local
-from fnnet.errors import InputError, check_integer, unknown_name
+from fnnet.errors import unknown_name
 from fnnet.hparams import Hparams
 from fnnet.lanes.program import keep_compiled_programs, use_all_cores
 from fnnet.precision import canonicalize
@@ -21,6 +21,7 @@ from fnnet.records.ranking import is_higher_better
 from fnnet.records.store import Store
 from fnnet.space.groups import find_part
 from fnnet.space.space import Space
+from fnnet.sweeps.arguments import check_can_go_on, check_part, longest_run
 from fnnet.sweeps.compatibility import check, lanes_before
 from fnnet.sweeps.crew import Crew, gather_crew
 from fnnet.sweeps.events import Compiled
@@ -154,16 +155,16 @@ def prepare_search(
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
         higher_is_better: the direction of the metric that ranks the runs of a search; None for its own.
     """
-    longest = _longest(space, num_steps, options.eval_every)
+    longest = longest_run(space, num_steps, options.eval_every)
     if part is not None:
-        _check_part(part, len(space))
+        check_part(part, len(space))
     use_all_cores()
     keep_compiled_programs()
     engine = options.engine or local()
     plan = make_plan(recipe, space, data, num_steps, most_steps(longest, options.eval_every))
     check_names(space.axes, plan.metrics)
     if options.keep_states:
-        _check_can_go_on(plan, options.eval_every, is_search=fixed is not None)
+        check_can_go_on(plan, options.eval_every, is_search=fixed is not None)
     if options.metric is not None and options.metric not in plan.metrics:
         raise unknown_name("metric", options.metric, plan.metrics)
     metric = options.metric
@@ -227,62 +228,6 @@ def prepare_search(
         metric=metric,
         higher_is_better=is_higher,
     )
-
-
-def _longest(space: Space, num_steps: int | None, eval_every: int | None) -> int:
-    """Check that each run has one length; return that of the longest."""
-    if not isinstance(space, Space) or "num_steps" not in space.axes:
-        if num_steps is None:
-            raise InputError("num_steps is missing: pass num_steps=1000, or make it an axis of the space")
-        lengths: Sequence[Any] = [num_steps]
-    elif num_steps is not None:
-        raise InputError(
-            f"num_steps is an axis of the space, and also the argument {num_steps!r}; give one of them"
-        )
-    elif not space.present("num_steps").all():
-        raise InputError("num_steps is an axis of some runs of the space but not of all; give it to all")
-    else:
-        lengths = space.axes["num_steps"]
-    for length in lengths:
-        check_integer("num_steps", length)
-    if eval_every is not None:
-        check_integer("eval_every", eval_every)
-    return max(lengths)
-
-
-def _check_part(part: Any, num_runs: int) -> None:
-    """Check the number of a part and how many there are."""
-    if not isinstance(part, tuple) or len(part) != 2:
-        raise InputError(
-            f"part must be its number and how many there are, such as part=(3, 16), got {part!r}"
-        )
-    number, count = part
-    check_integer("the number of a part", number)
-    check_integer("the number of parts", count)
-    if number > count:
-        raise InputError(f"part {number} of {count} does not exist; parts count from 1")
-    if count > num_runs:
-        raise InputError(f"{num_runs:,} runs cannot be cut into {count:,} parts")
-
-
-def _check_can_go_on(plan: Plan, eval_every: int | None, *, is_search: bool) -> None:
-    """Refuse to keep states from which no training can go on."""
-    reason = None
-    if is_search:
-        reason = "a search has given lengths"
-    elif plan.num_steps is None:
-        reason = "runs of different lengths are different runs where num_steps is an axis"
-    elif any(group.reads_num_steps for group in plan.groups):
-        reason = "the task reads num_steps, as schedules do, so longer runs differ from their first step"
-    elif plan.num_steps % (eval_every or plan.num_steps + 1) and any(
-        group.task.react for group in plan.groups
-    ):
-        reason = (
-            "the task reacts to its evaluations, as keep_best does, so the last must be one of longer runs too: "
-            f"num_steps must be a multiple of eval_every, got {plan.num_steps} and {eval_every}"
-        )
-    if reason is not None:
-        raise InputError(f"keep_states=True keeps states to go on to more steps from, but {reason}")
 
 
 def _recorded(

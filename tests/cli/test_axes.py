@@ -8,7 +8,7 @@ from command_lines import RATE, check_answer, mistakes
 
 import fnnet as fn
 from fnnet.cli.axes import AXES
-from fnnet.cli.commands import COMMANDS
+from fnnet.cli.main import COMMANDS
 from fnnet.names import OPTIMIZERS
 from fnnet.schedules import SCHEDULES
 

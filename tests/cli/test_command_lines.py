@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from command_lines import RATE, check_answer, mistakes, run
 
-from fnnet.cli.commands import COMMANDS
+from fnnet.cli.main import COMMANDS
 
 COMMAND = [
     ("", "fnnet sweep --dataset digits"),

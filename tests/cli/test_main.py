@@ -11,8 +11,8 @@ import sklearn.datasets
 import sklearn.metrics
 
 import fnnet as fn
-from fnnet.cli.commands import _choose_run
 from fnnet.cli.main import main
+from fnnet.cli.store_commands import _choose_run
 from fnnet.space.text import parse_space
 
 IRIS = ["sweep", "--dataset", "iris", "--steps", "30"]
