@@ -9,7 +9,7 @@ import pytest
 
 import fnnet as fn
 from fnnet.records.store import Store
-from fnnet.sweeps.prepare import _check_part
+from fnnet.sweeps.arguments import check_part
 
 DATA = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
 # The first learning rate is an integer, which would make another program of a part that began with it.
@@ -328,7 +328,7 @@ def test_searches_and_empty_folders_are_refused(parts, tmp_path):
 )
 def test_invalid_parts(part, message):
     with pytest.raises(fn.InputError, match=message):
-        _check_part(part, NUM_RUNS)
+        check_part(part, NUM_RUNS)
 
 
 def test_searches_have_no_parts():
