@@ -117,7 +117,8 @@ class Coordinator:
         """Train the runs of a stage that are not finished.
 
         Returns:
-            The rows of all runs in a stage of a search; in a plain sweep those of the runs that were trained now.
+            The rows of all runs in a stage of a search. In a plain sweep, those of the runs that were trained now if no
+            store keeps them; otherwise none.
 
         Raises:
             InputError: when not even one run fits in memory.
@@ -126,6 +127,7 @@ class Coordinator:
         tables = [] if stage.rung is None else self.kept.read_finished(stage)
         for rows in tables:
             self._emit(Committed(rows, stage.stops[-1] - stage.first_step))
+        is_returned = stage.rung is not None or self.prepared.store is None
         engine = self.prepared.crew.engine
         most = 1 if engine.is_in_process else 2 * engine.num_workers  # so that none waits for its next order
         orders = self._orders(stage)
@@ -138,7 +140,8 @@ class Coordinator:
                     break
                 ended, _ = wait(flying, SIGNAL_SECONDS, FIRST_COMPLETED)
                 for future in ended:
-                    tables += self._receive(stage, flying.pop(future), future)
+                    rows = self._receive(stage, flying.pop(future), future)
+                    tables += rows if is_returned else []
                 self._check_interrupt()
         finally:
             for future in flying:
