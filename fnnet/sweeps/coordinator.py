@@ -140,8 +140,8 @@ class Coordinator:
                     break
                 ended, _ = wait(flying, SIGNAL_SECONDS, FIRST_COMPLETED)
                 for future in ended:
-                    rows = self._receive(stage, flying.pop(future), future)
-                    tables += rows if is_returned else []
+                    received = self._receive(stage, flying.pop(future), future)
+                    tables += received if is_returned else []
                 self._check_interrupt()
         finally:
             for future in flying:
