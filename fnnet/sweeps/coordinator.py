@@ -20,6 +20,7 @@ from fnnet.errors import InputError
 from fnnet.lanes.chunk import ChunkSpec
 from fnnet.memory import is_out_of_memory
 from fnnet.sweeps.compatibility import check
+from fnnet.sweeps.crew import MAX_ATTEMPTS
 from fnnet.sweeps.events import Began, Committed, Evaluated, Event, Failed, Interrupted, OutOfMemory, Segment
 from fnnet.sweeps.fingerprint import merge
 from fnnet.sweeps.interrupt import Interrupt, deferred_interrupt
@@ -31,7 +32,6 @@ from fnnet.sweeps.stage import Stage
 from fnnet.sweeps.states import ChunkState, Saved, on_host
 from fnnet.sweeps.worker import Trained, Worker
 
-MAX_ATTEMPTS = 3  # of a chunk whose workers are lost, before it is split to find the run that kills them
 SIGNAL_SECONDS = 0.5  # between looks for a signal while workers train
 
 

@@ -1,5 +1,6 @@
 """Crews: the workers of an engine that hold the recipe and the data of one sweep."""
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from fnnet.sweeps.plan import Plan
 from fnnet.sweeps.sending import send
 from fnnet.sweeps.worker import GroupSpec, Open, Worker, Workspace
 from fnnet.task import Recipe
+
+MAX_ATTEMPTS = 3  # of what a worker was lost at
 
 
 class Crew(NamedTuple):
@@ -29,7 +32,7 @@ class Crew(NamedTuple):
     ) -> Cost:
         """Measure what some number of lanes costs on a worker, see `worker.measure`."""
         arguments = group, columns, data_seed, lanes, is_timed
-        return result_of(self.engine.submit(worker.measure, self.open_workspace, *arguments))
+        return _ask(self.engine, worker.measure, self.open_workspace, *arguments)
 
     def train(self, *arguments: Any) -> Future:
         """Have a worker train a chunk for a while; returns the future of what `worker.train` returns."""
@@ -47,4 +50,14 @@ def gather_crew(engine: Engine, recipe: Recipe, plan: Plan, data: Any) -> Crew:
         workspace = Workspace(lambda static: tasks[repr(static)], data, is_elsewhere=False)
         return Crew(engine, lambda: workspace, worker.describe(lambda: workspace))
     open_workspace = send(engine, recipe, data)
-    return Crew(engine, open_workspace, result_of(engine.submit(worker.describe, open_workspace)))
+    return Crew(engine, open_workspace, _ask(engine, worker.describe, open_workspace))
+
+
+def _ask(engine: Engine, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function on a worker and wait for what it returns; on another one if that is lost."""
+    for attempt in range(MAX_ATTEMPTS):
+        try:
+            return result_of(engine.submit(function, *args))
+        except Exception as error:
+            if attempt == MAX_ATTEMPTS - 1 or not engine.is_lost(error):
+                raise

@@ -60,7 +60,8 @@ class Sent:
         """Return the workspace."""
         if self.id not in _opened:
             _opened.clear()
-            if threading.current_thread() is threading.main_thread():
+            is_elsewhere = self.parent != (socket.gethostname(), os.getpid())
+            if is_elsewhere and threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the coordinator, which decides
             _end_with(self.parent)
             sys.path += [folder for folder in self.path if folder not in sys.path and Path(folder).is_dir()]

@@ -202,6 +202,36 @@ def test_a_worker_of_another_kind_is_refused_by_name(name):
         fn.execute(prepared._replace(crew=crew))
 
 
+@pytest.mark.parametrize("num_lost", [2, 3])
+def test_a_worker_that_is_lost_before_training_is_asked_again(num_lost, expected):
+    here, lost, before = engines.local(), [], signal.getsignal(signal.SIGINT)
+
+    def submit(function, *args):
+        if len(lost) < num_lost:
+            lost.append(function)
+            failed: Future = Future()
+            failed.set_exception(ConnectionError("gone"))
+            return failed
+        return here.submit(function, *args)
+
+    def share(arrays):
+        return lambda: arrays
+
+    engine = here._replace(
+        submit=submit,
+        share=share,
+        is_in_process=False,
+        is_lost=lambda error: isinstance(error, ConnectionError),
+    )
+    if num_lost == 3:
+        with pytest.raises(ConnectionError, match="gone"):
+            fn.sweep(recipe_of(DATA), SPACE, DATA, engine=engine, **OPTIONS)
+    else:
+        assert_same(fn.sweep(recipe_of(DATA), SPACE, DATA, engine=engine, **OPTIONS), expected)
+    assert [function.__name__ for function in lost] == num_lost * ["describe"]
+    assert signal.getsignal(signal.SIGINT) is before, "only workers ignore it"
+
+
 @pytest.mark.parametrize("on_error", ["stop", "continue"])
 def test_an_error_stops_a_sweep_or_leaves_its_chunk_out(on_error, expected):
     prepared = fn.prepare(recipe_of(DATA), SPACE, DATA, **OPTIONS)
