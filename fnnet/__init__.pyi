@@ -5,6 +5,7 @@ from . import data as data
 from .data import Dataset as Dataset
 from .data import Examples as Examples
 from .data import from_arrays as from_arrays
+from .data import list_datasets as list_datasets
 from .data import load_dataset as load_dataset
 
 # Networks
@@ -12,7 +13,6 @@ from . import initializers as initializers
 from . import parameterizations as parameterizations
 from .network import Network as Network
 from .network import mlp as mlp
-from .network import stack as stack
 from .network import unstack as unstack
 from .parameterizations import mup as mup
 

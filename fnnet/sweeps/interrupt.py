@@ -4,14 +4,17 @@ Ctrl-C sends SIGINT; clusters, containers and `timeout` send SIGTERM; a terminal
 """
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+WATCH_SECONDS = 1.0  # between looks for the owner of a pool
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -82,18 +85,39 @@ def follow_parent() -> None:
     """Make this process one of a pool's: it leaves signals to its parent, and ends when that ends, however it does.
 
     A terminal or a cluster signals all processes at once, of which only the parent knows what to do. The processes of a
-    pool do not notice when their parent is killed. They train on CPUs, since they cannot share a GPU.
+    pool train on CPUs, since they cannot share a GPU.
     """
     ignore_signals()
     os.environ["JAX_PLATFORMS"] = "cpu"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+@functools.cache  # once for a process
+def end_with_parent() -> None:
+    """End this process soon after the owner of its pool has ended, since pools do not notice when that is killed.
+
+    Processes that a cluster has started are left to the cluster.
+    """
+    owner, starter = multiprocessing.parent_process(), os.getppid()
+    if owner is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == starter and _exists(owner.pid):
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _exists(pid: int | None) -> bool:
+    try:
+        os.kill(pid or 0, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextlib.contextmanager

@@ -231,7 +231,7 @@ def _describe(plans: Sequence[Description], space: Space, out: Path) -> tuple[De
     }, [runs for _, runs in cuts]
 
 
-def _hold(store: Store, rows: pl.DataFrame, wanted: Set[str], holders: dict[str, tuple[str, Store]]) -> bool:
+def _hold(store: Store, rows: pl.DataFrame, wanted: Set[str], holders: Holders) -> bool:
     """Note the runs of a chunk; returns whether there is a new one among them.
 
     Raises:

@@ -18,7 +18,8 @@ class Options:
     store: a folder that keeps every finished chunk. Rerunning resumes an interrupted sweep, and a sweep whose space has
         grown trains only the new runs. None keeps nothing.
     lanes: runs that train together on one device; None to choose for each group.
-    state_every: seconds between saves of the chunk that is training.
+    state_every: seconds between saves of a chunk that is training; workers in other processes return it as often, so
+        a lost one costs no more.
     save_params: whether to keep the trained parameters, for `Results.params`. Stored runs without parameters are
         trained again. None keeps them if there is a store and they take at most 1 GB in all.
     keep_states: whether a sweep keeps the last states of its runs, so that it can go on to more steps later: the same

@@ -6,16 +6,13 @@ The data that it closes over do not travel with it but once, as arrays.
 
 import contextlib
 import hashlib
-import importlib
 import io
-import os
+import multiprocessing
 import pickle
 import signal
-import socket
 import sys
 import sysconfig
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +27,10 @@ from fnnet.data.content import combine, leaf_hashes
 from fnnet.engines.engine import Arrays, Engine
 from fnnet.errors import InputError
 from fnnet.lanes.program import keep_compiled_programs, use_all_cores
+from fnnet.sweeps.interrupt import end_with_parent
 from fnnet.sweeps.worker import Open, Workspace
 from fnnet.task import Recipe
 
-WATCH_SECONDS = 5.0
 _opened: dict[str, Workspace] = {}  # of the last sweep of this process
 
 
@@ -45,7 +42,6 @@ class Sent:
     pickled: the recipe and the structure of the data.
     arrays: returns the leaves of the data.
     cores: the CPU cores that the worker uses; None for all.
-    parent: the process that sent it, and its host.
     path: where modules of the recipe may be found, if there is such a folder on the worker.
     """
 
@@ -53,17 +49,16 @@ class Sent:
     pickled: bytes
     arrays: Callable[[], Arrays]
     cores: int | None
-    parent: tuple[str, int]
     path: list[str]
 
     def __call__(self) -> Workspace:
         """Return the workspace."""
         if self.id not in _opened:
             _opened.clear()
-            is_elsewhere = self.parent != (socket.gethostname(), os.getpid())
-            if is_elsewhere and threading.current_thread() is threading.main_thread():
+            end_with_parent()
+            is_of_pool = multiprocessing.parent_process() is not None
+            if is_of_pool and threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the coordinator, which decides
-            _end_with(self.parent)
             sys.path += [folder for folder in self.path if folder not in sys.path and Path(folder).is_dir()]
             if self.cores is not None and jax.config.values["jax_num_cpu_devices"] == -1:
                 with contextlib.suppress(RuntimeError):  # the devices have started
@@ -100,20 +95,7 @@ def send(engine: Engine, recipe: Recipe, data: Any) -> Open:
     shared = engine.share(arrays)
     # The same sweep again finds its compiled programs.
     digest = hashlib.sha256(pickled + combine(leaf_hashes(arrays)).encode()).hexdigest()
-    return Sent(digest[:16], pickled, shared, engine.cores, (socket.gethostname(), os.getpid()), sys.path[:1])
-
-
-def _end_with(parent: tuple[str, int]) -> None:
-    """End this process soon after its parent was killed; pools of processes do not notice."""
-    if (socket.gethostname(), os.getppid()) != parent:
-        return  # something else started this process, and looks after it
-
-    def watch() -> None:
-        while os.getppid() == parent[1]:
-            time.sleep(WATCH_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    return Sent(digest[:16], pickled, shared, engine.cores, sys.path[:1])
 
 
 def _pickle(value: Any, references: Mapping[int, str]) -> bytes:
@@ -156,6 +138,5 @@ def _by_value(recipe: Recipe) -> Iterator[None]:
 def _is_installed(module: ModuleType) -> bool:
     """Return whether a module comes with an installed package, which workers have too."""
     file = getattr(module, "__file__", None)
-    root = importlib.import_module("fnnet").__file__
-    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), str(Path(str(root)).parent)]
+    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), str(Path(__file__).parents[1])]
     return file is None or any(Path(file).is_relative_to(folder) for folder in folders)
