@@ -120,10 +120,19 @@ def sweep(
         if line := describe_stored(prepared):
             output.print_line(line)
         results = execute(prepared)
-    metric = metric or _usual_metric(prepared)
-    output.print_results(results, metric, prepared.data.train.inputs)
-    for path in output.write_results(results, metric, prepared.store.folder):
-        output.print_line(f"wrote {path}")
+    if len(results):
+        metric = metric or _usual_metric(prepared)
+        output.print_results(results, metric, prepared.data.train.inputs)
+        for path in output.write_results(results, metric, prepared.store.folder):
+            output.print_line(f"wrote {path}")
+    finished = set(results["id"].tolist()) if len(results) else set()
+    wanted = prepared.plan.space.ids()[prepared.runs].tolist()
+    if num_given_up := sum(run_id not in finished for run_id in wanted):
+        output.print_line(
+            f"{num_given_up:,} of {len(wanted):,} runs were given up, since they ended every worker that trained them; "
+            f"{prepared.store.attempts_path} says why, and the same command tries them again"
+        )
+        sys.exit(1)
 
 
 def plan(

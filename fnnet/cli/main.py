@@ -24,8 +24,8 @@ COMMANDS = {command.__name__: command for command in (sweep, plan, merge, verify
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
 
-    Failures are reported in one line on stderr. The exit code is 2 for invalid input, 1 for a system error, and 128
-    plus the signal's number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
+    Failures are reported in one line on stderr. The exit code is 2 for invalid input, 1 for a system error or
+    runs that were given up, and 128 plus the signal's number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from command_lines import RATE, check_answer, mistakes, run
 
 import fnnet as fn
 from fnnet.cli.engine_options import EngineOptions
+from fnnet.cli.main import main
+from fnnet.sweeps import worker
 
 MISTAKES = [
     (f"sweep --part 3 {RATE}", "--part must be its number and how many there are, such as 3/16, got '3'"),
@@ -190,3 +193,37 @@ def test_no_worker_outlives_its_command(place, signum):
         command.kill()
         for pid in living().keys() & set(workers):
             os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("poison", "num_rows"), [(0.3, 2), (None, 0)], ids=["one rate", "all"])
+def test_runs_that_were_given_up_are_said_and_exit_with_1(place, capsys, monkeypatch, poison, num_rows):
+    here = fn.engines.local()
+
+    def submit(function, *arguments):
+        if function is worker.train and poison in (None, *arguments[2].traced["learning_rate"]):
+            lost: Future = Future()
+            lost.set_exception(ConnectionError("gone"))
+            return lost
+        return here.submit(function, *arguments)
+
+    engine = here._replace(submit=submit, is_lost=lambda error: isinstance(error, ConnectionError))
+    monkeypatch.setattr(EngineOptions, "open", lambda options: contextlib.nullcontext(engine))
+    with pytest.raises(SystemExit) as stop:
+        main(
+            [
+                "sweep",
+                "--dataset",
+                "iris",
+                "--steps",
+                "4",
+                "--lanes",
+                "2",
+                "learning_rate=0.1,0.2,0.3",
+                "--out",
+                "s",
+            ]
+        )
+    assert stop.value.code == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{3 - num_rows} of 3 runs were given up" in said and "attempts.jsonl says why" in said
+    assert len(fn.open_results("s")) == num_rows
