@@ -1,5 +1,6 @@
 """Workers in virtual time: what a coordinator spends on a sweep, whatever its workers would take."""
 
+import collections
 import contextlib
 import heapq
 import os
@@ -9,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from concurrent.futures import wait as wait_for_futures
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -67,6 +67,7 @@ class Workers:
         self._chunk_seconds, self._worker, self._open = chunk_seconds, worker, open_workspace
         self._free, self._random = [0.0] * num_workers, random.Random(0)  # noqa: S311
         self._training: list[tuple[float, int, Future, bytes]] = []
+        self._there: collections.deque[Future] = collections.deque()
         self._since = time.process_time()
         self.engine = Engine(self.submit, _share_nothing, num_workers, None, lambda error: False, "virtual")
 
@@ -95,20 +96,25 @@ class Workers:
             self.order_bytes, self.answer_bytes = len(order), len(answer)
         return future
 
-    def wait(self, flying: Any, timeout: float, return_when: str) -> Any:
-        """Jump to the next answer if there is none yet; returns all that are there, as the original does."""
-        with self._off_the_clock():
-            earlier = max(0.0, self._training[0][0] - self.now)
-            self.now += earlier
-            self.idle += earlier
-        while self._training and self._training[0][0] <= self.now:
-            _, _, future, answer = heapq.heappop(self._training)
-            started = time.process_time()
-            value = pickle.loads(answer)  # noqa: S301
-            self.sending += time.process_time() - started
-            future.set_result(value)
-            self.answered.append(self.now)
-        return wait_for_futures(flying, 0, return_when)
+    def put(self, future: Future) -> None:
+        """Take note of an answer, as the queue of the coordinator does."""
+        self._there.append(future)
+
+    def get(self, timeout: float) -> Future:
+        """Return the next answer, as the queue of the coordinator does; jump to it if there is none yet."""
+        while not self._there:
+            with self._off_the_clock():
+                earlier = max(0.0, self._training[0][0] - self.now)
+                self.now += earlier
+                self.idle += earlier
+            while self._training and self._training[0][0] <= self.now:
+                _, _, future, answer = heapq.heappop(self._training)
+                started = time.process_time()
+                value = pickle.loads(answer)  # noqa: S301
+                self.sending += time.process_time() - started
+                future.set_result(value)
+                self.answered.append(self.now)
+        return self._there.popleft()
 
 
 class Spent(NamedTuple):
@@ -178,7 +184,7 @@ def through_coordinator(
         sharing = Engine(crew.engine.submit, _share_nothing, 1, None, crew.engine.is_lost, "virtual")
         workers = Workers(num_workers, chunk_seconds, crew.worker, send(sharing, tiny_recipe, None))
         prepared = prepared._replace(crew=crew._replace(engine=workers.engine))
-        with mock.patch.object(coordinator, "wait", workers.wait):
+        with mock.patch.object(coordinator, "SimpleQueue", lambda: workers):
             results = fn.execute(prepared)
     assert len(results) == num_runs
     first, last = (workers.answered[workers.num_chunks * part // 4] for part in (1, 3))

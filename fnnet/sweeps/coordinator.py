@@ -9,7 +9,8 @@ import collections
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
@@ -132,14 +133,17 @@ class Coordinator:
         most = 1 if engine.is_in_process else 2 * engine.num_workers  # so that none waits for its next order
         orders = self._orders(stage)
         flying: dict[Future, Order] = {}
+        ended: SimpleQueue[Future] = SimpleQueue()
         try:
             while True:
                 while len(flying) < most and (order := self._next(stage, orders)) is not None:
-                    flying[self._send(order)] = order
+                    future = self._send(order)
+                    flying[future] = order
+                    future.add_done_callback(ended.put)
                 if not flying:
                     break
-                ended, _ = wait(flying, SIGNAL_SECONDS, FIRST_COMPLETED)
-                for future in ended:
+                with contextlib.suppress(Empty):
+                    future = ended.get(timeout=SIGNAL_SECONDS)
                     received = self._receive(stage, flying.pop(future), future)
                     tables += received if is_returned else []
                 self._check_interrupt()

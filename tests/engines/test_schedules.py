@@ -1,5 +1,6 @@
 """The coordinator under random schedules: answers late and out of order, workers lost, runs that kill their worker."""
 
+import collections
 import random
 from concurrent.futures import Future
 
@@ -64,13 +65,11 @@ class Cluster:
         self.most = max(self.most, len(self.calls))
         return future
 
-    def wait(self, flying, timeout, return_when):
+    def answer_some(self):
         """Answer some of the calls that wait, at random."""
-        assert set(flying) == set(self.calls)
         ended = self.random.sample(sorted(self.calls, key=id), self.random.randint(1, len(self.calls)))
         for future in ended:
             self.answer(future, *self.calls.pop(future))
-        return set(ended), set(self.calls)
 
     def answer(self, future, group, spec, leaves, first_step, segment, seconds):
         # A healthy run that is alone and three times unlucky would rightly be given up.
@@ -100,7 +99,18 @@ def run(prepared, cluster, monkeypatch, **options):
     """Execute a prepared sweep on a cluster; returns the results and the events."""
     events = []
     cluster.worker = prepared.crew.worker
-    monkeypatch.setattr(coordinator, "wait", cluster.wait)
+
+    class Ended(collections.deque):
+        """The queue of answers, which come when the coordinator waits for one."""
+
+        put = collections.deque.append
+
+        def get(self, timeout):
+            if not self:
+                cluster.answer_some()
+            return self.popleft()
+
+    monkeypatch.setattr(coordinator, "SimpleQueue", Ended)
     crew = prepared.crew._replace(engine=cluster.engine)
     options = prepared.options.__class__(**{**vars(prepared.options), "on_event": events.append, **options})
     return fn.execute(prepared._replace(crew=crew, options=options)), events
