@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import io
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -60,6 +61,9 @@ class Sent:
             if is_of_pool and threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the coordinator, which decides
             sys.path += [folder for folder in self.path if folder not in sys.path and Path(folder).is_dir()]
+            if self.cores is not None:
+                # Otherwise products use threads on the cores of the other workers. XLA reads it when it starts.
+                os.environ.setdefault("NPROC", str(self.cores))
             if self.cores is not None and jax.config.values["jax_num_cpu_devices"] == -1:
                 with contextlib.suppress(RuntimeError):  # the devices have started
                     jax.config.update("jax_num_cpu_devices", self.cores)
