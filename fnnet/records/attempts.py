@@ -4,6 +4,7 @@ They stand in a file of their own, one JSON object per line, so that results are
 a log: lines may be missing after a power cut, and damaged ones are ignored.
 """
 
+import collections
 import json
 import os
 from pathlib import Path
@@ -32,10 +33,22 @@ class Attempt(NamedTuple):
     reason: str
 
 
-def append_attempt(path: Path, attempt: Attempt) -> None:
-    """Add a line to the file."""
+def append_attempts(path: Path, *attempts: Attempt) -> None:
+    """Add lines to the file."""
     with path.open("a") as file:
-        file.write(f"\n{json.dumps(attempt._asdict())}\n")
+        file.write("".join(f"\n{json.dumps(attempt._asdict())}\n" for attempt in attempts))
+
+
+def copy_attempts(source: Path, target: Path) -> None:
+    """Add the lines of a file to another one, but those that it has."""
+    there = collections.Counter(_read(target))
+    missing = []
+    for attempt in _read(source):
+        there[attempt] -= 1
+        if there[attempt] < 0:
+            missing.append(attempt)
+    if missing:
+        append_attempts(target, *missing)
 
 
 def read_attempts(store: str | os.PathLike[str]) -> "pl.DataFrame":
@@ -50,20 +63,27 @@ def read_attempts(store: str | os.PathLike[str]) -> "pl.DataFrame":
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     append_attempt(Path(folder) / "attempts.jsonl", Attempt("c0", 8, "", "lost", 1.5, "killed"))
+        ...     append_attempts(Path(folder) / "attempts.jsonl", Attempt("c0", 8, "", "lost", 1.5, "killed"))
         ...     table = read_attempts(folder)
         >>> table.select("chunk", "outcome").rows()
         [('c0', 'lost')]
     """
     import polars as pl
 
-    path, kinds = Path(store) / "attempts.jsonl", Attempt.__annotations__
-    types = {name: {int: pl.Int64, float: pl.Float64}.get(kind, pl.String) for name, kind in kinds.items()}
+    types = {
+        name: {int: pl.Int64, float: pl.Float64}.get(kind, pl.String)
+        for name, kind in Attempt.__annotations__.items()
+    }
+    return pl.DataFrame(_read(Path(store) / "attempts.jsonl"), schema=types, orient="row")
+
+
+def _read(path: Path) -> list[Attempt]:
+    """Read the lines of a file; none where there is none."""
     found = []
     for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
         try:
             stored = json.loads(line)
-            found.append({name: kind(stored[name]) for name, kind in kinds.items()})
+            found.append(Attempt(*(kind(stored[name]) for name, kind in Attempt.__annotations__.items())))
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             continue
-    return pl.DataFrame(found, schema=types)
+    return found

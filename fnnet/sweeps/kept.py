@@ -10,7 +10,7 @@ import polars as pl
 
 from fnnet.lanes.chunk import ChunkSpec
 from fnnet.leaves import name_leaves
-from fnnet.records.attempts import Attempt, append_attempt
+from fnnet.records.attempts import Attempt, append_attempts
 from fnnet.records.sealed import Sealed
 from fnnet.sweeps.fingerprint import name_of, name_of_state
 from fnnet.sweeps.job import Job
@@ -160,7 +160,7 @@ class Kept:
             return
         attempt = Attempt(spec.id, len(spec.run_ids), worker, outcome, seconds, reason)
         with contextlib.suppress(OSError):  # it is only a log
-            append_attempt(self._store.attempts_path, attempt)
+            append_attempts(self._store.attempts_path, attempt)
 
     def end_stage(self) -> None:
         """Release the states of the stage before this one."""

@@ -1,7 +1,8 @@
 """Merging: the stores of one sweep, such as those of its parts, joined into one.
 
-What is joined is what any sweep would find in a store: finished chunks with their parameters, states, and a plan. The
-plan is written last, so a folder whose merge was killed passes for no sweep; merging again completes it.
+What is joined is what any sweep would find in a store: finished chunks with their parameters, states, the log of
+attempts, and a plan. The plan is written last, so a folder whose merge was killed passes for no sweep; merging again
+completes it.
 """
 
 import functools
@@ -16,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from fnnet.errors import InputError
+from fnnet.records.attempts import copy_attempts
 from fnnet.records.results import Results
 from fnnet.records.rows import open_results
 from fnnet.records.store import Store
@@ -114,6 +116,7 @@ def join(folders: Sequence[Folder], out: Folder) -> str | None:
             _copy_chunks(source.store, target, chunk_ids)
         for source in sources:
             _copy_states(source, target, merged.finished)
+            copy_attempts(source.store.attempts_path, target.attempts_path)
         target.write_plan(merged.described)
     return _describe_missing(sources, merged)
 
