@@ -5,6 +5,7 @@ The data that it closes over do not travel with it but once, as arrays.
 """
 
 import contextlib
+import functools
 import hashlib
 import io
 import multiprocessing
@@ -17,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -127,16 +128,31 @@ class _Unpickler(pickle.Unpickler):
 
 @contextlib.contextmanager
 def _by_value(recipe: Recipe) -> Iterator[None]:
-    """Pickle functions of the recipe's own module by value, if it is not an installed one."""
-    module = sys.modules.get(getattr(recipe, "__module__", ""), None)
-    if module is None or module.__name__ in ("__main__", "fnnet") or _is_installed(module):
-        yield
-        return
-    cloudpickle.register_pickle_by_value(module)
+    """Pickle functions and classes of the recipe's own modules by value, if they are not installed ones."""
+    already = cloudpickle.list_registry_pickle_by_value()
+    modules = [sys.modules[name] for name in sorted(_modules_of(recipe) - already) if name in sys.modules]
+    own = [
+        module
+        for module in modules
+        if module.__name__ not in ("__main__", "fnnet") and not _is_installed(module)
+    ]
+    for module in own:
+        cloudpickle.register_pickle_by_value(module)
     try:
         yield
     finally:
-        cloudpickle.unregister_pickle_by_value(module)
+        for module in own:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _modules_of(value: Any) -> set[str]:
+    """Return the names of the modules that define a function or an object, also those of the parts of a partial one."""
+    if isinstance(value, functools.partial):
+        return set().union(*map(_modules_of, (value.func, *value.args, *value.keywords.values())))
+    if isinstance(value, MethodType):
+        return _modules_of(value.__func__) | _modules_of(value.__self__)
+    defined = (value, *type(value).__mro__)
+    return {name for each in defined if isinstance(name := getattr(each, "__module__", None), str)}
 
 
 def _is_installed(module: ModuleType) -> bool:

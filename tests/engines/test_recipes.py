@@ -1,10 +1,14 @@
 """Recipes reach workers wherever they were defined."""
 
+import functools
+import importlib
 import json
 import multiprocessing
+import pickle
 import subprocess
 import sys
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -87,6 +91,70 @@ def test_data_do_not_travel_with_the_recipe(convert):
     assert len(sent.pickled) < 4000
     num_bytes = sum(np.asarray(leaf).nbytes for leaf in shared[0].values())
     assert num_bytes > 100_000 and len(shared) == 1
+
+
+PARTS = """
+import functools
+import fnnet as fn
+
+class Family:
+    def __init__(self, width):
+        self.width = width
+
+    def build(self, depth):
+        return base(depth, self.width)
+
+class Callable(Family):
+    def __call__(self, depth):
+        return self.build(depth)
+
+def base(depth, width=7, activation=None):
+    network = fn.mlp(4, [width] * depth, 3, activation=activation or "relu")
+    return fn.supervised(network, "cross_entropy", optimizer="sgd", batch_size=16)
+
+def square(z):
+    return z**2
+
+recipe = base
+partial = functools.partial(base, width=5)
+nested = functools.partial(functools.partial(base, width=5), activation="tanh")
+method = Family(5).build
+instance = Callable(5)
+"""
+
+
+@pytest.fixture
+def own_recipes(tmp_path, monkeypatch):
+    """A module of the user's, which another process cannot import."""
+    (tmp_path / "own_recipes.py").write_text(PARTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("own_recipes")
+    del sys.modules["own_recipes"]
+
+
+@pytest.mark.parametrize("kind", ["recipe", "partial", "nested", "method", "instance", "argument"])
+def test_recipes_of_any_kind_travel_by_value(own_recipes, kind):
+    def of_here(depth, activation):
+        return fn.supervised(fn.mlp(4, [5] * depth, 3, activation=activation), "mse", optimizer="sgd")
+
+    recipe = functools.partial(of_here, activation=own_recipes.square)
+    if kind != "argument":
+        recipe = getattr(own_recipes, kind)
+    pickled = sent_of(recipe, None, []).pickled
+    sys.modules["own_recipes"] = None  # importing it raises
+    try:
+        make, _, _ = pickle.loads(pickled)
+        assert isinstance(make(depth=1), fn.Task)
+    finally:
+        sys.modules["own_recipes"] = own_recipes
+    assert not cloudpickle.list_registry_pickle_by_value()
+
+
+def test_what_the_user_sends_by_value_stays_so(own_recipes):
+    cloudpickle.register_pickle_by_value(own_recipes)
+    sent_of(own_recipes.recipe, None, [])
+    assert cloudpickle.list_registry_pickle_by_value() == {"own_recipes"}
+    cloudpickle.unregister_pickle_by_value(own_recipes)
 
 
 CLUSTERS = (np.random.default_rng(0).normal(size=(3000, 11)).astype(np.float32), np.arange(3000) % 3)
