@@ -8,8 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams
-from fnnet.metrics import DIRECTIONS
-from fnnet.names import find_direction
+from fnnet.names import DIRECTIONS, find_direction
 from fnnet.task import Task
 from fnnet.types import KeyArray, Metrics, Params
 

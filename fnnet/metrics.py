@@ -26,7 +26,7 @@ from fnnet.confusion import (
 )
 from fnnet.errors import InputError, check_integer
 from fnnet.losses import cross_entropy, mean_loss, one_hot
-from fnnet.names import lookup, named
+from fnnet.names import DIRECTIONS, lookup, named
 from fnnet.regression import huber, mae, r2, rmse
 
 MetricFunction = Callable[[Array, Array], Array]
@@ -186,20 +186,12 @@ def outputs(outputs: Float[Array, "n ..."], targets: Any) -> Float[Array, "n ...
 
 
 METRICS: dict[str, Metric] = {
-    name: Metric(function, higher_is_better)
-    for higher_is_better, functions in (
-        (True, named(accuracy, top_k_accuracy, macro_f1, r2)),
-        (False, named(nll, brier, ece, rmse, mae, huber)),
-    )
-    for name, function in functions.items()
+    name: Metric(function, DIRECTIONS[name])
+    for name, function in named(
+        accuracy, top_k_accuracy, macro_f1, r2, nll, brier, ece, rmse, mae, huber
+    ).items()
 }
 """The metrics that are numbers, by name."""
-
-DIRECTIONS: dict[str, bool] = {
-    "loss": False,
-    **{name: metric.higher_is_better for name, metric in METRICS.items()},
-}
-"""Whether higher values of a loss and of the metrics that are numbers are better, by name."""
 
 ARRAY_METRICS: dict[str, Metric] = {
     name: Metric(function)

@@ -1,4 +1,4 @@
-"""Names of functions, so that `activation=relu,tanh` can be an axis of a sweep."""
+"""Names of functions, so that `activation=relu,tanh` can be an axis of a sweep, and what is known without loading them."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -61,3 +61,10 @@ _OPTAX = (
 )
 OPTIMIZERS = ("sgd", *_OPTAX.split(), "sign_sgd", "yogi")
 """Optimizers by name: `sgd` is fnnet's, all others are optax's. Each works entry by entry, so layers may be stacked."""
+
+DIRECTIONS = {
+    "loss": False,
+    **dict.fromkeys(("accuracy", "top_k_accuracy", "macro_f1", "r2"), True),
+    **dict.fromkeys(("nll", "brier", "ece", "rmse", "mae", "huber"), False),
+}
+"""Whether higher values of a loss and of the metrics of `fnnet.metrics` that are numbers are better, by name."""

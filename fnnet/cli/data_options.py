@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """The data set and how to load it.
+    """The data set, and how to read and split it.
+
+        fnnet sweep --dataset table.csv --target species learning_rate=0.1
 
     Args:
-        dataset: digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, mnist1d, or the path of
-            a .csv, .parquet or .npz file.
+        dataset: a name that fnnet datasets lists, or a .csv, .parquet or .npz file.
         target: the column of a table to predict; by default the column target, or else the last one.
         drop: columns to leave out, as A,B.
         keep: columns to keep as features even if they seem to only number or name the rows, as A,B.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class EngineOptions:
     """Where a sweep trains.
 
+        fnnet sweep --engine processes:4 depth=1,2 learning_rate=0.1
+
     Args:
         engine: where to train: local, in this process; processes:N, in N processes that share the cores of this
             machine; or ray, on the workers of a Ray cluster.

@@ -1,24 +1,38 @@
 """The entry point of the command line: `fnnet sweep --dataset digits depth=1,2,4 learning_rate=log:1e-3:1:8`."""
 
-import contextlib
 import errno
-import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tyro
 
 import fnnet
-from fnnet.cli import own_recipe, usage
-from fnnet.cli.axes import AXES
-from fnnet.cli.commands import plan, sweep
-from fnnet.cli.store_commands import export, merge, predict, verify
+from fnnet.cli import help_text, own_recipe, usage
+from fnnet.cli.axes import AXES, AXES_HELP
+from fnnet.cli.commands.export import export
+from fnnet.cli.commands.merge import merge
+from fnnet.cli.commands.plan import plan
+from fnnet.cli.commands.predict import predict
+from fnnet.cli.commands.sweep import sweep
+from fnnet.cli.commands.verify import verify
+from fnnet.cli.data_options import DataOptions
+from fnnet.cli.engine_options import EngineOptions
 from fnnet.errors import InputError
 from fnnet.sweeps.interrupt import ignore_signals, raised_signals
 
-COMMANDS = {command.__name__: command for command in (sweep, plan, merge, verify, export, predict)}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "sweep": sweep,
+    "plan": plan,
+    "merge": merge,
+    "verify": verify,
+    "export": export,
+    "predict": predict,
+}
+TOPICS: dict[str, Any] = {"axes": AXES_HELP, "data": DataOptions, "engine": EngineOptions}
+"""What several commands share, with its help or the options that describe themselves."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,21 +79,24 @@ def _kept(words: list[str]) -> str:
 def _run(words: list[str]) -> None:
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
+    asks_help = not {"-h", "--help"}.isdisjoint(words)
     if words == ["--version"]:
         print(f"fnnet {fnnet.__version__}")
     elif not words or words[0] in ("--help", "-h"):
-        print(usage.overview(COMMANDS, fnnet.__version__), file=sys.stdout if words else sys.stderr)
+        print(
+            help_text.overview(COMMANDS, TOPICS, fnnet.__version__), file=sys.stdout if words else sys.stderr
+        )
         if not words:
             sys.exit(2)
+    elif asks_help and words[0] in TOPICS:
+        topic = TOPICS[words[0]]
+        print(topic if isinstance(topic, str) else help_text.describe_group(topic))
     else:
         usage.check_usage(words, COMMANDS, AXES)
-        if "--help" not in words and "-h" not in words:
-            tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="fnnet")
+        name, command = words[0], COMMANDS[words[0]]
+        if not asks_help:
+            tyro.cli(command, args=words[1:], prog=f"fnnet {name}")
             return
-        text = io.StringIO()  # not a terminal, so help is plain text
-        with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-            tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="fnnet")
-        shown = usage.tidy(text.getvalue())
-        if words[0] in ("sweep", "plan") and (path := own_recipe.path_in(words)) is not None:
-            shown = f"{own_recipe.describe(path, words)}\n\n{usage.without_own_axes(shown)}"
-        print(shown)
+        if (path := own_recipe.path_in(words)) is not None:
+            print(f"{own_recipe.describe(path, words)}\n")
+        print(help_text.describe(name, command))

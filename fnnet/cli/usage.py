@@ -1,4 +1,4 @@
-"""Usage of the command line: one-line errors about commands and options, and help.
+"""Usage of the command line: one-line errors about commands and options.
 
 A command is a function as tyro takes it: parameters before `/` are positional, all others are options.
 """
@@ -6,9 +6,7 @@ A command is a function as tyro takes it: parameters before `/` are positional, 
 import dataclasses
 import inspect
 import re
-import shutil
 import tempfile
-import textwrap
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -130,34 +128,6 @@ def with_options(message: str) -> str:
 def _option(match: re.Match[str]) -> str:
     name = match[1].removeprefix("num_").replace("_", "-")
     return f"--{name}{' ' * (match[2] == '=')}"
-
-
-def overview(commands: Commands, version: str) -> str:
-    """Return the list of commands, with the first lines of their docstrings, wrapped to the terminal."""
-    width = min(100, shutil.get_terminal_size().columns)
-    lines = [f"fnnet {version}: whole sweeps of feed-forward networks as one XLA program", ""]
-    lines += ["fnnet sweep --dataset digits depth=1,2 learning_rate=log:1e-3:1:8 seed=range:4", ""]
-    for name, command in commands.items():
-        text = (inspect.getdoc(command) or "").splitlines()[0]
-        lines += textwrap.wrap(text, width, initial_indent=f"  {name:9}", subsequent_indent=" " * 11)
-    lines += ["", "fnnet COMMAND --help lists the options of a command."]
-    return "\n".join(lines)
-
-
-def tidy(text: str) -> str:
-    """Remove noise such as `(default: None)` from tyro's help, and wrap it to the terminal."""
-    width = shutil.get_terminal_size().columns
-    text = re.sub(r"\{None\}\|(\S+)", r"\1       ", text)
-    text = text.replace("{None,", "{")
-    text = re.sub(r"\s*\(default:\s+(None|False)?\)", "", text)
-    lines = [line.rstrip() for line in text.splitlines()]
-    text = "\n".join(textwrap.fill(line, width) if len(line) > width else line for line in lines)
-    return re.sub(r"\n{2,}(?=\n|  -)", "\n", text).strip()
-
-
-def without_own_axes(text: str) -> str:
-    """Return the help of `sweep` without the axes of `mlp_recipe`, for a recipe of the user's own."""
-    return re.sub(r"Traced axes, .*?(?=Every finished run)", "", text, flags=re.DOTALL)
 
 
 def _parameters(command: Callable[..., None]) -> tuple[list[inspect.Parameter], dict[str, Any]]:

@@ -1,13 +1,13 @@
 """Ranking: runs and configurations from best to worst, and the significance of the best."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
 from fnnet.errors import InputError, unknown_name
-from fnnet.names import find_direction
+from fnnet.names import DIRECTIONS, find_direction
 from fnnet.records.statistics import Configurations, MeanInterval, compare_means
 from fnnet.space.space import Config
 
@@ -112,12 +112,24 @@ def is_higher_better(metric: str, known: Mapping[str, bool], given: bool | None 
     """
     if given is not None:
         return given
-    found = find_direction(metric, known)
+    found = find_direction(metric, {**DIRECTIONS, **known})
     if found is None:
-        from fnnet.metrics import DIRECTIONS  # loads JAX
-
-        found = find_direction(metric, DIRECTIONS)
-        if found is None:
-            error = unknown_name("metric to rank by", metric, {*DIRECTIONS, *known})
-            raise InputError(f"{error}; higher_is_better=True or False ranks by any column")
+        error = unknown_name("metric to rank by", metric, {*DIRECTIONS, *known})
+        raise InputError(f"{error}; higher_is_better=True or False ranks by any column")
     return found
+
+
+def usual_metric(metrics: Sequence[str], known: Mapping[str, bool]) -> str:
+    """Choose the metric that summaries show: the accuracy or R2 of the test split, else one whose direction is known.
+
+    Args:
+        metrics: at least one.
+        known: as for `is_higher_better`.
+
+    Example:
+        >>> usual_metric(["train_loss", "test_loss", "test_r2"], {}), usual_metric(["sharpness", "train_loss"], {})
+        ('test_r2', 'train_loss')
+    """
+    usual = [name for name in ("test_accuracy", "test_r2") if name in metrics]
+    ranked = [name for name in metrics if find_direction(name, {**DIRECTIONS, **known}) is not None]
+    return [*usual, *ranked, *metrics][0]

@@ -1,5 +1,6 @@
 """The text form of axes on the command line: `depth=1,2,4 learning_rate=log:1e-3:1:8 seed=range:4`."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,11 @@ def parse_values(name: str, text: str) -> Sequence[Any]:
     Example:
         >>> parse_values("seed", "range:1:4"), parse_values("activation", "relu,tanh")
         (range(1, 4), ['relu', 'tanh'])
+        >>> parse_values("widths", "[[16,16],[128]]")
+        [(16, 16), (128,)]
     """
+    if text.startswith("[["):
+        return _tuples(name, text)
     form, colon, rest = text.partition(":")
     if not colon:
         if not text.strip():
@@ -96,6 +101,19 @@ def parse_values(name: str, text: str) -> Sequence[Any]:
         f"axis {name!r}: cannot read {text!r}{hint}; the forms are a list 1,2,4, log:LOW:HIGH:NUM, "
         "lin:LOW:HIGH:NUM, range:STOP, range:START:STOP and range:START:STOP:STEP"
     )
+
+
+def _tuples(name: str, text: str) -> list[tuple]:
+    """Parse tuples, written as a list of lists of JSON."""
+    try:
+        lists = json.loads(text)
+        if not all(isinstance(each, list) for each in lists):
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise InputError(
+            f"axis {name!r}: cannot read {text!r}; tuples are written as in {name}=[[16,16],[128]]"
+        ) from None
+    return [tuple(each) for each in lists]
 
 
 def _spaced(name: str, form: str, low: Any, high: Any, num: Any) -> Sequence[float]:

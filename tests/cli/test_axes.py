@@ -7,8 +7,7 @@ import re
 from command_lines import RATE, check_answer, mistakes
 
 import fnnet as fn
-from fnnet.cli.axes import AXES
-from fnnet.cli.main import COMMANDS
+from fnnet.cli.axes import AXES, AXES_HELP
 from fnnet.names import OPTIMIZERS
 from fnnet.schedules import SCHEDULES
 
@@ -34,6 +33,8 @@ FORMS = [
     (f"sweep 'depth=1;2' {RATE}", "did you mean depth=1,2?"),
     (f"sweep 'depth=1 2' {RATE}", "did you mean depth=1,2?"),
     (f"sweep depth=, {RATE}", "values are separated by single commas"),
+    (f"sweep 'widths=[[1,2' {RATE}", "cannot read '[[1,2'; tuples are written as in widths=[[16,16],[128]]"),
+    (f"sweep 'widths=[[1],2]' {RATE}", "tuples are written as in widths=[[16,16],[128]]"),
     ("sweep learning_rate=1e", "axis 'learning_rate': '1e' is not a number; did you mean 1?"),
     ("sweep learning_rate=0.1.2", "'0.1.2' is not a number"),
     ("sweep learning_rate=10%", "'10%' is not a number; did you mean 10?"),
@@ -192,5 +193,5 @@ def test_axes_match_the_recipe():
 
 
 def test_the_help_lists_optimizers_and_schedules():
-    words = set(re.findall(r"\w+", COMMANDS["sweep"].__doc__))
+    words = set(re.findall(r"\w+", AXES_HELP))
     assert words >= {*OPTIMIZERS, *SCHEDULES, *AXES}

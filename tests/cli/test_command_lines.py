@@ -5,11 +5,13 @@ written. No line ends in a traceback, and none trains on nonsense.
 """
 
 import importlib
+import shlex
 
 import polars as pl
 import pytest
 from command_lines import RATE, check_answer, mistakes, run
 
+from fnnet.cli import help_text, usage
 from fnnet.cli.main import COMMANDS
 
 COMMAND = [
@@ -140,23 +142,30 @@ def test_mistakes(line, phrase, place, capsys):
     [
         ("--help", "fnnet COMMAND --help"),
         ("-h", "fnnet COMMAND --help"),
-        ("help", "fnnet COMMAND --help"),
-        ("--version", "fnnet "),
-        ("sweep --help", "learning_rate=log:1e-3:10:16"),
-        ("help sweep", "learning_rate=log:1e-3:10:16"),
-        ("plan -h", "usage: fnnet plan"),
-        ("verify --help", "usage: fnnet verify"),
-        ("export --help", "usage: fnnet export"),
-        ("predict --help", "usage: fnnet predict"),
+        ("help", "fnnet help axes|data|engine"),
+        ("help sweep", "fnnet help axes"),
+        ("plan -h", "usage: fnnet plan [OPTIONS] AXIS=VALUES ..."),
+        ("help axes", "learning_rate=log:1e-3:10:16"),
+        ("data --help", "--validation-fraction X"),
+        ("help engine", "--workers N"),
+        *((f"{name} --help", f"usage: fnnet {name}") for name in COMMANDS),
     ],
 )
-def test_help_fits_eighty_columns(line, phrase, capsys, monkeypatch):
+def test_help_fits_a_screen_and_begins_with_an_example(line, phrase, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("FORCE_COLOR", "1")
     code, printed, error = run(line, capsys)
+    lines = printed.splitlines()
     assert code == 0 and phrase in printed and error == ""
-    assert max(map(len, printed.splitlines())) <= 80
-    assert not any(odd in printed for odd in ("\x1b", "{None}", "(default: )", "(default: None)"))
+    assert lines[0].startswith("fnnet ") and lines[1] == "" and "\x1b" not in printed
+    assert max(map(len, lines)) <= 80 and len(lines) <= 40
+
+
+def test_the_example_of_each_help_is_a_valid_line():
+    for name, command in COMMANDS.items():
+        words = shlex.split(help_text.describe(name, command).partition("\n")[0])
+        assert words[:2] == ["fnnet", name]
+        usage.check_usage(words[1:], COMMANDS, [])
 
 
 @pytest.mark.slow
@@ -198,7 +207,3 @@ def test_long_planning_is_announced(line, phrase, place, capsys, monkeypatch):
     assert code == 130 and "\nfnnet: stopped" in error
     assert "features" in printed, "the data are described before the sweep is prepared"
     assert phrase in error and (phrase or "planning" not in error)
-
-
-def test_all_commands_are_tested():
-    assert set(COMMANDS) == {"sweep", "plan", "merge", "verify", "export", "predict"}

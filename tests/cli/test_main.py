@@ -12,7 +12,7 @@ import sklearn.metrics
 
 import fnnet as fn
 from fnnet.cli.main import main
-from fnnet.cli.store_commands import _choose_run
+from fnnet.cli.run_choice import choose_run
 from fnnet.space.text import parse_space
 
 IRIS = ["sweep", "--dataset", "iris", "--steps", "30"]
@@ -78,13 +78,16 @@ def test_regression_sweep(tmp_path, capsys):
 
 
 def test_forms_of_axes():
-    space = parse_space(["a=1,2.5,word,true", "b=lin:0:1:3", "c=range:2", "d=range:1:6:2", "e=log:1e-2:1:2"])
+    space = parse_space(
+        ["a=1,2.5,word,true", "b=lin:0:1:3", "c=range:2", "d=range:1:6:2", "e=log:1e-2:1:2", "f=[[3,2],[7]]"]
+    )
     assert space.axes == {
         "a": (1, 2.5, "word", True),
         "b": (0.0, 0.5, 1.0),
         "c": (0, 1),
         "d": (1, 3, 5),
         "e": (0.01, 1.0),
+        "f": ((3, 2), (7,)),
     }
 
 
@@ -274,9 +277,9 @@ def test_importing_fnnet_is_light():
 def test_the_best_run_is_fully_trained():
     columns = {"test_loss": np.array([0.1, 0.4, 0.3, 0.2]), "steps": np.array([5, 20, 20, 5])}
     results = fn.Results(fn.grid(seed=range(4)), columns)
-    assert _choose_run(results, "test_loss") == 2
+    assert choose_run(results, [], "test_loss").space[0] == {"seed": 2}
     with pytest.raises(fn.InputError, match="did you mean 'test_loss'"):
-        _choose_run(results, "tst_loss")
+        choose_run(results, [], "tst_loss")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 import fnnet as fn
-from fnnet.cli import commands
 from fnnet.cli.main import main
 from fnnet.data.preprocessing import Column, Preprocessing
 from fnnet.evaluation.export import trained_model
@@ -133,7 +132,7 @@ def test_options_reach_the_data(command, options, parts, tmp_path, monkeypatch, 
     def prepared(axes, data, *others, **settings):
         raise fn.InputError(str(data.load()))
 
-    monkeypatch.setattr(commands, "_prepare", prepared)
+    monkeypatch.setattr(f"fnnet.cli.commands.{command}.prepare_sweep", prepared)
     code, _, said = run([command, "--dataset", "t.csv", *options, "learning_rate=0.1"], capsys)
     assert code == 2 and all(part in said for part in parts), said
 

@@ -1,0 +1,1 @@
+"""The commands, one module each: functions whose arguments tyro turns into options."""

@@ -1,0 +1,95 @@
+"""`fnnet sweep`: train every combination of the axes."""
+
+import sys
+from pathlib import Path
+
+from fnnet.cli import output
+from fnnet.cli.data_options import DataOptions
+from fnnet.cli.engine_options import EngineOptions
+from fnnet.cli.preparation import Axes, Data, Engine, Flag, prepare_sweep
+from fnnet.records.ranking import usual_metric
+from fnnet.space.text import parse_part
+
+
+def sweep(
+    axes: Axes,
+    /,
+    data: Data = DataOptions(),  # noqa: B008 (frozen)
+    recipe: str | None = None,
+    steps: int = 1000,
+    eval_every: int | None = None,
+    metric: str | None = None,
+    out: Path | None = None,
+    lanes: int | None = None,
+    state_every: float = 60.0,
+    save_params: Flag = False,
+    no_save_params: Flag = False,
+    keep_states: Flag = False,
+    accept_fingerprint: bool = False,
+    part: str | None = None,
+    engine: Engine = EngineOptions(),  # noqa: B008 (frozen)
+) -> None:
+    """Train networks on every combination of the axes and tabulate the results.
+
+        fnnet sweep --dataset digits depth=1,2 learning_rate=log:0.01:1:8 seed=range:4
+
+    Every finished run is kept. The same command resumes an interrupted sweep; with more values it trains only the
+    new runs, and with --keep-states and more --steps it goes on from the last ones. `fnnet help axes` lists the axes.
+
+    Args:
+        axes: the axes, as NAME=VALUES.
+        data: the data set.
+        recipe: a recipe of your own, as MODULE:FUNCTION; --help then lists its axes.
+        steps: updates of each run, unless num_steps is an axis.
+        eval_every: steps between evaluations, for curves.
+        metric: of the summary; by default test_accuracy or test_r2.
+        out: folder of the sweep; by default results/DATASET-AXES.
+        lanes: runs that train together on one device; else chosen.
+        state_every: seconds between saves of unfinished runs.
+        save_params: keep trained parameters; by default those under 1 GB.
+        no_save_params: do not keep the trained parameters.
+        keep_states: keep the last states, to go on to more steps later.
+        accept_fingerprint: go on with other versions or another device.
+        part: a part of the runs, such as 3/16; fnnet merge joins them.
+        engine: where to train.
+    """
+    engine.check()
+    from fnnet.sweeps.execution import describe_stored, execute
+
+    with engine.open() as workers:
+        prepared = prepare_sweep(
+            axes,
+            data,
+            recipe,
+            out,
+            metric,
+            num_steps=steps,
+            eval_every=eval_every,
+            lanes=lanes,
+            state_every=state_every,
+            save_params=save_params or (False if no_save_params else None),
+            keep_states=keep_states,
+            accept_fingerprint=accept_fingerprint,
+            part=None if part is None else parse_part(part),
+            engine=workers,
+        )
+        assert prepared.store is not None
+        output.print_estimates(prepared)
+        if workers is not None:
+            output.print_line(engine.describe(workers))
+        if line := describe_stored(prepared):
+            output.print_line(line)
+        results = execute(prepared)
+    if len(results):
+        metric = metric or usual_metric(prepared.plan.metrics, results.higher_is_better)
+        output.print_results(results, metric, prepared.data.train.inputs)
+        for path in output.write_results(results, metric, prepared.store.folder):
+            output.print_line(f"wrote {path}")
+    finished = set(results["id"].tolist()) if len(results) else set()
+    wanted = prepared.plan.space.ids()[prepared.runs].tolist()
+    if num_given_up := sum(run_id not in finished for run_id in wanted):
+        output.print_line(
+            f"{num_given_up:,} of {len(wanted):,} runs were given up, since they ended every worker that trained them; "
+            f"{prepared.store.attempts_path} says why, and the same command tries them again"
+        )
+        sys.exit(1)
