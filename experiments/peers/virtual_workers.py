@@ -21,7 +21,7 @@ import fnnet as fn
 from fnnet.engines.engine import Arrays, Engine
 from fnnet.sweeps import coordinator
 from fnnet.sweeps.sending import send
-from fnnet.sweeps.worker import Trained, Worker
+from fnnet.sweeps.worker import Trained
 
 NUM_POINTS = 10  # evaluations of a run
 STEPS = 100
@@ -37,7 +37,7 @@ def tiny_recipe() -> fn.Task:
     )
 
 
-def answer_for(spec: Any, leaves: list[np.ndarray], worker: Worker) -> Trained:
+def answer_for(spec: Any) -> Trained:
     """Make up what a worker would return for a chunk."""
     num_runs = len(spec.run_ids)
     names = ("batch_loss", "train_loss", "test_loss", "train_accuracy")
@@ -46,25 +46,24 @@ def answer_for(spec: Any, leaves: list[np.ndarray], worker: Worker) -> Trained:
         {"step": np.full(num_runs, step, np.int32), **dict.fromkeys(names, start / np.float32(step))}
         for step in range(STEPS // NUM_POINTS, STEPS + 1, STEPS // NUM_POINTS)
     ]
-    return Trained([start, np.full(num_runs, -1, np.int32), start], STEPS, points, 1.0, worker)
+    return Trained([start, np.full(num_runs, -1, np.int32), start], STEPS, points, 1.0, "virtual:1")
 
 
 class Workers:
     """Workers in virtual time: the clock advances by what this thread spends, and jumps to the next answer."""
 
-    def __init__(self, num_workers: int, chunk_seconds: float, worker: Worker, open_workspace: Any) -> None:
+    def __init__(self, num_workers: int, chunk_seconds: float, open_workspace: Any) -> None:
         """Start them.
 
         Args:
             num_workers: how many.
             chunk_seconds: what each chunk takes on average.
-            worker: what each says that it is.
             open_workspace: what a real engine would pickle with every order.
         """
         self.now = self.sending = self.idle = 0.0
         self.order_bytes = self.answer_bytes = self.num_chunks = 0
         self.answered: list[float] = []  # when each chunk was, on the clock
-        self._chunk_seconds, self._worker, self._open = chunk_seconds, worker, open_workspace
+        self._chunk_seconds, self._open = chunk_seconds, open_workspace
         self._free, self._random = [0.0] * num_workers, random.Random(0)  # noqa: S311
         self._training: list[tuple[float, int, Future, bytes]] = []
         self._there: collections.deque[Future] = collections.deque()
@@ -84,7 +83,7 @@ class Workers:
         order = pickle.dumps((function, self._open, *arguments))
         self.sending += time.process_time() - started
         with self._off_the_clock():
-            answer = pickle.dumps(answer_for(arguments[1], [], self._worker))
+            answer = pickle.dumps(answer_for(arguments[2]))
             begins = max(heapq.heappop(self._free), self.now)
             ends = begins + self._chunk_seconds * self._random.uniform(
                 0.5, 1.5
@@ -182,7 +181,7 @@ def through_coordinator(
         )
         crew = prepared.crew._replace(worker=prepared.crew.worker._replace(num_devices=1))
         sharing = Engine(crew.engine.submit, _share_nothing, 1, None, crew.engine.is_lost, "virtual")
-        workers = Workers(num_workers, chunk_seconds, crew.worker, send(sharing, tiny_recipe, None))
+        workers = Workers(num_workers, chunk_seconds, send(sharing, tiny_recipe, None))
         prepared = prepared._replace(crew=crew._replace(engine=workers.engine))
         with mock.patch.object(coordinator, "SimpleQueue", lambda: workers):
             results = fn.execute(prepared)

@@ -31,7 +31,7 @@ from fnnet.sweeps.prepare import Prepared
 from fnnet.sweeps.resume import Done, drop_stale, read_done, stored_plan
 from fnnet.sweeps.stage import Stage
 from fnnet.sweeps.states import ChunkState, Saved, on_host
-from fnnet.sweeps.worker import Trained, Worker
+from fnnet.sweeps.worker import Trained
 
 SIGNAL_SECONDS = 0.5  # between looks for a signal while workers train
 
@@ -230,11 +230,10 @@ class Coordinator:
             else:
                 raise
             return []
-        _check_worker(trained.worker, self.prepared.crew.worker)
         order = order._replace(state=self._advance(order, trained), attempts=0)
         assert order.state is not None
         if order.state.step == order.spec.stops[-1]:
-            self.kept.note(order.spec, "trained", trained.worker.name, order.state.seconds)
+            self.kept.note(order.spec, "trained", trained.worker, order.state.seconds)
             rows = self.kept.commit(order.job, stage, order.spec, order.places, on_host(order.state))
             first_step = max(stage.first_step, self.prepared.first_steps[order.places].min().item())
             self._emit(Committed(rows, stage.stops[-1] - first_step, order.spec.id))
@@ -300,19 +299,3 @@ class Coordinator:
         if self._interrupt.signum is not None:
             self._emit(Interrupted(self._interrupt.signum))
         self._interrupt.check()
-
-
-def _check_worker(worker: Worker, first: Worker) -> None:
-    """Refuse what another kind of worker trained, whose bits may differ.
-
-    Raises:
-        InputError: naming what differs.
-    """
-    here = {**worker.environment, "number of devices": str(worker.num_devices)}
-    there = {**first.environment, "number of devices": str(first.num_devices)}
-    for name in there:
-        if here.get(name) != there[name]:
-            raise InputError(
-                f"the worker {worker.name} differs from {first.name}, with which the sweep began, in its {name}: "
-                f"{here.get(name)}, and not {there[name]}; use workers that are alike"
-            )

@@ -32,11 +32,11 @@ class Crew(NamedTuple):
     ) -> Cost:
         """Measure what some number of lanes costs on a worker, see `worker.measure`."""
         arguments = group, columns, data_seed, lanes, is_timed
-        return _ask(self.engine, worker.measure, self.open_workspace, *arguments)
+        return _ask(self.engine, worker.measure, self.open_workspace, self.worker, *arguments)
 
     def train(self, *arguments: Any) -> Future:
         """Have a worker train a chunk for a while; returns the future of what `worker.train` returns."""
-        return self.engine.submit(worker.train, self.open_workspace, *arguments)
+        return self.engine.submit(worker.train, self.open_workspace, self.worker, *arguments)
 
 
 def gather_crew(engine: Engine, recipe: Recipe, plan: Plan, data: Any) -> Crew:

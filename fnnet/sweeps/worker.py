@@ -49,6 +49,7 @@ class Worker(NamedTuple):
     platform: of the devices, such as "cpu".
     usable_bytes: memory that a sweep may use on all devices together.
     name: the host and the process.
+    matmul_precision: the default of its JAX, part of every program.
     """
 
     environment: dict[str, str]
@@ -56,6 +57,7 @@ class Worker(NamedTuple):
     platform: str
     usable_bytes: float
     name: str
+    matmul_precision: str
 
 
 class Trained(NamedTuple):
@@ -66,14 +68,14 @@ class Trained(NamedTuple):
     step: updates made.
     points: the evaluations on the way.
     seconds: spent.
-    worker: that trained it.
+    worker: the name of the one that trained it.
     """
 
     leaves: list[Any]
     step: int
     points: list[Point]
     seconds: float
-    worker: Worker
+    worker: str
 
 
 class Workspace:
@@ -93,7 +95,10 @@ class Workspace:
         self._make_task, self.is_elsewhere = make_task, is_elsewhere
         self._programs: dict[str, Program] = {}
         platform = self.mesh.devices.flat[0].platform
-        self.worker = Worker(environment(), self.mesh.size, platform, usable_bytes(), worker_name())
+        precision = str(jax.config.values["jax_default_matmul_precision"])
+        self.worker = Worker(
+            environment(), self.mesh.size, platform, usable_bytes(), worker_name(), precision
+        )
 
     def program(self, group: GroupSpec) -> Program:
         """Return the program of a group, made at the first call.
@@ -110,7 +115,7 @@ class Workspace:
                 if found != group.program:
                     raise InputError(
                         f"the recipe computes something else on the worker {self.worker.name} (program {found}) than where "
-                        f"the sweep was planned (program {group.program}); its files, or a library, differ there"
+                        f"the sweep was planned (program {group.program}); its files, a library or a setting of JAX differ there"
                     )
             self._programs[key] = make_program(task, self.mesh, group.max_steps)
         return self._programs[key]
@@ -125,8 +130,32 @@ def describe(open_workspace: Open) -> Worker:
     return open_workspace().worker
 
 
+def check_alike(worker: Worker, first: Worker) -> None:
+    """Refuse a worker of another kind than the first one, since its bits may differ.
+
+    Raises:
+        InputError: naming what differs.
+    """
+
+    def described(worker: Worker) -> dict[str, str]:
+        others = {
+            "number of devices": str(worker.num_devices),
+            "matmul precision": worker.matmul_precision,
+        }
+        return worker.environment | others
+
+    here, there = described(worker), described(first)
+    for name in there:
+        if here[name] != there[name]:
+            raise InputError(
+                f"the worker {worker.name} differs from {first.name}, with which the sweep began, in its {name}: "
+                f"{here[name]}, and not {there[name]}; use workers that are alike"
+            )
+
+
 def measure(
     open_workspace: Open,
+    first: Worker,
     group: GroupSpec,
     columns: dict[str, list[float]],
     data_seed: Any,
@@ -137,6 +166,7 @@ def measure(
 
     Args:
         open_workspace: of the sweep.
+        first: the worker that this one must be like.
         group: whose program it is.
         columns: the hyper-parameters of runs of the group, one number per run.
         data_seed: of the order of batches.
@@ -144,6 +174,7 @@ def measure(
         is_timed: whether to run the program; otherwise seconds are NaN.
     """
     workspace = open_workspace()
+    check_alike(workspace.worker, first)
     mesh, limit = workspace.mesh, usable_bytes()
     costs = CostFile(group.program, mesh.size, group.max_steps)
     known = costs.read().get(lanes)
@@ -165,6 +196,7 @@ def measure(
 
 def train(
     open_workspace: Open,
+    first: Worker,
     group: GroupSpec,
     spec: ChunkSpec,
     leaves: Sequence[Any] | None,
@@ -176,6 +208,7 @@ def train(
 
     Args:
         open_workspace: of the sweep.
+        first: the worker that this one must be like.
         group: whose program trains it.
         spec: the chunk.
         leaves: of its progress after `first_step` steps, as in `Trained`; None to initialize.
@@ -185,6 +218,9 @@ def train(
     """
     started = time.perf_counter()
     workspace = open_workspace()
+    check_alike(
+        workspace.worker, first
+    )  # before the programs are compared, which differ wherever versions do
     program, data = workspace.program(group), workspace.data
     points: list[Point] = []
     progress, step = None, first_step
@@ -201,7 +237,7 @@ def train(
     leaves = jax.tree.leaves(progress)
     if workspace.is_elsewhere:
         leaves = [leaf[: len(spec.run_ids)] for leaf in jax.device_get(leaves)]
-    return Trained(leaves, step, points, time.perf_counter() - started, workspace.worker)
+    return Trained(leaves, step, points, time.perf_counter() - started, workspace.worker.name)
 
 
 def worker_name() -> str:

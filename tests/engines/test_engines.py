@@ -181,24 +181,37 @@ def test_a_broken_pool_ends_the_sweep_and_keeps_what_is_finished(tmp_path):
     assert fn.sweep(recipe, space, None, **options | {"on_event": None})["rate"].tolist() == [0.5, 1.5]
 
 
-@pytest.mark.parametrize("name", ["device", "versions", "flags", "number of devices"])
+@pytest.mark.parametrize("name", ["device", "versions", "flags", "number of devices", "matmul precision"])
 def test_a_worker_of_another_kind_is_refused_by_name(name):
     prepared = fn.prepare(recipe_of(DATA), SPACE, DATA, **OPTIONS)
     first = prepared.crew.worker
     other = first._replace(name="elsewhere:7", environment=first.environment | {name: "another"})
     if name == "number of devices":
         other = first._replace(name="elsewhere:7", num_devices=first.num_devices + 1)
-    local = prepared.crew.engine
+    if name == "matmul precision":
+        other = first._replace(name="elsewhere:7", matmul_precision="float32")
+    with pytest.raises(fn.InputError, match=f"differs from elsewhere:7, .* in its {name}: .*, and not "):
+        fn.execute(prepared._replace(crew=prepared.crew._replace(worker=other)))
 
-    def submit(function, *args):
-        future = local.submit(function, *args)
-        answer = future.result()
-        changed: Future = Future()
-        changed.set_result(answer._replace(worker=other) if hasattr(answer, "worker") else answer)
-        return changed
 
-    crew = prepared.crew._replace(engine=local._replace(submit=submit))
-    with pytest.raises(fn.InputError, match=f"worker elsewhere:7 differs from .* in its {name}: "):
+def _compute_precisely():
+    jax.config.update("jax_default_matmul_precision", "float32")
+
+
+@pytest.mark.slow
+def test_a_worker_of_another_precision_is_refused_before_its_program_is(pool):
+    other = ProcessPoolExecutor(
+        1, mp_context=multiprocessing.get_context("spawn"), initializer=_compute_precisely
+    )
+    with (
+        other,
+        pytest.raises(
+            fn.InputError, match=r"differs from .*, with which the sweep began, in its matmul precision: "
+        ),
+    ):
+        engine = engines.executor(pool, cores=2)
+        prepared = fn.prepare(recipe_of(DATA), SPACE, DATA, engine=engine, **OPTIONS)
+        crew = prepared.crew._replace(engine=engines.executor(other, cores=2))
         fn.execute(prepared._replace(crew=crew))
 
 

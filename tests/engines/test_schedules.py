@@ -58,7 +58,7 @@ class Cluster:
         self.calls, self.unlucky, self.num_lost, self.most = {}, {}, 0, 0
         self.engine = Engine(self.submit, None, 2, None, lambda error: isinstance(error, Lost), "fake")
 
-    def submit(self, function, open_workspace, *arguments):
+    def submit(self, function, open_workspace, first, *arguments):
         assert function is worker.train
         future = Future()
         self.calls[future] = arguments
@@ -82,7 +82,7 @@ class Cluster:
         self.unlucky[spec.id] = 0
         stop = self.random.randint(first_step + 1, STEPS)
         leaves, points = trained(group, spec, leaves, first_step, stop)
-        future.set_result(Trained(leaves, stop, points, 0.1, self.worker))
+        future.set_result(Trained(leaves, stop, points, 0.1, "fake:1"))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,6 @@ def expected(prepared):
 def run(prepared, cluster, monkeypatch, **options):
     """Execute a prepared sweep on a cluster; returns the results and the events."""
     events = []
-    cluster.worker = prepared.crew.worker
 
     class Ended(collections.deque):
         """The queue of answers, which come when the coordinator waits for one."""
