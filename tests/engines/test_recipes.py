@@ -18,22 +18,30 @@ from fnnet.engines.this_process import local
 from fnnet.sweeps.sending import send
 
 SCRIPT = """
-import multiprocessing, sys
-from concurrent.futures import ProcessPoolExecutor
 import fnnet as fn
-from fnnet import engines
 
 data = fn.load_dataset("iris")
 {recipe}
 def main():
     options = {{"num_steps": 5, "lanes": 2}}
     space = fn.grid(depth=[1], learning_rate=[0.1, 0.3], seed=range(2))
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        there = fn.sweep(recipe, space, data, engine=engines.executor(pool, cores=None), **options)
+    {engine}
+    there = fn.sweep(recipe, space, data, engine=engine, **options)
     here = fn.sweep(recipe, space, data, **options)
     print("equal" if (there["test_loss"] == here["test_loss"]).all() else "different")
-
 {call}
+"""
+PROCESSES = """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    engine = fn.engines.executor(pool, cores=None)
+"""
+RAY = """
+    import jax
+
+    engine = fn.engines.ray(1, cpus=jax.local_device_count())
 """
 CLOSURE = """
 def recipe(depth, width=7):
@@ -44,22 +52,29 @@ MODULE = CLOSURE.replace("def recipe", 'import fnnet as fn\n\ndata = fn.load_dat
 GUARDED = 'if __name__ == "__main__":\n    main()'
 
 
+@pytest.fixture(params=["processes", "ray"])
+def engine(request):
+    if request.param == "ray":
+        pytest.importorskip("ray", reason="Ray is not installed")
+    return {"processes": PROCESSES, "ray": RAY}[request.param]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe", [CLOSURE, "from recipes import recipe\n"], ids=["of a script", "of a module"]
 )
-def test_a_recipe_beside_a_script_trains_on_processes(tmp_path, recipe):
+def test_a_recipe_beside_a_script_trains_elsewhere(recipe, engine, tmp_path):
     (tmp_path / "recipes.py").write_text(MODULE)
-    (tmp_path / "script.py").write_text(SCRIPT.format(recipe=recipe, call=GUARDED))
+    (tmp_path / "script.py").write_text(SCRIPT.format(recipe=recipe, engine=engine, call=GUARDED))
     ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0 and ended.stdout == "equal\n", ended.stderr
 
 
 @pytest.mark.slow
-def test_a_recipe_of_a_notebook_trains_on_processes(tmp_path):
+def test_a_recipe_of_a_notebook_trains_elsewhere(engine, tmp_path):
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
     nbformat = pytest.importorskip("nbformat")
-    source = SCRIPT.format(recipe=CLOSURE, call="main()")
+    source = SCRIPT.format(recipe=CLOSURE, engine=engine, call="\nmain()")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert "equal" in json.dumps(notebook.cells[0].outputs)
