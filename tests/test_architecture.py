@@ -34,6 +34,7 @@ ROOMS = [
     {"interop"},
     {"report"},
     {"cli"},
+    {"__main__"},
 ]
 
 
