@@ -16,6 +16,7 @@ from fnnet.cli.commands.export import export
 from fnnet.cli.commands.merge import merge
 from fnnet.cli.commands.plan import plan
 from fnnet.cli.commands.predict import predict
+from fnnet.cli.commands.report import report
 from fnnet.cli.commands.sweep import sweep
 from fnnet.cli.commands.verify import verify
 from fnnet.cli.data_options import DataOptions
@@ -26,6 +27,7 @@ from fnnet.sweeps.interrupt import ignore_signals, raised_signals
 COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep,
     "plan": plan,
+    "report": report,
     "merge": merge,
     "verify": verify,
     "export": export,

@@ -52,22 +52,23 @@ def print_differences(differences: Mapping[str, float], results: "Results") -> b
 
 
 def write_results(results: "Results", metric: str, folder: Path) -> list[Path]:
-    """Write table.parquet, table.csv and, unless it would be too large, heatmap.png; return the paths."""
+    """Write table.parquet, table.csv, report.html and, unless it would be too large, heatmap.png; return the paths."""
     from fnnet.records.durable import naming
     from fnnet.report import plots
 
     table = results.table(records=True)
-    paths = [folder / "table.parquet", folder / "table.csv", folder / "heatmap.png"]
+    paths = [folder / name for name in ("table.parquet", "table.csv", "report.html", "heatmap.png")]
     with naming(paths[0]), paths[0].open("wb") as file:  # polars' own errors have no file name
         table.write_parquet(file)
     with naming(paths[1]), paths[1].open("wb") as file:
         table.write_csv(file)
+    results.report(metric).save(paths[2])
     try:
         figure = plots.heatmap(results, metric)
     except InputError as error:
         sys.stderr.write(f"no heatmap.png: {error}\n")
-        return paths[:2]
-    figure.savefig(paths[2], dpi=150)
+        return paths[:3]
+    figure.savefig(paths[3], dpi=150)
     return paths
 
 

@@ -1,6 +1,7 @@
 """Results: the table of a sweep, its learning curves and its trained parameters."""
 
 import html
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
@@ -17,6 +18,7 @@ from fnnet.records.ranking import Best, find_best, find_top, is_higher_better
 from fnnet.records.selection import find_runs
 from fnnet.records.statistics import average, check_numeric, find_configurations
 from fnnet.records.store import Store
+from fnnet.records.webpage import WebPage
 from fnnet.space.space import Space
 
 if TYPE_CHECKING:
@@ -305,6 +307,28 @@ class Results:
         """
         here, there = ((each.space, check_numeric(metric, each[metric])) for each in (self, other))
         return compare_columns(here, there, over)
+
+    def report(self, metric: str | None = None) -> WebPage:
+        """Make an interactive report, a web page that needs no server: a notebook shows it, `save` writes it.
+
+        Its panels are linked: lines, a heat map, parallel coordinates, learning curves, the importance of axes, the
+        spread over seeds, and the table.
+
+        Args:
+            metric: that it opens with; None for the usual one, such as "test_accuracy".
+
+        Raises:
+            InputError: when there are no runs, or the metric is unknown.
+
+        Example:
+            >>> from fnnet import grid
+            >>> results = Results(grid(learning_rate=[0.1, 0.3]), {"test_loss": np.array([0.5, 0.25])})
+            >>> results.report()
+            WebPage()
+        """
+        # By name, since records know nothing of what is drawn from them; only this method looks for it.
+        page: WebPage = importlib.import_module("fnnet.report.page.document").report(self, metric)
+        return page
 
     def _table_columns(self, records: bool = False) -> dict[str, Any]:
         axes = {name: self.space.table_column(name) for name in self.space.axes}

@@ -25,7 +25,7 @@ COMMAND = [
     ("depth=1", "unknown command 'depth=1'"),
     ("--steps 5", "unknown command '--steps'"),
     ("help swep", "unknown command 'swep'; did you mean 'sweep'?"),
-    ("exprot", "did you mean 'export'?"),
+    ("exprot", "did you mean 'export' or 'report'?"),
     ("export", "fnnet export needs STORE and --to"),
     ("export store", "fnnet export needs --to"),
     ("export --to m.safetensors", "fnnet export needs STORE"),

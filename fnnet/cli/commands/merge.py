@@ -22,8 +22,8 @@ def merge(
 
     Args:
         stores: the folders, such as results/digits-depth-part-*.
-        out: the folder to write, a new one or that of an earlier merge, which also receives table.parquet, table.csv
-            and heatmap.png.
+        out: the folder to write, a new one or that of an earlier merge, which also receives table.parquet, table.csv,
+            heatmap.png and report.html.
     """
     from fnnet.records.rows import open_results
     from fnnet.sweeps.merging import join

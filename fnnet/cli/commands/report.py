@@ -1,0 +1,55 @@
+"""`fnnet report`: an interactive page of a sweep."""
+
+import sys
+import time
+from pathlib import Path
+
+import tyro
+
+from fnnet.cli import output
+from fnnet.cli.preparation import Flag
+from fnnet.errors import InputError
+
+
+def report(
+    store: tyro.conf.Positional[Path],
+    /,
+    to: Path | None = None,
+    metric: str | None = None,
+    watch: Flag = False,
+    every: float = 10.0,
+) -> None:
+    """Write an interactive page of a sweep, one HTML file that needs nothing else.
+
+        fnnet report results/digits --watch
+
+    It may be written while the sweep goes on, of the runs that are finished.
+
+    Args:
+        store: the folder of the sweep.
+        to: the file to write; by default report.html in this folder.
+        metric: the metric that the page opens with; by default test_accuracy or test_r2, if there is one.
+        watch: write it again as runs finish, until all of them have; an open page loads itself again.
+        every: seconds between looks at the folder.
+    """
+    from fnnet.records.rows import open_results
+    from fnnet.records.store import Store
+    from fnnet.report.page.document import report as make_report
+    from fnnet.space.space import Space
+
+    if not every > 0:
+        raise InputError(f"--every must be seconds, more than 0, got {every:g}")
+    path = store / "report.html" if to is None else to
+    num_shown = -1
+    while True:
+        results = open_results(store)
+        plan = Store(store).read_plan()
+        is_last = not watch or plan is None or len(results) == len(Space.from_json(plan["space"]))
+        if len(results) > num_shown and (len(results) or not watch):
+            make_report(results, metric, reload_every=None if is_last else every).save(path)
+            num_shown = len(results)
+            output.print_line(f"wrote {path}: {num_shown:,} runs")
+        if is_last:
+            return
+        sys.stdout.flush()
+        time.sleep(every)

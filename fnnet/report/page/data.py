@@ -1,0 +1,216 @@
+"""Data: what a report shows, gathered from the results of a sweep as one JSON object."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fnnet.errors import InputError, unknown_name
+from fnnet.records.ranking import usual_metric
+from fnnet.records.results import Results
+from fnnet.records.statistics import Configurations
+from fnnet.report.page import sentences
+from fnnet.report.page.columns import Axis, Metric, find_axes, find_metrics, is_number
+from fnnet.report.page.curves import QUANTILES, Curves, collect_curves
+from fnnet.report.page.importance import find_importance
+from fnnet.report.page.provenance import describe_made
+from fnnet.report.page.rows import Rows, find_seeds, rows_of_means, rows_of_runs
+from fnnet.report.page.spread import find_spread
+
+MOST_FREEDOM = 200  # of which the page holds Student's quantiles; it approximates those beyond
+
+
+def collect_data(results: Results, metric: str | None = None) -> dict[str, Any]:
+    """Gather all that a page shows.
+
+    Args:
+        results: of a sweep.
+        metric: that the page opens with; None for the usual one.
+
+    Returns:
+        A JSON object, whose arrays are as `encode_array` makes them.
+
+    Raises:
+        InputError: when there are no runs, or none of the metrics is a number.
+    """
+    if not len(results):
+        raise InputError("a report needs at least one finished run")
+    if "diverged" not in results:
+        columns = {**results._columns, "diverged": np.zeros(len(results), bool)}
+        results = Results(results.space, columns, results.store, results.higher_is_better)
+    axes, metrics = find_axes(results), find_metrics(results)
+    if not metrics:
+        raise InputError("a report needs a metric, got runs without any number")
+    by_name = {each.name: each for each in metrics}
+    first = usual_metric(list(by_name), results.higher_is_better) if metric is None else metric
+    if first not in by_name:
+        raise unknown_name("metric", first, by_name)
+    seeds = find_seeds(results)
+    rows = {"runs": rows_of_runs(results, axes, metrics)}
+    if seeds is not None:
+        rows["means"] = rows_of_means(results, axes, metrics, seeds)
+    ranking = by_name[first]
+    curves = collect_curves(results, seeds, ranking.values.astype(float), bool(ranking.higher_is_better))
+    made = describe_made(results)
+    return {
+        "title": made.title,
+        "axes": [_axis(axis) for axis in axes],
+        "metrics": [
+            {"name": each.name, "higher": each.higher_is_better, "scale": each.scale} for each in metrics
+        ],
+        "views": {view: _rows(each) for view, each in rows.items()},
+        "config_of_run": None if seeds is None else encode_array(seeds.config_of_run),
+        "opens": {"metric": first, "view": "means" if seeds is not None else "runs", **_opening_axes(axes)},
+        "head": _head(results, axes, metrics, seeds, made.num_planned),
+        "importance": _importance(rows, axes, metrics, results),
+        "spread": {} if seeds is None else {each.name: _spread(each, seeds) for each in metrics},
+        "curves": None if curves is None else _curves(curves),
+        "left_out": [] if curves is None else curves.left_out,
+        "facts": [list(fact) for fact in made.facts],
+        "student": _quantiles(),
+    }
+
+
+def encode_array(values: np.ndarray) -> dict[str, str]:
+    """Encode numbers exactly, as bytes in base64: float32, float64, or integers.
+
+    Example:
+        >>> encode_array(np.array([1, -1], np.int64))
+        {'type': 'Int32', 'bytes': 'AQAAAP////8='}
+    """
+    kind = {"f": "Float64", "b": "Int32"}.get(values.dtype.kind, "Int32")
+    if values.dtype == np.float32:
+        kind = "Float32"
+    elif values.dtype.kind in "iu" and values.size and np.abs(values).max() > np.iinfo(np.int32).max:
+        kind = "Float64"
+    content = np.ascontiguousarray(values, dtype={"Int32": "<i4", "Float32": "<f4", "Float64": "<f8"}[kind])
+    return {"type": kind, "bytes": base64.b64encode(content.tobytes()).decode()}
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    is_numeric = axis.scale != "category"
+    return {
+        "name": axis.name,
+        "values": [value if is_number(value) else str(value) for value in axis.values],
+        "numeric": is_numeric,
+        "scale": axis.scale,
+        "level_of_value": encode_array(axis.level_of_value),
+        "levels": list(axis.levels),
+    }
+
+
+def _rows(rows: Rows) -> dict[str, Any]:
+    metrics = {
+        name: {kind: encode_array(column) for kind, column in each._asdict().items() if column is not None}
+        for name, each in rows.metrics.items()
+    }
+    return {
+        "codes": {name: encode_array(codes) for name, codes in rows.codes.items()},
+        "metrics": metrics,
+        "num_runs": encode_array(rows.num_runs),
+        "num_diverged": encode_array(rows.num_diverged),
+        "records": {name: encode_array(column) for name, column in rows.records.items()},
+    }
+
+
+def _opening_axes(axes: Sequence[Axis]) -> dict[str, str | None]:
+    """Choose the axes that the page opens with: the learning rate, or else the number with the most values."""
+    varied = [axis for axis in axes if axis.name not in ("seed", "rung", "bracket")] or list(axes)
+    by_length = sorted(varied, key=lambda axis: (axis.scale == "category", -len(axis.values)))
+    x = next((axis.name for axis in varied if axis.name == "learning_rate"), None)
+    x = x or next((axis.name for axis in by_length), None)
+    others = [axis.name for axis in varied if axis.name != x]
+    return {"x": x, "color": next(iter(others), None)}
+
+
+def _head(
+    results: Results,
+    axes: Sequence[Axis],
+    metrics: Sequence[Metric],
+    seeds: Configurations | None,
+    num_planned: int | None,
+) -> dict[str, Any]:
+    """Return sentences about each metric, and about all of them."""
+    best = {
+        each.name: {
+            "runs": sentences.describe_best(results, each, over=()),
+            "means": sentences.describe_best(results, each, over="seed"),
+        }
+        for each in metrics
+    }
+    about = [sentences.describe_diverged(results, axes), sentences.describe_constants(results)]
+    if num_planned is not None and len(results) < num_planned:
+        about.insert(
+            0, f"{len(results):,} of {num_planned:,} runs are finished; the others are not in this page."
+        )
+    if seeds is None:
+        about.append("Each configuration has one run, so nothing says how much luck its seed had.")
+    return {"best": best, "about": [line for line in about if line]}
+
+
+def _importance(
+    rows: Mapping[str, Rows], axes: Sequence[Axis], metrics: Sequence[Metric], results: Results
+) -> dict[str, Any]:
+    chosen = [axis for axis in axes if axis.name in results.space.axes]  # a rung is an outcome
+    found: dict[str, Any] = {}
+    for view, each in rows.items():
+        own = [axis for axis in chosen if axis.name in each.codes]
+        by_metric = {metric.name: find_importance(each, own, metric) for metric in metrics}
+        found[view] = {
+            name: None if one is None else {"method": one.method, "shares": list(one.shares.items())}
+            for name, one in by_metric.items()
+        }
+    return found
+
+
+def _spread(metric: Metric, seeds: Configurations) -> dict[str, Any]:
+    spread = find_spread(metric.values, seeds)
+    text = None
+    if spread.num_configs > 1:
+        num_runs = int(np.bincount(seeds.config_of_run).max())
+        text = sentences.describe_noise(
+            metric.name, spread.within, spread.between, spread.num_configs, num_runs
+        )
+        if num_left := len(seeds.configs) - spread.num_configs:
+            text += f" {num_left:,} configurations without a finite value of every run are left out."
+    return {
+        "deviations": encode_array(spread.deviations),
+        "within": _finite(spread.within),
+        "between": _finite(spread.between),
+        "text": text,
+    }
+
+
+def _curves(curves: Curves) -> dict[str, Any]:
+    return {
+        "steps": curves.steps.tolist(),
+        "quantiles": QUANTILES,
+        "runs": {
+            "rows": encode_array(curves.runs),
+            "value": {name: encode_array(_single(values)) for name, values in curves.of_runs.items()},
+        },
+        "means": {
+            "rows": encode_array(curves.configs),
+            "value": {name: encode_array(_single(each.mean)) for name, each in curves.of_means.items()},
+            "low": {name: encode_array(_single(each.low)) for name, each in curves.of_means.items()},
+            "high": {name: encode_array(_single(each.high)) for name, each in curves.of_means.items()},
+        },
+        "envelope": {name: encode_array(_single(values)) for name, values in curves.envelope.items()},
+    }
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _quantiles() -> dict[str, str]:
+    """Return Student's 0.975 quantile for 1, 2, ... degrees of freedom."""
+    from scipy import special
+
+    return encode_array(special.stdtrit(np.arange(1, MOST_FREEDOM + 1), 0.975))

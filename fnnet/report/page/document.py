@@ -1,0 +1,96 @@
+"""The document: a report as one HTML file."""
+
+import base64
+import hashlib
+import html
+import json
+import string
+from importlib import resources
+from typing import Any
+
+from fnnet.records.results import Results
+from fnnet.records.webpage import WebPage
+from fnnet.report.page.data import collect_data
+from fnnet.report.page.panels import make_panels
+
+SCRIPTS = (
+    *("columns", "selection", "groups", "drawing"),
+    *("lines", "heatmap", "parallel", "curves", "importance", "spread", "table"),
+    "page",
+)
+"""Files of static/, in the order in which they are joined to one script."""
+
+
+def report(results: Results, metric: str | None = None, *, reload_every: float | None = None) -> WebPage:
+    """Make the report of a sweep.
+
+    Args:
+        results: of a sweep.
+        metric: that the report opens with; None for the usual one.
+        reload_every: seconds after which an open page loads itself again, as a sweep goes on; None for never.
+
+    Raises:
+        InputError: when there are no runs, or the metric is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from fnnet import grid
+        >>> columns = {"test_loss": np.array([0.5, 0.25])}
+        >>> page = report(Results(grid(learning_rate=[0.1, 0.3]), columns))
+        >>> page.html.startswith("<!DOCTYPE html>"), page
+        (True, WebPage())
+    """
+    data = collect_data(results, metric) | {"reload_every": reload_every}
+    scripts = [_bokeh(), _script()]
+    return WebPage(
+        string.Template(_static("page.html")).substitute(
+            title=html.escape(str(data["title"])).encode("utf-8", "replace").decode(),
+            policy=_policy(scripts),
+            style=_static("page.css"),
+            data=_as_json(data),
+            figures=_figures(),
+            bokeh=scripts[0],
+            script=scripts[1],
+        )
+    )
+
+
+def _policy(scripts: list[str]) -> str:
+    """Allow these scripts and nothing from elsewhere; Bokeh sets styles as it draws."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in scripts
+    )
+    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _as_json(value: Any) -> str:
+    """Encode an object so that nothing in it ends the element that holds it."""
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
+
+
+def _figures() -> str:
+    """Encode the figures for Bokeh."""
+    from bokeh.core.json_encoder import serialize_json
+    from bokeh.document import Document
+
+    document = Document()
+    for panel in make_panels():
+        document.add_root(panel)
+    return serialize_json(document.to_json()).replace("<", "\\u003c")
+
+
+def _bokeh() -> str:
+    """Return Bokeh's own script, without those of its widgets, tables, TeX and WebGL."""
+    from bokeh.resources import Resources
+
+    (text,) = Resources(mode="inline", components=["bokeh"]).js_raw[:1]
+    return f"\n{text}\n"
+
+
+def _script() -> str:
+    joined = "\n".join(_static(f"{name}.js") for name in SCRIPTS)
+    return f'\n(() => {{\n"use strict";\n{joined}\n}})();\n'
+
+
+def _static(name: str) -> str:
+    return (resources.files("fnnet.report.page") / "static" / name).read_text()

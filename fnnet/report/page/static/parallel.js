@@ -1,0 +1,183 @@
+// Parallel coordinates: each row is a line across the axes that vary, and the metric last. Rows without a value pass
+// through lanes below the axes.
+
+const MAX_DRAWN_LINES = 10000;
+const LANES = {missing: -0.1, diverged: -0.2};
+const parallel = {columns: [], rows: [], ys: []};
+
+function parallelColumns() {
+  const {view, metric} = now;
+  const columns = [...view.codes.keys()].map((name) => {
+    const axis = axes.get(name), [low, high] = extent(axis.positions, 0), codes = view.codes.get(name);
+    const scaled = axis.positions.map((place) => (axis.positions.length > 1 ? (place - low) / (high - low || 1) : 0.5));
+    return {name, axis, low, high, scaled, at: (row) => (codes[row] < 0 ? LANES.missing : scaled[codes[row]])};
+  });
+  const values = view.metrics.get(metric.name).value;
+  const places = Float64Array.from(values, (value, row) => (isLost(view, row, value) ? NaN : placeOfMetric(metric, value)));
+  const [low, high] = extent(places.filter(Number.isFinite), 0);
+  columns.push({name: metric.name, metric, low, high, at: (row) => (Number.isFinite(places[row]) ? (high > low ? (places[row] - low) / (high - low) : 0.5)
+    : view.numDiverged[row] > 0 ? LANES.diverged : LANES.missing)});
+  return columns;
+}
+
+function drawParallel() {
+  const {view, selection, metric} = now;
+  const columns = parallelColumns(), last = columns.at(-1);
+  const better = (row) => (metric.higher === false ? 1 - last.at(row) : last.at(row));
+  const chosen = thin(selection.rows, MAX_DRAWN_LINES).toSorted((a, b) => better(a) - better(b));
+  const room = MAX_DRAWN_LINES - chosen.length;
+  const ghosts = selection.isAll || room <= 0 ? [] : thin(all(view).filter((row) => !selection.isChosen[row]), room);
+  const rows = [...ghosts, ...chosen], xs = columns.map((_, i) => i);
+  const isFew = chosen.length <= 300;
+  const ys = rows.map((row) => columns.map((column) => column.at(row)));
+  Object.assign(parallel, {columns, rows, ys, numGhosts: ghosts.length});
+  put("parallel.lines", {
+    xs: rows.map(() => xs), ys,
+    color: rows.map((row, i) => (i < ghosts.length ? theme.ghost : last.at(row) === LANES.diverged ? LOST : last.at(row) < 0 ? theme.muted : shade(better(row)))),
+    alpha: rows.map((_, i) => (i < ghosts.length ? 0.25 : isFew ? 0.8 : 0.35)),
+    width: rows.map((_, i) => (i < ghosts.length ? 0.7 : isFew ? 1.4 : 1)),
+  });
+  drawParallelAxes(columns);
+  const {isMissing, isDiverged} = lanesIn(ys);
+  const low = isDiverged ? LANES.diverged - 0.07 : isMissing ? LANES.missing - 0.07 : -0.05;
+  setAxis("parallel.x", -0.45, columns.length - 0.4, []);
+  setAxis("parallel.y", low, 1.2, []);
+  say("parallel-title", `All axes of ${chosen.length.toLocaleString("en")} ${view === views.get("means") ? "configurations" : "runs"}`);
+  const notes = [`Colors follow ${metric.name}, the better the brighter; drag along an axis to keep rows, click it to release.`];
+  if (isDiverged) notes.push("Vermilion lines diverged.");
+  if (chosen.length < selection.rows.length) notes.push(`${chosen.length.toLocaleString("en")} of ${selection.rows.length.toLocaleString("en")} lines are drawn, evenly chosen.`);
+  say("parallel-note", notes.join(" "));
+}
+
+function lanesIn(ys) {
+  let isMissing = false, isDiverged = false;
+  for (const line of ys) {
+    for (const y of line) {
+      isMissing ||= y === LANES.missing;
+      isDiverged ||= y === LANES.diverged;
+    }
+  }
+  return {isMissing, isDiverged};
+}
+
+function drawParallelAxes(columns) {
+  const room = innerWidth("parallel") / columns.length;
+  const {isMissing, isDiverged} = lanesIn(parallel.ys);
+  const text = {x: [], y: [], text: [], color: [], align: [], baseline: [], back: [], offset: []};
+  const write = (x, y, words, align, baseline, color, offset = 0) => {
+    text.x.push(x); text.y.push(y); text.text.push(plain(words)); text.align.push(align);
+    text.baseline.push(baseline); text.color.push(color); text.back.push(theme.panel); text.offset.push(offset);
+  };
+  columns.forEach((column, i) => {
+    write(i, 1.07, wrapped(column.name, Math.max(6, Math.floor(room / 6.6))), "center", "bottom", theme.ink);
+    const {scale} = column.axis || column.metric;
+    const ticks = column.axis ? ticksOfAxis(column.axis, column.low, column.high, 12 * innerHeight("parallel") / 40 * 3)
+      : ticksOf(scale, column.low, column.high, 6);
+    const most = Math.max(4, Math.floor(room / 6.6) - 1);
+    for (const [place, words] of column.high > column.low ? ticks : []) {
+      write(i, (place - column.low) / (column.high - column.low), shorten(words, most), "left", "middle", theme.muted, 5);
+    }
+    if (!(column.high > column.low) && ticks.length) write(i, 0.5, shorten(ticks[0][1], most), "left", "middle", theme.muted, 5);
+  });
+  if (isMissing) write(-0.06, LANES.missing, "missing", "right", "middle", theme.muted);
+  if (isDiverged) write(columns.length - 1, LANES.diverged, "diverged", "left", "middle", LOST, 5);
+  put("parallel.text", text);
+  put("parallel.axes", {x: columns.map((_, i) => i), y0: columns.map(() => (isMissing || isDiverged ? -0.03 : 0)), y1: columns.map(() => 1), color: columns.map(() => theme.muted)});
+  drawBrushes();
+}
+
+// Break a name at its underscores so that it fits.
+function wrapped(name, most) {
+  const rows = [""];
+  for (const word of shorten(name, 3 * most).split(/(?<=[_ ])/)) {
+    if (rows.at(-1) && rows.at(-1).length + word.length > most) rows.push("");
+    rows[rows.length - 1] += word;
+  }
+  return rows.map((row) => shorten(row, most + 1)).join("\n");
+}
+
+// Mark on each axis what its conditions keep.
+function drawBrushes() {
+  const brushes = {left: [], right: [], bottom: [], top: []};
+  parallel.columns.forEach((column, i) => {
+    for (const condition of state.conditions.filter(({column: name}) => name === column.name)) {
+      for (const [bottom, top] of kept(column, condition)) {
+        brushes.left.push(i - 0.05); brushes.right.push(i + 0.05); brushes.bottom.push(bottom); brushes.top.push(top);
+      }
+    }
+  });
+  put("parallel.brushes", brushes);
+}
+
+function kept(column, condition) {
+  const parts = [], pad = 0.012;
+  if (condition.codes && column.axis) {
+    const places = condition.codes.map((code) => column.scaled[code]);
+    const isRun = condition.codes.every((code, i) => i === 0 || code === condition.codes[i - 1] + 1);
+    if (isRun && places.length) parts.push([places[0] - pad, places.at(-1) + pad]);
+    else parts.push(...places.map((place) => [place - pad, place + pad]));
+  } else if ("low" in condition || "high" in condition) {
+    const at = (value, otherwise) => {
+      const scale = (column.axis || column.metric).scale;
+      const place = scale === "log" ? (value > 0 ? Math.log10(value) : NaN) : value;
+      return Number.isFinite(place) ? Math.max(-0.02, Math.min(1.02, (place - column.low) / (column.high - column.low))) : otherwise;
+    };
+    parts.push([at(condition.low, 0), at(condition.high, 1)]);
+  }
+  for (const lane of ["missing", "diverged"]) if (condition[lane]) parts.push([LANES[lane] - 0.03, LANES[lane] + 0.03]);
+  return parts;
+}
+
+function brushParallel({x0, x1, y0, y1}) {
+  const inside = parallel.columns.map((column, i) => [column, i]).filter(([, i]) => i >= x0 - 0.1 && i <= x1 + 0.1);
+  const middle = Math.round((x0 + x1) / 2);
+  const brushed = inside.length ? inside.map(([column]) => column) : [parallel.columns[middle]].filter(Boolean);
+  const reaches = (place) => y0 <= place && place <= y1;
+  for (const column of brushed) {
+    const low = column.low + y0 * (column.high - column.low), high = column.low + y1 * (column.high - column.low);
+    const condition = column.axis ? axisCondition(column.axis, low, high, "parallel") : metricCondition(column.metric, low, high, "parallel");
+    if (y1 < -0.02) { // only lanes
+      delete condition.low;
+      delete condition.high;
+      if (column.axis) condition.codes = [];
+    }
+    if (reaches(LANES.missing)) condition.missing = true;
+    if (!column.axis && reaches(LANES.diverged)) condition.diverged = true;
+    state.conditions = state.conditions.filter(({column: name, source}) => !(source === "parallel" && name === column.name));
+    state.conditions.push(condition);
+  }
+  refresh();
+}
+
+// The row whose line is nearest below the pointer; of the kept ones.
+function rowAtParallel(event) {
+  const i = Math.max(0, Math.min(parallel.columns.length - 2, Math.floor(event.x))), share = event.x - i;
+  if (share < -0.2 || share > 1.2 || parallel.columns.length < 2) return -1;
+  const figure = model("parallel");
+  let found = -1, least = 8 / (innerHeight("parallel") / (figure.y_range.end - figure.y_range.start));
+  for (let k = parallel.numGhosts; k < parallel.rows.length; k++) {
+    const line = parallel.ys[k], distance = Math.abs(line[i] + share * (line[i + 1] - line[i]) - event.y);
+    if (distance <= least) [found, least] = [k, distance];
+  }
+  return found < 0 ? -1 : parallel.rows[found];
+}
+
+function hoverParallel(row) {
+  const xs = [], ys = [], color = [];
+  for (const each of [...now.pins, row]) {
+    if (each === undefined || each < 0) continue;
+    xs.push(parallel.columns.map((_, i) => i));
+    ys.push(parallel.columns.map((column) => column.at(each)));
+    color.push(each === row ? theme.ink : pinColor(each));
+  }
+  put("parallel.hover", {xs, ys, color});
+}
+
+function tapParallel(event) {
+  const i = Math.round(event.x), column = parallel.columns[i];
+  const isOnAxis = column && Math.abs(event.x - i) < 0.08;
+  const has = isOnAxis && state.conditions.some(({column: name}) => name === column.name);
+  if (!has) return pin(rowAtParallel(event));
+  state.conditions = state.conditions.filter(({column: name}) => name !== column.name);
+  refresh();
+}
