@@ -1,7 +1,7 @@
 """Parquet: the rows of a chunk as a file, and those of many chunks decoded at once.
 
-Rows have at least the columns "id", "chunk" and "fingerprint". A file that lacks one of them, has no rows or holds
-those of another chunk is damaged.
+Rows have at least the columns "id", "chunk" and "fingerprint". A file that lacks one of them, has no rows, holds
+those of another chunk or has several fingerprints is damaged.
 """
 
 import io
@@ -47,7 +47,7 @@ def _decode(contents: dict[str, bytes], only_index: bool) -> list[pl.DataFrame]:
         scanned = pl.scan_parquet(buffers, extra_columns="ignore" if only_index else "raise")
         rows = (scanned.select(INDEX) if only_index else scanned).collect()
         has_form = all(rows.schema.get(name) == pl.String for name in INDEX)
-        if has_form and set(rows["chunk"]) == contents.keys():
+        if has_form and sorted(rows.select("chunk", "fingerprint").unique()["chunk"]) == sorted(contents):
             return [rows]
     except pl.exceptions.PolarsError:
         pass

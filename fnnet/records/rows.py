@@ -1,11 +1,12 @@
-"""Rows: the committed runs of a store, collected into results."""
+"""Rows: finished runs in columns, as a table for the store, and collected into results."""
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int, Shaped
 
 from fnnet.errors import InputError
 from fnnet.records.arrays import pad_lists
@@ -15,6 +16,9 @@ from fnnet.space.space import Space
 
 if TYPE_CHECKING:
     import polars as pl
+
+Rows = dict[str, Any]
+"""Finished runs: by name, a column with one value per run; curves are arrays `[runs, evaluations]`."""
 
 
 def open_results(folder: str | os.PathLike[str]) -> Results:
@@ -38,10 +42,12 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
         True
     """
     store = Store(folder)
-    plan, rows = store.read_plan(), store.read_rows()
+    plan, tables = store.read_plan(), store.read_rows()
     if plan is None:
         raise InputError(f"{folder} holds no sweep: it has no plan.json")
-    results = collect(Space.from_json(plan["space"]), rows, store, plan["higher_is_better"])
+    results = collect(
+        Space.from_json(plan["space"]), map(from_table, tables), store, plan["higher_is_better"]
+    )
     if plan.get("earlier_num_steps") and len(results):
         num_steps = plan["settings"]["num_steps"]
         is_shorter = np.nanmax(results["step_curve"], axis=1) < num_steps
@@ -53,49 +59,102 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
     return results
 
 
+def to_table(rows: Rows) -> "pl.DataFrame":
+    """Build the table of the rows of a chunk, in which curves are lists.
+
+    Example:
+        >>> to_table({"id": ["a", "b"], "loss_curve": np.array([[4.0, 2.0], [5.0, 3.0]])}).rows()
+        [('a', [4.0, 2.0]), ('b', [5.0, 3.0])]
+    """
+    import polars as pl
+
+    series = [pl.Series(name, np.asarray(column, order="C")) for name, column in rows.items()]
+    return pl.DataFrame(
+        [
+            each.cast(pl.List(each.dtype.inner)) if isinstance(each.dtype, pl.Array) else each
+            for each in series
+        ]
+    )
+
+
+def from_table(table: "pl.DataFrame") -> Rows:
+    """Convert a table of the store; NaN pads the curves of runs with fewer evaluations."""
+    return {name: _from_series(table[name]) for name in table.columns}
+
+
 def collect(
     space: Space,
-    parts: Sequence["pl.DataFrame"],
+    parts: Iterable[Rows],
     store: Store | None = None,
     higher_is_better: Mapping[str, bool] | None = None,
 ) -> Results:
-    """Collect the rows of all chunks in the order of the space, without unfinished runs; NaN for what a run lacks.
+    """Collect rows in the order of the space, without unfinished runs; NaN for what a run lacks.
 
     Args:
         space: the runs.
-        parts: the rows of each chunk, with the columns "id", axes, metrics and curves.
+        parts: rows of some runs each, with the column "id".
         store: where the rows are kept.
         higher_is_better: the direction of metrics, by name.
 
     Example:
-        >>> import polars as pl
         >>> from fnnet import grid
         >>> space = grid(depth=[1, 2], seed=range(3))
-        >>> done = pl.DataFrame({"id": space.ids()[[4, 0]], "loss": [0.5, 0.25]})
+        >>> done = {"id": space.ids()[[4, 0]], "loss": np.array([0.5, 0.25])}
         >>> collect(space, [done]).table().rows()
         [(1, 0, 0.25), (2, 1, 0.5)]
     """
-    import polars as pl
-
+    parts = list(parts)
     directions = higher_is_better or {}
     if not parts:
         return Results(space.take(np.zeros(0, np.int64)), {}, store, directions)
-    rows = pl.concat(parts, how="diagonal_relaxed")
-    found = rows.select("id").with_row_index("row")  # without the runs' own columns, which may have any name
-    if "step_curve" in rows.columns:  # a search, or a sweep that went on, holds a run at several lengths
-        last_step = rows["step_curve"].list.last()
-        found = found.sort(last_step, descending=True, maintain_order=True)
-    found = found.unique("id", keep="first", maintain_order=True)
-    order = pl.DataFrame({"id": space.ids(), "place": np.arange(len(space))})
-    order = order.join(found, on="id", how="inner").sort("place")
-    rows = rows[order["row"]]
-    if "rung" in rows.columns:  # runs were stopped at different steps
-        rows = rows.with_columns(steps=pl.col("step_curve").list.last())
-    columns = {
-        name: pad_lists(rows[name]) if name.endswith("_curve") else rows[name].to_numpy()
-        for name in rows.columns
-        if name not in space.axes
-    }
-    done = order["place"].to_numpy()
-    finished = space if len(done) == len(space) else space.take(done)
+    sizes = [len(rows["id"]) for rows in parts]
+    names = dict.fromkeys(name for rows in parts for name in rows if name not in space.axes)
+    places, order = _match(space, parts)
+    columns = {name: _join([rows.get(name) for rows in parts], sizes)[order] for name in names}
+    if "rung" in columns:  # runs were stopped at different steps
+        columns["steps"] = np.fmax.reduce(columns["step_curve"], axis=1).astype(np.int32)
+    finished = space if len(places) == len(space) else space.take(places)
     return Results(finished, columns, store, directions)
+
+
+def _from_series(column: "pl.Series") -> np.ndarray:
+    import polars as pl
+
+    if isinstance(column.dtype, pl.List):
+        return pad_lists(column)
+    values = column.to_numpy()
+    if column.dtype != pl.String or column.null_count():
+        return values
+    distinct, places = np.unique(values, return_inverse=True)
+    return distinct[places]  # so that equal texts are one object in memory
+
+
+def _match(
+    space: Space, parts: Sequence[Rows]
+) -> tuple[Int[np.ndarray, " finished"], Int[np.ndarray, " finished"]]:
+    """Return the places of the finished runs in the space, in increasing order, and which rows are theirs.
+
+    A search, or a sweep that went on, holds a run at several lengths, of which the longest counts.
+    """
+    place_of_run = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
+    places = np.array([place_of_run.get(run_id, -1) for part in parts for run_id in part["id"]])
+    lengths = np.zeros(len(places))
+    if all("step_curve" in part for part in parts):
+        lengths = np.concatenate([np.fmax.reduce(part["step_curve"], axis=1) for part in parts])
+    order = np.lexsort((-lengths, places))  # stable: of equally long ones, the first
+    finished, first = np.unique(places[order], return_index=True)
+    is_known = finished >= 0
+    return finished[is_known], order[first[is_known]]
+
+
+def _join(columns: Sequence[np.ndarray | None], sizes: Sequence[int]) -> Shaped[np.ndarray, "runs ..."]:
+    """Join the values of some runs each; NaN where there are none, and at the end of shorter curves."""
+    known = [column for column in columns if column is not None]
+    shapes = {column.shape[1:] for column in known}
+    if len(known) == len(columns) and len(shapes) == 1:
+        return np.concatenate(known)
+    joined = np.full((sum(sizes), *max(shapes)), np.nan, np.result_type(*known, np.float32))
+    for column, start, size in zip(columns, np.cumsum(sizes) - sizes, sizes, strict=True):
+        if column is not None:
+            joined[(slice(start, start + size), *map(slice, column.shape[1:]))] = column
+    return joined

@@ -38,7 +38,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -53,6 +53,17 @@ from fnnet.records.upgrade import params_of_format_2
 
 _MOST_FILES = 512  # that are in memory at the same time
 _SUM = re.compile(rb"([0-9a-f]{64})  chunks/([0-9a-f]{16})\.parquet")
+
+
+class Chunk(NamedTuple):
+    """A committed chunk, without what was measured.
+
+    run_ids: its runs.
+    fingerprint: of what made them.
+    """
+
+    run_ids: list[str]
+    fingerprint: str
 
 
 class Store(Folder):
@@ -111,8 +122,7 @@ class Store(Folder):
         """
         plan = planfile.read_plan(self.plan_path)
         if plan is not None and plan.get("older_fingerprints", ()) is None:
-            found = (rows["fingerprint"].to_list() for rows in self.read_index().values())
-            plan["older_fingerprints"] = sorted(set().union(*found))
+            plan["older_fingerprints"] = sorted({chunk.fingerprint for chunk in self.read_index().values()})
         return plan
 
     def commit_chunk(self, chunk_id: str, rows: pl.DataFrame, *, replace: bool = False) -> None:
@@ -159,32 +169,34 @@ class Store(Folder):
                 hashes.setdefault(match[2].decode(), set()).add(match[1].decode())
         return hashes
 
-    def read_index(self, *, mend: bool = False) -> dict[str, pl.DataFrame]:
-        """Read which runs the committed chunks hold and under which fingerprints, without what was measured.
+    def read_index(self, *, mend: bool = False) -> dict[str, Chunk]:
+        """Read which chunks are committed, by id in the order of ids, without what was measured.
 
         Args:
             mend: whether to quarantine damaged files; only for the holder of the write lock.
-
-        Returns:
-            By chunk id, in the order of ids, a table with the columns "id", "chunk" and "fingerprint".
         """
         paths = self.list_files("chunks")
-        contents = self._read_files(paths, self.recorded_hashes(mend=mend))
         chunks = {}
-        for table in decode_rows(contents, only_index=True):
-            for part in table.partition_by("chunk", maintain_order=True):
-                chunks[part["chunk"][0]] = part
+        for table in self._decode_files(paths, self.recorded_hashes(mend=mend), only_index=True):
+            by_chunk = table.group_by("chunk", maintain_order=True).agg("id", pl.first("fingerprint"))
+            chunks.update({chunk_id: Chunk(*rest) for chunk_id, *rest in by_chunk.iter_rows()})
         for path in paths:
             if mend and path.stem not in chunks:
                 self.quarantine(path)
         return dict(sorted(chunks.items()))
 
-    def read_rows(self, chunk_ids: Collection[str] | None = None) -> list[pl.DataFrame]:
-        """Read the rows of these committed chunks, or of all, in a table for many chunks with the same columns."""
+    def read_rows(self, chunk_ids: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Read the rows of these committed chunks, or of all, in tables of many chunks with the same columns each."""
         paths = [path for path in self.list_files("chunks") if chunk_ids is None or path.stem in chunk_ids]
-        hashes = self.recorded_hashes()
-        parts = (paths[first : first + _MOST_FILES] for first in range(0, len(paths), _MOST_FILES))
-        return [table for part in parts for table in decode_rows(self._read_files(part, hashes))]
+        return self._decode_files(paths, self.recorded_hashes())
+
+    def _decode_files(
+        self, paths: list[Path], hashes: Mapping[str, set[str]], *, only_index: bool = False
+    ) -> Iterator[pl.DataFrame]:
+        """Decode the files of chunks, without damaged ones."""
+        for first in range(0, len(paths), _MOST_FILES):
+            contents = self._read_files(paths[first : first + _MOST_FILES], hashes)
+            yield from decode_rows(contents, only_index=only_index)
 
     def _read_files(self, paths: list[Path], hashes: Mapping[str, set[str]]) -> dict[str, bytes]:
         """Read the files of chunks, by chunk id, without those that match none of their hashes."""

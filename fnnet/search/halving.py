@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import polars as pl
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.lanes.program import use_all_cores
 from fnnet.records.ranking import rank
 from fnnet.records.results import Results
-from fnnet.records.rows import collect
+from fnnet.records.rows import Rows, collect
 from fnnet.records.statistics import averaged_axes, find_configurations
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Space
@@ -163,7 +162,7 @@ def climb_all(
         ),
         higher_is_better=first.higher_is_better,
     )
-    tables: list[pl.DataFrame] = []
+    parts: list[Rows] = []
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
         work = sum(_work(space, bracket) for bracket in brackets)
         emit(Planned(len(space), 0, work, first.metric, prepared.higher_is_better, space.varied_axes))
@@ -172,10 +171,10 @@ def climb_all(
             for rung, step in enumerate(bracket.rungs):
                 emit(Began(f"{name}to step {step}", len(alive)))
                 reached = coordinator.train(Stage(alive, bracket.rungs[: rung + 1], rung, bracket.number))
-                tables += reached
+                parts += reached
                 alive = _survivors(space, collect(space, reached), bracket, rung, prepared.higher_is_better)
         emit(Finished(len(space)))
-    return collect(space, tables, prepared.store, prepared.plan.higher_is_better)
+    return collect(space, parts, prepared.store, prepared.plan.higher_is_better)
 
 
 def _steps_to(bracket: Bracket, rung: int) -> int:

@@ -8,12 +8,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
 from fnnet.errors import InputError, check_integer, unknown_name
 from fnnet.records.ranking import is_higher_better
 from fnnet.records.results import Results
-from fnnet.records.rows import collect
+from fnnet.records.rows import Rows, collect
 from fnnet.records.statistics import find_configurations
 from fnnet.space.designs import Choice, Distribution, IntUniform, LogUniform, Uniform, random_design
 from fnnet.space.grids import grid, zip_axes
@@ -128,7 +126,7 @@ def optimize(
     # The value of a diverged trial is infinite: samplers learn from it, but ignore failed trials.
     worst = -math.inf if study.direction == StudyDirection.MAXIMIZE else math.inf
     configs = [_config(trial.params, distributions) for trial in _trials(study)] if store is not None else []
-    parts: list[pl.DataFrame] = []
+    parts: list[Rows] = []
 
     def train(configs: Sequence[Config]) -> Results:
         """Train the new runs of some configurations, and return the results of all their runs."""
@@ -139,9 +137,7 @@ def optimize(
         new = [run for run, run_id in enumerate(space.ids().tolist()) if run_id not in done]
         if new:
             results = sweep(recipe, space.take(new), data, num_steps=num_steps, **options)
-            columns = {name: results[name] for name in results if name not in space.axes}
-            lists = {name: pl.Series(y).arr.to_list() for name, y in columns.items() if y.ndim > 1}
-            parts.append(pl.DataFrame(columns | lists))
+            parts.append({name: results[name] for name in results if name not in space.axes})
         return collect(space, parts, higher_is_better=plan.higher_is_better)
 
     results = None

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from fnnet.errors import InputError
-from fnnet.records.store import Store
+from fnnet.records.store import Chunk, Store
 from fnnet.space.space import Space
 from fnnet.sweeps.fingerprint import Description, groups_by_key, key_of, names_of, prefix_of
 
@@ -74,7 +74,7 @@ def goes_on(described: Description, stored: Description | None) -> bool:
 
 
 def recognize(
-    described: Description, space: Space, groups: Sequence[np.ndarray], done: Mapping[str, pl.DataFrame]
+    described: Description, space: Space, groups: Sequence[np.ndarray], done: Mapping[str, Chunk]
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Find the chunks with runs of a sweep that were not trained as it says, by their fingerprints.
 
@@ -154,15 +154,15 @@ def changed_leaves(old: Mapping[str, str], new: Mapping[str, str]) -> str:
     return ", ".join(parts[:4]) + (f" and {len(parts) - 4} more" if len(parts) > 4 else "")
 
 
-def _found(done: Mapping[str, pl.DataFrame], places: pl.DataFrame) -> pl.DataFrame:
+def _found(done: Mapping[str, Chunk], places: pl.DataFrame) -> pl.DataFrame:
     """Count the runs per chunk, group and fingerprint."""
-    parts = [
-        rows.select("id", "fingerprint").with_columns(chunk=pl.lit(chunk_id))
-        for chunk_id, rows in done.items()
-    ]
-    if not parts:
-        return pl.DataFrame()
-    return pl.concat(parts).join(places, on="id", how="inner").group_by("chunk", "group", "fingerprint").len()
+    chunks = pl.DataFrame(
+        [(chunk_id, *chunk) for chunk_id, chunk in done.items()],
+        {"chunk": pl.String, "id": pl.List(pl.String), "fingerprint": pl.String},
+        orient="row",
+    )
+    runs = chunks.explode("id")
+    return runs.join(places, on="id", how="inner").group_by("chunk", "group", "fingerprint").len()
 
 
 def _changes(described: Description, stored: Description) -> list[str]:

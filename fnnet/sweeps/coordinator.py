@@ -14,12 +14,12 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
 from fnnet.engines.engine import result_of
 from fnnet.errors import InputError
 from fnnet.lanes.chunk import ChunkSpec
 from fnnet.memory import is_out_of_memory
+from fnnet.records.rows import Rows
 from fnnet.sweeps.compatibility import check
 from fnnet.sweeps.crew import MAX_ATTEMPTS
 from fnnet.sweeps.events import Began, Committed, Evaluated, Event, Failed, Interrupted, OutOfMemory, Segment
@@ -78,7 +78,7 @@ def coordinate(prepared: Prepared, emit: Callable[[Event], None]) -> Iterator["C
     store, accept = prepared.store, prepared.options.accept_fingerprint
     if store is None:
         with deferred_interrupt() as interrupt:
-            yield Coordinator(prepared, Done({}, {}, {}), interrupt, emit)
+            yield Coordinator(prepared, Done({}, {}, {}, {}), interrupt, emit)
         return
     with store.writing(), deferred_interrupt() as interrupt:
         stored = stored_plan(store, mend=True)
@@ -114,7 +114,7 @@ class Coordinator:
         self._fitted = list(prepared.jobs)  # with as many as the runs of the current stage fill
         self._again: collections.deque[Order] = collections.deque()  # before any other order
 
-    def train(self, stage: Stage) -> list[pl.DataFrame]:
+    def train(self, stage: Stage) -> list[Rows]:
         """Train the runs of a stage that are not finished.
 
         Returns:
@@ -213,7 +213,7 @@ class Coordinator:
             order.job.group, order.spec, order.state.leaves, order.state.step, order.job.segment, seconds
         )
 
-    def _receive(self, stage: Stage, order: Order, future: Future) -> list[pl.DataFrame]:
+    def _receive(self, stage: Stage, order: Order, future: Future) -> list[Rows]:
         """Take what a worker returned: commit a finished chunk, and go on with any other; returns the rows."""
         try:
             trained = result_of(future)

@@ -2,9 +2,8 @@
 
 from typing import NamedTuple
 
-import polars as pl
-
 from fnnet.lanes.chunk import ChunkSpec, Point
+from fnnet.records.rows import Rows
 from fnnet.space.space import Config
 
 
@@ -78,12 +77,12 @@ class Evaluated(NamedTuple):
 class Committed(NamedTuple):
     """Runs are finished: trained and committed to the store, if there is one, or found there.
 
-    rows: of the runs.
+    rows: of the runs, in columns: by name, arrays `[runs]`, and curves `[runs, evaluations]`.
     num_steps: that each took since the stage before.
     chunk_id: of the chunk in which they trained; None for runs that were found.
     """
 
-    rows: pl.DataFrame
+    rows: Rows
     num_steps: int
     chunk_id: str | None = None
 

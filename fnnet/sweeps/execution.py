@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fnnet.records.results import Results
-from fnnet.records.rows import collect
+from fnnet.records.rows import collect, from_table
 from fnnet.space.space import Space
 from fnnet.sweeps.coordinator import coordinate
 from fnnet.sweeps.events import Finished, Planned
@@ -83,7 +83,7 @@ def execute(prepared: Prepared) -> Results:
     plan, store, runs = prepared.plan, prepared.store, prepared.runs
     is_finished = not any(estimate.num_missing for estimate in prepared.estimates)
     if store is not None and is_finished and not os.access(store.folder, os.W_OK):
-        return collect(plan.space, store.read_rows(), store, plan.higher_is_better)
+        return collect(plan.space, map(from_table, store.read_rows()), store, plan.higher_is_better)
     lengths = plan.lengths(np.arange(len(plan.space)))
     stages = [Stage(runs[lengths[runs] == length], [length]) for length in np.unique(lengths[runs]).tolist()]
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
@@ -98,11 +98,11 @@ def execute(prepared: Prepared) -> Results:
                 axes=plan.space.varied_axes,
             )
         )
-        tables = [rows for stage in stages for rows in coordinator.train(stage)]
+        parts = [rows for stage in stages for rows in coordinator.train(stage)]
         if store is not None:
-            tables = store.read_rows(coordinator.kept.done.chunks)
+            parts = [from_table(table) for table in store.read_rows(coordinator.kept.done.chunks)]
         emit(Finished(len(runs)))
-    return collect(plan.space, tables, store, plan.higher_is_better)
+    return collect(plan.space, parts, store, plan.higher_is_better)
 
 
 def describe_stored(prepared: Prepared) -> str | None:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import jax
 import numpy as np
-import polars as pl
 
 from fnnet.lanes.chunk import ChunkSpec
 from fnnet.leaves import name_leaves
 from fnnet.records.attempts import Attempt, append_attempts
+from fnnet.records.rows import Rows, from_table, to_table
 from fnnet.records.sealed import Sealed
+from fnnet.records.store import Chunk
 from fnnet.sweeps.fingerprint import name_of, name_of_state
 from fnnet.sweeps.job import Job
 from fnnet.sweeps.prepare import Prepared
@@ -42,14 +43,13 @@ class Kept:
         """Return the places of the runs of a stage that are not finished."""
         return stage.runs[find_missing(self._ids[stage.runs], self._finished(stage).values())]
 
-    def read_finished(self, stage: Stage) -> list[pl.DataFrame]:
+    def read_finished(self, stage: Stage) -> list[Rows]:
         """Read the rows of the runs of a stage that the store holds."""
         if self._store is None:
             return []
         wanted = self._ids[stage.runs].tolist()
-        return [
-            rows.filter(pl.col("id").is_in(wanted)) for rows in self._store.read_rows(self._finished(stage))
-        ]
+        tables = self._store.read_rows(self._finished(stage))
+        return [from_table(table.filter(table["id"].is_in(wanted))) for table in tables]
 
     def write_plan(self, jobs: Sequence[Job]) -> None:
         """Write the plan of the sweep, with the lanes of each group, to the store."""
@@ -120,9 +120,7 @@ class Kept:
         self._saved[spec.id] = Saved(spec.id, fingerprint, spec.run_ids, state.step)
         return True
 
-    def commit(
-        self, job: Job, stage: Stage, spec: ChunkSpec, places: np.ndarray, state: ChunkState
-    ) -> pl.DataFrame:
+    def commit(self, job: Job, stage: Stage, spec: ChunkSpec, places: np.ndarray, state: ChunkState) -> Rows:
         """Build the rows of a finished chunk and commit them, if there is a store; keep its state if it is needed."""
         prepared, keeps_states = self._prepared, self._prepared.options.keep_states
         goes_on = stage.rung is not None and stage.stops[-1] < prepared.num_steps
@@ -132,7 +130,7 @@ class Kept:
         rows = make_rows(prepared.plan.space.take(places), prepared.plan.metrics, state, progress.diverged_at)
         for name, value in (("rung", stage.rung), ("bracket", stage.bracket)):
             if value is not None:
-                rows = rows.with_columns(pl.lit(value).alias(name))
+                rows[name] = np.full(len(places), value, np.int32)
         if self._store is None:
             return rows
         num_devices = prepared.crew.worker.num_devices
@@ -141,12 +139,12 @@ class Kept:
             about = {"fingerprint": fingerprint, "runs": spec.run_ids}
             params = jax.device_get(jax.vmap(job.task.params)(progress.state))
             self._store.save_params(spec.id, Sealed(about, name_leaves(params)))
-        rows = rows.with_columns(
-            chunk=pl.lit(spec.id), lane=pl.int_range(pl.len()), fingerprint=pl.lit(fingerprint)
-        )
-        self._store.commit_chunk(spec.id, rows, replace=spec.id in self.done.without_params)
+        rows["chunk"] = np.full(len(places), spec.id)
+        rows["lane"] = np.arange(len(places))
+        rows["fingerprint"] = np.full(len(places), fingerprint)
+        self._store.commit_chunk(spec.id, to_table(rows), replace=spec.id in self.done.without_params)
         self.done.without_params.pop(spec.id, None)
-        self.done.chunks[spec.id] = rows.select("id", "chunk", "fingerprint")
+        self.done.chunks[spec.id] = Chunk(spec.run_ids, fingerprint)
         if stage.rung is None and not keeps_states:
             self._store.drop_state(spec.id)
             self._saved.pop(spec.id, None)
@@ -172,10 +170,10 @@ class Kept:
             return set()
         return {saved.id for saved in self._saved.values() if saved.step == self._prepared.num_steps}
 
-    def _finished(self, stage: Stage) -> dict[str, pl.DataFrame]:
+    def _finished(self, stage: Stage) -> dict[str, Chunk]:
         """Return the finished chunks of a stage."""
         chunks = self.done.chunks.items()
-        return {chunk_id: rows for chunk_id, rows in chunks if stage.has_chunk(chunk_id, rows["id"])}
+        return {chunk_id: chunk for chunk_id, chunk in chunks if stage.has_chunk(chunk_id, chunk.run_ids)}
 
     def _state_fingerprint(self, job: Job) -> str:
         return name_of_state(self._prepared.described, job.group.program, job.lanes)

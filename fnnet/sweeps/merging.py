@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
 from fnnet.errors import InputError
 from fnnet.records.attempts import copy_attempts
 from fnnet.records.results import Results
 from fnnet.records.rows import open_results
-from fnnet.records.store import Store
+from fnnet.records.store import Chunk, Store
 from fnnet.space.groups import cut_groups, find_part
 from fnnet.space.space import Space, union
 from fnnet.sweeps.compatibility import changed_leaves, recognize
@@ -166,8 +165,8 @@ def _compare(sources: Sequence[Source], target: Store, *, mend: bool = False) ->
             raise InputError(
                 f"{target.folder} holds {sum(foreign.values()):,} of these runs from another sweep; name another folder"
             )
-        finished = [rows for chunk_id, rows in index.items() if chunk_id not in {**foreign, **shorter}]
-        to_copy.append([rows["chunk"][0] for rows in finished if _hold(store, rows, wanted, holders)])
+        finished = [item for item in index.items() if item[0] not in {**foreign, **shorter}]
+        to_copy.append([chunk_id for chunk_id, chunk in finished if _hold(store, chunk, wanted, holders)])
     return Merged(space, groups, described, to_copy[1:], set(holders))
 
 
@@ -234,21 +233,21 @@ def _describe(plans: Sequence[Description], space: Space, out: Path) -> tuple[De
     }, [runs for _, runs in cuts]
 
 
-def _hold(store: Store, rows: pl.DataFrame, wanted: Set[str], holders: Holders) -> bool:
+def _hold(store: Store, chunk: Chunk, wanted: Set[str], holders: Holders) -> bool:
     """Note the runs of a chunk; returns whether there is a new one among them.
 
     Raises:
         InputError: when another store holds one of them under another fingerprint.
     """
     is_new = False
-    for run_id, fingerprint in rows.select("id", "fingerprint").iter_rows():
+    for run_id in chunk.run_ids:
         if run_id not in wanted:
             continue
         is_new |= run_id not in holders
-        there, holder = holders.setdefault(run_id, (fingerprint, store))
-        if there != fingerprint and holder is not store:
+        there, holder = holders.setdefault(run_id, (chunk.fingerprint, store))
+        if there != chunk.fingerprint and holder is not store:
             raise InputError(
-                f"{holder.folder} and {store.folder} hold the same run under the fingerprints {there} and {fingerprint}, "
+                f"{holder.folder} and {store.folder} hold the same run under the fingerprints {there} and {chunk.fingerprint}, "
                 "as with another number of lanes or devices; leave one of them out"
             )
     return is_new

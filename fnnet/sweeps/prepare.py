@@ -177,7 +177,7 @@ def prepare_search(
     leaves = {} if store is None else leaf_hashes(data)
     crew = gather_crew(engine, recipe, plan, data)
     described = describe(plan, leaves, fixed, options.lanes, crew.worker.environment, crew.worker.platform)
-    stored, done, save_params = None, Done({}, {}, {}), False
+    stored, done, save_params = None, Done({}, {}, {}, {}), False
     if store is not None:
         store.check_folder()
         stored = stored_plan(store)
@@ -249,10 +249,9 @@ def _first_steps(space: Space, done: Done) -> np.ndarray:
     """Return for how many steps each run was trained before its sweep went on to more, `[runs]`."""
     place = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
     first_steps = np.zeros(len(space), np.int64)
-    for rows in done.shorter.values():
-        for run_id, length in rows.select("id", "num_steps").iter_rows():
-            if run_id in place:
-                first_steps[place[run_id]] = max(length, first_steps[place[run_id]])
+    for chunk_id, chunk in done.shorter.items():
+        found = [place[run_id] for run_id in chunk.run_ids if run_id in place]
+        first_steps[found] = np.maximum(done.lengths[chunk_id], first_steps[found])
     return first_steps
 
 

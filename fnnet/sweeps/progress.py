@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
@@ -19,6 +18,7 @@ from rich.table import Column
 
 from fnnet.errors import InputError
 from fnnet.records.ranking import is_higher_better, rank
+from fnnet.records.rows import Rows
 from fnnet.sweeps.events import Began, Committed, Compiled, Event, Finished, Planned, Segment
 from fnnet.sweeps.options import Options
 
@@ -73,8 +73,9 @@ class Progress:
         elif isinstance(event, Segment):
             self._underway[event.spec.id] = len(event.spec.run_ids) * (event.step - event.first_step)
         elif isinstance(event, Committed):
-            self._num_done += event.rows.height
-            self._done += event.rows.height * event.num_steps
+            num_runs = len(event.rows["id"])
+            self._num_done += num_runs
+            self._done += num_runs * event.num_steps
             self._underway.pop(event.chunk_id or "", None)
             self._find_best(event.rows)
         elif isinstance(event, Finished):
@@ -94,10 +95,10 @@ class Progress:
         stage = f"{self._stage}: " if self._stage else ""
         self._show(f"{stage}{', '.join(parts)}{self._best}", share, is_urgent)
 
-    def _find_best(self, rows: pl.DataFrame) -> None:
-        if self._metric is None or self._metric not in rows.columns:
+    def _find_best(self, rows: Rows) -> None:
+        if self._metric is None or self._metric not in rows:
             return
-        values = rows[self._metric].to_numpy()
+        values = rows[self._metric]
         place = int(rank(values, self._higher_is_better)[0])
         value, sign = float(values[place]), 1 if self._higher_is_better else -1
         if math.isfinite(value) and not sign * value <= sign * self._best_value:

@@ -4,31 +4,32 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
 from fnnet.errors import InputError
 from fnnet.records.params import holds_params
 from fnnet.records.planfile import DamagedPlan
-from fnnet.records.store import Store
+from fnnet.records.store import Chunk, Store
 from fnnet.sweeps.compatibility import recognize
 from fnnet.sweeps.fingerprint import Description, merge
 from fnnet.sweeps.plan import Plan
 
 
 class Done(NamedTuple):
-    """The finished chunks that a store holds of a sweep: by chunk id, their run ids and fingerprints.
+    """The finished chunks that a store holds of a sweep, by id.
 
     chunks: those that need not be trained again.
     without_params: those without the parameters that are to be kept, so their runs are trained again.
-    shorter: those of fewer steps, with the column "num_steps"; their runs go on.
+    shorter: those of fewer steps; their runs go on.
+    lengths: how many steps these are.
     """
 
-    chunks: dict[str, pl.DataFrame]
-    without_params: dict[str, pl.DataFrame]
-    shorter: dict[str, pl.DataFrame]
+    chunks: dict[str, Chunk]
+    without_params: dict[str, Chunk]
+    shorter: dict[str, Chunk]
+    lengths: dict[str, int]
 
     @property
-    def stale(self) -> dict[str, pl.DataFrame]:
+    def stale(self) -> dict[str, Chunk]:
         """The chunks that are deleted once their runs are in others."""
         return {**self.without_params, **self.shorter}
 
@@ -76,21 +77,18 @@ def read_done(
         del chunks[chunk_id]
         if mend:
             folder.quarantine(folder.chunk_path(chunk_id))
-    shorter = {
-        chunk_id: chunks.pop(chunk_id).with_columns(num_steps=length) for chunk_id, length in lengths.items()
-    }
+    shorter = {chunk_id: chunks.pop(chunk_id) for chunk_id in lengths}
     without_params = {}
     if save_params:
-        for chunk_id, rows in list(chunks.items()):
-            params = folder.load_params(chunk_id)
-            if not holds_params(params, rows["id"].to_list(), rows["fingerprint"][0]):
+        for chunk_id, chunk in list(chunks.items()):
+            if not holds_params(folder.load_params(chunk_id), *chunk):
                 without_params[chunk_id] = chunks.pop(chunk_id)
-    return Done(chunks, without_params, shorter)
+    return Done(chunks, without_params, shorter, lengths)
 
 
-def find_missing(run_ids: np.ndarray, chunks: Iterable[pl.DataFrame]) -> np.ndarray:
+def find_missing(run_ids: np.ndarray, chunks: Iterable[Chunk]) -> np.ndarray:
     """Return which runs are in none of some chunks, as a mask `[runs]`."""
-    finished: set[str] = set().union(*(rows["id"].to_list() for rows in chunks))
+    finished: set[str] = set().union(*(chunk.run_ids for chunk in chunks))
     return np.array([run_id not in finished for run_id in run_ids.tolist()], bool)
 
 
@@ -98,7 +96,7 @@ def drop_stale(store: Store, done: Done) -> None:
     """Delete chunks without parameters, or of fewer steps, once all their runs are in other chunks."""
     if not done.stale:
         return
-    finished = set().union(*(rows["id"].to_list() for rows in done.chunks.values()))
-    for chunk_id, rows in done.stale.items():
-        if finished.issuperset(rows["id"].to_list()):
+    finished = set().union(*(chunk.run_ids for chunk in done.chunks.values()))
+    for chunk_id, chunk in done.stale.items():
+        if finished.issuperset(chunk.run_ids):
             store.drop_chunk(chunk_id)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import polars as pl
 
 from fnnet.lanes.chunk import Point
+from fnnet.records.rows import Rows
 from fnnet.records.sealed import Sealed
 from fnnet.records.store import Store
 from fnnet.space.space import Space
@@ -130,10 +130,8 @@ def on_host(state: ChunkState) -> ChunkState:
     return state._replace(leaves=[leaf[:num_runs] for leaf in jax.device_get(state.leaves or [])])
 
 
-def make_rows(
-    space: Space, metrics: Sequence[str], state: ChunkState, diverged_at: np.ndarray
-) -> pl.DataFrame:
-    """Build the table of a finished chunk, one row per run.
+def make_rows(space: Space, metrics: Sequence[str], state: ChunkState, diverged_at: np.ndarray) -> Rows:
+    """Build the rows of a finished chunk, one per run.
 
     Args:
         space: its runs.
@@ -141,14 +139,13 @@ def make_rows(
         state: of the chunk.
         diverged_at: the step at which each run diverged, or -1.
     """
-    table: dict[str, Any] = {"id": state.run_ids}
-    table |= {name: space.table_column(name) for name in space.axes}
-    curves = {name: np.stack([point[name] for point in state.points], axis=1) for name in state.points[0]}
-    table |= {name: curve[:, -1] for name, curve in curves.items() if name in metrics}
-    table["diverged"] = diverged_at >= 0
-    table["diverged_at"] = diverged_at
-    table["seconds"] = np.full(len(space), state.seconds / len(space))
-    for name, curve in curves.items():
-        dtype = pl.Series(curve[:0].ravel()).dtype
-        table[f"{name}_curve"] = pl.Series(np.ascontiguousarray(curve)).cast(pl.List(dtype))
-    return pl.DataFrame(table)
+    curves = {name: np.array([point[name] for point in state.points]).T for name in state.points[0]}
+    return {
+        "id": np.array(state.run_ids, object),
+        **{name: space.table_column(name) for name in space.axes},
+        **{name: curve[:, -1] for name, curve in curves.items() if name in metrics},
+        "diverged": diverged_at >= 0,
+        "diverged_at": diverged_at,
+        "seconds": np.full(len(space), state.seconds / len(space)),
+        **{f"{name}_curve": curve for name, curve in curves.items()},
+    }

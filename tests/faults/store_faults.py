@@ -208,7 +208,7 @@ def check_commit_path(root: Path, seeds: int) -> int:
                 assert got == expected, (point, kind, got)
                 reported = [int(line) for line in log.read_text().split()]
                 for chunk in reported:
-                    assert store.read_rows([chunk_id(chunk)])[0].equals(train(chunk)), (
+                    assert next(store.read_rows([chunk_id(chunk)])).equals(train(chunk)), (
                         point,
                         kind,
                         "lost",

@@ -3,7 +3,6 @@
 import zlib
 
 import numpy as np
-import polars as pl
 import pytest
 from scipy import stats
 
@@ -80,13 +79,11 @@ def test_runs_evaluated_at_different_steps_have_gaps():
     space = fn.grid(depth=[1, 2, 3])
     points = {0: {10: 1.0, 20: 2.0, 30: 3.0}, 1: {10: 4.0, 15: 5.0}, 2: {}}
     parts = [
-        pl.DataFrame(
-            {
-                "id": space.ids()[[run]],
-                "step_curve": [list(curve) or [10]],
-                **({"test_loss_curve": [list(curve.values())]} if curve else {}),
-            }
-        )
+        {
+            "id": space.ids()[[run]],
+            "step_curve": np.array([list(curve) or [10]]),
+            **({"test_loss_curve": np.array([list(curve.values())])} if curve else {}),
+        }
         for run, curve in points.items()
     ]
     results = collect(space, parts[::-1])

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from fnnet.records.parquet import INDEX, decode_rows, encode_rows
-from fnnet.records.store import Store, chunk_id_of
+from fnnet.records.store import Chunk, Store, chunk_id_of
 
 
 def rows_of(number, **more):
@@ -63,7 +63,9 @@ def test_the_index_of_a_store_names_the_runs_of_its_chunks(tmp_path):
         index = store.read_index()
         assert list(index) == sorted(CHUNKS)
         for chunk_id, rows in CHUNKS.items():
-            assert index[chunk_id].equals(rows.select(INDEX)) and store.read_rows([chunk_id])[0].equals(rows)
+            assert index[chunk_id] == Chunk(rows["id"].to_list(), "f") and next(
+                store.read_rows([chunk_id])
+            ).equals(rows)
         hit = store.chunk_path(next(iter(CHUNKS)))
         hit.write_bytes(b"PAR1")
         assert len(store.read_index()) == 6 and hit.exists()

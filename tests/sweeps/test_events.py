@@ -30,7 +30,7 @@ def test_events_come_in_order_and_add_up():
     last = np.concatenate([event.point["train_loss"] for event in evaluated])
     np.testing.assert_array_equal(last, results["train_loss"])
     np.testing.assert_allclose(last, (np.arange(1, 6) * 0.5**6) ** 2, rtol=1e-6)
-    assert sum(event.rows.height for event in events if isinstance(event, Committed)) == 5
+    assert sum(len(event.rows["id"]) for event in events if isinstance(event, Committed)) == 5
 
 
 def test_what_a_listener_raises_ends_the_sweep_and_keeps_finished_chunks(tmp_path):

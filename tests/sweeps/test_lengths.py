@@ -66,7 +66,7 @@ def test_longer_runs_are_added_to_a_store(tmp_path):
     trained.clear()
     second = sweep(2, 4, 6)
     committed = [event for event in trained if isinstance(event, Committed)]
-    assert [event.num_steps for event in committed] == [6] and committed[0].rows.height == 2
+    assert [event.num_steps for event in committed] == [6] and len(committed[0].rows["id"]) == 2
     assert second["number"][:4].tolist() == first["number"].tolist()
     assert fn.verify(decaying, tmp_path, DATA, num_runs=6)["number"] < 1e-6
 
