@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from fnnet.errors import InputError, unknown_name
 from fnnet.records.ranking import is_higher_better, rank
 from fnnet.records.results import Results
 from fnnet.records.statistics import Configurations, check_numeric, find_configurations
+from fnnet.report.labels import readable, readable_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 MAX_PANELS = 12
 MAX_LABELS = 40  # per axis; evenly spaced values are labeled beyond that
 MAX_INCHES = 30.0  # width and height of the figure
-CELL = (0.52, 0.55)  # width and height in inches, where there is room
+CELL = (0.56, 0.5)  # width and height in inches, where there is room
 SMALLEST_WITH_TEXT = (0.42, 0.2)  # inches
 CHARACTERS_PER_INCH = 11  # at 10 points
 
@@ -97,29 +99,33 @@ def heatmap(
     diverged = configurations.count_true(results["diverged"]) / means.num_runs
     panels = _make_panels(results, configurations, means.mean, diverged, x, y, panel_axes)
     most = means.num_runs.max()
-    title = metric.replace("_", " ")
+    title = readable(metric)
     if most > 1:
         title += f", mean of {most} {'seeds' if over == 'seed' else 'runs'}"
 
-    from fnnet.report.figure import figure_of
+    key = _key(panels, metric)
 
-    all_axes, cell = _place(axes, (len(y_values), len(x_values)), len(panels))
-    limits = _limits(panels)
-    image: Any = None
-    for each, panel in zip(all_axes, panels, strict=True):
-        image = _draw(each, panel, higher_is_better, limits, cell)
-        _label(each.xaxis, x, x_values, cell[0])
-        _label(each.yaxis, y or "", y_values if y else (), math.inf)
-        each.set_title(panel.title)
-    figure = figure_of(all_axes[0])
-    if limits[0] < limits[1]:  # otherwise there is at most one color
-        figure.colorbar(image, ax=all_axes, pad=0.02)
-    if axes is None:
-        figure.suptitle(_wrap(title, figure.get_figwidth(), 11), fontsize=11)
-        figure.supxlabel(_wrap(_key(panels), figure.get_figwidth(), 8), fontsize=8)
-    else:
-        text = f"{title} ({_key(panels)})" if _key(panels) else title
-        axes.set_title(_wrap(text, cell[0] * len(x_values), 8), fontsize=8)
+    from fnnet.report.style import figure_of, in_style
+
+    with in_style() if axes is None else nullcontext():
+        all_axes, cell = _place(axes, (len(y_values), len(x_values)), len(panels))
+        limits = _limits(panels)
+        image: Any = None
+        for each, panel in zip(all_axes, panels, strict=True):
+            image = _draw(each, panel, higher_is_better, limits, cell)
+            _label(each.xaxis, x, x_values, cell[0])
+            _label(each.yaxis, y or "", y_values if y else (), math.inf)
+            each.set_title(panel.title)
+            each.spines[:].set_visible(False)
+        figure = figure_of(all_axes[0])
+        if limits[0] < limits[1]:  # otherwise there is at most one color
+            figure.colorbar(image, ax=all_axes, pad=0.02).outline.set_visible(False)
+        if axes is None:
+            figure.suptitle(_wrap(title, figure.get_figwidth(), 10.5))
+            figure.supxlabel(_wrap(key, figure.get_figwidth(), 7.5), fontsize=7.5)
+        else:
+            text = f"{title} ({key})" if key else title
+            axes.set_title(_wrap(text, cell[0] * len(x_values), 8), fontsize=8)
     return figure
 
 
@@ -127,7 +133,7 @@ def _place(
     axes: "Axes | None", shape: tuple[int, int], num_panels: int
 ) -> tuple[list["Axes"], tuple[float, float]]:
     """Return axes for each panel, those given or of a new figure, and the width and height of a cell in inches."""
-    from fnnet.report.figure import InlineFigure, figure_of
+    from fnnet.report.style import StyledFigure, figure_of
 
     if axes is not None:
         if num_panels > 1:
@@ -139,7 +145,7 @@ def _place(
         return [axes], (box[0] / shape[1], box[1] / shape[0])
     width = min(MAX_INCHES, 2.4 + CELL[0] * shape[1])
     height = min(MAX_INCHES / num_panels - 1.5, CELL[1] * shape[0])
-    figure = InlineFigure(figsize=(max(width, 3.6), (1.5 + height) * num_panels), layout="constrained")
+    figure = StyledFigure(figsize=(max(width, 3.6), (1.5 + height) * num_panels))
     return list(np.ravel(figure.subplots(num_panels, 1))), ((width - 2.4) / shape[1], height / shape[0])
 
 
@@ -177,7 +183,7 @@ def _make_panels(
             continue
         chosen = tuple((name, config[name]) for name in panel_axes if name in config)
         if chosen not in panels:
-            title = ", ".join(f"{name.replace('_', ' ')} = {_format(value)}" for name, value in chosen)
+            title = ", ".join(f"{readable(name)} = {readable_value(value)}" for name, value in chosen)
             empty = np.full((len(y_values), len(x_values)), np.nan)
             panels[chosen] = _Panel(title, empty, empty.copy())
         cell = y_values.index(config[y]) if y else 0, x_values.index(config[x])
@@ -232,7 +238,7 @@ def _draw(
                 axes.text(
                     column, row, _format_short(value), ha="center", va="center", fontsize=7.5, color=color
                 )
-    size = min(23.0, max(5.0, 72 * 0.8 * min(cell)))
+    size = min(26.0, max(5.0, 72 * 0.8 * min(cell)))
     for row, values in enumerate(shown):
         best = int(rank(values, higher_is_better)[0])
         if np.isfinite(values[best]):
@@ -243,18 +249,19 @@ def _draw(
 def _label(axis: Any, name: str, values: Sequence[Any], inches: float) -> None:
     """Label an axis and some of its values, each of which has room for `inches`."""
     places = range(0, len(values), max(1, math.ceil(len(values) / MAX_LABELS)))
-    labels = [_format(values[place]) for place in places]
-    longest = (max(map(len, labels), default=0) + 1) / CHARACTERS_PER_INCH * 8 / 10
+    labels = [readable_value(values[place]) for place in places]
+    longest = (max(map(len, labels), default=0) + 1) / CHARACTERS_PER_INCH * 7.5 / 10
     is_turned = longest > inches * places.step
-    axis.set_ticks(list(places), labels, rotation=60 if is_turned else 0, fontsize=8)
-    axis.set_label_text(name.replace("_", " "))
+    axis.set_ticks(list(places), labels, rotation=60 if is_turned else 0)
+    axis.set_label_text(readable(name))
 
 
-def _key(panels: Sequence[_Panel]) -> str:
+def _key(panels: Sequence[_Panel], metric: str) -> str:
     """Explain the marks that appear in the figure."""
+    counted = ", counting as wrong" if metric.endswith("accuracy") else ""
     marks = {
         "ring: best of its row": [np.isfinite(panel.shown) for panel in panels],
-        "hatched: some runs diverged": [panel.is_hatched for panel in panels],
+        f"hatched: some runs diverged{counted}": [panel.is_hatched for panel in panels],
         "crossed on gray: all runs diverged": [panel.is_crossed for panel in panels],
         "gray: no finite mean": [panel.is_gray & ~panel.is_crossed for panel in panels],
         "white: no runs": [np.isnan(panel.diverged) for panel in panels],
@@ -268,19 +275,17 @@ def _sort(values: Sequence[Any]) -> tuple:
     return tuple(sorted(values)) if is_numeric else tuple(values)
 
 
-def _format(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def _format_short(value: float) -> str:
     """Format the number of a cell in about five characters.
 
     Example:
         >>> [_format_short(value) for value in (0.5, 12.34, 612.3, 1e-4, -3.2e7, 0.0)]
-        ['0.50', '12.34', '612', '1e-4', '-3e7', '0.00']
+        ['0.500', '12.34', '612', '1e-4', '-3e7', '0']
     """
-    if value == 0 or 0.005 <= abs(value) < 100:
-        return f"{value:.2f}"
+    if value == 0:
+        return "0"
+    if 0.005 <= abs(value) < 100:
+        return f"{value:.{3 if abs(value) < 1 else 2}f}"
     if 100 <= abs(value) < 10_000:
         return f"{value:.0f}"
     mantissa, exponent = f"{value:.{1 if value > 1 else 0}e}".split("e")

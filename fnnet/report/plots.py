@@ -1,6 +1,7 @@
 """Plots: functions of results that return a figure, and draw on axes of yours where they are given. None trains."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from fnnet.records.columns import curve_names
 from fnnet.records.results import Results
 from fnnet.records.statistics import find_configurations
 from fnnet.report.heatmap import heatmap
+from fnnet.report.labels import readable, readable_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +56,7 @@ def curves(
         >>> [(line.get_label(), line.get_ydata().tolist()) for line in axes.lines]
         [('0.1', [0.8, 0.5]), ('0.2', [0.7, 0.3])]
     """
-    from fnnet.report.figure import InlineFigure, figure_of
+    from fnnet.report.style import StyledFigure, figure_of, in_style
 
     if metric not in curve_names(results):
         raise unknown_name("metric", metric, curve_names(results))
@@ -65,32 +67,25 @@ def curves(
         raise unknown_name("axis", by, configurations.axes)
     steps, values = align(results["step_curve"], results[f"{metric}_curve"])
     means = configurations.mean_interval(values)
-    colors = _colors(results.space.axes[by] if by else ())
-    if axes is None:
-        axes = InlineFigure(figsize=(5.2, 3.6), layout="constrained").subplots()
-    drawn = set()
-    for place, config in enumerate(configurations.configs):
-        is_there = np.isin(steps, results["step_curve"][configurations.config_of_run == place])
-        mean, low, high = (each[place][is_there] for each in means[:3])
-        value = config.get(by) if by else None
-        color, label = colors.get(value, ("0.5", None))
-        line = {"color": color, "linewidth": 1.2, "label": None if value in drawn else label}
-        axes.plot(steps[is_there], mean, **line)
-        drawn.add(value)
-        if means.num_runs[place] > 1:
-            axes.fill_between(steps[is_there], low, high, color=color, alpha=0.2, linewidth=0)
-    axes.set(xlabel="step", ylabel=metric.replace("_", " "), xlim=(0, None))
-    if (most := means.num_runs.max(initial=1)) > 1:
-        axes.set_title(f"mean of {most} runs and its 95 % interval", fontsize=9)
-    if by is not None:
-        axes.legend(
-            title=by.replace("_", " "),
-            fontsize=8,
-            title_fontsize=8,
-            loc="upper left",
-            bbox_to_anchor=(1.02, 1),
-            borderaxespad=0.0,
-        )
+    with in_style() if axes is None else nullcontext():
+        if axes is None:
+            axes = StyledFigure(figsize=(5.2, 3.2)).subplots()
+        colors = _colors(results.space.axes[by] if by else ())
+        drawn = set()
+        for place, config in enumerate(configurations.configs):
+            is_there = np.isin(steps, results["step_curve"][configurations.config_of_run == place])
+            mean, low, high = (each[place][is_there] for each in means[:3])
+            value = config.get(by) if by else None
+            color, label = colors.get(value, ("0.5", None))
+            axes.plot(steps[is_there], mean, color=color, label=None if value in drawn else label)
+            drawn.add(value)
+            if means.num_runs[place] > 1:
+                axes.fill_between(steps[is_there], low, high, color=color, alpha=0.2, linewidth=0)
+        axes.set(xlabel="step", ylabel=readable(metric), xlim=(0, None))
+        if (most := means.num_runs.max(initial=1)) > 1:
+            axes.set_title(f"mean of {most} runs and its 95 % interval")
+        if by is not None:
+            axes.legend(title=readable(by), loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0.0)
     return figure_of(axes)
 
 
@@ -104,8 +99,8 @@ def _colors(values: Sequence[Any]) -> dict[Any, tuple[Any, str | None]]:
     stride = -(-len(ordered) // MAX_LABELS)
     return {
         value: (
-            tuple(shades[place]) if is_numeric else f"C{place % 10}",
-            (f"{value:.3g}" if isinstance(value, float) else str(value)) if place % stride == 0 else None,
+            tuple(shades[place]) if is_numeric else f"C{place}",
+            readable_value(value) if place % stride == 0 else None,
         )
         for place, value in enumerate(ordered)
     }

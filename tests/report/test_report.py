@@ -222,7 +222,7 @@ def test_text_axes_and_axes_that_some_runs_lack_are_drawn():
     figure = drawn(space, x="optimizer", y="learning_rate")
     cells = figure.axes[0].images[0].get_array().filled(np.nan)
     np.testing.assert_array_equal(cells, [[0, 1], [0.5, np.nan]])
-    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["sgd", "adam"]
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["SGD", "Adam"]
 
 
 def test_any_column_is_drawn_and_tabulated_in_a_given_direction(results):
@@ -242,7 +242,7 @@ def test_a_heat_map_is_drawn_on_given_axes(results):
     figure = plots.heatmap(results, "test_accuracy", axes=right)
     assert figure is left.figure and not left.images and len(right.images) == 2
     assert right.get_title().replace("\n", " ") == (
-        "test accuracy, mean of 2 seeds (ring: best of its row; hatched: some runs diverged)"
+        "test accuracy, mean of 2 seeds (ring: best of its row; hatched: some runs diverged, counting as wrong)"
     )
     by_depth = plots.heatmap(results, "test_accuracy", x="seed", y="depth", over="learning_rate")
     cells = by_depth.axes[0].images[0].get_array()
