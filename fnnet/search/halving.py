@@ -20,7 +20,8 @@ from fnnet.records.statistics import averaged_axes, find_configurations
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Space
 from fnnet.sweeps.coordinator import coordinate
-from fnnet.sweeps.events import Began, Finished, Planned
+from fnnet.sweeps.events import Began, Finished
+from fnnet.sweeps.execution import announce
 from fnnet.sweeps.options import make_options
 from fnnet.sweeps.prepare import prepare_search
 from fnnet.sweeps.progress import watched
@@ -165,7 +166,9 @@ def climb_all(
     parts: list[Rows] = []
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
         work = sum(_work(space, bracket) for bracket in brackets)
-        emit(Planned(len(space), 0, work, first.metric, prepared.higher_is_better, space.varied_axes))
+        # Chunks are cut anew at every rung.
+        planned = announce(prepared, len(space), 0, work)
+        emit(planned._replace(num_groups=0, num_chunks=0))
         for bracket in brackets:
             alive, name = bracket.runs, "" if bracket.number is None else f"bracket {bracket.number} "
             for rung, step in enumerate(bracket.rungs):

@@ -34,6 +34,10 @@ class Crew(NamedTuple):
         arguments = group, columns, data_seed, lanes, is_timed
         return _ask(self.engine, worker.measure, self.open_workspace, self.worker, *arguments)
 
+    def measure_peak(self) -> float:
+        """Return the floating-point operations per second that a worker can do."""
+        return _ask(self.engine, worker.measure_peak, self.open_workspace)
+
     def train(self, *arguments: Any) -> Future:
         """Have a worker train a chunk for a while; returns the future of what `worker.train` returns."""
         return self.engine.submit(worker.train, self.open_workspace, self.worker, *arguments)

@@ -27,6 +27,10 @@ class Planned(NamedTuple):
     metric: what ranks the runs; None if no metric can.
     higher_is_better: the direction of the metric.
     axes: that distinguish the runs.
+    num_groups: of runs that share a program.
+    num_chunks: to train; 0 where that is not known yet.
+    step_flops: floating-point operations of one step of one run, by program.
+    peak: floating-point operations per second that the devices can do; None if it was not measured.
     """
 
     num_runs: int
@@ -35,6 +39,10 @@ class Planned(NamedTuple):
     metric: str | None
     higher_is_better: bool
     axes: list[str]
+    num_groups: int
+    num_chunks: int
+    step_flops: dict[str, float]
+    peak: float | None
 
 
 class Began(NamedTuple):

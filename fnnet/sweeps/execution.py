@@ -17,6 +17,8 @@ from fnnet.sweeps.stage import Stage
 from fnnet.sweeps.states import find_states
 from fnnet.task import Recipe
 
+SECONDS_FOR_PEAK = 60.0  # of a sweep that is worth a measurement of half a second
+
 
 def sweep(
     recipe: Recipe,
@@ -88,21 +90,41 @@ def execute(prepared: Prepared) -> Results:
     stages = [Stage(runs[lengths[runs] == length], [length]) for length in np.unique(lengths[runs]).tolist()]
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
         missing = np.concatenate([coordinator.kept.find_missing(stage) for stage in stages])
-        emit(
-            Planned(
-                num_runs=len(runs),
-                num_done=len(runs) - len(missing),
-                work=int((lengths - prepared.first_steps)[missing].sum()),
-                metric=prepared.metric,
-                higher_is_better=prepared.higher_is_better,
-                axes=plan.space.varied_axes,
-            )
-        )
+        work = int((lengths - prepared.first_steps)[missing].sum())
+        emit(announce(prepared, len(runs), len(runs) - len(missing), work))
         parts = [rows for stage in stages for rows in coordinator.train(stage)]
         if store is not None:
             parts = [from_table(table) for table in store.read_rows(coordinator.kept.done.chunks)]
         emit(Finished(len(runs)))
     return collect(plan.space, parts, store, plan.higher_is_better)
+
+
+def announce(prepared: Prepared, num_runs: int, num_done: int, work: float) -> Planned:
+    """Build the event that says what is to be trained.
+
+    The peak of the devices is measured only for a sweep that shows its progress and takes a while.
+
+    Args:
+        prepared: the sweep.
+        num_runs: that are to be finished in the end.
+        num_done: those that are.
+        work: still to do, in steps summed over runs.
+    """
+    engine, estimates = prepared.crew.engine, prepared.estimates
+    seconds = sum(estimate.seconds for estimate in estimates)
+    is_worth_it = prepared.options.show_progress and seconds > SECONDS_FOR_PEAK
+    return Planned(
+        num_runs=num_runs,
+        num_done=num_done,
+        work=work,
+        metric=prepared.metric,
+        higher_is_better=prepared.higher_is_better,
+        axes=prepared.plan.space.varied_axes,
+        num_groups=len(estimates),
+        num_chunks=sum(estimate.num_chunks for estimate in estimates),
+        step_flops={job.group.program: job.step_flops for job in prepared.jobs},
+        peak=prepared.crew.measure_peak() * engine.num_workers if is_worth_it else None,
+    )
 
 
 def describe_stored(prepared: Prepared) -> str | None:

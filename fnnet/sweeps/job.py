@@ -63,6 +63,7 @@ class Job(NamedTuple):
     one_run: the shapes of the progress of one run.
     lanes: runs that train together on one device.
     segment: steps between two returns to the host.
+    step_flops: floating-point operations of one step of one run; 0 where no run is missing.
     estimate: of the cost.
     """
 
@@ -73,6 +74,7 @@ class Job(NamedTuple):
     one_run: Progress
     lanes: int
     segment: int
+    step_flops: int
     estimate: Estimate
 
 
@@ -119,12 +121,12 @@ def prepare_group(
     most = most_lanes(math.ceil(num_together / num_devices))
     guess = lanes or first_guess(tree_bytes(one_run), most)
 
-    def job(lanes: int, segment: int, *estimate: Any) -> Job:
+    def job(lanes: int, segment: int, flops: int, *estimate: Any) -> Job:
         cost = Estimate(group.static, len(runs), len(missing), lanes, *estimate)
-        return Job(group.static, group.task, group.runs, spec, one_run, lanes, segment, cost)
+        return Job(group.static, group.task, group.runs, spec, one_run, lanes, segment, flops, cost)
 
     if not len(missing):
-        return job(guess, spec.max_steps, 0, 0, 0, 0.0, 0.0)
+        return job(guess, spec.max_steps, 0, 0, 0, 0, 0.0, 0.0)
 
     data_seed = _data_seeds(plan, group.runs)[0].item()
     lengths = plan.lengths(missing) - first_steps[missing]
@@ -147,13 +149,15 @@ def prepare_group(
         if lanes is not None
         else choose_lanes(cost_of, seconds, guess, most, crew.worker.usable_bytes)
     )
+    flops = step_flops(group.task, plan, group.runs[0], data)
     return job(
         cost.lanes,
         segment_steps(cost, spec.max_steps),
+        flops,
         _num_chunks(plan, missing, cost.lanes * num_devices),
         cost.num_bytes,
         sum(num_points[length] for length in lengths.tolist()) * _point_bytes(plan),
-        float(lengths.sum()) * step_flops(group.task, plan, group.runs[0], data),
+        float(lengths.sum()) * flops,
         seconds(cost),
     )
 

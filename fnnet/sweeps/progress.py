@@ -1,110 +1,159 @@
-"""Progress of a sweep: a bar on a terminal, otherwise occasional lines.
+"""Progress of a sweep: how far it is, how fast it trains, and which configuration is best so far."""
 
-The bar moves after each segment, not only after each chunk. A file, such as the log of a cluster job, gets a line at
-the start, one at the end, and one at least every 30 seconds.
-"""
-
+import collections
 import contextlib
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
-from rich.table import Column
+import numpy as np
 
 from fnnet.errors import InputError
-from fnnet.records.ranking import is_higher_better, rank
+from fnnet.records.ranking import is_higher_better
 from fnnet.records.rows import Rows
+from fnnet.records.statistics import mean_interval
+from fnnet.sweeps.display import Show, shown
 from fnnet.sweeps.events import Began, Committed, Compiled, Event, Finished, Planned, Segment
 from fnnet.sweeps.options import Options
 
-LINE_SECONDS = 25.0  # between two lines; segments take about 2 seconds
-Show = Callable[[str, float, bool], None]
-"""Shows a text and the fraction done, at once if it is urgent."""
+SPEED_SECONDS = 30.0  # over which the speed is averaged
 
 
 class Progress:
-    """The progress of a sweep and its best run so far.
+    """The progress of a sweep and its best configuration so far.
 
     Work is counted in steps summed over runs: 3 runs of 100 steps are 300.
     """
 
-    def __init__(
-        self,
-        show: Show,
-        *,
-        num_runs: int = 0,
-        num_done: int = 0,
-        work: float = 0.0,
-        metric: str | None = None,
-        higher_is_better: bool = False,
-        axes: Sequence[str] = (),
-        clock: Callable[[], float] = time.monotonic,
-    ):
+    def __init__(self, show: Show, planned: Planned, clock: Callable[[], float] = time.monotonic):
         """Start the clock.
 
         Args:
             show: displays the progress.
-            num_runs: number of runs in the sweep.
-            num_done: number of runs already finished.
-            work: remaining work, in steps summed over runs.
-            metric: metric that ranks the runs; None to show no best run.
-            higher_is_better: the direction of the metric.
-            axes: axes to show for the best run.
+            planned: what is to be done.
             clock: returns the time in seconds.
         """
-        self._show, self._clock, self._started = show, clock, clock()
-        self._num_runs, self._num_done, self._work = num_runs, num_done, work
-        self._metric, self._higher_is_better, self._axes = metric, higher_is_better, axes
-        self._done, self._stage, self._best = 0.0, "", ""
-        self._underway: dict[str, float] = {}  # by chunk
-        self._best_value = math.nan
+        self._show, self._planned, self._clock, self._started = show, planned, clock, clock()
+        self._num_runs, self._num_done = planned.num_runs, planned.num_done
+        self._stage, self._num_groups, self._num_chunks, self._num_diverged = "", 0, 0, 0
+        self._work = self._flops = 0.0  # of finished chunks
+        self._underway: dict[str, tuple[float, float]] = {}  # and of others: work and FLOPs
+        self._speeds = collections.deque([(self._started, 0.0)])  # FLOPs at times of the last seconds
+        self._leader = Leader(planned.higher_is_better)
 
     def note(self, event: Event) -> None:
         """Take note of an event, and show how far the sweep has got."""
         if isinstance(event, Began):
             self._stage = event.name
-            if event.num_runs is not None:
+            self._num_groups += 1
+            if event.num_runs is not None:  # another rung, at which all runs are compared anew
                 self._num_runs, self._num_done = event.num_runs, 0
+                self._leader = Leader(self._planned.higher_is_better)
         elif isinstance(event, Segment):
-            self._underway[event.spec.id] = len(event.spec.run_ids) * (event.step - event.first_step)
+            work = len(event.spec.run_ids) * (event.step - event.first_step)
+            self._underway[event.spec.id] = work, work * self._planned.step_flops.get(event.spec.program, 0)
         elif isinstance(event, Committed):
-            num_runs = len(event.rows["id"])
-            self._num_done += num_runs
-            self._done += num_runs * event.num_steps
-            self._underway.pop(event.chunk_id or "", None)
-            self._find_best(event.rows)
+            self._note_committed(event)
         elif isinstance(event, Finished):
             self._stage = ""
         self.show(is_urgent=isinstance(event, Finished))
 
+    def _note_committed(self, event: Committed) -> None:
+        _, flops = self._underway.pop(event.chunk_id or "", (0.0, 0.0))
+        num_runs = len(event.rows["id"])
+        self._work, self._flops = self._work + num_runs * event.num_steps, self._flops + flops
+        self._num_done += num_runs
+        self._num_chunks += event.chunk_id is not None
+        self._num_diverged += int(np.sum(event.rows.get("diverged", False)))
+        if self._planned.metric is not None and self._planned.metric in event.rows:
+            axes = [name for name in self._planned.axes if name != "seed"]
+            self._leader.add(event.rows, axes, self._planned.metric)
+
     def show(self, is_urgent: bool = False) -> None:
         """Show the progress."""
-        done = self._done + sum(self._underway.values())
-        share = min(done / self._work, 1.0) if self._work else 1.0
-        parts = [f"{self._num_done} of {self._num_runs} runs", f"{math.floor(100 * share)} %"]
+        done = self._work + sum(work for work, _ in self._underway.values())
+        share = min(done / self._planned.work, 1.0) if self._planned.work else 1.0
         elapsed = self._clock() - self._started
+        parts = [f"{self._num_done} of {self._num_runs} runs", f"{math.floor(100 * share)} %"]
         if share >= 1 and not self._underway:
             parts.append(f"{seconds_in_words(elapsed)} in all")
         elif done:
             parts.append(f"{seconds_in_words(elapsed * (1 - share) / share)} left")
-        stage = f"{self._stage}: " if self._stage else ""
-        self._show(f"{stage}{', '.join(parts)}{self._best}", share, is_urgent)
+        head = f"{self._stage}: " * bool(self._stage) + ", ".join(parts)
+        speed = self._describe_speed(share, elapsed)
+        found = [f"{self._num_diverged} diverged"] if self._num_diverged else []
+        found += [f"best {self._planned.metric} {self._leader}"] if self._leader.config is not None else []
+        self._show([row for row in (head, speed, "; ".join(found)) if row], share, is_urgent)
 
-    def _find_best(self, rows: Rows) -> None:
-        if self._metric is None or self._metric not in rows:
-            return
-        values = rows[self._metric]
-        place = int(rank(values, self._higher_is_better)[0])
-        value, sign = float(values[place]), 1 if self._higher_is_better else -1
-        if math.isfinite(value) and not sign * value <= sign * self._best_value:
-            config = " ".join(f"{name}={_short(rows[name][place])}" for name in self._axes)
-            self._best_value = value
-            self._best = f"; best {self._metric} {value:.4g}" + (f" ({config})" if config else "")
+    def _describe_speed(self, share: float, elapsed: float) -> str:
+        """Describe the groups and chunks, and how fast they train."""
+        planned, parts = self._planned, []
+        if planned.num_groups > 1 and self._stage:
+            parts.append(f"group {self._num_groups} of {planned.num_groups}")
+        if planned.num_chunks > 1:
+            parts.append(f"{self._num_chunks} of {planned.num_chunks} chunks")
+        if share and elapsed:
+            parts.append(f"{_short(share * (planned.num_runs - planned.num_done) / elapsed)} runs/s")
+        if flops := self._flops_per_second():
+            of_peak = f" ({100 * flops / planned.peak:.0f} % of the peak)" if planned.peak else ""
+            parts.append(f"{_short(flops / 1e9)} GFLOP/s{of_peak}")
+        return ", ".join(parts)
+
+    def _flops_per_second(self) -> float:
+        now, flops = self._clock(), self._flops + sum(flops for _, flops in self._underway.values())
+        self._speeds.append((now, flops))
+        while len(self._speeds) > 2 and now - self._speeds[1][0] >= SPEED_SECONDS:
+            self._speeds.popleft()
+        since, before = self._speeds[0]
+        return (flops - before) / (now - since) if now > since else 0.0
+
+
+class Leader:
+    """The best configuration among the runs that are finished.
+
+    config: in words; None where there is none.
+    """
+
+    def __init__(self, higher_is_better: bool):
+        """Begin without any run.
+
+        Args:
+            higher_is_better: the direction of the metric.
+        """
+        self.config: str | None = None
+        self._sign = 1 if higher_is_better else -1
+        self._values: dict[str, list[float]] = {}
+        self._scores: dict[str, float] = {}  # the mean, or its negative, so that higher is better
+
+    def __str__(self) -> str:
+        mean, low, high, num_runs = mean_interval(self._values[self.config or ""])
+        interval = f" ± {(high - low) / 2:.2g}, n = {num_runs}" if num_runs > 1 else ""
+        return f"{mean:.4g}{interval}" + (f" ({self.config})" if self.config else "")
+
+    def add(self, rows: Rows, axes: Sequence[str], metric: str) -> None:
+        """Add runs.
+
+        Args:
+            rows: one for each run.
+            axes: that make a configuration.
+            metric: the column that ranks them.
+        """
+        changed: dict[str, None] = {}  # in order, so that the first of equal ones stays ahead
+        for place, value in enumerate(rows[metric]):
+            named = [(name, rows[name][place]) for name in axes]
+            config = " ".join(f"{name}={_short(number)}" for name, number in named if number is not None)
+            self._values.setdefault(config, []).append(float(value))
+            changed[config] = None
+        for config in changed:
+            score = self._sign * float(np.mean(self._values[config]))
+            self._scores[config] = score if math.isfinite(score) else -math.inf
+        # Only where the best one got worse can one be ahead that did not change.
+        is_ahead = self.config is not None and self.config not in changed
+        rivals = [self.config, *changed] if is_ahead else [*self._scores]
+        self.config = max(rivals, key=lambda config: self._scores[config or ""])
+        if self._scores[self.config or ""] == -math.inf:
+            self.config = None
 
 
 @contextlib.contextmanager
@@ -145,51 +194,14 @@ def _reporter(stack: contextlib.ExitStack, stream: Any) -> Callable[[Event], Non
             programs = f"{event.num_programs} program{'s' * (event.num_programs != 1)}"
             done = f", {event.num_compiled} done" if event.num_compiled else ""
             share = event.num_compiled / event.num_programs
-            show(f"compiling {programs}{done}", share, not event.num_compiled)
+            show([f"compiling {programs}{done}"], share, not event.num_compiled)
         elif isinstance(event, Planned):
-            progress = Progress(show, **event._asdict())
+            progress = Progress(show, event)
             progress.show(is_urgent=True)
         elif progress is not None:
             progress.note(event)
 
     return report
-
-
-@contextlib.contextmanager
-def shown(stream: Any = None) -> Iterator[Show]:
-    """Open a display of progress.
-
-    Args:
-        stream: a file to write to; None for stderr.
-
-    Yields:
-        The function that updates the display.
-    """
-    stream = stream or sys.stderr
-    if stream.isatty():
-        columns = (
-            BarColumn(bar_width=20, table_column=Column(min_width=20)),
-            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-        )
-        with Bar(*columns, console=Console(file=stream)) as bar:
-            task = bar.add_task("", total=1.0)
-            yield lambda text, share, is_urgent: bar.update(task, description=text, completed=share)
-    else:
-        yield lines(stream)
-
-
-def lines(stream: Any, clock: Callable[[], float] = time.monotonic) -> Show:
-    """Return a display that writes lines, at most one every `LINE_SECONDS` unless urgent."""
-    last = -math.inf
-
-    def show(text: str, share: float, is_urgent: bool) -> None:
-        nonlocal last
-        if is_urgent or clock() - last >= LINE_SECONDS:
-            last = clock()
-            stream.write(f"{text}\n")
-            stream.flush()
-
-    return show
 
 
 def choose_metric(metrics: Sequence[str], directions: Mapping[str, bool]) -> str | None:

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from fnnet.errors import InputError
+from fnnet.lanes import peak
 from fnnet.lanes.chunk import ChunkSpec, Point, place_hparams, train_segment
 from fnnet.lanes.cost import Cost, CostFile, measure_cost
 from fnnet.lanes.program import Program, make_mesh, make_program, shared_sharding
@@ -192,6 +193,11 @@ def measure(
     if np.isfinite(cost.step):
         costs.add(cost)
     return cost
+
+
+def measure_peak(open_workspace: Open) -> float:
+    """Measure the floating-point operations per second of this worker, see `lanes.peak`."""
+    return peak.measure_peak(open_workspace().mesh)
 
 
 def train(

@@ -22,7 +22,9 @@ def test_events_come_in_order_and_add_up():
     kinds = [type(event) for event in events]
     chunk = [Segment, Evaluated, Segment, Evaluated, Committed]  # to the steps 4 and 6
     assert kinds == [Compiled, Compiled, Planned, Began, *3 * chunk, Finished]  # of 2, 2 and 1 runs
-    assert events[2] == Planned(5, 0, 30, "train_loss", False, ["start"])
+    (flops,) = events[2].step_flops.values()
+    assert events[2] == Planned(5, 0, 30, "train_loss", False, ["start"], 1, 3, events[2].step_flops, None)
+    assert flops == 0, "it has no matrix product"
     assert [event.step for event in events if isinstance(event, Segment)] == 3 * [4, 6]
     evaluated = [event for event in events if isinstance(event, Evaluated) and event.step == 6]
     ids = [run_id for event in evaluated for run_id in event.spec.run_ids]
