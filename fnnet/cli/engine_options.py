@@ -97,7 +97,7 @@ class EngineOptions:
 
 @contextlib.contextmanager
 def _processes(number: int) -> Iterator["Engine"]:
-    """Train in processes that share the cores; they end with the block, at once if it fails or is interrupted."""
+    """Train in processes that share the cores; they end with the block, at once, whatever they still train."""
     from concurrent.futures import ProcessPoolExecutor
 
     from fnnet.engines import executor
@@ -109,12 +109,10 @@ def _processes(number: int) -> Iterator["Engine"]:
     )
     try:
         yield executor(pool, cores=max(1, count_cores() // number))
-    except BaseException:
+    finally:
         for process in multiprocessing.active_children():  # what they train would be lost anyway
             if process not in others:
                 process.kill()
-        raise
-    finally:
         pool.shutdown(cancel_futures=True)
 
 
