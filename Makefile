@@ -60,6 +60,7 @@ format: .venv/dev
 faults: .venv/dev ## kills, full disks and damaged files, at length (a quarter of an hour)
 	$(BIN)/python tests/faults/store_faults.py --seeds 20
 	$(BIN)/python tests/faults/kill_sweep.py --kills 60
+	$(BIN)/python tests/random_schedules.py 5000
 
 reproduce: .venv/core ## every claim at full size, one by one, and the page of them all
 	for script in $(filter-out $(MEASUREMENTS), $(EXPERIMENTS)); do $(BIN)/python $$script || exit 1; done

@@ -19,7 +19,7 @@ import numpy as np
 
 import fnnet as fn
 from fnnet.engines.engine import Arrays, Engine
-from fnnet.sweeps import coordinator
+from fnnet.sweeps import flights
 from fnnet.sweeps.sending import send
 from fnnet.sweeps.worker import Trained
 
@@ -183,7 +183,7 @@ def through_coordinator(
         sharing = Engine(crew.engine.submit, _share_nothing, 1, None, crew.engine.is_lost, "virtual")
         workers = Workers(num_workers, chunk_seconds, send(sharing, tiny_recipe, None))
         prepared = prepared._replace(crew=crew._replace(engine=workers.engine))
-        with mock.patch.object(coordinator, "SimpleQueue", lambda: workers):
+        with mock.patch.object(flights, "SimpleQueue", lambda: workers):
             results = fn.execute(prepared)
     assert len(results) == num_runs
     first, last = (workers.answered[workers.num_chunks * part // 4] for part in (1, 3))

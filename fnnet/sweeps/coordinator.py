@@ -8,57 +8,26 @@ while from a state.
 import collections
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fnnet.engines.engine import result_of
 from fnnet.errors import InputError
-from fnnet.lanes.chunk import ChunkSpec
 from fnnet.memory import is_out_of_memory
 from fnnet.records.rows import Rows
 from fnnet.sweeps.compatibility import check
 from fnnet.sweeps.crew import MAX_ATTEMPTS
 from fnnet.sweeps.events import Began, Committed, Evaluated, Event, Failed, Interrupted, OutOfMemory, Segment
 from fnnet.sweeps.fingerprint import merge
+from fnnet.sweeps.flights import Flights, Order
 from fnnet.sweeps.interrupt import Interrupt, deferred_interrupt
-from fnnet.sweeps.job import Job, cut_chunks, with_fitting_lanes, with_half_the_lanes
+from fnnet.sweeps.job import cut_chunks, with_fitting_lanes, with_half_the_lanes
 from fnnet.sweeps.kept import Kept
 from fnnet.sweeps.prepare import Prepared
 from fnnet.sweeps.resume import Done, drop_stale, read_done, stored_plan
 from fnnet.sweeps.stage import Stage
-from fnnet.sweeps.states import ChunkState, Saved, on_host
+from fnnet.sweeps.states import ChunkState, on_host
 from fnnet.sweeps.worker import Trained
-
-SIGNAL_SECONDS = 0.5  # between looks for a signal while workers train
-
-
-class Order(NamedTuple):
-    """A chunk to be trained.
-
-    number: of its group.
-    job: the group, with the lanes of the chunk.
-    spec: the chunk.
-    places: of its runs in the space.
-    sources: states that it can resume from.
-    state: how far it is; None before it is first sent to a worker.
-    first_step: steps made before it began or was resumed.
-    saved: when its state was last saved.
-    attempts: how often a worker was lost that trained it from this state.
-    """
-
-    number: int
-    job: Job
-    spec: ChunkSpec
-    places: np.ndarray
-    sources: Sequence[Saved]
-    state: ChunkState | None = None
-    first_step: int = 0
-    saved: float = 0.0
-    attempts: int = 0
 
 
 @contextlib.contextmanager
@@ -77,8 +46,11 @@ def coordinate(prepared: Prepared, emit: Callable[[Event], None]) -> Iterator["C
     """
     store, accept = prepared.store, prepared.options.accept_fingerprint
     if store is None:
-        with deferred_interrupt() as interrupt:
-            yield Coordinator(prepared, Done({}, {}, {}, {}), interrupt, emit)
+        with (
+            deferred_interrupt() as interrupt,
+            contextlib.closing(Coordinator(prepared, Done({}, {}, {}, {}), interrupt, emit)) as coordinator,
+        ):
+            yield coordinator
         return
     with store.writing(), deferred_interrupt() as interrupt:
         stored = stored_plan(store, mend=True)
@@ -87,9 +59,9 @@ def coordinate(prepared: Prepared, emit: Callable[[Event], None]) -> Iterator["C
         done = read_done(
             store, prepared.plan, prepared.described, stored, prepared.save_params, accept=accept, mend=True
         )
-        coordinator = Coordinator(prepared, done, interrupt, emit)
-        coordinator.kept.write_plan(prepared.jobs)
-        yield coordinator
+        with contextlib.closing(Coordinator(prepared, done, interrupt, emit)) as coordinator:
+            coordinator.kept.write_plan(prepared.jobs)
+            yield coordinator
         drop_stale(store, done)
         store.drop_states(set(prepared.plan.space.ids().tolist()), kept=coordinator.kept.last_states())
 
@@ -109,6 +81,7 @@ class Coordinator:
             emit: called with each event.
         """
         self.prepared, self.kept = prepared, Kept(prepared, done)
+        self._flights = Flights(prepared.crew, prepared.options.state_every, self.kept.note)
         self._interrupt, self._emit = interrupt, emit
         self._jobs = list(prepared.jobs)  # with as many lanes as fit in memory
         self._fitted = list(prepared.jobs)  # with as many as the runs of the current stage fill
@@ -129,29 +102,23 @@ class Coordinator:
         for rows in tables:
             self._emit(Committed(rows, stage.stops[-1] - stage.first_step))
         is_returned = stage.rung is not None or self.prepared.store is None
-        engine = self.prepared.crew.engine
-        most = 1 if engine.is_in_process else 2 * engine.num_workers  # so that none waits for its next order
-        orders = self._orders(stage)
-        flying: dict[Future, Order] = {}
-        ended: SimpleQueue[Future] = SimpleQueue()
-        try:
-            while True:
-                while len(flying) < most and (order := self._next(stage, orders)) is not None:
-                    future = self._send(order)
-                    flying[future] = order
-                    future.add_done_callback(ended.put)
-                if not flying:
-                    break
-                with contextlib.suppress(Empty):
-                    future = ended.get(timeout=SIGNAL_SECONDS)
-                    received = self._receive(stage, flying.pop(future), future)
-                    tables += received if is_returned else []
-                self._check_interrupt()
-        finally:
-            for future in flying:
-                future.cancel()
+        orders, flights = self._orders(stage), self._flights
+        while True:
+            while flights.has_room and (order := self._next(stage, orders)) is not None:
+                flights.send(order)
+            if not flights.num_open:
+                break
+            if flights.has_room:
+                flights.send_late_again()
+            committed = self._receive(stage)
+            tables += committed if is_returned else []
+            self._check_interrupt()
         self.kept.end_stage()
         return tables
+
+    def close(self) -> None:
+        """Cancel the orders that are out."""
+        self._flights.close()
 
     def _orders(self, stage: Stage) -> Iterator[Order]:
         """Cut the runs of a stage that are not finished into chunks, group by group."""
@@ -203,37 +170,19 @@ class Coordinator:
             self._again.extendleft(reversed([*self._cut(order.number, stage, order.places)]))
         return None
 
-    def _send(self, order: Order) -> Future:
-        """Have a worker train a chunk for a while."""
-        assert order.state is not None
-        seconds = self.prepared.options.state_every
-        if self.prepared.crew.engine.is_in_process:
-            seconds = 0.0  # a segment at a time, for progress and signals
-        return self.prepared.crew.train(
-            order.job.group, order.spec, order.state.leaves, order.state.step, order.job.segment, seconds
-        )
-
-    def _receive(self, stage: Stage, order: Order, future: Future) -> list[Rows]:
-        """Take what a worker returned: commit a finished chunk, and go on with any other; returns the rows."""
-        try:
-            trained = result_of(future)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            if is_out_of_memory(error):
-                self.kept.note(order.spec, "out of memory", reason=reason)
-                self._halve_lanes(order)
-                self._again.extend(self._cut(order.number, stage, order.places))
-            elif self.prepared.crew.engine.is_lost(error):
-                self._try_again(stage, order, reason)
-            elif self.prepared.options.on_error == "continue" and not isinstance(error, InputError):
-                self._give_up(order, reason)
-            else:
-                raise
+    def _receive(self, stage: Stage) -> list[Rows]:
+        """Wait a moment for a worker: commit a finished chunk, and go on with any other; returns the rows."""
+        received = self._flights.receive()
+        if received is None:
             return []
-        order = order._replace(state=self._advance(order, trained), attempts=0)
+        order, answer = received
+        if isinstance(answer, Exception):
+            self._recover(stage, order, answer)
+            return []
+        order = order._replace(state=self._advance(order, answer), attempts=0)
         assert order.state is not None
         if order.state.step == order.spec.stops[-1]:
-            self.kept.note(order.spec, "trained", trained.worker, order.state.seconds)
+            self.kept.note(order.spec, "trained", answer.worker, order.state.seconds)
             rows = self.kept.commit(order.job, stage, order.spec, order.places, on_host(order.state))
             first_step = max(stage.first_step, self.prepared.first_steps[order.places].min().item())
             self._emit(Committed(rows, stage.stops[-1] - first_step, order.spec.id))
@@ -244,6 +193,20 @@ class Coordinator:
             order = order._replace(saved=time.perf_counter())
         self._again.appendleft(order)
         return []
+
+    def _recover(self, stage: Stage, order: Order, error: Exception) -> None:
+        """Go on after an error, if there is a way to."""
+        reason = f"{type(error).__name__}: {error}"
+        if is_out_of_memory(error):
+            self.kept.note(order.spec, "out of memory", reason=reason)
+            self._halve_lanes(order)
+            self._again.extend(self._cut(order.number, stage, order.places))
+        elif self.prepared.crew.engine.is_lost(error):
+            self._try_again(stage, order, reason)
+        elif self.prepared.options.on_error == "continue" and not isinstance(error, InputError):
+            self._give_up(order, reason)
+        else:
+            raise error
 
     def _advance(self, order: Order, trained: Trained) -> ChunkState:
         """Return the state of a chunk after what a worker trained."""

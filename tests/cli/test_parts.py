@@ -200,7 +200,7 @@ def test_runs_that_were_given_up_are_said_and_exit_with_1(place, capsys, monkeyp
     here = fn.engines.local()
 
     def submit(function, *arguments):
-        if function is worker.train and poison in (None, *arguments[2].traced["learning_rate"]):
+        if function is worker.train and poison in (None, *arguments[3].traced["learning_rate"]):
             lost: Future = Future()
             lost.set_exception(ConnectionError("gone"))
             return lost
