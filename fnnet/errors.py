@@ -121,7 +121,7 @@ SYNONYMS = {
     "--drop": ("exclude",),
     "--out": ("output", "folder"),
     "--save-params": ("save",),
-    "plan": ("list",),
+    "list": ("ls", "sweeps"),
     "sweep": ("run", "train", "fit"),
 }
 """Synonyms of the names that fnnet uses."""

@@ -31,13 +31,14 @@ def overview(commands: Commands, topics: Mapping[str, Any], version: str) -> str
         <BLANKLINE>
           plan      Estimate the cost of a sweep.
         <BLANKLINE>
-        Help on a command: fnnet COMMAND --help. On topics: fnnet help axes.
+        fnnet COMMAND --help
+        fnnet help axes
     """
     lines = ["fnnet sweep --dataset digits depth=1,2 learning_rate=log:1e-3:1:8 seed=range:4", ""]
     lines += [f"fnnet {version}: whole sweeps of feed-forward networks as one XLA program", ""]
     for name, command in commands.items():
         lines += _entry(f"  {name}", (inspect.getdoc(command) or "").partition("\n")[0], 12)
-    lines += ["", f"Help on a command: fnnet COMMAND --help. On topics: fnnet help {'|'.join(topics)}."]
+    lines += ["", "fnnet COMMAND --help", f"fnnet help {'|'.join(topics)}"]
     return "\n".join(lines)
 
 

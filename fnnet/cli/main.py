@@ -12,15 +12,22 @@ import tyro
 import fnnet
 from fnnet.cli import help_text, own_recipe, usage
 from fnnet.cli.axes import AXES, AXES_HELP
+from fnnet.cli.commands.compare import compare
+from fnnet.cli.commands.datasets import datasets
 from fnnet.cli.commands.export import export
+from fnnet.cli.commands.list_sweeps import list_sweeps
 from fnnet.cli.commands.merge import merge
 from fnnet.cli.commands.plan import plan
 from fnnet.cli.commands.predict import predict
 from fnnet.cli.commands.report import report
+from fnnet.cli.commands.results import results
+from fnnet.cli.commands.show import show
+from fnnet.cli.commands.status import status
 from fnnet.cli.commands.sweep import sweep
 from fnnet.cli.commands.verify import verify
 from fnnet.cli.data_options import DataOptions
 from fnnet.cli.engine_options import EngineOptions
+from fnnet.cli.formats import FormatOptions
 from fnnet.errors import InputError
 from fnnet.sweeps.interrupt import ignore_signals, raised_signals
 
@@ -28,12 +35,23 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep,
     "plan": plan,
     "report": report,
+    "status": status,
+    "results": results,
+    "show": show,
+    "compare": compare,
+    "list": list_sweeps,
+    "datasets": datasets,
     "merge": merge,
     "verify": verify,
     "export": export,
     "predict": predict,
 }
-TOPICS: dict[str, Any] = {"axes": AXES_HELP, "data": DataOptions, "engine": EngineOptions}
+TOPICS: dict[str, Any] = {
+    "axes": AXES_HELP,
+    "data": DataOptions,
+    "engine": EngineOptions,
+    "format": FormatOptions,
+}
 """What several commands share, with its help or the options that describe themselves."""
 
 

@@ -1,5 +1,6 @@
 """What the command line prints, and the files that a sweep writes for people."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ def print_estimates(prepared: "Prepared") -> None:
     """Print the estimated cost of a sweep."""
     from fnnet.report import tables
 
-    _print(tables.estimates(prepared.estimates, prepared.steps))
+    print_content(tables.estimates(prepared.estimates, prepared.steps))
 
 
 def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None:
@@ -27,7 +28,7 @@ def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None
     from fnnet.report.advice import advice
 
     try:
-        _print(tables.best(results, metric))
+        print_content(tables.best(results, metric))
     except InputError as error:  # the direction of a recipe's own metric may be unknown
         sys.stderr.write(f"no summary: {error}\n")
     if (line := advice(results, inputs)) is not None:
@@ -36,7 +37,7 @@ def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None
 
 def print_line(line: str) -> None:
     """Print one line without wrapping it."""
-    _print(line, highlight=False, soft_wrap=True)
+    print_content(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_differences(differences: Mapping[str, float], results: "Results") -> bool:
@@ -72,7 +73,9 @@ def write_results(results: "Results", metric: str, folder: Path) -> list[Path]:
     return paths
 
 
-def _print(content: Any, **options: Any) -> None:
+def print_content(content: Any, **options: Any) -> None:
+    """Print what rich prints, without any style where NO_COLOR is set."""
     from rich.console import Console
 
-    Console().print(content, **options)
+    console = Console(color_system=None) if os.environ.get("NO_COLOR") else Console()
+    console.print(content, **options)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Data = Annotated[DataOptions, tyro.conf.arg(name="")]
 Engine = Annotated[EngineOptions, tyro.conf.arg(name="")]
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]]
 
 

@@ -36,7 +36,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,7 +177,7 @@ class Store(Folder):
         """
         paths = self.list_files("chunks")
         chunks = {}
-        for table in self._decode_files(paths, self.recorded_hashes(mend=mend), only_index=True):
+        for table in self._decode_files(paths, self.recorded_hashes(mend=mend), columns=()):
             by_chunk = table.group_by("chunk", maintain_order=True).agg("id", pl.first("fingerprint"))
             chunks.update({chunk_id: Chunk(*rest) for chunk_id, *rest in by_chunk.iter_rows()})
         for path in paths:
@@ -185,18 +185,25 @@ class Store(Folder):
                 self.quarantine(path)
         return dict(sorted(chunks.items()))
 
-    def read_rows(self, chunk_ids: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
-        """Read the rows of these committed chunks, or of all, in tables of many chunks with the same columns each."""
+    def read_rows(
+        self, chunk_ids: Collection[str] | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Read the rows of these committed chunks, or of all, in tables of many chunks with the same columns each.
+
+        Args:
+            chunk_ids: the chunks; None for all.
+            columns: as for `decode_rows`.
+        """
         paths = [path for path in self.list_files("chunks") if chunk_ids is None or path.stem in chunk_ids]
-        return self._decode_files(paths, self.recorded_hashes())
+        return self._decode_files(paths, self.recorded_hashes(), columns)
 
     def _decode_files(
-        self, paths: list[Path], hashes: Mapping[str, set[str]], *, only_index: bool = False
+        self, paths: list[Path], hashes: Mapping[str, set[str]], columns: Sequence[str] | None
     ) -> Iterator[pl.DataFrame]:
         """Decode the files of chunks, without damaged ones."""
         for first in range(0, len(paths), _MOST_FILES):
             contents = self._read_files(paths[first : first + _MOST_FILES], hashes)
-            yield from decode_rows(contents, only_index=only_index)
+            yield from decode_rows(contents, columns)
 
     def _read_files(self, paths: list[Path], hashes: Mapping[str, set[str]]) -> dict[str, bytes]:
         """Read the files of chunks, by chunk id, without those that match none of their hashes."""

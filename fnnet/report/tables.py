@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from fnnet.errors import unknown_name
 from fnnet.records.ranking import is_higher_better, rank
 from fnnet.records.results import Results
 from fnnet.records.statistics import check_numeric, find_configurations
-from fnnet.sweeps.job import Estimate
-from fnnet.sweeps.progress import seconds_in_words
+from fnnet.report.text_table import text_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from fnnet.sweeps.job import Estimate
 
 
 def best(
@@ -22,7 +23,7 @@ def best(
     over: str | Sequence[str] = "seed",
     higher_is_better: bool | None = None,
     style: str | None = None,
-) -> Table | str:
+) -> "Table | str":
     """Tabulate the value of an axis with the best mean, one row per configuration of the other axes.
 
     Columns are the mean (or "-" where it is not finite) with its 95 % interval, the number of runs and how many
@@ -50,8 +51,6 @@ def best(
         | 1 | 0.3 | 0.9000 | 1 | 0 | 0 of 2 |
         | 2 | 0.1 | 0.7000 | 1 | 0 | 0 of 2 |
     """
-    if style not in (None, "markdown", "latex"):
-        raise unknown_name("style", style, ("markdown", "latex"))
     values = check_numeric(metric, results[metric])
     higher_is_better = is_higher_better(metric, results.higher_is_better, higher_is_better)
     configurations = find_configurations(results.space, over)
@@ -70,32 +69,25 @@ def best(
         config = configurations.configs[first]
         cells = [str(config.get(name, "-")) for name in shown]
         if axis in configurations.axes:
-            cells.append(_value(config.get(axis)) if math.isfinite(means.mean[first]) else "-")
+            cells.append(short(config.get(axis)) if math.isfinite(means.mean[first]) else "-")
         cells += [
-            _with_interval(means.mean[first], means.high[first]),
+            with_interval(means.mean[first], means.high[first]),
             str(means.num_runs[first]),
             str(num_diverged[first]),
             f"{num_diverged[places].sum()} of {means.num_runs[places].sum()}",
         ]
         lines.append(cells)
-    if style == "markdown":
-        return _markdown(headings, lines)
-    if style == "latex":
-        return _latex(headings, lines)
     averaged = "seeds" if over == "seed" else "runs"
     title = f"best mean {metric} over {averaged}, ± 95 % interval"
     if (means.num_runs == 1).all():
         title = f"best {metric} (1 run each: no interval)"
-    table = Table(title=title, min_width=len(title))
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=heading == metric)
-    for cells in lines:
-        table.add_row(*cells)
-    return table
+    return text_table(headings, lines, title=title, style=style, whole=[metric])
 
 
-def estimates(groups: Sequence[Estimate], steps: str) -> Table:
+def estimates(groups: "Sequence[Estimate]", steps: str) -> "Table":
     """Tabulate the estimated cost of a sweep, one row per group, with totals; `steps` says how long a run is."""
+    from rich.table import Table
+
     num_runs = sum(group.num_runs for group in groups)
     num_missing = sum(group.num_missing for group in groups)
     title = f"{num_runs} runs of {steps} in {len(groups)} program{'s' * (len(groups) > 1)}"
@@ -128,40 +120,21 @@ def estimates(groups: Sequence[Estimate], steps: str) -> Table:
     return table
 
 
-def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = [headings, *lines]
-    texts = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join([texts[0], "|" + "---:|" * len(headings), *texts[1:]])
-
-
-def _latex(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Format a table for LaTeX.
+def short(value: Any) -> str:
+    """Format the value of an axis.
 
     Example:
-        >>> print(_latex(["test_loss"], [["0.5 ± 0.1"]]))
-        \\begin{tabular}{r}
-        \\toprule
-        test\\_loss \\\\
-        \\midrule
-        0.5 $\\pm$ 0.1 \\\\
-        \\bottomrule
-        \\end{tabular}
+        >>> short(0.0316228), short((16, 16))
+        ('0.0316', '(16, 16)')
     """
-    special = str.maketrans({**{sign: f"\\{sign}" for sign in "&%$#_{}"}, "±": r"$\pm$"})
-    top, *rest = (" & ".join(cell.translate(special) for cell in row) + r" \\" for row in [headings, *lines])
-    rules = [f"\\begin{{tabular}}{{{'r' * len(headings)}}}", r"\toprule", top, r"\midrule", *rest]
-    return "\n".join([*rules, r"\bottomrule", r"\end{tabular}"])
-
-
-def _value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _with_interval(mean: float, high: float) -> str:
+def with_interval(mean: float, high: float) -> str:
     """Format a mean with half the width of its interval, if it has one.
 
     Example:
-        >>> _with_interval(0.5, 0.75), _with_interval(0.5, math.nan), _with_interval(math.nan, math.nan)
+        >>> with_interval(0.5, 0.75), with_interval(0.5, math.nan), with_interval(math.nan, math.nan)
         ('0.5000 ± 0.2500', '0.5000', '-')
     """
     if not math.isfinite(mean):
@@ -184,6 +157,8 @@ def _bytes(number: float) -> str:
 
 
 def _seconds(number: float) -> str:
+    from fnnet.sweeps.progress import seconds_in_words  # loads JAX
+
     if math.isnan(number):
         return "not measured"
     return seconds_in_words(number) if math.isfinite(number) else "does not fit"

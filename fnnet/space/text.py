@@ -1,6 +1,7 @@
 """The text form of axes on the command line: `depth=1,2,4 learning_rate=log:1e-3:1:8 seed=range:4`."""
 
 import json
+import operator
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,54 @@ def parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
             raise InputError(f"axis {name!r} is given twice")
         axes[name] = parse_values(name, text)
     return axes
+
+
+def parse_conditions(text: str) -> dict[str, Any]:
+    """Parse conditions on columns, separated by spaces, to what `Results.where` takes.
+
+    Args:
+        text: each condition is a column, one of = != < <= > >=, and a value; = and != take several values.
+
+    Raises:
+        InputError: if a condition has another form.
+
+    Example:
+        >>> wanted = parse_conditions("depth=1,2 learning_rate>0.1 learning_rate<=1")
+        >>> wanted["depth"], wanted["learning_rate"](0.1), wanted["learning_rate"](1.0)
+        ([1, 2], False, True)
+    """
+    wanted: dict[str, list[tuple[str, Sequence[Any]]]] = {}
+    for word in text.split():
+        match = re.fullmatch(r"(\w+)(!=|<=|>=|=|<|>)(.+)", word)
+        if match is None:
+            raise InputError(
+                "a condition is a column, one of = != < <= > >=, and a value, such as depth=1,2 or test_loss<0.5; "
+                f"got {word!r}"
+            )
+        name, sign, given = match.groups()
+        values = parse_values(name, given)
+        if sign not in ("=", "!=") and (len(values) != 1 or not _is_number(values[0])):
+            raise InputError(f"{name}{sign} takes one number, got {given!r}")
+        wanted.setdefault(name, []).append((sign, values))
+    return {name: _condition(tests) for name, tests in wanted.items()}
+
+
+def _condition(tests: list[tuple[str, Sequence[Any]]]) -> Any:
+    """Return the values that are wanted, or a function that says whether a value is."""
+    if len(tests) == 1 and tests[0][0] == "=":
+        return list(tests[0][1])
+    return lambda value: all(_holds(value, sign, values) for sign, values in tests)
+
+
+def _holds(value: Any, sign: str, values: Sequence[Any]) -> bool:
+    if sign in ("=", "!="):
+        return (value in values) == (sign == "=")
+    compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[sign]
+    return _is_number(value) and compare(value, values[0])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def parse_part(text: str) -> tuple[int, int]:

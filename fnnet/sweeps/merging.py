@@ -17,6 +17,7 @@ import numpy as np
 
 from fnnet.errors import InputError
 from fnnet.records.attempts import copy_attempts
+from fnnet.records.commands import whole_command
 from fnnet.records.results import Results
 from fnnet.records.rows import open_results
 from fnnet.records.store import Chunk, Store
@@ -24,7 +25,6 @@ from fnnet.space.groups import cut_groups, find_part
 from fnnet.space.space import Space, union
 from fnnet.sweeps.compatibility import changed_leaves, recognize
 from fnnet.sweeps.fingerprint import Description, groups_by_key, key_of, merge
-from fnnet.sweeps.provenance import whole_command
 from fnnet.sweeps.resume import stored_plan
 from fnnet.sweeps.states import find_states
 

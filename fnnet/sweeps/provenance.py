@@ -64,22 +64,3 @@ def describe_recipe(recipe: Any) -> dict[str, Any]:
         "line": line,
         "source": "".join(lines),
     }
-
-
-def whole_command(command: Any, out: Path) -> list[str] | None:
-    """Return the command that trains the whole of a sweep in a folder, from that of a part; None if there is none.
-
-    Example:
-        >>> whole_command(["fnnet", "sweep", "--part", "1/2", "--out=first", "seed=0,1"], Path("all"))
-        ['fnnet', 'sweep', 'seed=0,1', '--out', 'all']
-    """
-    if not isinstance(command, list):
-        return None
-    words, rest = [], iter(map(str, command))
-    for word in rest:
-        flag, equals, _ = word.partition("=")
-        if flag not in ("--part", "--out"):
-            words.append(word)
-        elif not equals:
-            next(rest, None)
-    return [*words, "--out", str(out)]

@@ -12,7 +12,7 @@ import sklearn.metrics
 
 import fnnet as fn
 from fnnet.cli.main import main
-from fnnet.cli.run_choice import choose_run
+from fnnet.cli.selection import choose_run
 from fnnet.space.text import parse_space
 
 IRIS = ["sweep", "--dataset", "iris", "--steps", "30"]

@@ -29,11 +29,11 @@ def test_chunks_with_the_same_columns_are_decoded_together():
     tables = decode_rows(contents())
     assert sorted(table.height for table in tables) == [9, 12]
     assert all(part.equals(CHUNKS[chunk_id]) for chunk_id, part in by_chunk(tables).items())
-    (index,) = decode_rows(contents(), only_index=True)
+    (index,) = decode_rows(contents(), columns=())
     assert index.equals(pl.concat(rows.select(INDEX) for rows in CHUNKS.values()))
 
 
-@pytest.mark.parametrize("only_index", [False, True])
+@pytest.mark.parametrize("columns", [None, ()])
 @pytest.mark.parametrize(
     "damaged",
     [
@@ -46,13 +46,13 @@ def test_chunks_with_the_same_columns_are_decoded_together():
         lambda rows: encode_rows(rows.with_columns(id=pl.lit(7))),
     ],
 )
-def test_only_damaged_chunks_are_left_out(damaged, only_index):
+def test_only_damaged_chunks_are_left_out(damaged, columns):
     hit = list(CHUNKS)[2:5:2]
     changed = contents() | {chunk_id: damaged(CHUNKS[chunk_id]) for chunk_id in hit}
-    found = by_chunk(decode_rows(changed, only_index=only_index))
+    found = by_chunk(decode_rows(changed, columns=columns))
     assert found.keys() == CHUNKS.keys() - set(hit)
     for chunk_id, rows in found.items():
-        assert rows.equals(CHUNKS[chunk_id].select(INDEX) if only_index else CHUNKS[chunk_id])
+        assert rows.equals(CHUNKS[chunk_id].select(INDEX) if columns is not None else CHUNKS[chunk_id])
 
 
 def test_the_index_of_a_store_names_the_runs_of_its_chunks(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tyro
 
-from fnnet.cli.run_choice import Run, choose_run
+from fnnet.cli.selection import Run, choose_run, open_finished
 
 
 def export(
@@ -30,9 +30,8 @@ def export(
     """
     from fnnet.evaluation.export import trained_model
     from fnnet.interop import safetensors
-    from fnnet.records.rows import open_results
 
-    chosen = choose_run(open_results(store), run, best)
+    chosen = choose_run(open_finished(store), run, best)
     safetensors.save(to, trained_model(chosen, 0))
     values = " ".join(f"{name}={value}" for name, value in chosen.space[0].items())
     print(f"wrote {to}: {values}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import tyro
 
 from fnnet.cli import output
-from fnnet.cli.preparation import Flag
+from fnnet.cli.formats import Flag
 from fnnet.errors import InputError
 
 

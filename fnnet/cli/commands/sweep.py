@@ -6,7 +6,8 @@ from pathlib import Path
 from fnnet.cli import output
 from fnnet.cli.data_options import DataOptions
 from fnnet.cli.engine_options import EngineOptions
-from fnnet.cli.preparation import Axes, Data, Engine, Flag, prepare_sweep
+from fnnet.cli.formats import Flag
+from fnnet.cli.preparation import Axes, Data, Engine, prepare_sweep
 from fnnet.records.ranking import usual_metric
 from fnnet.space.text import parse_part
 

@@ -1,18 +1,37 @@
-"""Which run of a sweep a command is about: the first digits of its id, its values, or the best by a metric."""
+"""Which runs of a sweep a command is about: those that fit conditions; or one, by its id, its values or a metric."""
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from fnnet.errors import InputError
-from fnnet.space.text import parse_axes
+from fnnet.space.text import parse_axes, parse_conditions
 
 if TYPE_CHECKING:
     from fnnet.records.results import Results
 
 Run = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="[RUN | AXIS=VALUE ...]")]]
+
+
+def open_finished(store: Path, where: str | None = None) -> "Results":
+    """Open the results of a sweep that has some.
+
+    Args:
+        store: its folder.
+        where: conditions, as `parse_conditions` reads them.
+
+    Raises:
+        InputError: when no run is finished, or none fits.
+    """
+    from fnnet.records.rows import open_results
+
+    results = open_results(store)
+    if not len(results):
+        raise InputError(f"no run of {store} is finished yet")
+    return results if where is None else results.where(**parse_conditions(where))
 
 
 def choose_run(results: "Results", words: Sequence[str], best: str | None = None) -> "Results":
@@ -38,8 +57,6 @@ def choose_run(results: "Results", words: Sequence[str], best: str | None = None
     """
     prefixes = [word for word in words if "=" not in word]
     axes = parse_axes([word for word in words if "=" in word])
-    if not len(results):
-        raise InputError("no run of this sweep is finished yet")
     some = results.where(**axes) if axes else results
     for prefix in prefixes:
         some = _with_id(some, prefix)

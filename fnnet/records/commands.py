@@ -1,0 +1,63 @@
+"""Commands: the command lines that a store records, for the whole of a sweep or for one of its runs."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def whole_command(command: Any, out: Path) -> list[str] | None:
+    """Return the command that trains the whole of a sweep in a folder, from that of a part; None if there is none.
+
+    Example:
+        >>> whole_command(["fnnet", "sweep", "--part", "1/2", "--out=first", "seed=0,1"], Path("all"))
+        ['fnnet', 'sweep', 'seed=0,1', '--out', 'all']
+    """
+    if not isinstance(command, list):
+        return None
+    return [*_without(command, ("--part", "--out")), "--out", str(out)]
+
+
+def run_command(plan: Mapping[str, Any], config: Mapping[str, Any], out: Path) -> list[str] | None:
+    """Return the command that trains one run of a sweep alone; None if `fnnet sweep` did not make the sweep.
+
+    Args:
+        plan: of a store.
+        config: of the run.
+        out: the folder to train it in.
+
+    Example:
+        >>> command = ["fnnet", "sweep", "--dataset", "iris", "--part=1/2", "seed=0,1", "learning_rate=log:0.1:1:3"]
+        >>> run_command({"command": command}, {"seed": 1, "learning_rate": 0.1}, Path("one"))
+        ['fnnet', 'sweep', '--dataset', 'iris', 'seed=1', 'learning_rate=0.1', '--out', 'one']
+    """
+    command = plan.get("command")
+    if not isinstance(command, list) or len(command) < 2 or command[1] != "sweep":
+        return None
+    words = ["fnnet", *_without(command[1:], ("--part", "--out"))]
+    options = [word for word in words if word.startswith("-") or word.partition("=")[0] not in config]
+    return [*options, *(f"{name}={axis_text(value)}" for name, value in config.items()), "--out", str(out)]
+
+
+def axis_text(value: Any) -> str:
+    """Spell the value of an axis as the command line reads it.
+
+    Example:
+        >>> axis_text(0.1), axis_text(True), axis_text((16, 16))
+        ('0.1', 'yes', '[[16, 16]]')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return json.dumps([list(value)]) if isinstance(value, tuple) else str(value)
+
+
+def _without(command: list[Any], flags: tuple[str, ...]) -> list[str]:
+    """Return the words of a command without some options and their values."""
+    words, rest = [], iter(map(str, command))
+    for word in rest:
+        flag, equals, _ = word.partition("=")
+        if flag not in flags:
+            words.append(word)
+        elif not equals:
+            next(rest, None)
+    return words

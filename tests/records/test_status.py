@@ -1,0 +1,130 @@
+"""The status of a sweep, in each state that a store can be in, and the list of sweeps in a folder."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+import fnnet as fn
+from fnnet.records.attempts import Attempt, append_attempts
+from fnnet.records.listing import list_stores
+from fnnet.records.status import GroupStatus, read_status
+from fnnet.records.store import Store
+
+DATA = fn.load_dataset("iris")
+RECIPE = fn.mlp_recipe(DATA)
+SPACE = fn.grid(depth=[0, 1], learning_rate=[0.1, 1e9], seed=range(3))
+
+
+def test_a_finished_sweep(tmp_path):
+    fn.sweep(RECIPE, SPACE, DATA, num_steps=4, store=tmp_path)
+    status = read_status(tmp_path)
+    diverged = fn.open_results(tmp_path)["diverged"]
+    assert status.state == "finished" and (status.num_runs, status.num_done, status.num_running) == (
+        12,
+        12,
+        0,
+    )
+    assert status.num_diverged == diverged.sum() > 0 and status.writer is None and status.seconds_left is None
+    assert status.groups == [
+        GroupStatus({"depth": depth}, 6, 6, diverged[depth * 6 : depth * 6 + 6].sum()) for depth in (0, 1)
+    ]
+
+
+def test_a_sweep_that_was_broken_off_and_one_that_trains(tmp_path, stop_at_evaluation):
+    stop, _ = stop_at_evaluation(4)  # the first chunk has two evaluations
+    with pytest.raises(RuntimeError):
+        fn.sweep(
+            *(RECIPE, SPACE, DATA),
+            num_steps=4,
+            eval_every=2,
+            store=tmp_path,
+            lanes=1,
+            state_every=0,
+            on_event=stop,
+        )
+    done = len(fn.open_results(tmp_path))
+    status = read_status(tmp_path)
+    assert status.state == "unfinished" and status.num_done == done == 2
+    assert status.num_running == 2, "a mesh of two devices trains a chunk of two runs, whose state is saved"
+    os.utime(tmp_path / "plan.json", (time.time() - 30, time.time() - 30))
+    with Store(tmp_path).writing():
+        status = read_status(tmp_path)
+        assert status.state == "training" and status.writer == os.getpid()
+        # In 30 seconds 2 runs made 4 steps and 2 made 2; 8 runs lack 4 steps and 2 lack 2.
+        assert status.seconds_left == pytest.approx(30 * 36 / 12, rel=0.05)
+    assert read_status(tmp_path).writer is None, "nothing was locked"
+
+
+def test_failed_runs_are_counted_until_they_are_done(tmp_path):
+    fn.sweep(RECIPE, SPACE.take([0, 1, 2]), DATA, num_steps=4, store=tmp_path)
+    append_attempts(tmp_path / "attempts.jsonl", Attempt("c0", 2, "", "failed", 1.0, "killed"))
+    append_attempts(tmp_path / "attempts.jsonl", Attempt("c1", 1, "", "failed", 1.0, "killed"))
+    append_attempts(tmp_path / "attempts.jsonl", Attempt("c1", 1, "w", "trained", 1.0, ""))
+    assert read_status(tmp_path).num_failed == 0, "all are done now"
+    store = Store(tmp_path)
+    store.write_plan({**store.read_plan(), "space": SPACE.to_json()})
+    status = read_status(tmp_path)
+    assert (status.num_done, status.num_failed, status.state) == (3, 2, "unfinished")
+
+
+@pytest.mark.parametrize(("part", "num_runs"), [((1, 5), 3), ((5, 5), 2)])
+def test_a_part_counts_its_own_runs(tmp_path, part, num_runs):
+    results = fn.sweep(RECIPE, SPACE, DATA, num_steps=3, store=tmp_path, part=part)
+    status = read_status(tmp_path)
+    assert (status.state, status.num_runs, status.num_done) == ("finished", len(results), num_runs)
+
+
+def test_a_search_counts_the_runs_that_reached_each_rung(tmp_path):
+    space = fn.grid(learning_rate=[0.01, 0.1, 0.2, 0.4, 0.8], seed=range(2))
+    fn.successive_halving(
+        RECIPE,
+        space,
+        DATA,
+        rungs=[2, 4, 8],
+        metric="train_loss",
+        factor=2,
+        store=tmp_path,
+        higher_is_better=False,
+    )
+    status = read_status(tmp_path)
+    assert status.rungs == {2: 10, 4: 4, 8: 2} and status.state == "finished" and status.num_done == 10
+
+
+def test_a_sweep_that_goes_on_to_more_steps(tmp_path, stop_at_evaluation):
+    options = {"store": tmp_path, "keep_states": True, "lanes": 1}
+    fn.sweep(RECIPE, SPACE, DATA, num_steps=3, **options)
+    stop, _ = stop_at_evaluation(1)
+    with pytest.raises(RuntimeError):
+        fn.sweep(RECIPE, SPACE, DATA, num_steps=7, **options, on_event=stop)
+    status = read_status(tmp_path)
+    assert (status.num_done, status.num_running, status.state) == (0, 12, "unfinished")
+
+
+def test_the_sweeps_in_a_folder_are_listed_and_others_are_not(tmp_path):
+    for name in ("b", "a/x", ".hidden"):
+        fn.sweep(RECIPE, fn.grid(learning_rate=[0.1, 0.2]), DATA, num_steps=2, store=tmp_path / name)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "plan.json").write_text("{}")
+    found = list_stores(tmp_path)
+    assert [str(each.folder.relative_to(tmp_path)) for each in found] == ["a/x", "b", "c"]
+    assert (
+        found[0].data == "iris"
+        and found[0].axes == {"learning_rate": 2}
+        and found[0].updated.startswith("20")
+    )
+    assert found[2].status is None and "is damaged" in found[2].problem
+    with pytest.raises(fn.InputError, match="nowhere is no folder"):
+        list_stores(tmp_path / "nowhere")
+
+
+def test_a_status_needs_a_store(tmp_path):
+    with pytest.raises(fn.InputError, match="holds no sweep"):
+        read_status(tmp_path)
+
+
+def test_the_number_of_steps_may_be_an_axis(tmp_path):
+    fn.sweep(RECIPE, fn.grid(learning_rate=0.1, num_steps=[2, 5]), DATA, store=tmp_path)
+    assert read_status(tmp_path).state == "finished"
+    assert np.unique(fn.open_results(tmp_path)["num_steps"]).tolist() == [2, 5]
