@@ -10,11 +10,12 @@ from typing import Any
 import tyro
 
 import fnnet
-from fnnet.cli import help_text, own_recipe, usage
+from fnnet.cli import help_text, own_recipe, sweep_file, usage
 from fnnet.cli.axes import AXES, AXES_HELP
 from fnnet.cli.commands.compare import compare
 from fnnet.cli.commands.datasets import datasets
 from fnnet.cli.commands.export import export
+from fnnet.cli.commands.init import init
 from fnnet.cli.commands.list_sweeps import list_sweeps
 from fnnet.cli.commands.merge import merge
 from fnnet.cli.commands.plan import plan
@@ -32,6 +33,7 @@ from fnnet.errors import InputError
 from fnnet.sweeps.interrupt import ignore_signals, raised_signals
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init,
     "sweep": sweep,
     "plan": plan,
     "report": report,
@@ -46,6 +48,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "predict": predict,
 }
+FILED = ("sweep", "plan")
+"""Commands that take a sweep file."""
 TOPICS: dict[str, Any] = {
     "axes": AXES_HELP,
     "data": DataOptions,
@@ -64,10 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with raised_signals():
+            if words[:1] and words[0] in FILED:
+                words = sweep_file.expand(words, sweep, COMMANDS[words[0]])
+            if arguments is None:
+                sys.argv = ["fnnet", *words]  # which a store records
             _run(words)
             sys.stdout.flush()
     except InputError as error:
-        sys.stderr.write(f"fnnet: {usage.with_options(str(error))}\n")
+        is_of_file = isinstance(error, sweep_file.SweepFileError)
+        message = " ".join(str(error).split()) if is_of_file else usage.with_options(str(error))
+        sys.stderr.write(f"fnnet: {message}\n")
         sys.exit(1 if isinstance(error, OSError) else 2)
     except KeyboardInterrupt as stop:
         if arguments is None:  # the process exits now, and a second Ctrl-C must not print a traceback

@@ -39,7 +39,7 @@ def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str
         raise unknown_name("command", name, commands)
     if "--help" in words or "-h" in words:
         return
-    parameters, kinds = _parameters(commands[name])
+    parameters, kinds = parameters_of(commands[name])
     slots = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
     options = {f"--{p.name.replace('_', '-')}": p for p in parameters if p.kind is not p.POSITIONAL_ONLY}
     given: set[str] = set()
@@ -130,13 +130,13 @@ def _option(match: re.Match[str]) -> str:
     return f"--{name}{' ' * (match[2] == '=')}"
 
 
-def _parameters(command: Callable[..., None]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
+def parameters_of(command: Callable[..., None]) -> tuple[list[inspect.Parameter], dict[str, Any]]:
     """Return the parameters of a command and their types, with dataclasses replaced by their fields."""
     kinds = typing.get_type_hints(command)
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         if dataclasses.is_dataclass(kinds[parameter.name]):
-            fields, field_kinds = _parameters(kinds[parameter.name])
+            fields, field_kinds = parameters_of(kinds[parameter.name])
             parameters += fields
             kinds |= field_kinds
         else:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from fnnet.cli import output
+from fnnet.cli.commands.plan import plan
 from fnnet.cli.data_options import DataOptions
 from fnnet.cli.engine_options import EngineOptions
 from fnnet.cli.formats import Flag
@@ -28,6 +29,7 @@ def sweep(
     keep_states: Flag = False,
     accept_fingerprint: bool = False,
     part: str | None = None,
+    dry_run: Flag = False,
     engine: Engine = EngineOptions(),  # noqa: B008 (frozen)
 ) -> None:
     """Train networks on every combination of the axes and tabulate the results.
@@ -36,6 +38,8 @@ def sweep(
 
     Every finished run is kept. The same command resumes an interrupted sweep; with more values it trains only the
     new runs, and with --keep-states and more --steps it goes on from the last ones. `fnnet help axes` lists the axes.
+
+    The first word may be a file such as fnnet init writes, sweep.toml; words after it override the file.
 
     Args:
         axes: the axes, as NAME=VALUES.
@@ -52,9 +56,13 @@ def sweep(
         keep_states: keep the last states, to go on to more steps later.
         accept_fingerprint: go on with other versions or another device.
         part: a part of the runs, such as 3/16; fnnet merge joins them.
+        dry_run: estimate the cost and train nothing, as fnnet plan does.
         engine: where to train.
     """
     engine.check()
+    if dry_run:
+        plan(axes, data, recipe, steps, eval_every, out, lanes, part)
+        return
     from fnnet.sweeps.execution import describe_stored, execute
 
     with engine.open() as workers:

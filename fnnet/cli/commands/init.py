@@ -1,0 +1,33 @@
+"""`fnnet init`: a sweep to begin with."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import tyro
+
+from fnnet.errors import InputError
+
+NAMES = ("sweep.toml", "recipe.py")
+
+
+def init(folder: tyro.conf.Positional[Path] = Path(), /) -> None:
+    """Write a commented sweep.toml and recipe.py to begin with; they run as they are.
+
+        fnnet init first
+
+    Args:
+        folder: where to write them, by default here. Files that are there already are never overwritten.
+    """
+    from fnnet.records.durable import write_new
+
+    for name in NAMES:
+        if (folder / name).exists():
+            raise InputError(f"{folder / name} exists; name another folder")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in NAMES:
+        write_new(folder / name, files("fnnet.cli.templates").joinpath(name).read_bytes())
+        print(f"wrote {folder / name}")
+    here = "" if folder == Path() else f"cd {folder} && "
+    print(f"next: {here}fnnet sweep sweep.toml")

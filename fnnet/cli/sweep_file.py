@@ -1,0 +1,174 @@
+"""A sweep as a file: `fnnet sweep FILE.toml` stands for the words of a command line.
+
+    steps = 1000                            # options of the command, without dashes
+    [data]
+    dataset = "digits"                      # options that `fnnet help data` lists
+    [axes]
+    depth = [1, 2]                          # values, or the text of an axis
+    learning_rate = "log:0.01:1:8"
+    [engine]
+    kind = "processes:2"                    # --engine, and options that `fnnet help engine` lists
+
+Words on the command line override those of the file. A store records the words, so it needs no file.
+"""
+
+import json
+import tomllib
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from fnnet.cli.data_options import DataOptions
+from fnnet.cli.engine_options import EngineOptions
+from fnnet.cli.usage import parameters_of
+from fnnet.errors import InputError, unknown_name
+
+
+class SweepFileError(InputError):
+    """A mistake in a sweep file, in the words of the file."""
+
+
+GROUPS = {"data": DataOptions, "engine": EngineOptions}
+"""Tables of a sweep file, by the options that they hold."""
+
+
+def expand(words: Sequence[str], whole: Callable[..., None], command: Callable[..., None]) -> list[str]:
+    """Replace the name of a sweep file, where the first word after a command is one, by the words that it stands for.
+
+    Args:
+        words: a command line.
+        whole: the command that takes all keys of a file.
+        command: that of the command line, which may take fewer.
+
+    Raises:
+        SweepFileError: when the file cannot be read, or holds an unknown key or a value of another type.
+
+    Example:
+        >>> import tempfile
+        >>> def sweep(axes: tuple[str, ...], /, steps: int = 10) -> None: ...
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.toml")
+        ...     _ = path.write_text('steps = 5\\n[axes]\\ndepth = [1, 2]\\nseed = "range:3"')
+        ...     expand(["sweep", str(path), "depth=4"], sweep, sweep)
+        ['sweep', '--steps=5', 'depth=4', 'seed=range:3']
+    """
+    if len(words) < 2 or not words[1].endswith(".toml") or words[1].startswith("-"):
+        return list(words)
+    rest = list(words[2:])
+    try:
+        options, axes = _read(Path(words[1]), whole)
+    except InputError as error:
+        raise SweepFileError(str(error)) from error
+    taken = {_name(parameter.name) for parameter in parameters_of(command)[0]}
+    given = {_name(word.partition("=")[0].lstrip("-")) for word in rest if word.startswith("--")}
+    kept = [word for name, word in options.items() if name in taken - given]
+    others = []
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        if equals and name in axes:
+            axes[name] = word
+        else:
+            others.append(word)
+    return [words[0], *kept, *axes.values(), *others]
+
+
+def _read(path: Path, command: Callable[..., None]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the words of a file: by the name of the option, and by axis."""
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}; fnnet init writes a sweep.toml"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from error
+    parameters, kinds = parameters_of(command)
+    grouped = {field.name: table for table, group in GROUPS.items() for field in fields(group)}
+    own = [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY and p.name not in grouped]
+    options: dict[str, str] = {}
+    axes: dict[str, str] = {}
+    for key, value in document.items():
+        if key == "axes":
+            axes = {name: _axis(path, name, values) for name, values in _table(path, key, value).items()}
+        elif key in GROUPS:
+            names = {
+                "kind" if field.name == "engine" else field.name: field.name for field in fields(GROUPS[key])
+            }
+            for name, inner in _table(path, key, value).items():
+                if name not in names and f"no_{name}" not in names:
+                    raise unknown_name(f"key of [{key}] in {path}", name, names)
+                options |= _option(f"{path}: {key}.{name}", names.get(name, name), inner, kinds)
+        elif key in grouped:
+            raise InputError(f"{path}: {key} belongs in the table [{grouped[key]}]")
+        elif key not in own:
+            raise unknown_name(f"key of {path}", key, [*own, "axes", *GROUPS])
+        else:
+            options |= _option(f"{path}: {key}", key, value, kinds)
+    return options, axes
+
+
+def _table(path: Path, key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: {key} is a table, written [{key}]; got {value!r}")
+    return value
+
+
+def _axis(path: Path, name: str, values: Any) -> str:
+    """Return the word of an axis."""
+    listed = values if isinstance(values, list) else [values]
+    if listed and all(isinstance(value, list) for value in listed):
+        return f"{name}={json.dumps(listed)}"
+    texts = []
+    for value in listed:
+        if isinstance(value, bool):
+            texts.append("yes" if value else "no")
+        elif isinstance(value, int | float | str) and not (value != values and "," in str(value)):
+            texts.append(str(value))
+        else:
+            raise InputError(
+                f"{path}: axes.{name} is a list of numbers, names or lists, or a text such as "
+                f'"log:0.01:1:8"; got {value!r}'
+            )
+    return f"{name}={','.join(texts)}"
+
+
+def _option(where: str, name: str, value: Any, kinds: Mapping[str, Any]) -> dict[str, str]:
+    """Return the word of an option by its name, none where it asks for what is usual."""
+    kind = kinds.get(name, bool)
+    flag = name.replace("_", "-")
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise InputError(f"{where} must be true or false, got {value!r}")
+        if value and name in kinds:
+            return {_name(name): f"--{flag}"}
+        is_negated = not value and f"no_{name}" in kinds
+        return {_name(name): f"--no-{flag}"} if is_negated else {}
+    if isinstance(value, list) and all(
+        isinstance(item, str | int) and "," not in str(item) for item in value
+    ):
+        value = ",".join(map(str, value))
+    kinds_of_value = (
+        (kind,) if typing.get_origin(kind) is typing.Literal else typing.get_args(kind) or (kind,)
+    )
+    if int in kinds_of_value or float in kinds_of_value:
+        is_right = not isinstance(value, bool) and isinstance(
+            value, int if int in kinds_of_value else int | float
+        )
+        expected = "an integer" if int in kinds_of_value else "a number"
+    else:
+        is_right, expected = isinstance(value, str), "text"
+    if not is_right:
+        raise InputError(f"{where} must be {expected}, got {value!r}")
+    return {_name(name): f"--{flag}={value}"}
+
+
+def _name(option: str) -> str:
+    """Return the name that an option shares with its negation.
+
+    Example:
+        >>> _name("no-save-params"), _name("save_params")
+        ('save_params', 'save_params')
+    """
+    return option.replace("-", "_").removeprefix("no_")
