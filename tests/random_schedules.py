@@ -36,6 +36,7 @@ from fnnet.sweeps.worker import Trained
 
 EVERY, STEPS, LANES = 3, 7, 2
 SPACE = fn.grid(power=[1, 2], start=[float(start) for start in range(1, 10)])
+IDS = SPACE.ids().tolist()
 COLUMNS = ("train_loss", "step_curve", "train_loss_curve", "batch_loss_curve", "diverged_at")
 MAX_ATTEMPTS = 3
 MEMORY_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -87,7 +88,7 @@ class Cluster:
         self.random, self.stop_after = random.Random(seed), stop_after
         draw = self.random
         self.num_workers = draw.randint(2, 4)
-        self.poison = set(draw.sample(SPACE.ids().tolist(), draw.choice([0, 0, 0, 1, 2])))
+        self.poison = set(draw.sample(IDS, draw.choice([0, 0, 0, 1, 2])))
         self.faulty = {0} if draw.random() < 0.3 else set()
         self.slowness = draw.choice([0.0, 0.2, 0.4])
         self.now, self.idle = 0.0, list(range(self.num_workers))
@@ -132,9 +133,9 @@ class Cluster:
         """Draw how long a call takes and what comes of it."""
         draw = self.random
         stop = draw.randint(first_step + 1, STEPS)
-        taken = (stop - first_step) * draw.uniform(0.5, 1.5)
+        taken = (stop - first_step) * draw.uniform(0.1, 0.4)
         if draw.random() < self.slowness:
-            taken *= draw.uniform(5, 20)
+            taken *= draw.uniform(10, 40)
         # A healthy run that is alone and three times unlucky would rightly be given up.
         is_spared = len(spec.run_ids) == 1 and self.losses[key] == MAX_ATTEMPTS - 1
         if self.poison.intersection(spec.run_ids) or (draw.random() < 0.12 and not is_spared):
@@ -161,7 +162,7 @@ class Cluster:
 
     def get(self, timeout):
         """Return the next one, as the queue of the coordinator does."""
-        busy = self.random.choice([0, 0, 2.0])  # what the coordinator did meanwhile
+        busy = self.random.choice([0.0, 0.0, 0.5])  # what the coordinator did meanwhile
         while self.training and self.training[0][0] <= self.now + (busy if self.there else timeout):
             self.end_next()
         if not self.there:
@@ -279,7 +280,7 @@ def check_schedule(seed, prepared, expected):
             rest = run(prepared._replace(store=store), Cluster(seed := seed + 1))
             assert len(rest.alarms) == rest.cluster.num_differing
         results, attempts = fn.open_results(folder), read_attempts(folder)
-        assert results["id"].tolist() == SPACE.ids().tolist()
+        assert results["id"].tolist() == IDS
         for name in COLUMNS:
             np.testing.assert_allclose(results[name], expected[name], rtol=1e-6, err_msg=name)
         trained = attempts.filter(attempts["outcome"] == "trained")

@@ -149,6 +149,7 @@ class Coordinator:
             alike = [source for source in sources if source.step == step]
             for spec, places in cut_chunks(
                 self.prepared.plan,
+                self.kept.ids,
                 job,
                 num_devices,
                 runs[steps == step],

@@ -204,6 +204,7 @@ def with_fitting_lanes(
 
 def cut_chunks(
     plan: Plan,
+    ids: np.ndarray,
     job: Job,
     num_devices: int,
     runs: np.ndarray,
@@ -214,9 +215,9 @@ def cut_chunks(
     """Cut some runs of a group into chunks, each with the places of its runs.
 
     A chunk fills all lanes where it can and has one data_seed, since all lanes see the same batches. It is named after
-    its runs, and `more_names` where the same runs make several chunks.
+    its runs, and `more_names` where the same runs make several chunks. `ids` are those of all runs of the space.
     """
-    ids, data_seeds = plan.space.ids(), _data_seeds(plan, runs)
+    data_seeds = _data_seeds(plan, runs)
     num_lanes = job.lanes * num_devices
     for data_seed in np.unique(data_seeds):
         equal = runs[data_seeds == data_seed]

@@ -33,7 +33,7 @@ class Kept:
         """
         self.done = done
         self._prepared, self._store = prepared, prepared.store
-        self._ids = prepared.plan.space.ids()
+        self.ids = prepared.plan.space.ids()
         self._saved = {} if prepared.store is None else find_states(prepared.store)
         self._held: dict[str, ChunkState] = {}  # states that no store keeps, of the stage before
         self._to_hold: dict[str, ChunkState] = {}  # and of this one
@@ -41,13 +41,13 @@ class Kept:
 
     def find_missing(self, stage: Stage) -> np.ndarray:
         """Return the places of the runs of a stage that are not finished."""
-        return stage.runs[find_missing(self._ids[stage.runs], self._finished(stage).values())]
+        return stage.runs[find_missing(self.ids[stage.runs], self._finished(stage).values())]
 
     def read_finished(self, stage: Stage) -> list[Rows]:
         """Read the rows of the runs of a stage that the store holds."""
         if self._store is None:
             return []
-        wanted = self._ids[stage.runs].tolist()
+        wanted = self.ids[stage.runs].tolist()
         tables = self._store.read_rows(self._finished(stage))
         return [from_table(table.filter(table["id"].is_in(wanted))) for table in tables]
 
@@ -79,7 +79,7 @@ class Kept:
     def steps_of(self, runs: np.ndarray, sources: Sequence[Saved]) -> np.ndarray:
         """Return how far each of some runs was trained, `[runs]`, for sources with the longest trained first."""
         step_of_run = {run_id: source.step for source in reversed(sources) for run_id in source.run_ids}
-        return np.array([step_of_run.get(run_id, 0) for run_id in self._ids[runs].tolist()])
+        return np.array([step_of_run.get(run_id, 0) for run_id in self.ids[runs].tolist()])
 
     def resume(self, job: Job, spec: ChunkSpec, sources: Iterable[Saved]) -> ChunkState:
         """Gather the state of a chunk; its first one where it has none, or a part is lost."""

@@ -1,5 +1,11 @@
 """Orders that take too long are sent a second time; the answers are compared, and the end waits for no loser."""
 
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
@@ -144,3 +150,38 @@ def test_nothing_is_sent_twice_in_process(planned, monkeypatch):
     np.testing.assert_array_equal(results["train_loss"], expected["train_loss"])
     orders = [(spec.id) for spec in calls]
     assert len(set(orders)) == NUM_CHUNKS and len(orders) <= NUM_CHUNKS * STEPS
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_holds_nothing_up(tmp_path):
+    hung, others = tmp_path / "hung", multiprocessing.active_children()
+
+    def recipe():
+        def hang_once(rate):
+            if rate == 0.5 and not hung.exists():
+                hung.touch()
+                time.sleep(300)
+            return rate
+
+        def step(key, hparams, w, batch):
+            shape = jax.ShapeDtypeStruct((), "float32")
+            return w - jax.pure_callback(hang_once, shape, hparams["rate"], vmap_method="sequential"), {
+                "loss": w
+            }
+
+        return fn.Task(lambda key, hparams, data: jnp.ones(()), step, lambda hparams, w, data: {"left": w})
+
+    space = fn.grid(rate=[0.25, 0.5, 1.0, 2.0, 4.0])
+    pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+    started = time.monotonic()
+    try:
+        # What is not measured is not run before it trains.
+        options = {"num_steps": 1, "lanes": 1, "store": tmp_path / "s"}
+        results = fn.sweep(recipe, space, None, engine=engines.executor(pool, cores=1), **options)
+    finally:
+        for process in set(multiprocessing.active_children()) - set(others):
+            process.kill()
+        pool.shutdown()
+    assert hung.exists() and time.monotonic() - started < 200
+    np.testing.assert_array_equal(results["left"], [0.75, 0.5, 0.0, -1.0, -3.0])
+    assert read_attempts(tmp_path / "s")["outcome"].to_list() == ["trained"] * 5

@@ -45,7 +45,9 @@ def chunk():
     space = fn.grid(depth=[2], learning_rate=[0.01, 0.1, 0.3, 1.0, 3.0], data_seed=[4])
     prepared = fn.prepare(recipe, space, data, num_steps=40, eval_every=10, lanes=4)
     (job,) = prepared.jobs
-    ((spec, _),) = cut_chunks(prepared.plan, job, prepared.crew.worker.num_devices, job.runs, 10, [40])
+    ((spec, _),) = cut_chunks(
+        prepared.plan, prepared.plan.space.ids(), job, prepared.crew.worker.num_devices, job.runs, 10, [40]
+    )
     return recipe, data, spec, prepared
 
 
