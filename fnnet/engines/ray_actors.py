@@ -13,8 +13,8 @@ import numpy as np
 from fnnet.engines.engine import Arrays, Engine, call
 from fnnet.errors import InputError
 
-_PRIVATE = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-"""The options of a new cluster that only this machine can reach."""
+_PRIVATE = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+"""The options of a new cluster that only this machine can reach; Ray would otherwise join one that runs here."""
 
 
 def ray(
