@@ -21,7 +21,7 @@ class Attempt(NamedTuple):
     runs: how many it has.
     worker: the host and process that trained it; empty if it was lost.
     outcome: "trained", "lost" (it is tried again), "out of memory" (with fewer lanes), "failed" (it is given up), "late"
-        (another worker was faster, and the bits are the same), or "differed" (from what another worker answered).
+        (another worker was faster, with the same bits), or "differed" (from what another worker answered).
     seconds: of training, compilation included.
     reason: the error, if any.
     """

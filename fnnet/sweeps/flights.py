@@ -93,16 +93,15 @@ class Flights:
         engine = crew.engine
         self.num_open = 0  # orders without an answer
         self._crew, self._note, self._num_workers = crew, note, engine.num_workers
-        # In this process a segment at a time, for progress and signals; elsewhere none waits for its next order.
-        self._seconds, self._most = (
-            (0.0, 1) if engine.is_in_process else (state_every, 2 * engine.num_workers)
-        )
+        self._most = 2 * engine.num_workers  # so that none waits for its next order
+        self._seconds = state_every
+        if engine.is_in_process:
+            self._most, self._seconds = 1, 0.0  # a segment at a time, for progress and signals
         self._flying: dict[Future, _Flight] = {}
         self._ended: SimpleQueue[Future] = SimpleQueue()
         self._paces: dict[tuple[int, int], collections.deque[float]] = {}  # seconds per step, by kind
-        self._queued = self._looked = (
-            monotonic()
-        )  # when an order last waited for a worker, and was last found late
+        self._queued = monotonic()  # when an order last waited for a worker
+        self._looked = monotonic()  # for late orders
 
     @property
     def has_room(self) -> bool:
@@ -136,27 +135,16 @@ class Flights:
             self._queued = monotonic()
         flight = self._flying.pop(future)
         flight.num_out -= 1
-        order = flight.order
-        try:
-            answer: Trained | Exception = result_of(future)
-        except Exception as error:
-            answer = error
+        answer = _answer_of(future)
         if flight.is_decided:
             self._compare(flight, answer)
-            return None
-        if flight.num_out and isinstance(answer, Exception) and self._crew.engine.is_lost(answer):
-            self._note(order.spec, "lost", reason=f"{type(answer).__name__}: {answer}")
-            flight.order = order._replace(attempts=order.attempts + 1)
-            return None
-        flight.is_decided = True
-        self.num_open -= 1
-        if isinstance(answer, Trained):
-            assert order.state is not None
-            paces = self._paces.setdefault(order.kind, collections.deque(maxlen=NUM_PACES))
-            paces.append(answer.seconds / (answer.step - order.state.step))
-            if flight.num_out:
-                flight.first = answer.worker, _hashes(answer)
-        return order, answer
+        elif flight.num_out and isinstance(answer, Exception) and self._crew.engine.is_lost(answer):
+            self._note(flight.order.spec, "lost", reason=f"{type(answer).__name__}: {answer}")
+            flight.order = flight.order._replace(attempts=flight.order.attempts + 1)
+        else:
+            self._decide(flight, answer)
+            return flight.order, answer
+        return None
 
     def close(self) -> None:
         """Cancel what no worker has begun, and wait for nothing."""
@@ -164,6 +152,7 @@ class Flights:
             future.cancel()
 
     def _submit(self, flight: _Flight) -> None:
+        """Have one more worker train an order."""
         order = flight.order
         assert order.state is not None
         future = self._crew.train(
@@ -177,6 +166,19 @@ class Flights:
         flight.num_out += 1
         self._flying[future] = flight
         future.add_done_callback(self._ended.put)
+
+    def _decide(self, flight: _Flight, answer: Trained | Exception) -> None:
+        """Let an answer count, and remember what the next ones are compared with."""
+        flight.is_decided = True
+        self.num_open -= 1
+        if isinstance(answer, Exception):
+            return
+        order = flight.order
+        assert order.state is not None
+        paces = self._paces.setdefault(order.kind, collections.deque(maxlen=NUM_PACES))
+        paces.append(answer.seconds / (answer.step - order.state.step))
+        if flight.num_out:
+            flight.first = answer.worker, _hashes(answer)
 
     def _is_late(self, flight: _Flight, now: float) -> bool:
         """Return whether a second worker should train an order, now that no order waits for a worker."""
@@ -210,6 +212,15 @@ class Flights:
             "is kept",
             stacklevel=2,
         )
+
+
+def _answer_of(future: Future) -> Trained | Exception:
+    """Return what became of an order."""
+    try:
+        trained: Trained = result_of(future)
+    except Exception as error:
+        return error
+    return trained
 
 
 def _hashes(trained: Trained) -> dict[tuple[int, str], str]:
