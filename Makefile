@@ -15,7 +15,7 @@ EXPERIMENTS := $(filter-out experiments/reporting.py, $(wildcard experiments/*.p
 COMPILE_FAST := --xla_backend_optimization_level=0 $(shell \
 	$(PYTHON) -c 'import sys; print("--xla_cpu_use_fusion_emitters=false" * (sys.version_info < (3, 12)))')
 
-.PHONY: install sweep test test-all test-newest check format faults reproduce report smoke clean
+.PHONY: install sweep test test-all test-browser test-newest check format faults reproduce report smoke clean
 
 install: .venv/core ## fnnet and what it runs on, at the versions of constraints.txt
 
@@ -38,6 +38,11 @@ test: .venv/dev ## unit, property and documentation tests, in a few minutes
 test-all: .venv/dev ## all of them, the slow ones of whole sweeps compiled as users compile
 	XLA_FLAGS="$(COMPILE_FAST)" $(BIN)/python $(PYTEST) -m "not optimized"
 	$(BIN)/python $(PYTEST) -m optimized
+
+test-browser: .venv/dev ## the report in a browser: Debian's Chromium, which this installs as root
+	command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[browser]'
+	$(BIN)/python -m pytest -q tests/browser
 
 test-newest: ## the tests on the newest Python found, with the newest jax
 	@test -n "$(NEWEST)" || { echo "no Python 3.12 or 3.13 found; put one on the PATH"; exit 1; }

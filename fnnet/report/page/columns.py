@@ -119,8 +119,8 @@ def choose_scale(values: Sequence[float] | np.ndarray) -> str:
     numbers = numbers[np.isfinite(numbers)]
     if len(numbers) < 2 or numbers[0] <= 0:
         return "linear"
-    ratios = numbers[1:] / numbers[:-1]
-    if len(numbers) > 2 and np.allclose(ratios, ratios[0], rtol=0.02):
+    ratios = np.diff(np.log(numbers))
+    if len(numbers) > 2 and np.allclose(ratios, ratios[0], rtol=0.05):
         return "log"
     is_wide = numbers[-1] / numbers[0] >= WIDE
     return "log" if is_wide and _unevenness(np.log(numbers)) <= _unevenness(numbers) else "linear"

@@ -11,7 +11,7 @@ from fnnet.records.ranking import rank
 from fnnet.records.results import Results
 from fnnet.records.statistics import Configurations, MeanInterval
 
-MAX_POINTS = 1_000_000  # of all curves of a page, four bytes each
+MAX_POINTS = 2_000_000  # of all curves of a page, four bytes each
 MAX_STEPS = 200  # at which a curve is drawn
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -73,7 +73,9 @@ def collect_curves(
     if len(places) < len(steps):
         left_out.append(f"Curves at {len(places):,} of {len(steps):,} steps.")
     aligned = {name: align(results["step_curve"], results[f"{name}_curve"])[1][:, places] for name in names}
-    per_run = len(places) * len(names) * (1 if configurations is None else 2)
+    per_run = len(places) * len(names)
+    if configurations is not None:
+        per_run += 3 * per_run * len(configurations.configs) // len(results)
     runs = _choose(configurations, metric, higher_is_better, max(1, max_points // per_run))
     if len(runs) < len(results):
         left_out.append(
@@ -124,5 +126,7 @@ def _choose(
 
 
 def _spread_out(ordered: np.ndarray, most: int) -> np.ndarray:
-    """Choose the first, the last and others evenly in between."""
-    return ordered[np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).astype(int))]
+    """Choose the first ones, the last, and others evenly in between."""
+    num_first = min(most // 4, 50)
+    others = np.linspace(num_first, len(ordered) - 1, min(most, len(ordered)) - num_first).astype(int)
+    return ordered[np.unique([*range(num_first), *others])] if most > 1 else ordered[:1]

@@ -139,7 +139,11 @@ def _head(
         }
         for each in metrics
     }
-    about = [sentences.describe_diverged(results, axes), sentences.describe_constants(results)]
+    about = [
+        f"{results.space.summary}.",
+        sentences.describe_diverged(results, axes),
+        sentences.describe_constants(results),
+    ]
     if num_planned is not None and len(results) < num_planned:
         about.insert(
             0, f"{len(results):,} of {num_planned:,} runs are finished; the others are not in this page."

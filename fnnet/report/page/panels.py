@@ -103,7 +103,7 @@ def _parallel() -> "figure":
         "text_align": "@align",
         "text_baseline": "@baseline",
     }
-    text |= {"background_fill_color": "@back", "background_fill_alpha": 0.75, "padding": 1}
+    text |= {"background_fill_color": "@back", "background_fill_alpha": 0.85, "padding": 1}
     _source(panel, "text", "text", "x", "y", text="@text", x_offset="@offset", **text)
     return panel
 
@@ -122,7 +122,7 @@ def _curves() -> "figure":
 
 def _importance() -> "figure":
     """Draw the share of each axis as a bar."""
-    panel = _make_figure("importance", 300, selects=False)
+    panel = _make_figure("importance", 380, selects=False)
     panel.ygrid.visible = False
     _source(
         panel, "hbar", "bars", y="@y", right="@share", left=0, height=0.62, fill_color="@color", line_width=0

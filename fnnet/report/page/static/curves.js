@@ -50,10 +50,11 @@ function drawCurves() {
   setAxis("curves.y", low, high, ticksOf(isLog ? "log" : "linear", low, high, 6), name);
   setAxis("curves.x", left, right, ticksOf("linear", Math.max(0, left), right, Math.max(3, Math.floor(innerWidth("curves") / 80))), "step");
   say("curves-title", `Learning curves of ${name}`);
-  legend("curves-legend", shown.filter(({label}) => label).map(({color, label, row}) => ({color, text: label, onClick: now.pins.includes(row) ? () => pin(row) : undefined})));
+  const named = shown.filter(({hasBand}) => hasBand), labels = labelsOf(named.map(({row}) => row));
+  legend("curves-legend", "", named.map(({color, row}, i) => ({color, text: labels[i], onClick: now.pins.includes(row) ? () => pin(row) : undefined})));
   const notes = [`Gray: 5 to 95 % and 25 to 75 % of all ${views.get("runs").size.toLocaleString("en")} runs, dashed their median.`];
   if (state.view === "means") notes.push("Curves are means over seeds with 95 % intervals.");
-  if (numLeftOut) notes.push(`The curves of ${numLeftOut.toLocaleString("en")} of these are not in this page.`);
+  if (numLeftOut) notes.push(`${numLeftOut.toLocaleString("en")} of these curves are not in this page.`);
   say("curves-note", [...notes, ...data.left_out].join(" "));
 }
 
@@ -84,10 +85,10 @@ function curvesShown() {
   const {selection, pins, hover, metric, view} = now;
   const values = view.metrics.get(metric.name).value;
   const ordered = () => selection.rows.toSorted((a, b) => compare(metric, values[a], values[b]));
-  const entry = (row, color, width) => ({row, color, width, hasBand: true, label: labelOf(row)});
+  const entry = (row, color, width) => ({row, color, width, hasBand: true});
   let shown = pins.map((row) => entry(row, pinColor(row), 2));
   if (!shown.length && selection.rows.length <= 8 || selection.isAll && !shown.length) {
-    shown = ordered().slice(0, selection.isAll ? 3 : 8).map((row, i) => entry(row, OKABE_ITO[i], 1.8));
+    shown = ordered().slice(0, selection.isAll ? 3 : 8).map((row, i) => entry(row, hue(i), 1.8));
   } else if (!shown.length) {
     const rows = thin(ordered(), MAX_DRAWN_CURVES);
     shown = rows.map((row, i) => ({row, color: shade(1 - i / rows.length), width: 1}));
@@ -96,8 +97,10 @@ function curvesShown() {
   return shown;
 }
 
-function labelOf(row) {
+// Name rows by the axes in which they differ.
+function labelsOf(rows) {
   const {view} = now;
-  const parts = [...view.codes.keys()].map((name) => [name, axisValue(view, name, row)]).filter(([, value]) => value !== null);
-  return parts.map(([name, value]) => `${name} ${typeof value === "number" ? short(value, 4) : value}`).join(", ");
+  const names = [...view.codes.keys()].filter((name) => rows.length === 1 || new Set(rows.map((row) => view.codes.get(name)[row])).size > 1);
+  return rows.map((row) => names.map((name) => [name, axisValue(view, name, row)]).filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name} ${typeof value === "number" ? short(value, 4) : value}`).join(", "));
 }

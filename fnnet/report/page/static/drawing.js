@@ -3,7 +3,12 @@
 const figures = Bokeh.loader["document"].Document.from_json(JSON.parse(document.getElementById("report-figures").textContent));
 const model = (name) => figures.get_model_by_name(name);
 
-const OKABE_ITO = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442"];
+const OKABE_ITO = {
+  light: ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442"],
+  dark: ["#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#999999"],
+};
+const NUM_HUES = 8;
+const hue = (i) => OKABE_ITO[theme.isDark ? "dark" : "light"][i % NUM_HUES];
 const LOST = "#D55E00"; // diverged
 const VIRIDIS = model("heatmap.mapper").palette.map((color) => (typeof color === "string" ? color : `#${(color >>> 8).toString(16).padStart(6, "0")}`));
 
@@ -38,7 +43,7 @@ function shade(share) {
 // The colors of an axis' levels: shades for numbers, hues for anything else.
 function levelColor(axis, level) {
   if (level >= axis.levels.length) return theme.muted; // the axis is missing
-  if (!axis.numeric && axis.levels.length <= OKABE_ITO.length) return OKABE_ITO[level];
+  if (!axis.numeric && axis.levels.length <= NUM_HUES) return hue(level);
   return shade(axis.levels.length > 1 ? level / (axis.levels.length - 1) : 0);
 }
 
@@ -163,8 +168,8 @@ function say(id, text) {
   by(id).textContent = text;
 }
 
-function legend(id, entries) {
-  by(id).replaceChildren(...entries.map(({color, text, onClick}) => {
+function legend(id, title, entries) {
+  by(id).replaceChildren(title, ...entries.map(({color, text, onClick}) => {
     const item = document.createElement(onClick ? "button" : "span");
     if (onClick) {
       item.type = "button";
@@ -172,7 +177,7 @@ function legend(id, entries) {
     }
     const swatch = document.createElement("i");
     swatch.style.background = color;
-    item.append(swatch, document.createTextNode(shorten(text)));
+    item.append(swatch, document.createTextNode(shorten(text, 100)));
     return item;
   }));
 }

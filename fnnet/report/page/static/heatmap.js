@@ -39,15 +39,18 @@ function drawHeatmap() {
   put("heatmap.best", columns(best));
 
   const yTicks = !y ? [] : [...y.levels.entries(), ...(hasMissing ? [[y.levels.length, "missing"]] : [])];
-  setAxis("heatmap.x", -0.5, numX - 0.5, spaced([...x.levels.entries()].map(([level, text]) => [level, shorten(text, 16)]), 1 / room.x), x.name);
+  const xTicks = [...x.levels.entries()].map(([level, text]) => [level, shorten(text.replace(" to ", "–"), 16)]);
+  const isTurned = xTicks.some(([, text]) => text.length * 6.8 + 6 > room.x);
+  model("heatmap.x").major_label_orientation = isTurned ? 0.7 : "horizontal";
+  setAxis("heatmap.x", -0.5, numX - 0.5, isTurned ? thin(xTicks, Math.max(2, Math.floor(innerWidth("heatmap") / 18))) : xTicks, x.name);
   setAxis("heatmap.y", -0.5, numY - 0.5, thin(yTicks, Math.max(2, Math.floor(innerHeight("heatmap") / 14))).map(([level, text]) => [level, shorten(text, 18)]), y ? y.name : "");
   say("heatmap-title", `${metric.name} over ${x.name}${y ? ` and ${y.name}` : ""}`);
-  const notes = [`Each cell is the ${state.others === "best" ? "best" : "mean"} of its rows; the outlined one is the best of its line.`];
+  const notes = [`Each cell is the ${state.others === "best" ? "best" : "mean"} of its ${state.view === "means" ? "configurations" : "runs"}; the outlined one is the best of its row.`];
   if (some.length) notes.push("Hatched: some runs diverged, the darker the more.");
   if (cells.some((cell) => cell.numDiverged === cell.numRuns)) notes.push("Crossed on gray: all diverged.");
   if (cells.some((cell) => !Number.isFinite(cell.place) && cell.numDiverged < cell.numRuns)) notes.push("Gray: no finite value.");
   if (metric.scale === "log") notes.push("Colors are logarithmic.");
-  say("heatmap-note", `${notes.join(" ")} Click a cell to keep its rows.`);
+  say("heatmap-note", `${notes.join(" ")} Click a cell to keep what is in it.`);
 }
 
 // The best cell of each line, where it has several.

@@ -8,7 +8,7 @@ function drawImportance() {
   const shares = found ? found.shares.slice(0, MAX_BARS) : [];
   by("panel-importance").classList.toggle("empty", !found);
   const places = shares.map((_, i) => shares.length - 1 - i);
-  put("importance.bars", {y: places, share: shares.map(([, share]) => share), color: shares.map(([name]) => (name === "seeds" ? theme.muted : OKABE_ITO[0]))});
+  put("importance.bars", {y: places, share: shares.map(([, share]) => share), color: shares.map(([name]) => (name === "seeds" ? theme.muted : hue(0)))});
   put("importance.text", {x: shares.map(([, share]) => share), y: places, text: shares.map(([, share]) => `${(100 * share).toFixed(1)} %`), color: shares.map(() => theme.ink)});
   const largest = Math.max(0.1, ...shares.map(([, share]) => share));
   setAxis("importance.x", 0, Math.min(1.12, largest * 1.18), ticksOf("linear", 0, Math.min(1, largest * 1.15), 4).map(([place]) => [place, `${Math.round(100 * place)} %`]), "");

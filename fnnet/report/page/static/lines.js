@@ -1,6 +1,7 @@
 // Lines: an axis against the metric, one line per level of another axis; diverged rows stand at the worse edge.
 
-const MAX_DRAWN_POINTS = 20000;
+const MAX_DRAWN_POINTS = 10000;
+const MAX_GHOST_POINTS = 2000; // of rows that are not kept
 const lines = {rows: [], x: [], y: []}; // what is drawn where, for the pointer
 
 function drawLines() {
@@ -10,18 +11,17 @@ function drawLines() {
   const codes = view.codes.get(x.name), colorCodes = color && view.codes.get(color.name);
   const values = view.metrics.get(metric.name).value;
   const place = (row) => (isLost(view, row, values[row]) ? NaN : placeOfMetric(metric, values[row]));
-  const colorOf = (row) => (!color ? OKABE_ITO[0]
+  const colorOf = (row) => (!color ? hue(0)
     : levelColor(color, colorCodes[row] < 0 ? color.levels.length : color.levelOfValue[colorCodes[row]]));
 
   const groups = group(view, selection.rows, x, color, metric, state.others);
   const isSummary = groups.some((each) => each.rows.length > 1);
   const levels = levelPlaces(x);
-  const shown = [];
-  for (const each of groups) shown.push({...each, x: levels[each.level], y: placeOfMetric(metric, each.value)});
-  const ghosts = selection.isAll ? [] : thin(all(view).filter((row) => !selection.isChosen[row]), MAX_DRAWN_POINTS);
+  const summaries = groups.map((each) => ({...each, x: levels[each.level], y: placeOfMetric(metric, each.value)}));
+  const ghosts = selection.isAll ? [] : thin(all(view).filter((row) => !selection.isChosen[row]), MAX_GHOST_POINTS);
   const chosen = thin(selection.rows, MAX_DRAWN_POINTS);
 
-  const heights = [...chosen.map(place), ...shown.map(({y}) => y)].filter(Number.isFinite);
+  const heights = [...chosen.map(place), ...summaries.map(({y}) => y)].filter(Number.isFinite);
   const [low, high] = extent(heights), isTop = metric.higher === false;
   const lost = chosen.filter((row) => view.numDiverged[row] > 0 || !Number.isFinite(place(row)));
   const lane = lost.length ? 0.09 * (high - low) : 0;
@@ -30,14 +30,14 @@ function drawLines() {
   const clip = (value) => (Number.isNaN(value) ? NaN : Math.max(low, Math.min(high, metric.scale === "log" ? (value > 0 ? Math.log10(value) : low) : value)));
 
   const parts = {xs: [], ys: [], color: []}, bands = {xs: [], ys: [], color: []};
-  const ofColor = Map.groupBy(shown, (each) => each.otherLevel);
+  const ofColor = Map.groupBy(summaries, (each) => each.otherLevel);
   for (const [level, points] of ofColor) {
     points.sort((a, b) => a.x - b.x);
-    const hue = color ? levelColor(color, level) : OKABE_ITO[0];
+    const shown = color ? levelColor(color, level) : hue(0);
     for (const part of segments(points.map((each) => ({...each, low: clip(each.low), high: clip(each.high)})))) {
-      parts.xs.push(part.x); parts.ys.push(part.y); parts.color.push(hue);
+      parts.xs.push(part.x); parts.ys.push(part.y); parts.color.push(shown);
       const band = outline(part);
-      bands.xs.push(band.x); bands.ys.push(band.y); bands.color.push(hue);
+      bands.xs.push(band.x); bands.ys.push(band.y); bands.color.push(shown);
     }
   }
   put("lines.lines", parts);
@@ -52,8 +52,8 @@ function drawLines() {
   put("lines.points", {
     x: atValue.map((i) => lines.x[i]), y: atValue.map((i) => lines.y[i]),
     color: atValue.map((i) => (selection.isChosen[drawn[i]] ? colorOf(drawn[i]) : theme.ghost)),
-    alpha: atValue.map((i) => (selection.isChosen[drawn[i]] ? (isSummary ? 0.5 : 1) : 0.5)),
-    size: atValue.map(() => (isSummary ? 4 : 6)),
+    alpha: atValue.map((i) => (selection.isChosen[drawn[i]] ? (isSummary ? 0.65 : 1) : 0.5)),
+    size: atValue.map(() => (isSummary ? 5 : 6)),
   });
   const atEdge = drawn.map((row, i) => i).filter((i) => codes[drawn[i]] >= 0 && selection.isChosen[drawn[i]] &&
     (view.numDiverged[drawn[i]] > 0 || lines.y[i] === edge));
@@ -73,7 +73,7 @@ function drawLines() {
     text: level < color.levels.length ? color.levels[level] : `${color.name} is missing`,
     onClick: () => toggle(levelCondition(color, level, "legend")),
   }));
-  legend("lines-legend", entries);
+  legend("lines-legend", color ? color.name : "", entries);
   noteLines(x, groups, isSummary, lost.length, chosen.length);
 }
 

@@ -103,11 +103,11 @@ function pin(row) {
   if (row < 0) return;
   const run = state.view === "runs" ? row : configOfRun.indexOf(row);
   const same = (each) => (state.view === "runs" ? each === run : configOfRun[each] === row);
-  state.pins = state.pins.some(same) ? state.pins.filter((each) => !same(each)) : [...state.pins, run].slice(-OKABE_ITO.length);
+  state.pins = state.pins.some(same) ? state.pins.filter((each) => !same(each)) : [...state.pins, run].slice(-NUM_HUES);
   refresh();
 }
 
-const pinColor = (row) => OKABE_ITO[now.pins.indexOf(row) % OKABE_ITO.length];
+const pinColor = (row) => hue(now.pins.indexOf(row));
 
 // Mark a row in all panels.
 function hover(row) {
@@ -300,6 +300,26 @@ function isCondition(condition) {
   return Boolean(axis) || metrics.has(condition.column) || condition.column === "diverged";
 }
 
+// Draw again where figures have got another size, since labels are spaced to the room there is.
+function followSizes(roots) {
+  const sizes = () => roots.flatMap(({name}) => [innerWidth(name), innerHeight(name)]);
+  let drawn = sizes(), timer = 0;
+  const follow = () => {
+    const found = sizes();
+    if (found.every((size, i) => Math.abs(size - drawn[i]) < 24)) return; // a longer label alone moves frames a little
+    drawn = found;
+    refresh();
+  };
+  for (const root of roots) {
+    for (const property of [root.properties.inner_width, root.properties.inner_height]) {
+      property.change.connect(() => {
+        clearTimeout(timer);
+        timer = setTimeout(follow, 60);
+      });
+    }
+  }
+}
+
 async function open() {
   state = restore();
   by("filter").value = state.filter;
@@ -307,20 +327,11 @@ async function open() {
   connectTable();
   drawFacts();
   dress();
-  refresh();
   const roots = figures.roots();
   await Bokeh.embed.add_document_standalone(figures, document.body, roots.map((root) => by(root.name)));
   connectFigures();
-  let timer = 0;
-  for (const root of roots) {
-    for (const property of [root.properties.inner_width, root.properties.inner_height]) {
-      property.change.connect(() => {
-        clearTimeout(timer);
-        timer = setTimeout(refresh, 60); // labels are spaced to the room there is
-      });
-    }
-  }
   refresh();
+  followSizes(roots);
   if (data.reload_every) setInterval(() => document.hidden || location.reload(), 1000 * data.reload_every);
   document.documentElement.dataset.ready = "yes";
 }

@@ -2,6 +2,7 @@
 // through lanes below the axes.
 
 const MAX_DRAWN_LINES = 10000;
+const MAX_GHOST_LINES = 1000; // of rows that are not kept
 const LANES = {missing: -0.1, diverged: -0.2};
 const parallel = {columns: [], rows: [], ys: []};
 
@@ -23,10 +24,9 @@ function parallelColumns() {
 function drawParallel() {
   const {view, selection, metric} = now;
   const columns = parallelColumns(), last = columns.at(-1);
-  const better = (row) => (metric.higher === false ? 1 - last.at(row) : last.at(row));
+  const better = (row) => (last.at(row) < 0 ? -1 : metric.higher === false ? 1 - last.at(row) : last.at(row));
   const chosen = thin(selection.rows, MAX_DRAWN_LINES).toSorted((a, b) => better(a) - better(b));
-  const room = MAX_DRAWN_LINES - chosen.length;
-  const ghosts = selection.isAll || room <= 0 ? [] : thin(all(view).filter((row) => !selection.isChosen[row]), room);
+  const ghosts = selection.isAll ? [] : thin(all(view).filter((row) => !selection.isChosen[row]), MAX_GHOST_LINES);
   const rows = [...ghosts, ...chosen], xs = columns.map((_, i) => i);
   const isFew = chosen.length <= 300;
   const ys = rows.map((row) => columns.map((column) => column.at(row)));
@@ -37,11 +37,13 @@ function drawParallel() {
     alpha: rows.map((_, i) => (i < ghosts.length ? 0.25 : isFew ? 0.8 : 0.35)),
     width: rows.map((_, i) => (i < ghosts.length ? 0.7 : isFew ? 1.4 : 1)),
   });
-  drawParallelAxes(columns);
   const {isMissing, isDiverged} = lanesIn(ys);
   const low = isDiverged ? LANES.diverged - 0.07 : isMissing ? LANES.missing - 0.07 : -0.05;
-  setAxis("parallel.x", -0.45, columns.length - 0.4, []);
+  const margin = {left: isMissing ? 66 : 40, right: 76};
+  const unit = Math.max(40, (innerWidth("parallel") - margin.left - margin.right) / Math.max(1, columns.length - 1));
+  setAxis("parallel.x", -margin.left / unit, columns.length - 1 + margin.right / unit, []);
   setAxis("parallel.y", low, 1.2, []);
+  drawParallelAxes(columns, unit, isMissing, isDiverged);
   say("parallel-title", `All axes of ${chosen.length.toLocaleString("en")} ${view === views.get("means") ? "configurations" : "runs"}`);
   const notes = [`Colors follow ${metric.name}, the better the brighter; drag along an axis to keep rows, click it to release.`];
   if (isDiverged) notes.push("Vermilion lines diverged.");
@@ -60,9 +62,7 @@ function lanesIn(ys) {
   return {isMissing, isDiverged};
 }
 
-function drawParallelAxes(columns) {
-  const room = innerWidth("parallel") / columns.length;
-  const {isMissing, isDiverged} = lanesIn(parallel.ys);
+function drawParallelAxes(columns, room, isMissing, isDiverged) {
   const text = {x: [], y: [], text: [], color: [], align: [], baseline: [], back: [], offset: []};
   const write = (x, y, words, align, baseline, color, offset = 0) => {
     text.x.push(x); text.y.push(y); text.text.push(plain(words)); text.align.push(align);
@@ -75,9 +75,9 @@ function drawParallelAxes(columns) {
       : ticksOf(scale, column.low, column.high, 6);
     const most = Math.max(4, Math.floor(room / 6.6) - 1);
     for (const [place, words] of column.high > column.low ? ticks : []) {
-      write(i, (place - column.low) / (column.high - column.low), shorten(words, most), "left", "middle", theme.muted, 5);
+      write(i, (place - column.low) / (column.high - column.low), shorten(words, most), "left", "middle", theme.ink, 5);
     }
-    if (!(column.high > column.low) && ticks.length) write(i, 0.5, shorten(ticks[0][1], most), "left", "middle", theme.muted, 5);
+    if (!(column.high > column.low) && ticks.length) write(i, 0.5, shorten(ticks[0][1], most), "left", "middle", theme.ink, 5);
   });
   if (isMissing) write(-0.06, LANES.missing, "missing", "right", "middle", theme.muted);
   if (isDiverged) write(columns.length - 1, LANES.diverged, "diverged", "left", "middle", LOST, 5);

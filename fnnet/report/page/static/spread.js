@@ -17,9 +17,9 @@ function drawSpread() {
   const isChosen = chosenConfigs(selection);
   const ordered = [...rows.filter((row) => !isChosen(row)), ...rows.filter(isChosen)];
   Object.assign(spread, {rows: ordered, x: ordered.map((row) => placeOfMetric(metric, values[row])), y: ordered.map((row) => found.deviations[row])});
-  put("spread.points", {x: spread.x, y: spread.y, color: ordered.map((row) => (isChosen(row) ? OKABE_ITO[0] : theme.ghost)), alpha: ordered.map((row) => (isChosen(row) ? 0.7 : 0.4))});
+  put("spread.points", {x: spread.x, y: spread.y, color: ordered.map((row) => (isChosen(row) ? hue(0) : theme.ghost)), alpha: ordered.map((row) => (isChosen(row) ? 0.7 : 0.4))});
   const [left, right] = extent(spread.x);
-  const rules = [["over seeds, pooled", found.within, OKABE_ITO[0]], ["over configurations", found.between, OKABE_ITO[1]]].filter(([, height]) => height !== null);
+  const rules = [["over seeds, pooled", found.within, hue(0)], ["over configurations", found.between, hue(1)]].filter(([, height]) => height !== null);
   const [, high] = extent([0, ...spread.y, ...rules.map(([, height]) => height)], 0.1);
   put("spread.rules", {xs: rules.map(() => [left, right]), ys: rules.map(([, height]) => [height, height]), color: rules.map(([, , color]) => color)});
   put("spread.text", {x: rules.map(() => right), y: rules.map(([, height]) => height), text: rules.map(([text]) => text), color: rules.map(() => theme.ink)});

@@ -51,9 +51,15 @@ function sortRows(rows, column, isDown) {
 
 function layTable(sorted, isDown) {
   const sample = thin(table.rows, 200);
-  const widths = table.columns.map(({name, text}) =>
-    Math.min(260, 22 + 7.3 * Math.max(name.length + 2, ...sample.map((row) => Math.min(36, text(row).length)))));
-  const root = by("table"), head = document.createElement("div"), body = document.createElement("div");
+  const root = by("table"), pen = document.createElement("canvas").getContext("2d");
+  const {fontSize, fontFamily} = getComputedStyle(root);
+  pen.font = `${fontSize} ${fontFamily}`;
+  const longest = (texts) => texts.reduce((a, b) => (b.length > a.length ? b : a), "");
+  const widths = table.columns.map(({name, numeric, text}) => {
+    const cells = pen.measureText(longest(sample.map(text))).width + 24, head = 1.12 * pen.measureText(`${name} ↓`).width + 24;
+    return Math.max(head, numeric ? cells : Math.min(260, cells));
+  });
+  const head = document.createElement("div"), body = document.createElement("div");
   root.style.setProperty("--columns", widths.map((width) => `minmax(${Math.ceil(width)}px, 1fr)`).join(" "));
   root.style.setProperty("--width", `${Math.ceil(widths.reduce((a, b) => a + b, 0))}px`);
   head.className = "head";
