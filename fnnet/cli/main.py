@@ -22,6 +22,7 @@ from fnnet.cli.commands.plan import plan
 from fnnet.cli.commands.predict import predict
 from fnnet.cli.commands.report import report
 from fnnet.cli.commands.results import results
+from fnnet.cli.commands.search import search
 from fnnet.cli.commands.show import show
 from fnnet.cli.commands.status import status
 from fnnet.cli.commands.sweep import sweep
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init": init,
     "sweep": sweep,
     "plan": plan,
+    "search": search,
     "report": report,
     "status": status,
     "results": results,
@@ -102,6 +104,7 @@ def _kept(words: list[str]) -> str:
         return ""
     return {
         "sweep": "; finished runs are kept, and the same command resumes the sweep",
+        "search": "; finished runs are kept, and the same command resumes the search",
         "merge": "; the same command completes the merge",
     }.get("".join(words[:1]), "")
 

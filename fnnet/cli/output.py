@@ -35,6 +35,16 @@ def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None
         print_line(line)
 
 
+def print_ranked(results: "Results", metric: str, higher_is_better: bool | None, num_rows: int = 5) -> None:
+    """Print the best configurations of a search."""
+    from fnnet.cli.formats import print_table
+    from fnnet.report.ranked import ranked, shown
+
+    table = ranked(results, metric, higher_is_better=higher_is_better)
+    headings, lines = shown(table[:num_rows], metric, results.space.varied_axes)
+    print_table(headings, lines, f"{metric}, best of {table.height:,} fully trained configurations")
+
+
 def print_line(line: str) -> None:
     """Print one line without wrapping it."""
     print_content(line, highlight=False, markup=False, soft_wrap=True)
@@ -52,8 +62,11 @@ def print_differences(differences: Mapping[str, float], results: "Results") -> b
     return "different" not in verdicts
 
 
-def write_results(results: "Results", metric: str, folder: Path) -> list[Path]:
-    """Write table.parquet, table.csv, report.html and, unless it would be too large, heatmap.png; return the paths."""
+def write_results(results: "Results", metric: str, folder: Path, *, heatmap: bool = True) -> list[Path]:
+    """Write table.parquet, table.csv, report.html and, unless it would be too large, heatmap.png; return the paths.
+
+    The runs of a search, which were trained for different times, have no heat map.
+    """
     from fnnet.records.durable import naming
     from fnnet.report import plots
 
@@ -64,6 +77,8 @@ def write_results(results: "Results", metric: str, folder: Path) -> list[Path]:
     with naming(paths[1]), paths[1].open("wb") as file:
         table.write_csv(file)
     results.report(metric).save(paths[2])
+    if not heatmap:
+        return paths[:3]
     try:
         figure = plots.heatmap(results, metric)
     except InputError as error:

@@ -3,12 +3,13 @@
 Heavy imports wait until a command runs, so that `--help` answers at once.
 """
 
+import contextlib
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import tyro
 
@@ -27,6 +28,58 @@ Engine = Annotated[EngineOptions, tyro.conf.arg(name="")]
 Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AXIS=VALUES")]]
 
 
+class Subject(NamedTuple):
+    """What a sweep or a search is about.
+
+    data: the data set.
+    recipe: what makes the task of a run.
+    folder: the store.
+    """
+
+    data: Any
+    recipe: Any
+    folder: Path
+
+
+def load_subject(
+    data_options: DataOptions, recipe_path: str | None, out: Path | None, names: Sequence[str]
+) -> Subject:
+    """Load the data, print what they are, and import the recipe.
+
+    Args:
+        data_options: the data set.
+        recipe_path: a recipe of the user's own, as MODULE:FUNCTION.
+        out: the folder; None for one in results/ named after the data, the recipe and `names`.
+        names: such as those of the axes.
+
+    Raises:
+        InputError: when one of them cannot be used.
+    """
+    from fnnet.recipes import mlp_recipe
+
+    data = data_options.load()
+    print(data.summary, flush=True)  # before what may take minutes
+    source = data.name if recipe_path is None else f"{data.name}-{recipe_path}"
+    folder = out or Path("results", "-".join([re.sub(r"[^A-Za-z0-9_-]", "_", source), *names]))
+    usage.check_folder(folder)
+    return Subject(data, mlp_recipe(data) if recipe_path is None else load_recipe(recipe_path, data), folder)
+
+
+@contextlib.contextmanager
+def naming_the_rate(axes: Iterable[str]) -> Iterator[None]:
+    """Say in the words of the command line that the axis learning_rate is missing."""
+    from fnnet.hparams import MissingHparam
+
+    try:
+        yield
+    except MissingHparam as error:
+        if error.name != "learning_rate":
+            raise
+        raise InputError(
+            f"a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; got {', '.join(axes)}"
+        ) from None
+
+
 def prepare_sweep(
     axes: Sequence[str],
     data_options: DataOptions,
@@ -42,30 +95,15 @@ def prepare_sweep(
     if "num_steps" in space.axes:
         options |= {"num_steps": None}
     usage.check_numbers(**options)
-    from fnnet.hparams import MissingHparam
-    from fnnet.recipes import mlp_recipe
     from fnnet.space.groups import split_axes
     from fnnet.sweeps.prepare import prepare
 
-    data = data_options.load()
-    print(data.summary, flush=True)  # before what may take minutes
-    source = data.name if recipe_path is None else f"{data.name}-{recipe_path}"
-    names = [re.sub(r"[^A-Za-z0-9_-]", "_", source), *space.axes]
-    names += [] if part is None else [f"part-{part[0]}-of-{part[1]}"]
-    folder = out or Path("results", "-".join(names))
-    usage.check_folder(folder)
-    recipe = mlp_recipe(data) if recipe_path is None else load_recipe(recipe_path, data)
+    names = [*space.axes] if part is None else [*space.axes, f"part-{part[0]}-of-{part[1]}"]
+    data, recipe, folder = load_subject(data_options, recipe_path, out, names)
     static_axes, _ = split_axes(recipe, space)
     num_programs = math.prod(len(space.axes[name]) for name in static_axes)
     sys.stderr.write(usage.planning_notice(len(space), num_programs))
-    try:
+    with naming_the_rate(space.axes):
         return prepare(
             recipe, space, data, store=folder, metric=metric, part=part, show_progress=True, **options
         )
-    except MissingHparam as error:
-        if error.name != "learning_rate":
-            raise
-        raise InputError(
-            "a sweep needs the axis learning_rate, such as learning_rate=log:1e-3:1:8; "
-            f"got {', '.join(space.axes)}"
-        ) from None

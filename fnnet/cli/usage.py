@@ -121,12 +121,12 @@ def with_options(message: str) -> str:
         'made with --steps 30; pass --save-params'
     """
     names = "num_steps|eval_every|state_every|save_params|keep_states|accept_fingerprint"
-    names += "|test_fraction|validation_fraction|split_seed|drop"
+    names += "|num_seeds|num_trials|max_steps|min_steps|test_fraction|validation_fraction|split_seed|drop"
     return re.sub(rf"(?<![\w'-])({names})\b(=True|=)?", _option, " ".join(message.split()))
 
 
 def _option(match: re.Match[str]) -> str:
-    name = match[1].removeprefix("num_").replace("_", "-")
+    name = {"num_steps": "steps"}.get(match[1], match[1]).replace("_", "-")
     return f"--{name}{' ' * (match[2] == '=')}"
 
 
@@ -198,6 +198,12 @@ def _check_complete(
             f"fnnet {command} takes {len(slots)} argument{'s' * (len(slots) != 1)}, "
             f"got also {positional[len(slots)]!r}"
         )
+    for slot, word in zip(slots, positional, strict=False):
+        choices = (
+            typing.get_args(kinds[slot.name]) if typing.get_origin(kinds[slot.name]) is typing.Literal else ()
+        )
+        if choices and word not in choices:
+            raise unknown_name(slot.name, word, choices)
     empty = [p for p in slots[len(positional) :] if p.default is p.empty and p.name not in takes_many]
     missing = [p.name.upper() for p in empty] + missing_flags
     if missing:

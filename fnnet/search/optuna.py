@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fnnet.errors import InputError, check_integer, unknown_name
+from fnnet.lanes.program import use_all_cores
 from fnnet.records.ranking import is_higher_better
 from fnnet.records.results import Results
 from fnnet.records.rows import Rows, collect
@@ -114,6 +115,7 @@ def optimize(
     translated = {name: translate(name, distribution) for name, distribution in distributions.items()}
     _check_trials(study, translated)
     seeds = grid(seed=range(num_seeds))
+    use_all_cores()
     plan = make_plan(recipe, _probe(distributions) * seeds, data, num_steps)
     if metric not in plan.metrics:
         raise unknown_name("metric", metric, plan.metrics)

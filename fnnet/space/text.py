@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fnnet.errors import InputError, check_integer, nearest_names
 
 if TYPE_CHECKING:
+    from fnnet.space.designs import Distribution
     from fnnet.space.space import Space
 
 
@@ -51,6 +52,43 @@ def parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
             raise InputError(f"axis {name!r} is given twice")
         axes[name] = parse_values(name, text)
     return axes
+
+
+def parse_distributions(
+    arguments: Sequence[str],
+) -> "tuple[dict[str, Sequence[Any]], dict[str, Distribution]]":
+    """Parse the axes of a search: those that are listed, as `parse_axes` does, and those to draw from.
+
+    An axis to draw from is `log:LOW:HIGH`, `lin:LOW:HIGH` or, for integers, `int:LOW:HIGH`.
+
+    Raises:
+        InputError: as in `parse_axes`.
+
+    Example:
+        >>> parse_distributions(["learning_rate=log:0.001:1", "depth=int:1:4", "seed=0,1"])
+        ({'seed': [0, 1]}, {'learning_rate': LogUniform(low=0.001, high=1), 'depth': IntUniform(low=1, high=4)})
+    """
+    from fnnet.space.designs import IntUniform, LogUniform, Uniform
+
+    kinds: dict[str, Any] = {"log": LogUniform, "lin": Uniform, "int": IntUniform}
+    listed, drawn = [], {}
+    for argument in arguments:
+        name, _, text = argument.partition("=")
+        form, *bounds = text.split(":")
+        numbers = [_number(bound) for bound in bounds]
+        if form not in kinds or len(numbers) != 2 or None in numbers:
+            listed.append(argument)
+            continue
+        parse_axes([f"{name}=0"])  # checks the name
+        if form == "int" and not all(isinstance(number, int) for number in numbers):
+            raise InputError(f"axis {name!r}: int:LOW:HIGH takes integers, got {text!r}")
+        if name in drawn:
+            raise InputError(f"axis {name!r} is given twice")
+        drawn[name] = kinds[form](*numbers)
+    axes = parse_axes(listed)
+    if twice := axes.keys() & drawn.keys():
+        raise InputError(f"axis {min(twice)!r} is given twice")
+    return axes, drawn
 
 
 def parse_conditions(text: str) -> dict[str, Any]:
