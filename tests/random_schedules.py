@@ -132,7 +132,7 @@ class Cluster:
     def draw_end(self, number, key, first, group, spec, leaves, first_step, segment, seconds):
         """Draw how long a call takes and what comes of it."""
         draw = self.random
-        stop = draw.randint(first_step + 1, STEPS)
+        stop = draw.randint(first_step + 1, spec.stops[-1])
         taken = (stop - first_step) * draw.uniform(0.1, 0.4)
         if draw.random() < self.slowness:
             taken *= draw.uniform(10, 40)
@@ -205,8 +205,8 @@ class Outcome(NamedTuple):
     ended_at: float
 
 
-def run(prepared, cluster, action="always"):
-    """Train a prepared sweep on a cluster; `action` is what warnings do."""
+def run(prepared, cluster, *, stages=None, action="always"):
+    """Train a prepared sweep on a cluster, in one stage if not said otherwise; `action` is what warnings do."""
     prepared = prepared._replace(crew=prepared.crew._replace(engine=cluster.engine))
     events, tables, is_stopped = [], [], False
     with (
@@ -217,7 +217,8 @@ def run(prepared, cluster, action="always"):
         warnings.simplefilter(action)
         try:
             with coordinate(prepared, events.append) as coordinator:
-                tables = coordinator.train(Stage(prepared.runs, [STEPS]))
+                for stage in stages or [Stage(prepared.runs, [STEPS])]:
+                    tables += coordinator.train(stage)
         except Stopped:
             is_stopped = True
         num_events, ended_at = len(events), cluster.now

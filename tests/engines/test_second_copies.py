@@ -17,6 +17,7 @@ from fnnet.engines import read_attempts
 from fnnet.records.store import Store
 from fnnet.sweeps import flights
 from fnnet.sweeps.events import Committed
+from fnnet.sweeps.stage import Stage
 from fnnet.sweeps.worker import Trained
 
 NUM_CHUNKS = 6  # 9 runs for each of two programs, 2 lanes on each of 2 devices
@@ -38,8 +39,9 @@ class Scripted(Cluster):
         taken = self.seconds.get(call, 1.0)
         if call in self.lost:
             return taken, Lost("gone")
-        leaves, points = train_by_hand(spec, leaves, first_step, STEPS, call in self.faulty)
-        return taken, Trained(leaves, STEPS, points, taken, f"worker:{number}")
+        stop = spec.stops[-1]
+        leaves, points = train_by_hand(spec, leaves, first_step, stop, call in self.faulty)
+        return taken, Trained(leaves, stop, points, taken, f"worker:{number}")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,21 @@ def test_the_second_answer_is_compared_with_the_first(planned, tmp_path, faulty)
 def test_an_alarm_can_end_the_sweep(planned):
     with pytest.raises(UserWarning, match="different bits"):
         run(planned[0], Scripted(3, LATE, faulty=(4,)), action="error")
+
+
+def test_an_answer_of_one_rung_is_compared_during_the_next(planned):
+    prepared, expected = planned
+    cluster = Scripted(2, {5: 12.0, 7: 10.0}, faulty=(5,))
+    stages = [Stage(prepared.runs, [3], 0), Stage(prepared.runs[:4], [3, STEPS], 1)]
+    outcome = run(prepared, cluster, stages=stages)
+    (slow_at, chunk, slow), (_, again, fast), (next_at, _, _), *_ = cluster.begun[5:]
+    assert again == chunk and slow_at == 2.0 and next_at < 14.0 < outcome.ended_at
+    (alarm,) = outcome.alarms
+    assert f"the workers {fast} and {slow} trained the same chunk {chunk}" in alarm
+    reached = [rows for rows in outcome.tables if rows["rung"][0] == 1]
+    np.testing.assert_array_equal(
+        np.concatenate([rows["train_loss"] for rows in reached]), expected["train_loss"][:4]
+    )
 
 
 def test_a_copy_that_is_lost_leaves_the_other_one(planned, tmp_path):
