@@ -59,7 +59,7 @@ def search(
 ) -> None:
     """Search for the best configuration by halving, hyperband or optuna.
 
-        fnnet search halving --rungs 50,200 --metric test_loss learning_rate=log:0.01:1:8
+        fnnet search halving --rungs 50,200 --metric test_loss learning_rate=log:0.1:1:8
 
     Axes are as for sweep, or drawn: log:LOW:HIGH, lin:LOW:HIGH, int:LOW:HIGH. The same command resumes a search.
 
