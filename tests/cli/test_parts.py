@@ -73,6 +73,17 @@ def test_processes_share_the_cores(number, there_are, each, monkeypatch):
         assert (engine.num_workers, engine.cores) == (number, each)
 
 
+@pytest.mark.slow
+def test_processes_end_with_the_sweep_whatever_they_train():
+    started = time.monotonic()
+    with EngineOptions("processes:2").open() as engine:
+        futures = [engine.submit(time.sleep, seconds) for seconds in (0, 300)]
+        futures[0].result()
+        while not futures[1].running():
+            time.sleep(0.01)
+    assert time.monotonic() - started < 200
+
+
 def test_an_interrupted_merge_says_how_it_is_completed(place, capsys, monkeypatch):
     def stop(folders, out):
         raise KeyboardInterrupt
