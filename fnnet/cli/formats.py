@@ -1,14 +1,12 @@
 """The command-line options that say how a table is printed."""
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from fnnet.cli.output import print_json, print_table
 from fnnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,41 +74,3 @@ class FormatOptions:
 
 Format = Annotated[FormatOptions, tyro.conf.arg(name="")]
 Json = Flag
-
-
-def print_table(
-    headings: Sequence[str],
-    lines: Sequence[Sequence[str]],
-    title: str = "",
-    style: str | None = None,
-    whole: Sequence[str] = (),
-) -> None:
-    """Print a table for the terminal, for Markdown or for LaTeX."""
-    from fnnet.cli.output import print_content
-    from fnnet.report.text_table import text_table
-
-    made = text_table(headings, lines, title=title, style=style, whole=whole)
-    print(made) if isinstance(made, str) else print_content(made)
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON: named tuples as objects, paths as text, numbers that are not finite as null."""
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in the types of JSON.
-
-    Example:
-        >>> _plain({"loss": float("nan"), "widths": (3, 4), "folder": Path("a")})
-        {'loss': None, 'widths': [3, 4], 'folder': 'a'}
-    """
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value

@@ -1,8 +1,10 @@
 """What the command line prints, and the files that a sweep writes for people."""
 
+import json
+import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +39,6 @@ def print_results(results: "Results", metric: str, inputs: "np.ndarray") -> None
 
 def print_ranked(results: "Results", metric: str, higher_is_better: bool | None, num_rows: int = 5) -> None:
     """Print the best configurations of a search."""
-    from fnnet.cli.formats import print_table
     from fnnet.report.ranked import ranked, shown
 
     table = ranked(results, metric, higher_is_better=higher_is_better)
@@ -94,3 +95,40 @@ def print_content(content: Any, **options: Any) -> None:
 
     console = Console(color_system=None) if os.environ.get("NO_COLOR") else Console()
     console.print(content, **options)
+
+
+def print_table(
+    headings: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    title: str = "",
+    style: str | None = None,
+    whole: Sequence[str] = (),
+) -> None:
+    """Print a table for the terminal, for Markdown or for LaTeX."""
+    from fnnet.report.text_table import text_table
+
+    made = text_table(headings, lines, title=title, style=style, whole=whole)
+    print(made) if isinstance(made, str) else print_content(made)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON: named tuples as objects, paths as text, numbers that are not finite as null."""
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in the types of JSON.
+
+    Example:
+        >>> _plain({"loss": float("nan"), "widths": (3, 4), "folder": Path("a")})
+        {'loss': None, 'widths': [3, 4], 'folder': 'a'}
+    """
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

@@ -1,6 +1,7 @@
 """`fnnet datasets`: the named data sets."""
 
-from fnnet.cli.formats import Json, print_json, print_table
+from fnnet.cli.formats import Json
+from fnnet.cli.output import print_json, print_table
 
 
 def datasets(json: Json = False) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import tyro
 
-from fnnet.cli.formats import Json, print_json, print_table
+from fnnet.cli.formats import Json
+from fnnet.cli.output import print_json, print_table
 
 
 def list_sweeps(folder: tyro.conf.Positional[Path] = Path("results"), /, json: Json = False) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import tyro
 
-from fnnet.cli.formats import Json, print_json
+from fnnet.cli.formats import Json
+from fnnet.cli.output import print_json
 from fnnet.cli.selection import Run, choose_run, open_finished
 
 

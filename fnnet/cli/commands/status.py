@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from fnnet.cli.formats import Flag, Json, print_json, print_table
+from fnnet.cli.formats import Flag, Json
+from fnnet.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from fnnet.records.status import Status
