@@ -14,6 +14,7 @@ from fnnet.cli import help_text, own_recipe, sweep_file, usage
 from fnnet.cli.axes import AXES, AXES_HELP
 from fnnet.cli.commands.compare import compare
 from fnnet.cli.commands.datasets import datasets
+from fnnet.cli.commands.evaluate import evaluate
 from fnnet.cli.commands.export import export
 from fnnet.cli.commands.init import init
 from fnnet.cli.commands.list_sweeps import list_sweeps
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "list": list_sweeps,
     "datasets": datasets,
+    "evaluate": evaluate,
     "merge": merge,
     "verify": verify,
     "export": export,
