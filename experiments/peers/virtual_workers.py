@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import heapq
+import inspect
 import os
 import pickle
 import random
@@ -19,13 +20,15 @@ import numpy as np
 
 import fnnet as fn
 from fnnet.engines.engine import Arrays, Engine
-from fnnet.sweeps import flights
-from fnnet.sweeps.sending import send
-from fnnet.sweeps.worker import Trained
+from fnnet.lanes.chunk import ChunkSpec
+from fnnet.lanes.cost import Cost
+from fnnet.sweeps import coordinator, worker
+from fnnet.sweeps.worker import Trained, Worker
 
 NUM_POINTS = 10  # evaluations of a run
 STEPS = 100
 MEMORY_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+WORKER = Worker({"versions": "none", "device": "virtual"}, 1, "cpu", 1e9, "virtual:1", "default")
 
 
 def tiny_recipe() -> fn.Task:
@@ -37,62 +40,68 @@ def tiny_recipe() -> fn.Task:
     )
 
 
-def answer_for(spec: Any) -> Trained:
-    """Make up what a worker would return for a chunk."""
-    num_runs = len(spec.run_ids)
+def answer(function: Callable, *arguments: Any) -> Any:
+    """Make up what a worker would return."""
+    if function is worker.describe:
+        return WORKER
+    named = inspect.signature(function).bind(*arguments).arguments
+    if function is worker.measure:
+        return Cost(named["lanes"], 1000, 0.0, 0.0, 1e-3, 0.0)
+    spec: ChunkSpec = named["spec"]
+    num_runs, start = len(spec.run_ids), np.array(spec.traced["start"], np.float32)
     names = ("batch_loss", "train_loss", "test_loss", "train_accuracy")
-    start = np.array(spec.traced["start"], np.float32)
     points = [
         {"step": np.full(num_runs, step, np.int32), **dict.fromkeys(names, start / np.float32(step))}
         for step in range(STEPS // NUM_POINTS, STEPS + 1, STEPS // NUM_POINTS)
     ]
-    return Trained([start, np.full(num_runs, -1, np.int32), start], STEPS, points, 1.0, "virtual:1")
+    return Trained([start, np.full(num_runs, -1, np.int32), start], STEPS, points, 1.0, WORKER.name)
 
 
 class Workers:
-    """Workers in virtual time: the clock advances by what this thread spends, and jumps to the next answer."""
+    """Workers in virtual time: the clock advances by what this process spends, and jumps to the next answer."""
 
-    def __init__(self, num_workers: int, chunk_seconds: float, open_workspace: Any) -> None:
+    def __init__(self, num_workers: int, chunk_seconds: float) -> None:
         """Start them.
 
         Args:
             num_workers: how many.
             chunk_seconds: what each chunk takes on average.
-            open_workspace: what a real engine would pickle with every order.
         """
         self.now = self.sending = self.idle = 0.0
         self.order_bytes = self.answer_bytes = self.num_chunks = 0
         self.answered: list[float] = []  # when each chunk was, on the clock
-        self._chunk_seconds, self._open = chunk_seconds, open_workspace
+        self._chunk_seconds = chunk_seconds
         self._free, self._random = [0.0] * num_workers, random.Random(0)  # noqa: S311
         self._training: list[tuple[float, int, Future, bytes]] = []
         self._there: collections.deque[Future] = collections.deque()
-        self._since = time.process_time()
-        self.engine = Engine(self.submit, _share_nothing, num_workers, None, lambda error: False, "virtual")
+        self.engine = Engine(self.submit, _share_nothing, num_workers, 1, lambda error: False, "virtual")
+        self.since = time.process_time()  # this clock goes on
 
     @contextlib.contextmanager
     def _off_the_clock(self) -> Iterator[None]:
         """Leave out what only this simulation does."""
-        self.now += time.process_time() - self._since
+        self.now += time.process_time() - self.since
         yield
-        self._since = time.process_time()
+        self.since = time.process_time()
 
-    def submit(self, function: Callable, open_workspace: Any, *arguments: Any) -> Future:
-        """Begin to train a chunk on the worker that is free first."""
+    def submit(self, *order: Any) -> Future:
+        """Answer a question at once; begin to train a chunk on the worker that is free first."""
+        future: Future = Future()
+        if order[0] is not worker.train:
+            future.set_result(answer(*order))
+            return future
         started = time.process_time()
-        order = pickle.dumps((function, self._open, *arguments))
+        sent = pickle.dumps(order)
         self.sending += time.process_time() - started
         with self._off_the_clock():
-            answer = pickle.dumps(answer_for(arguments[2]))
+            received = pickle.dumps(answer(*order))
             begins = max(heapq.heappop(self._free), self.now)
-            ends = begins + self._chunk_seconds * self._random.uniform(
-                0.5, 1.5
-            )  # or all would answer at once
+            # Of different lengths, or all would answer at once.
+            ends = begins + self._chunk_seconds * self._random.uniform(0.5, 1.5)
             heapq.heappush(self._free, ends)
-            future: Future = Future()
             self.num_chunks += 1
-            heapq.heappush(self._training, (ends, self.num_chunks, future, answer))
-            self.order_bytes, self.answer_bytes = len(order), len(answer)
+            heapq.heappush(self._training, (ends, self.num_chunks, future, received))
+            self.order_bytes, self.answer_bytes = len(sent), len(received)
         return future
 
     def put(self, future: Future) -> None:
@@ -107,9 +116,9 @@ class Workers:
                 self.now += earlier
                 self.idle += earlier
             while self._training and self._training[0][0] <= self.now:
-                _, _, future, answer = heapq.heappop(self._training)
+                _, _, future, received = heapq.heappop(self._training)
                 started = time.process_time()
-                value = pickle.loads(answer)  # noqa: S301
+                value = pickle.loads(received)  # noqa: S301
                 self.sending += time.process_time() - started
                 future.set_result(value)
                 self.answered.append(self.now)
@@ -119,14 +128,16 @@ class Workers:
 class Spent(NamedTuple):
     """What a sweep through virtual workers took.
 
-    seconds: on the virtual clock.
+    seconds: on the virtual clock, until all chunks are finished.
     idle: seconds that the coordinator waited for answers.
     sending: seconds of pickling and unpickling.
     fsync: seconds in which the disk was waited for.
+    collecting: seconds, after that, to collect the results.
     chunks: trained.
     order_bytes: of an order.
     answer_bytes: of an answer.
-    peak_bytes: the most memory of this process.
+    start_bytes: the most memory of this process until the sweep was prepared.
+    peak_bytes: until the results are collected.
     rate: chunks per second in the middle half of the sweep.
     """
 
@@ -134,9 +145,11 @@ class Spent(NamedTuple):
     idle: float
     sending: float
     fsync: float
+    collecting: float
     chunks: int
     order_bytes: int
     answer_bytes: int
+    start_bytes: int
     peak_bytes: int
     rate: float
 
@@ -168,7 +181,7 @@ def through_coordinator(
         tempfile.TemporaryDirectory(dir=None if sync else MEMORY_DISK) as folder,
         mock.patch.object(os, "fsync", fsync),
     ):
-        store = None if sync is None else Path(folder, "store")
+        workers = Workers(num_workers, chunk_seconds)
         prepared = fn.prepare(
             tiny_recipe,
             space,
@@ -176,15 +189,15 @@ def through_coordinator(
             num_steps=STEPS,
             eval_every=STEPS // NUM_POINTS,
             lanes=lanes,
-            store=store,
+            store=None if sync is None else Path(folder, "store"),
             save_params=False,
+            engine=workers.engine,
         )
-        crew = prepared.crew._replace(worker=prepared.crew.worker._replace(num_devices=1))
-        sharing = Engine(crew.engine.submit, _share_nothing, 1, None, crew.engine.is_lost, "virtual")
-        workers = Workers(num_workers, chunk_seconds, send(sharing, tiny_recipe, None))
-        prepared = prepared._replace(crew=crew._replace(engine=workers.engine))
-        with mock.patch.object(flights, "SimpleQueue", lambda: workers):
+        start_bytes = peak_bytes()
+        workers.since = time.process_time()
+        with mock.patch.object(coordinator, "SimpleQueue", lambda: workers):
             results = fn.execute(prepared)
+        collecting = time.process_time() - workers.since
     assert len(results) == num_runs
     first, last = (workers.answered[workers.num_chunks * part // 4] for part in (1, 3))
     return Spent(
@@ -192,9 +205,11 @@ def through_coordinator(
         workers.idle,
         workers.sending,
         fsync_seconds[0],
+        collecting,
         workers.num_chunks,
         workers.order_bytes,
         workers.answer_bytes,
+        start_bytes,
         peak_bytes(),
         workers.num_chunks / 2 / max(last - first, 1e-9),
     )

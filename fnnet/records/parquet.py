@@ -16,7 +16,7 @@ INDEX = ("id", "chunk", "fingerprint")
 def encode_rows(rows: pl.DataFrame) -> bytes:
     """Encode the rows of a chunk."""
     buffer = io.BytesIO()
-    rows.write_parquet(buffer)
+    rows.write_parquet(buffer, statistics=False)  # which nobody reads, and which take a fifth of the time
     return buffer.getvalue()
 
 

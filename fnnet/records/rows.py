@@ -68,13 +68,7 @@ def to_table(rows: Rows) -> "pl.DataFrame":
     """
     import polars as pl
 
-    series = [pl.Series(name, np.asarray(column, order="C")) for name, column in rows.items()]
-    return pl.DataFrame(
-        [
-            each.cast(pl.List(each.dtype.inner)) if isinstance(each.dtype, pl.Array) else each
-            for each in series
-        ]
-    )
+    return pl.DataFrame([_to_series(name, column) for name, column in rows.items()])
 
 
 def from_table(table: "pl.DataFrame") -> Rows:
@@ -115,6 +109,13 @@ def collect(
         columns["steps"] = np.fmax.reduce(columns["step_curve"], axis=1).astype(np.int32)
     finished = space if len(places) == len(space) else space.take(places)
     return Results(finished, columns, store, directions)
+
+
+def _to_series(name: str, column: Any) -> "pl.Series":
+    import polars as pl
+
+    series = pl.Series(name, column)
+    return series.cast(pl.List(series.dtype.inner)) if isinstance(series.dtype, pl.Array) else series
 
 
 def _from_series(column: "pl.Series") -> np.ndarray:

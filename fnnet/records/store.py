@@ -51,7 +51,7 @@ from fnnet.records.parquet import decode_rows, encode_rows
 from fnnet.records.sealed import Sealed, seal, unseal
 from fnnet.records.upgrade import params_of_format_2
 
-_MOST_FILES = 512  # that are in memory at the same time
+_MOST_FILES = 128  # that are in memory at the same time
 _SUM = re.compile(rb"([0-9a-f]{64})  chunks/([0-9a-f]{16})\.parquet")
 
 

@@ -77,4 +77,4 @@ def traced_columns(
     Axes that the group lacks are left out.
     """
     codes = {name: space.codes[name][runs] for name in traced_axes}
-    return {name: np.asarray(space.axes[name])[c] for name, c in codes.items() if c[0] >= 0}
+    return {name: space.array(name)[c] for name, c in codes.items() if c[0] >= 0}

@@ -4,6 +4,7 @@ Each axis lists its distinct values once, and a run holds one small integer per 
 arrays. Two configurations are equal when they have the same names with equal values; a space has no two equal ones.
 """
 
+import functools
 import html
 import math
 import reprlib
@@ -197,13 +198,18 @@ class Space:
         for name, values in self.axes.items():
             taken = self.codes[name][places]
             kept = np.unique(taken[taken >= 0])
-            new_codes = np.full(len(values) + 1, -1, np.int32)  # one more, where the code -1 finds itself
-            new_codes[kept] = np.arange(len(kept))
-            axes[name], codes[name] = tuple(values[code] for code in kept), new_codes[taken]
+            axes[name] = tuple(values[code] for code in kept)
+            codes[name] = np.where(taken < 0, -1, np.searchsorted(kept, taken)).astype(np.int32)
         return Space(axes, codes)
 
+    def array(self, name: str) -> np.ndarray:
+        """Return the distinct values of a numeric axis as an array, which is built once."""
+        if name not in self._arrays:
+            self._arrays[name] = np.asarray(self.axes[name])
+        return self._arrays[name]
+
     def ids(self) -> np.ndarray:
-        """Return a hash of each run's configuration, as an array `[runs]` of 32 hexadecimal digits.
+        """Return a hash of each run's configuration, as a read-only array `[runs]` of 32 hexadecimal digits.
 
         Equal configurations have equal ids in every space, process and machine, whatever the order of their axes.
 
@@ -212,8 +218,18 @@ class Space:
             >>> grid(depth=[1, 2], seed=0).ids()[1] == grid(seed=0, depth=2).ids()[0]
             True
         """
+        return self._ids
+
+    @functools.cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {}
+
+    @functools.cached_property
+    def _ids(self) -> np.ndarray:
         digits = np.stack(config_hashes(self.axes, self.codes), axis=1).astype(">u8").tobytes().hex().encode()
-        return np.frombuffer(digits, "S32").astype("U32")
+        ids = np.frombuffer(digits, "S32").astype("U32")
+        ids.flags.writeable = False
+        return ids
 
     def to_json(self) -> dict[str, Any]:
         """Return the space as a JSON object."""

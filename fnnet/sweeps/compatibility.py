@@ -90,6 +90,8 @@ def recognize(
         By id, how many of these runs foreign chunks hold; and the length of the chunks that were trained before the
         sweep went on to more steps.
     """
+    if not done:
+        return {}, {}
     envs = [described["fingerprint"], *described["earlier"]]
     length = described["settings"]["num_steps"]
     prefixes = [

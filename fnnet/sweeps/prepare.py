@@ -158,9 +158,10 @@ def prepare_search(
     longest = longest_run(space, num_steps, options.eval_every)
     if part is not None:
         check_part(part, len(space))
-    use_all_cores()
-    keep_compiled_programs()
     engine = options.engine or local()
+    if engine.is_in_process:
+        use_all_cores()
+        keep_compiled_programs()  # which compiles something, for 60 MB that a coordinator does not need
     plan = make_plan(recipe, space, data, num_steps, most_steps(longest, options.eval_every))
     check_names(space.axes, plan.metrics)
     if options.keep_states:
@@ -247,8 +248,10 @@ def _recorded(
 
 def _first_steps(space: Space, done: Done) -> np.ndarray:
     """Return for how many steps each run was trained before its sweep went on to more, `[runs]`."""
-    place = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
     first_steps = np.zeros(len(space), np.int64)
+    if not done.shorter:
+        return first_steps
+    place = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
     for chunk_id, chunk in done.shorter.items():
         found = [place[run_id] for run_id in chunk.run_ids if run_id in place]
         first_steps[found] = np.maximum(done.lengths[chunk_id], first_steps[found])

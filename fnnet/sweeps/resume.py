@@ -89,7 +89,7 @@ def read_done(
 def find_missing(run_ids: np.ndarray, chunks: Iterable[Chunk]) -> np.ndarray:
     """Return which runs are in none of some chunks, as a mask `[runs]`."""
     finished: set[str] = set().union(*(chunk.run_ids for chunk in chunks))
-    return np.array([run_id not in finished for run_id in run_ids.tolist()], bool)
+    return np.fromiter((run_id not in finished for run_id in run_ids), bool, len(run_ids))
 
 
 def drop_stale(store: Store, done: Done) -> None:
