@@ -3,7 +3,8 @@
 Three measurements, and a model made of them:
 
 1. The coordinator alone: 65,536 runs whose answers are there at once. What it spends on a chunk is split into sending
-   (pickling the order and reading the answer), bookkeeping, the commit to a store, and waiting for the disk.
+   (pickling the order and reading the answer), bookkeeping, the commit to a store, waiting for the disk, and reading the
+   results at the end. Its memory is that of a process that does nothing else.
 2. Workers in virtual time, up to 10,000: the clock advances by what the coordinator really spends, and by what the
    workers would.
 3. Real worker processes of a core each against the same sweep in process on the same cores, in turns; and how often
@@ -191,8 +192,10 @@ def measure_coordinator(config: Config) -> dict[str, float]:
         "bookkeeping_ms": (alone.seconds - alone.sending) * thousandth,
         "commit_ms": (store.seconds - alone.seconds) * thousandth,
         "fsync_ms": disk.fsync / disk.chunks * 1000,
+        "collecting_ms": store.collecting * thousandth,
         "order_bytes": alone.order_bytes,
         "answer_bytes": alone.answer_bytes,
+        "prepared_mb": alone.prepared_bytes / 1e6,
         "peak_mb": alone.peak_bytes / 1e6,
         "peak_mb_with_store": store.peak_bytes / 1e6,
     }
@@ -243,11 +246,16 @@ def to_markdown(report: dict[str, Any]) -> str:
     lines = ["| the coordinator, for each chunk | ms |", "|---|---:|"]
     names = {"sending": "pickling the order and its answer", "bookkeeping": "bookkeeping, and its rows"}
     names |= {"commit": "commit to a store in memory", "fsync": "waiting for this disk (3 files)"}
+    names |= {"collecting": "reading it again, for the results at the end"}
+    kept = spent["bookkeeping_ms"], spent["sending_ms"] + spent["bookkeeping_ms"] + spent["commit_ms"]
+    rates = [f"{1000 / milliseconds:,.0f}" for milliseconds in kept]
     lines += [f"| {words} | {spent[f'{name}_ms']:.2f} |" for name, words in names.items()]
     lines += [
         "",
         f"{spent['chunks']:,} chunks; an order is {spent['order_bytes']:,} bytes and its answer {spent['answer_bytes']:,}. "
-        f"At most {spent['peak_mb']:.0f} MB, with a store {spent['peak_mb_with_store']:.0f} MB.",
+        f"{rates[0]} chunks a second in bookkeeping alone, {rates[1]} sent, received and committed, without waiting for the "
+        f"disk. {spent['prepared_mb']:.0f} MB before the first chunk, at most {spent['peak_mb']:.0f} MB, with a store "
+        f"{spent['peak_mb_with_store']:.0f} MB.",
         "",
         "| virtual workers | seconds of a chunk | chunks a second | by the model |",
         "|---:|---:|---:|---:|",

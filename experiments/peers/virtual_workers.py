@@ -22,7 +22,7 @@ import fnnet as fn
 from fnnet.engines.engine import Arrays, Engine
 from fnnet.lanes.chunk import ChunkSpec
 from fnnet.lanes.cost import Cost
-from fnnet.sweeps import coordinator, worker
+from fnnet.sweeps import flights, worker
 from fnnet.sweeps.worker import Trained, Worker
 
 NUM_POINTS = 10  # evaluations of a run
@@ -136,7 +136,7 @@ class Spent(NamedTuple):
     chunks: trained.
     order_bytes: of an order.
     answer_bytes: of an answer.
-    start_bytes: the most memory of this process until the sweep was prepared.
+    prepared_bytes: the most memory of this process until the sweep was prepared.
     peak_bytes: until the results are collected.
     rate: chunks per second in the middle half of the sweep.
     """
@@ -149,7 +149,7 @@ class Spent(NamedTuple):
     chunks: int
     order_bytes: int
     answer_bytes: int
-    start_bytes: int
+    prepared_bytes: int
     peak_bytes: int
     rate: float
 
@@ -193,9 +193,9 @@ def through_coordinator(
             save_params=False,
             engine=workers.engine,
         )
-        start_bytes = peak_bytes()
+        prepared_bytes = peak_bytes()
         workers.since = time.process_time()
-        with mock.patch.object(coordinator, "SimpleQueue", lambda: workers):
+        with mock.patch.object(flights, "SimpleQueue", lambda: workers):
             results = fn.execute(prepared)
         collecting = time.process_time() - workers.since
     assert len(results) == num_runs
@@ -209,7 +209,7 @@ def through_coordinator(
         workers.num_chunks,
         workers.order_bytes,
         workers.answer_bytes,
-        start_bytes,
+        prepared_bytes,
         peak_bytes(),
         workers.num_chunks / 2 / max(last - first, 1e-9),
     )

@@ -1,0 +1,47 @@
+"""What a coordinator costs, through workers that answer at once."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import fnnet as fn
+from fnnet.space.groups import traced_columns
+
+
+def through_coordinator(num_runs, sync):
+    """Sweep in chunks of 8 runs in a process that does nothing else."""
+    code = (
+        "import sys, json; sys.path[:0] = json.loads(sys.argv[1])\n"
+        "from peers.virtual_workers import through_coordinator\n"
+        f"print(json.dumps(through_coordinator({num_runs}, 8, 5, 0.0, {sync})._asdict()))"
+    )
+    command = [sys.executable, "-c", code, json.dumps(sys.path)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.slow
+def test_65_536_runs_in_a_store_take_less_than_350_mb():
+    spent = through_coordinator(65_536, False)
+    assert spent["chunks"] == 8192 and spent["prepared_bytes"] < spent["peak_bytes"] < 350e6
+
+
+@pytest.mark.slow
+def test_bookkeeping_takes_less_than_half_a_millisecond_of_a_chunk():
+    spent = through_coordinator(16_384, None)
+    assert (spent["seconds"] - spent["sending"]) / spent["chunks"] < 0.5e-3
+
+
+def test_a_chunk_of_a_large_design_costs_no_more_than_one_of_a_small_design():
+    space = fn.random_design(50_000, seed=0, start=fn.Uniform(0.5, 2), factor=fn.LogUniform(0.1, 0.9))
+
+    started = time.process_time()
+    for first in range(0, 8000, 8):
+        runs = np.arange(first, first + 8)
+        columns = traced_columns(space, ("start", "factor"), runs)
+        chosen = space.take(runs)
+        assert columns["start"].tolist() == chosen.column("start").tolist()
+    assert time.process_time() - started < 1.5
