@@ -14,6 +14,7 @@ from fnnet.cli import help_text, own_recipe, sweep_file, usage
 from fnnet.cli.axes import AXES, AXES_HELP
 from fnnet.cli.commands.compare import compare
 from fnnet.cli.commands.datasets import datasets
+from fnnet.cli.commands.doctor import doctor
 from fnnet.cli.commands.evaluate import evaluate
 from fnnet.cli.commands.export import export
 from fnnet.cli.commands.init import init
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_sweeps,
     "datasets": datasets,
     "evaluate": evaluate,
+    "doctor": doctor,
     "merge": merge,
     "verify": verify,
     "export": export,
