@@ -12,8 +12,8 @@ from scipy import stats
 import fnnet as fn
 from fnnet.errors import InputError
 from fnnet.report.page.columns import choose_scale, find_axes, make_axis
+from fnnet.report.page.content import collect_content
 from fnnet.report.page.curves import collect_curves, find_envelope
-from fnnet.report.page.data import collect_data
 from fnnet.report.page.rows import find_seeds
 from fnnet.report.page.sentences import describe_diverged, describe_noise
 from fnnet.report.page.spread import find_spread
@@ -39,7 +39,7 @@ def decoded(array):
 
 
 def test_runs_are_those_of_the_table(results):
-    data, table = collect_data(results), results.table()
+    data, table = collect_content(results), results.table()
     view = data["views"]["runs"]
     for name in ("test_loss", "test_accuracy"):
         values = decoded(view["metrics"][name]["value"])
@@ -52,7 +52,7 @@ def test_runs_are_those_of_the_table(results):
 
 
 def test_means_are_those_of_the_table_over_seeds(results):
-    view, table = collect_data(results)["views"]["means"], results.table(over="seed")
+    view, table = collect_content(results)["views"]["means"], results.table(over="seed")
     for name in ("test_loss", "test_accuracy"):
         for kind, column in (("value", name), ("low", f"{name}_low"), ("high", f"{name}_high")):
             np.testing.assert_array_equal(decoded(view["metrics"][name][kind]), table[column].to_numpy())
@@ -62,13 +62,13 @@ def test_means_are_those_of_the_table_over_seeds(results):
 
 
 def test_students_quantiles_are_scipys(results):
-    quantiles = decoded(collect_data(results)["student"])
+    quantiles = decoded(collect_content(results)["student"])
     np.testing.assert_allclose(quantiles, stats.t.ppf(0.975, np.arange(1, 201)))
 
 
 def test_without_seeds_there_are_no_means():
     results = fn.Results(fn.grid(depth=[1, 2]), {"test_loss": np.array([0.5, 0.25])})
-    data = collect_data(results)
+    data = collect_content(results)
     assert (
         list(data["views"]) == ["runs"] and data["opens"]["view"] == "runs" and data["config_of_run"] is None
     )
@@ -77,7 +77,7 @@ def test_without_seeds_there_are_no_means():
 
 def test_conditional_axes_are_missing_where_runs_lack_them():
     space = fn.grid(optimizer="sgd", momentum=[0.9, 0.0]) | fn.grid(optimizer="adam", b1=0.9)
-    data = collect_data(fn.Results(space, {"test_loss": np.array([0.3, 0.2, 0.1])}))
+    data = collect_content(fn.Results(space, {"test_loss": np.array([0.3, 0.2, 0.1])}))
     codes = {name: decoded(column).tolist() for name, column in data["views"]["runs"]["codes"].items()}
     assert codes == {"optimizer": [0, 0, 1], "momentum": [1, 0, -1], "b1": [-1, -1, 0]}
 
@@ -86,7 +86,7 @@ def test_the_rung_of_a_search_is_drawn_as_an_axis_but_has_no_importance():
     space = fn.grid(learning_rate=[0.1, 0.3, 0.5], seed=range(2))
     columns = {"test_loss": np.arange(6.0), "rung": np.array([1, 1, 0, 0, 0, 0])}
     steps = np.array([30, 30, 10, 10, 10, 10])
-    data = collect_data(fn.Results(space, {**columns, "steps": steps}))
+    data = collect_content(fn.Results(space, {**columns, "steps": steps}))
     assert [axis["name"] for axis in data["axes"]] == ["learning_rate", "seed", "rung"]
     assert [name for name, _ in data["importance"]["runs"]["test_loss"]["shares"]] == [
         "learning_rate",
@@ -197,11 +197,11 @@ def test_a_report_of_a_store_says_how_it_was_made(tmp_path):
     data = fn.load_dataset("iris")
     space = fn.grid(depth=0, learning_rate=[0.1, 0.2], seed=range(2))
     results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=4, store=tmp_path / "iris")
-    facts = dict(fact[:2] for fact in collect_data(results)["facts"])
+    facts = dict(fact[:2] for fact in collect_content(results)["facts"])
     assert "mlp_recipe" in facts["recipe"] and "iris" in facts["data"] and "jax" in facts["versions"]
     (name,) = pl.Series(results["fingerprint"]).unique()
     assert facts["fingerprints"] == f"{name} (4 runs)" and "num_steps 4" in facts["options"]
-    part = collect_data(results.where(seed=0))
+    part = collect_content(results.where(seed=0))
     assert part["head"]["about"][0].startswith("2 of 4 runs are finished")
 
 
@@ -210,3 +210,11 @@ def test_a_report_refuses_what_it_cannot_show(results):
         fn.Results(results.space.take([]), {}).report()
     with pytest.raises(InputError, match=r"test_acuracy.*test_accuracy"):
         results.report("test_acuracy")
+
+
+def test_integers_that_javascript_cannot_hold_are_text():
+    space = fn.grid(key=[2**60, 2**60 + 1, 7], norm=[1.0, 2.0])
+    axes = {
+        axis["name"]: axis for axis in collect_content(fn.Results(space, {"test_loss": np.ones(6)}))["axes"]
+    }
+    assert axes["key"]["values"] == [7, str(2**60), str(2**60 + 1)] and axes["key"]["numeric"]

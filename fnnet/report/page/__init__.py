@@ -7,8 +7,9 @@
     importance   how much each axis matters
     spread       noise over seeds against differences between configurations
     provenance   how the sweep was made
+    content      all of these, as one JSON object
     panels       the figures, empty; static/*.js fills them as menus and selections change
-    document     all of it, as HTML
+    document     the page, as HTML
 
 Names and values come from users: they travel as JSON, and the page writes them as text, never as HTML.
 """

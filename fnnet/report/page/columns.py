@@ -1,5 +1,6 @@
 """Columns: what the page knows of an axis or a metric, so that it can be drawn."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -127,8 +128,13 @@ def choose_scale(values: Sequence[float] | np.ndarray) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Check whether an axis value is a number; yes and no are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Check whether an axis value is a finite number; yes and no are none.
+
+    Example:
+        >>> [is_number(value) for value in (1, 0.5, True, "1", math.inf)]
+        [True, True, False, False, False]
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _levels(values: tuple[Any, ...], codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -10,13 +10,13 @@ from typing import Any
 
 from fnnet.records.results import Results
 from fnnet.records.webpage import WebPage
-from fnnet.report.page.data import collect_data
+from fnnet.report.page.content import collect_content
 from fnnet.report.page.panels import make_panels
 
 SCRIPTS = (
     *("columns", "selection", "groups", "drawing"),
     *("lines", "heatmap", "parallel", "curves", "importance", "spread", "table"),
-    "page",
+    *("pointer", "address", "page"),
 )
 """Files of static/, in the order in which they are joined to one script."""
 
@@ -40,7 +40,7 @@ def report(results: Results, metric: str | None = None, *, reload_every: float |
         >>> page.html.startswith("<!DOCTYPE html>"), page
         (True, WebPage())
     """
-    data = collect_data(results, metric) | {"reload_every": reload_every}
+    data = collect_content(results, metric) | {"reload_every": reload_every}
     scripts = [_bokeh(), _script()]
     return WebPage(
         string.Template(_static("page.html")).substitute(

@@ -56,7 +56,7 @@ def _heatmap() -> "figure":
     )
     cell = {"width": 0.96, "height": 0.94}
     color = {"field": "value", "transform": mapper}
-    _source(panel, "rect", "cells", "x", "y", **cell, fill_color=color, line_width=0, fill_alpha="@alpha")
+    _source(panel, "rect", "cells", "x", "y", **cell, fill_color=color, line_width=0)
     hatch = {"hatch_color": "#333333", "hatch_weight": 1.0, "fill_alpha": 0, "line_width": 0}
     some = {"hatch_pattern": "right_diagonal_line", "hatch_scale": 8, "hatch_alpha": "@alpha"}
     _source(panel, "rect", "some", "x", "y", **cell, **hatch, **some)

@@ -11,20 +11,27 @@ function decode({type, bytes}) {
 
 const mapValues = (object, f) => new Map(Object.entries(object).map(([name, value]) => [name, f(value)]));
 
-const axes = new Map(data.axes.map((axis) => [axis.name, {
-  ...axis,
-  levelOfValue: decode(axis.level_of_value),
-  positions: Float64Array.from(axis.values, (value, code) =>
-    axis.numeric ? (axis.scale === "log" ? Math.log10(value) : value) : code),
-}]));
+const axes = new Map(
+  data.axes.map((axis) => [
+    axis.name,
+    {
+      ...axis,
+      levelOfValue: decode(axis.level_of_value),
+      positions: Float64Array.from(axis.values, (value, code) =>
+        axis.numeric ? (axis.scale === "log" ? Math.log10(value) : value) : code,
+      ),
+    },
+  ]),
+);
 
 const metrics = new Map(data.metrics.map((metric) => [metric.name, metric]));
 
 const views = mapValues(data.views, (view) => ({
   size: decode(view.num_runs).length,
   codes: mapValues(view.codes, decode),
-  metrics: mapValues(view.metrics, (estimates) => Object.fromEntries(
-    Object.entries(estimates).map(([kind, column]) => [kind, decode(column)]))),
+  metrics: mapValues(view.metrics, (estimates) =>
+    Object.fromEntries(Object.entries(estimates).map(([kind, column]) => [kind, decode(column)])),
+  ),
   numRuns: decode(view.num_runs),
   numDiverged: decode(view.num_diverged),
   records: mapValues(view.records, decode),
@@ -48,7 +55,8 @@ const valueAt = (scale, place) => (scale === "log" ? 10 ** place : place);
 
 // Negative if the first is better; values that are not finite come last.
 function compare(metric, first, second) {
-  const known = Number.isFinite(first), otherKnown = Number.isFinite(second);
+  const known = Number.isFinite(first);
+  const otherKnown = Number.isFinite(second);
   if (!known || !otherKnown) return otherKnown - known;
   return metric.higher === true ? second - first : first - second;
 }
@@ -67,9 +75,13 @@ function exact(value, isSingle) {
 function short(value, digits = 3) {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(Math.max(0, digits - 2)).replace("e+", "e");
+  if (size !== 0 && (size >= 1e5 || size < 1e-3))
+    return value.toExponential(Math.max(0, digits - 2)).replace("e+", "e");
   return String(Number(value.toPrecision(digits)));
 }
+
+const count = (number) => number.toLocaleString("en");
+const unitOf = (view) => (view === views.get("means") ? "configuration" : "run");
 
 function axisValue(view, name, row) {
   const code = view.codes.get(name)[row];

@@ -1,6 +1,8 @@
 // Drawing: Bokeh's figures and their sources, ticks, colors of the theme, and what lies under the pointer.
 
-const figures = Bokeh.loader["document"].Document.from_json(JSON.parse(document.getElementById("report-figures").textContent));
+const figures = Bokeh.loader["document"].Document.from_json(
+  JSON.parse(document.getElementById("report-figures").textContent),
+);
 const model = (name) => figures.get_model_by_name(name);
 
 const OKABE_ITO = {
@@ -10,14 +12,18 @@ const OKABE_ITO = {
 const NUM_HUES = 8;
 const hue = (i) => OKABE_ITO[theme.isDark ? "dark" : "light"][i % NUM_HUES];
 const LOST = "#D55E00"; // diverged
-const VIRIDIS = model("heatmap.mapper").palette.map((color) => (typeof color === "string" ? color : `#${(color >>> 8).toString(16).padStart(6, "0")}`));
+const VIRIDIS = model("heatmap.mapper").palette.map((color) =>
+  typeof color === "string" ? color : `#${(color >>> 8).toString(16).padStart(6, "0")}`,
+);
 
 let theme = {};
 
 // Read the theme's colors, and give them to the figures.
 function paint() {
   const style = getComputedStyle(document.documentElement);
-  theme = Object.fromEntries(["ink", "muted", "rule", "panel", "ghost"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  theme = Object.fromEntries(
+    ["ink", "muted", "rule", "panel", "ghost"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
+  );
   theme.isDark = style.getPropertyValue("--is-dark").trim() === "1";
   for (const figure of figures.roots()) {
     figure.background_fill_color = theme.panel;
@@ -36,7 +42,7 @@ function paint() {
 
 // A color between bad, 0, and good, 1, that is seen on the page.
 function shade(share) {
-  const t = theme.isDark ? 0.2 + 0.8 * share : 0.86 * share;
+  const t = theme.isDark ? 0.33 + 0.67 * share : 0.86 * share;
   return VIRIDIS[Math.max(0, Math.min(255, Math.round(255 * t)))];
 }
 
@@ -55,7 +61,8 @@ function put(name, columns) {
 }
 
 function setAxis(name, low, high, ticks, label) {
-  const axis = model(name), figure = model(name.split(".")[0]);
+  const axis = model(name);
+  const figure = model(name.split(".")[0]);
   const range = name.endsWith(".x") ? figure.x_range : figure.y_range;
   range.setv({start: low, end: high});
   axis.ticker.ticks = ticks.map(([place]) => place);
@@ -66,7 +73,8 @@ function setAxis(name, low, high, ticks, label) {
 // Ticks [place, text] between two places of a scale.
 function ticksOf(scale, low, high, most = 7) {
   if (scale === "log") {
-    const first = Math.ceil(low - 1e-9), last = Math.floor(high + 1e-9);
+    const first = Math.ceil(low - 1e-9);
+    const last = Math.floor(high + 1e-9);
     if (last - first >= 2) {
       const step = Math.max(1, Math.ceil((last - first) / most));
       return range(first, last, step).map((place) => [place, power(place)]);
@@ -81,20 +89,27 @@ function ticksOf(scale, low, high, most = 7) {
     if (places.length >= 2) return places;
     return [low, (low + high) / 2, high].map((place) => [place, short(10 ** place, 4)]);
   }
-  const rough = (high - low) / most || 1, size = 10 ** Math.floor(Math.log10(rough));
+  const rough = (high - low) / most || 1;
+  const size = 10 ** Math.floor(Math.log10(rough));
   const step = size * [1, 2, 5, 10].find((each) => each * size >= rough);
-  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
   return range(first, last, 1).map((k) => [k * step, short(k * step, 6)]);
 }
 
-const range = (first, last, step) => Array.from({length: Math.max(0, Math.floor((last - first) / step) + 1)}, (_, i) => first + i * step);
+const range = (first, last, step) =>
+  Array.from({length: Math.max(0, Math.floor((last - first) / step) + 1)}, (_, i) => first + i * step);
 
 const power = (exponent) => (exponent >= -3 && exponent <= 4 ? short(10 ** exponent) : `1e${exponent}`);
 
 // Ticks at the values of an axis where they are few, thinned to the room there is.
 function ticksOfAxis(axis, low, high, pixels) {
-  if (axis.numeric && axis.values.length > 12) return ticksOf(axis.scale, low, high, Math.max(2, Math.floor(pixels / 70)));
-  const all = Array.from(axis.positions, (place, code) => [place, shorten(typeof axis.values[code] === "number" ? short(axis.values[code], 4) : String(axis.values[code]), 14)]);
+  if (axis.numeric && axis.values.length > 12)
+    return ticksOf(axis.scale, low, high, Math.max(2, Math.floor(pixels / 70)));
+  const all = Array.from(axis.positions, (place, code) => [
+    place,
+    shorten(typeof axis.values[code] === "number" ? short(axis.values[code], 4) : String(axis.values[code]), 14),
+  ]);
   return spaced(all, (high - low) / pixels);
 }
 
@@ -111,7 +126,8 @@ function spaced(ticks, unitsPerPixel) {
 
 // The least and the largest of some places, widened a little; [0, 1] where there are none.
 function extent(places, pad = 0.04) {
-  let low = Infinity, high = -Infinity;
+  let low = Infinity;
+  let high = -Infinity;
   for (const place of places) {
     if (place < low) low = place;
     if (place > high) high = place;
@@ -134,7 +150,8 @@ function nearest(name, event, xs, ys, within = 14) {
   const figure = model(name);
   const perX = innerWidth(name) / (figure.x_range.end - figure.x_range.start);
   const perY = innerHeight(name) / (figure.y_range.end - figure.y_range.start);
-  let found = -1, least = within * within;
+  let found = -1;
+  let least = within * within;
   for (let i = 0; i < xs.length; i++) {
     const distance = ((xs[i] - event.x) * perX) ** 2 + ((ys[i] - event.y) * perY) ** 2;
     if (distance < least) [found, least] = [i, distance];
@@ -147,7 +164,10 @@ function segments(points) {
   const parts = [];
   let part = null;
   for (const point of points) {
-    if (!Number.isFinite(point.y)) { part = null; continue; }
+    if (!Number.isFinite(point.y)) {
+      part = null;
+      continue;
+    }
     if (!part) parts.push((part = {x: [], y: [], low: [], high: []}));
     part.x.push(point.x);
     part.y.push(point.y);
@@ -162,22 +182,34 @@ function outline({x, low, high}) {
   return {x: [...x, ...[...x].reverse()], y: [...high, ...[...low].reverse()]};
 }
 
+// Add a line or an outline to columns of several.
+function addPart(columns, xs, ys, others) {
+  for (const [name, value] of Object.entries({xs, ys, ...others})) columns[name].push(value);
+}
+
 const by = (id) => document.getElementById(id);
 
 function say(id, text) {
   by(id).textContent = text;
 }
 
+const MAX_ENTRIES = 24; // of a legend
+
 function legend(id, title, entries) {
-  by(id).replaceChildren(title, ...entries.map(({color, text, onClick}) => {
-    const item = document.createElement(onClick ? "button" : "span");
-    if (onClick) {
-      item.type = "button";
-      item.addEventListener("click", onClick);
-    }
-    const swatch = document.createElement("i");
-    swatch.style.background = color;
-    item.append(swatch, document.createTextNode(shorten(text, 100)));
-    return item;
-  }));
+  const left = entries.length - MAX_ENTRIES;
+  by(id).replaceChildren(
+    title,
+    ...entries.slice(0, MAX_ENTRIES).map(({color, text, onClick}) => {
+      const item = document.createElement(onClick ? "button" : "span");
+      if (onClick) {
+        item.type = "button";
+        item.addEventListener("click", onClick);
+      }
+      const swatch = document.createElement("i");
+      swatch.style.background = color;
+      item.append(swatch, document.createTextNode(shorten(text, 100)));
+      return item;
+    }),
+    left > 0 ? `and ${count(left)} more` : "",
+  );
 }

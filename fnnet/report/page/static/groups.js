@@ -25,11 +25,13 @@ function meanInterval(values) {
 // those of its only row, of its best row, or the mean of all of them.
 function group(view, rows, first, second, metric, others) {
   const columns = view.metrics.get(metric.name);
-  const firstCodes = view.codes.get(first.name), secondCodes = second ? view.codes.get(second.name) : null;
+  const firstCodes = view.codes.get(first.name);
+  const secondCodes = second ? view.codes.get(second.name) : null;
   const width = second ? second.levels.length + 1 : 1;
   const byKey = new Map();
   for (const row of rows) {
-    const code = firstCodes[row], other = second ? secondCodes[row] : 0;
+    const code = firstCodes[row];
+    const other = second ? secondCodes[row] : 0;
     if (code < 0) continue;
     const level = first.levelOfValue[code];
     const otherLevel = !second ? 0 : other < 0 ? second.levels.length : second.levelOfValue[other];
@@ -43,16 +45,23 @@ function group(view, rows, first, second, metric, others) {
 }
 
 function estimate(view, columns, metric, rows, others) {
-  let best = rows[0], numRuns = 0, numDiverged = 0;
+  let best = rows[0];
+  let numRuns = 0;
+  let numDiverged = 0;
   for (const row of rows) {
     if (compare(metric, columns.value[row], columns.value[best]) < 0) best = row;
     numRuns += view.numRuns[row];
     numDiverged += view.numDiverged[row];
   }
-  const ofRow = (row) => ({value: columns.value[row],
-    low: columns.low ? columns.low[row] : NaN, high: columns.high ? columns.high[row] : NaN});
-  const shown = rows.length === 1 || others === "best" ? ofRow(rows.length === 1 ? rows[0] : best)
-    : meanInterval(rows.map((row) => columns.value[row]));
+  const ofRow = (row) => ({
+    value: columns.value[row],
+    low: columns.low ? columns.low[row] : NaN,
+    high: columns.high ? columns.high[row] : NaN,
+  });
+  const shown =
+    rows.length === 1 || others === "best"
+      ? ofRow(rows.length === 1 ? rows[0] : best)
+      : meanInterval(rows.map((row) => columns.value[row]));
   return {...shown, best, numRuns, numDiverged};
 }
 

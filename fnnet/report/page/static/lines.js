@@ -5,95 +5,156 @@ const MAX_GHOST_POINTS = 2000; // of rows that are not kept
 const lines = {rows: [], x: [], y: []}; // what is drawn where, for the pointer
 
 function drawLines() {
+  const x = axes.get(state.x);
+  by("panel-lines").classList.toggle("empty", !x);
+  if (!x) return say("lines-note", "The runs differ in no axis.");
+  const color = state.color ? axes.get(state.color) : null;
+  const plot = {x, color, ...summarize(x, color), ...rowsToDraw()};
+  Object.assign(plot, frameOf(plot));
+  drawParts(plot);
+  drawPoints(plot);
+  const {metric} = now;
+  setAxis("lines.y", plot.low - plot.below, plot.high + plot.above, plot.ticks, metric.name);
+  setAxis("lines.x", plot.left, plot.right, ticksOfAxis(x, plot.left, plot.right, innerWidth("lines")), x.name);
+  say("lines-title", `${metric.name} across ${x.name}${color ? `, by ${color.name}` : ""}`);
+  drawLegend(plot);
+  noteLines(plot);
+}
+
+// The kept rows grouped by the levels of both axes, placed on the figure.
+function summarize(x, color) {
   const {view, selection, metric} = now;
-  const x = axes.get(state.x), color = state.color ? axes.get(state.color) : null;
-  if (!x) return;
-  const codes = view.codes.get(x.name), colorCodes = color && view.codes.get(color.name);
-  const values = view.metrics.get(metric.name).value;
-  const place = (row) => (isLost(view, row, values[row]) ? NaN : placeOfMetric(metric, values[row]));
-  const colorOf = (row) => (!color ? hue(0)
-    : levelColor(color, colorCodes[row] < 0 ? color.levels.length : color.levelOfValue[colorCodes[row]]));
+  const places = levelPlaces(x);
+  const groups = group(view, selection.rows, x, color, metric, state.others).map((each) => ({
+    ...each,
+    x: places[each.level],
+    y: placeOfMetric(metric, each.value),
+  }));
+  return {groups, isSummary: groups.some(({rows}) => rows.length > 1)};
+}
 
-  const groups = group(view, selection.rows, x, color, metric, state.others);
-  const isSummary = groups.some((each) => each.rows.length > 1);
-  const levels = levelPlaces(x);
-  const summaries = groups.map((each) => ({...each, x: levels[each.level], y: placeOfMetric(metric, each.value)}));
-  const ghosts = selection.isAll ? [] : thin(all(view).filter((row) => !selection.isChosen[row]), MAX_GHOST_POINTS);
-  const chosen = thin(selection.rows, MAX_DRAWN_POINTS);
+// The rows that are drawn as points: kept ones, and as ghosts others.
+function rowsToDraw() {
+  const {view, selection} = now;
+  const others = selection.isAll ? [] : all(view).filter((row) => !selection.isChosen[row]);
+  return {ghosts: thin(others, MAX_GHOST_POINTS), chosen: thin(selection.rows, MAX_DRAWN_POINTS)};
+}
 
-  const heights = [...chosen.map(place), ...summaries.map(({y}) => y)].filter(Number.isFinite);
-  const [low, high] = extent(heights), isTop = metric.higher === false;
-  const lost = chosen.filter((row) => view.numDiverged[row] > 0 || !Number.isFinite(place(row)));
-  const lane = lost.length ? 0.09 * (high - low) : 0;
+// The limits of the figure, with a lane at the worse edge where rows diverged.
+function frameOf({x, groups, chosen}) {
+  const {view, metric} = now;
+  const heights = [...chosen.map(heightOf), ...groups.map(({y}) => y)].filter(Number.isFinite);
+  const [low, high] = extent(heights);
+  const [left, right] = extent(x.positions);
+  const numLost = chosen.filter((row) => view.numDiverged[row] > 0 || !Number.isFinite(heightOf(row))).length;
+  const lane = numLost ? 0.09 * (high - low) : 0;
+  const isTop = metric.higher === false;
   const edge = isTop ? high + 0.6 * lane : low - 0.6 * lane;
-  const [left, right] = extent(x.positions.length ? x.positions : [0]);
-  const clip = (value) => (Number.isNaN(value) ? NaN : Math.max(low, Math.min(high, metric.scale === "log" ? (value > 0 ? Math.log10(value) : low) : value)));
+  const ticks = ticksOf(metric.scale, low, high, 6);
+  if (numLost) ticks.push([edge, "diverged"]);
+  return {low, high, left, right, numLost, edge, ticks, above: isTop ? lane : 0, below: isTop ? 0 : lane};
+}
 
-  const parts = {xs: [], ys: [], color: []}, bands = {xs: [], ys: [], color: []};
-  const ofColor = Map.groupBy(summaries, (each) => each.otherLevel);
-  for (const [level, points] of ofColor) {
-    points.sort((a, b) => a.x - b.x);
+// The place of a row's value; NaN where it stands at the edge.
+function heightOf(row) {
+  const {view, metric} = now;
+  const value = view.metrics.get(metric.name).value[row];
+  return isLost(view, row, value) ? NaN : placeOfMetric(metric, value);
+}
+
+function drawParts({color, groups, low, high}) {
+  const {metric} = now;
+  const parts = {xs: [], ys: [], color: []};
+  const bands = {xs: [], ys: [], color: []};
+  const clip = (bound) => {
+    if (Number.isNaN(bound)) return NaN;
+    const place = metric.scale !== "log" ? bound : bound > 0 ? Math.log10(bound) : -Infinity;
+    return Math.max(low, Math.min(high, place));
+  };
+  for (const [level, points] of Map.groupBy(groups, ({otherLevel}) => otherLevel)) {
     const shown = color ? levelColor(color, level) : hue(0);
-    for (const part of segments(points.map((each) => ({...each, low: clip(each.low), high: clip(each.high)})))) {
-      parts.xs.push(part.x); parts.ys.push(part.y); parts.color.push(shown);
+    const ordered = points.map((each) => ({...each, low: clip(each.low), high: clip(each.high)}));
+    for (const part of segments(ordered.sort((a, b) => a.x - b.x))) {
+      addPart(parts, part.x, part.y, {color: shown});
       const band = outline(part);
-      bands.xs.push(band.x); bands.ys.push(band.y); bands.color.push(shown);
+      addPart(bands, band.x, band.y, {color: shown});
     }
   }
   put("lines.lines", parts);
   put("lines.bands", bands);
+}
 
+function drawPoints({x, color, ghosts, chosen, isSummary, edge}) {
+  const {view, selection} = now;
+  const codes = view.codes.get(x.name);
   const drawn = [...ghosts, ...chosen].filter((row) => codes[row] >= 0);
-  Object.assign(lines, {rows: drawn, x: drawn.map((row) => x.positions[codes[row]]), y: drawn.map((row) => {
-    const height = place(row);
-    return Number.isFinite(height) ? height : edge;
-  })});
-  const atValue = drawn.map((row, i) => i).filter((i) => lines.y[i] !== edge);
+  lines.rows = drawn;
+  lines.x = drawn.map((row) => x.positions[codes[row]]);
+  lines.y = drawn.map((row) => (Number.isFinite(heightOf(row)) ? heightOf(row) : edge));
+  const isKept = (i) => selection.isChosen[drawn[i]];
+  const inside = [...drawn.keys()].filter((i) => lines.y[i] !== edge);
   put("lines.points", {
-    x: atValue.map((i) => lines.x[i]), y: atValue.map((i) => lines.y[i]),
-    color: atValue.map((i) => (selection.isChosen[drawn[i]] ? colorOf(drawn[i]) : theme.ghost)),
-    alpha: atValue.map((i) => (selection.isChosen[drawn[i]] ? (isSummary ? 0.65 : 1) : 0.5)),
-    size: atValue.map(() => (isSummary ? 5 : 6)),
+    x: inside.map((i) => lines.x[i]),
+    y: inside.map((i) => lines.y[i]),
+    color: inside.map((i) => (isKept(i) ? rowColor(color, drawn[i]) : theme.ghost)),
+    alpha: inside.map((i) => (isKept(i) && !isSummary ? 1 : isKept(i) ? 0.65 : 0.5)),
+    size: inside.map(() => (isSummary ? 5 : 6)),
   });
-  const atEdge = drawn.map((row, i) => i).filter((i) => codes[drawn[i]] >= 0 && selection.isChosen[drawn[i]] &&
-    (view.numDiverged[drawn[i]] > 0 || lines.y[i] === edge));
+  const share = (i) => view.numDiverged[drawn[i]] / view.numRuns[drawn[i]];
+  const lost = [...drawn.keys()].filter((i) => isKept(i) && (share(i) > 0 || lines.y[i] === edge));
   put("lines.edge", {
-    x: atEdge.map((i) => lines.x[i]), y: atEdge.map(() => edge),
-    color: atEdge.map((i) => colorOf(drawn[i])),
-    alpha: atEdge.map((i) => Math.max(0.25, view.numDiverged[drawn[i]] / view.numRuns[drawn[i]])),
+    x: lost.map((i) => lines.x[i]),
+    y: lost.map(() => edge),
+    color: lost.map((i) => rowColor(color, drawn[i])),
+    alpha: lost.map((i) => Math.max(0.25, share(i))),
   });
+}
 
-  const ticks = ticksOf(metric.scale, low, high, 6);
-  if (lost.length) ticks.push([edge, "diverged"]);
-  setAxis("lines.y", isTop ? low : low - lane, isTop ? high + lane : high, ticks, metric.name);
-  setAxis("lines.x", left, right, ticksOfAxis(x, left, right, innerWidth("lines")), x.name);
-  say("lines-title", `${metric.name} across ${x.name}${color ? `, by ${color.name}` : ""}`);
-  const entries = !color ? [] : [...ofColor.keys()].sort((a, b) => a - b).map((level) => ({
+function rowColor(axis, row) {
+  if (!axis) return hue(0);
+  const code = now.view.codes.get(axis.name)[row];
+  return levelColor(axis, code < 0 ? axis.levels.length : axis.levelOfValue[code]);
+}
+
+function drawLegend({color, groups}) {
+  if (!color) return legend("lines-legend", "", []);
+  const levels = [...new Set(groups.map(({otherLevel}) => otherLevel))].sort((a, b) => a - b);
+  const entries = levels.map((level) => ({
     color: levelColor(color, level),
     text: level < color.levels.length ? color.levels[level] : `${color.name} is missing`,
     onClick: () => toggle(levelCondition(color, level, "legend")),
   }));
-  legend("lines-legend", color ? color.name : "", entries);
-  noteLines(x, groups, isSummary, lost.length, chosen.length);
+  legend("lines-legend", color.name, entries);
 }
 
-function noteLines(x, groups, isSummary, numLost, numDrawn) {
-  const {view, selection} = now, notes = [];
-  const unit = view === views.get("means") ? "configuration" : "run";
-  if (!isSummary) notes.push(view === views.get("means") ? "Each point is the mean of a configuration's seeds; bands are 95 % intervals." : "Each point is a run.");
+function noteLines({x, isSummary, numLost, chosen}) {
+  const {view, selection} = now;
+  const unit = unitOf(view);
+  const notes = [];
+  if (!isSummary && unit === "run") notes.push("Each point is a run.");
+  else if (!isSummary) notes.push("Each point is the mean of a configuration's seeds; bands are 95 % intervals.");
   else if (state.others === "best") notes.push(`Points are ${unit}s; a line follows the best of each group.`);
-  else notes.push(`Points are ${unit}s; a line is the mean of those at the same ${x.name}, with a 95 % interval; it breaks where a value is not finite.`);
-  if (x.levels.length < x.values.length) notes.push(`${x.name} has ${x.values.length.toLocaleString("en")} values, so the line averages over ${x.levels.length} bins of as many rows.`);
-  if (numLost) notes.push(`× at the edge: some or all runs diverged, or the value is not finite (${numLost.toLocaleString("en")} ${unit}s).`);
-  if (numDrawn < selection.rows.length) notes.push(`${numDrawn.toLocaleString("en")} of ${selection.rows.length.toLocaleString("en")} points are drawn; lines use all.`);
+  else {
+    notes.push(`Points are ${unit}s; a line is the mean of those at the same ${x.name}, with a 95 % interval.`);
+    notes.push("It breaks where a value is not finite.");
+  }
+  if (x.levels.length < x.values.length) {
+    const bins = `${x.levels.length} bins of as many ${unit}s`;
+    notes.push(`${x.name} has ${count(x.values.length)} values, so a line averages over ${bins}.`);
+  }
+  if (numLost) notes.push(`× at the edge: some or all runs diverged, or the value is not finite (${count(numLost)}).`);
+  if (chosen.length < selection.rows.length) {
+    notes.push(`${count(chosen.length)} of ${count(selection.rows.length)} points are drawn; lines use all.`);
+  }
   const numMissing = selection.rows.filter((row) => view.codes.get(x.name)[row] < 0).length;
-  if (numMissing) notes.push(`${numMissing.toLocaleString("en")} ${unit}s have no ${x.name}.`);
+  if (numMissing) notes.push(`${count(numMissing)} ${unit}s have no ${x.name}.`);
   say("lines-note", notes.join(" "));
 }
 
 // Where the levels of an axis lie: at their values, or in the middle of their bin.
 function levelPlaces(axis) {
-  const sums = new Float64Array(axis.levels.length), numbers = new Float64Array(axis.levels.length);
+  const sums = new Float64Array(axis.levels.length);
+  const numbers = new Float64Array(axis.levels.length);
   axis.positions.forEach((place, code) => {
     sums[axis.levelOfValue[code]] += place;
     numbers[axis.levelOfValue[code]] += 1;
@@ -112,7 +173,9 @@ function levelCondition(axis, level, source) {
 
 // The values of an axis between two places, as a condition.
 function axisCondition(axis, low, high, source) {
-  const codes = [...axis.positions.keys()].filter((code) => axis.positions[code] >= low && axis.positions[code] <= high);
+  const codes = [...axis.positions.keys()].filter(
+    (code) => axis.positions[code] >= low && axis.positions[code] <= high,
+  );
   return {column: axis.name, codes, source};
 }
 
@@ -121,7 +184,9 @@ function metricCondition(metric, low, high, source) {
 }
 
 function brushLines({x0, x1, y0, y1}) {
-  const x = axes.get(state.x), {metric} = now, limits = model("lines").y_range;
+  const x = axes.get(state.x);
+  const {metric} = now;
+  const limits = model("lines").y_range;
   const edge = model("lines.edge").data.get("y")[0];
   const condition = metricCondition(metric, y0, y1, "lines");
   if (edge !== undefined && y0 <= edge && edge <= y1) condition.diverged = condition.missing = true;

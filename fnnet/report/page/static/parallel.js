@@ -9,81 +9,122 @@ const parallel = {columns: [], rows: [], ys: []};
 function parallelColumns() {
   const {view, metric} = now;
   const columns = [...view.codes.keys()].map((name) => {
-    const axis = axes.get(name), [low, high] = extent(axis.positions, 0), codes = view.codes.get(name);
+    const axis = axes.get(name);
+    const [low, high] = extent(axis.positions, 0);
+    const codes = view.codes.get(name);
     const scaled = axis.positions.map((place) => (axis.positions.length > 1 ? (place - low) / (high - low || 1) : 0.5));
     return {name, axis, low, high, scaled, at: (row) => (codes[row] < 0 ? LANES.missing : scaled[codes[row]])};
   });
   const values = view.metrics.get(metric.name).value;
-  const places = Float64Array.from(values, (value, row) => (isLost(view, row, value) ? NaN : placeOfMetric(metric, value)));
+  const places = Float64Array.from(values, (value, row) =>
+    isLost(view, row, value) ? NaN : placeOfMetric(metric, value),
+  );
   const [low, high] = extent(places.filter(Number.isFinite), 0);
-  columns.push({name: metric.name, metric, low, high, at: (row) => (Number.isFinite(places[row]) ? (high > low ? (places[row] - low) / (high - low) : 0.5)
-    : view.numDiverged[row] > 0 ? LANES.diverged : LANES.missing)});
+  columns.push({
+    name: metric.name,
+    metric,
+    low,
+    high,
+    at: (row) =>
+      Number.isFinite(places[row])
+        ? high > low
+          ? (places[row] - low) / (high - low)
+          : 0.5
+        : view.numDiverged[row] > 0
+          ? LANES.diverged
+          : LANES.missing,
+  });
   return columns;
 }
 
 function drawParallel() {
   const {view, selection, metric} = now;
-  const columns = parallelColumns(), last = columns.at(-1);
+  const columns = parallelColumns();
+  const last = columns.at(-1);
   const better = (row) => (last.at(row) < 0 ? -1 : metric.higher === false ? 1 - last.at(row) : last.at(row));
   const chosen = thin(selection.rows, MAX_DRAWN_LINES).toSorted((a, b) => better(a) - better(b));
-  const ghosts = selection.isAll ? [] : thin(all(view).filter((row) => !selection.isChosen[row]), MAX_GHOST_LINES);
-  const rows = [...ghosts, ...chosen], xs = columns.map((_, i) => i);
-  const isFew = chosen.length <= 300;
+  const others = selection.isAll ? [] : all(view).filter((row) => !selection.isChosen[row]);
+  const ghosts = thin(others, MAX_GHOST_LINES);
+  const rows = [...ghosts, ...chosen];
   const ys = rows.map((row) => columns.map((column) => column.at(row)));
   Object.assign(parallel, {columns, rows, ys, numGhosts: ghosts.length});
+  const colorOf = (row) =>
+    last.at(row) === LANES.diverged ? LOST : last.at(row) < 0 ? theme.muted : shade(better(row));
+  const ghost = {color: theme.ghost, alpha: 0.25, width: 0.7};
+  const line = chosen.length <= 300 ? {alpha: 0.8, width: 1.4} : {alpha: 0.35, width: 1};
+  const styles = [...ghosts.map(() => ghost), ...chosen.map((row) => ({...line, color: colorOf(row)}))];
+  const xs = [...columns.keys()];
   put("parallel.lines", {
-    xs: rows.map(() => xs), ys,
-    color: rows.map((row, i) => (i < ghosts.length ? theme.ghost : last.at(row) === LANES.diverged ? LOST : last.at(row) < 0 ? theme.muted : shade(better(row)))),
-    alpha: rows.map((_, i) => (i < ghosts.length ? 0.25 : isFew ? 0.8 : 0.35)),
-    width: rows.map((_, i) => (i < ghosts.length ? 0.7 : isFew ? 1.4 : 1)),
+    xs: rows.map(() => xs),
+    ys,
+    color: styles.map(({color}) => color),
+    alpha: styles.map(({alpha}) => alpha),
+    width: styles.map(({width}) => width),
   });
-  const {isMissing, isDiverged} = lanesIn(ys);
-  const low = isDiverged ? LANES.diverged - 0.07 : isMissing ? LANES.missing - 0.07 : -0.05;
-  const margin = {left: isMissing ? 66 : 40, right: 76};
-  const unit = Math.max(40, (innerWidth("parallel") - margin.left - margin.right) / Math.max(1, columns.length - 1));
-  setAxis("parallel.x", -margin.left / unit, columns.length - 1 + margin.right / unit, []);
-  setAxis("parallel.y", low, 1.2, []);
-  drawParallelAxes(columns, unit, isMissing, isDiverged);
-  say("parallel-title", `All axes of ${chosen.length.toLocaleString("en")} ${view === views.get("means") ? "configurations" : "runs"}`);
-  const notes = [`Colors follow ${metric.name}, the better the brighter; drag along an axis to keep rows, click it to release.`];
-  if (isDiverged) notes.push("Vermilion lines diverged.");
-  if (chosen.length < selection.rows.length) notes.push(`${chosen.length.toLocaleString("en")} of ${selection.rows.length.toLocaleString("en")} lines are drawn, evenly chosen.`);
+  const lanes = lanesIn(ys);
+  drawParallelAxes(columns, lanes);
+  drawBrushes();
+  say("parallel-title", `All axes of ${count(chosen.length)} ${unitOf(view)}s`);
+  const help = "drag along an axis to keep rows, click it to release";
+  const notes = [`Colors follow ${metric.name}, the better the brighter; ${help}.`];
+  if (lanes.diverged) notes.push("Vermilion lines diverged.");
+  if (chosen.length < selection.rows.length) {
+    notes.push(`${count(chosen.length)} of ${count(selection.rows.length)} lines are drawn, evenly chosen.`);
+  }
   say("parallel-note", notes.join(" "));
 }
 
+// Which lanes are in use.
 function lanesIn(ys) {
-  let isMissing = false, isDiverged = false;
-  for (const line of ys) {
-    for (const y of line) {
-      isMissing ||= y === LANES.missing;
-      isDiverged ||= y === LANES.diverged;
-    }
-  }
-  return {isMissing, isDiverged};
+  const isUsed = (lane) => ys.some((line) => line.includes(lane));
+  return {missing: isUsed(LANES.missing), diverged: isUsed(LANES.diverged)};
 }
 
-function drawParallelAxes(columns, room, isMissing, isDiverged) {
-  const text = {x: [], y: [], text: [], color: [], align: [], baseline: [], back: [], offset: []};
-  const write = (x, y, words, align, baseline, color, offset = 0) => {
-    text.x.push(x); text.y.push(y); text.text.push(plain(words)); text.align.push(align);
-    text.baseline.push(baseline); text.color.push(color); text.back.push(theme.panel); text.offset.push(offset);
-  };
-  columns.forEach((column, i) => {
-    write(i, 1.07, wrapped(column.name, Math.max(6, Math.floor(room / 6.6))), "center", "bottom", theme.ink);
-    const {scale} = column.axis || column.metric;
-    const ticks = column.axis ? ticksOfAxis(column.axis, column.low, column.high, 12 * innerHeight("parallel") / 40 * 3)
-      : ticksOf(scale, column.low, column.high, 6);
-    const most = Math.max(4, Math.floor(room / 6.6) - 1);
-    for (const [place, words] of column.high > column.low ? ticks : []) {
-      write(i, (place - column.low) / (column.high - column.low), shorten(words, most), "left", "middle", theme.ink, 5);
-    }
-    if (!(column.high > column.low) && ticks.length) write(i, 0.5, shorten(ticks[0][1], most), "left", "middle", theme.ink, 5);
+function drawParallelAxes(columns, lanes) {
+  const margin = 76; // for the ticks of the first and the last axis
+  const room = Math.max(40, (innerWidth("parallel") - 2 * margin) / Math.max(1, columns.length - 1));
+  const low = lanes.diverged ? LANES.diverged - 0.07 : lanes.missing ? LANES.missing - 0.07 : -0.05;
+  setAxis("parallel.x", -margin / room, columns.length - 1 + margin / room, []);
+  setAxis("parallel.y", low, 1.17, []);
+  const texts = columns.flatMap((column, i) => [
+    {
+      x: i,
+      y: 1.07,
+      text: wrapped(column.name, Math.max(6, Math.floor(room / 6.6))),
+      align: "center",
+      baseline: "bottom",
+    },
+    ...parallelTicks(column, i === 0, room).map((tick) => ({x: i, ...tick})),
+  ]);
+  if (lanes.missing) texts.push({x: 0, y: LANES.missing, text: "missing", align: "right", offset: -6});
+  if (lanes.diverged) texts.push({x: columns.length - 1, y: LANES.diverged, text: "diverged", offset: 5, color: LOST});
+  put("parallel.text", {
+    x: texts.map(({x}) => x),
+    y: texts.map(({y}) => y),
+    text: texts.map(({text}) => plain(text)),
+    color: texts.map(({color = theme.ink}) => color),
+    align: texts.map(({align = "left"}) => align),
+    baseline: texts.map(({baseline = "middle"}) => baseline),
+    offset: texts.map(({offset = 0}) => offset),
+    back: texts.map(() => theme.panel),
   });
-  if (isMissing) write(-0.06, LANES.missing, "missing", "right", "middle", theme.muted);
-  if (isDiverged) write(columns.length - 1, LANES.diverged, "diverged", "left", "middle", LOST, 5);
-  put("parallel.text", text);
-  put("parallel.axes", {x: columns.map((_, i) => i), y0: columns.map(() => (isMissing || isDiverged ? -0.03 : 0)), y1: columns.map(() => 1), color: columns.map(() => theme.muted)});
-  drawBrushes();
+  const foot = lanes.missing || lanes.diverged ? -0.03 : 0;
+  put("parallel.axes", {
+    x: [...columns.keys()],
+    y0: columns.map(() => foot),
+    y1: columns.map(() => 1),
+    color: columns.map(() => theme.muted),
+  });
+}
+
+// The ticks of an axis: those of the first one are outside, away from the lines.
+function parallelTicks({axis, metric, low, high}, isFirst, room) {
+  const pixels = 0.9 * innerHeight("parallel");
+  const ticks = axis ? ticksOfAxis(axis, low, high, pixels) : ticksOf(metric.scale, low, high, 6);
+  const most = Math.min(12, Math.max(4, Math.floor(room / 6.6) - 1));
+  const side = isFirst ? {align: "right", offset: -6} : {align: "left", offset: 5};
+  const place = (at) => (high > low ? (at - low) / (high - low) : 0.5);
+  return ticks.map(([at, text]) => ({y: place(at), text: shorten(text, most), ...side}));
 }
 
 // Break a name at its underscores so that it fits.
@@ -102,7 +143,10 @@ function drawBrushes() {
   parallel.columns.forEach((column, i) => {
     for (const condition of state.conditions.filter(({column: name}) => name === column.name)) {
       for (const [bottom, top] of kept(column, condition)) {
-        brushes.left.push(i - 0.05); brushes.right.push(i + 0.05); brushes.bottom.push(bottom); brushes.top.push(top);
+        brushes.left.push(i - 0.05);
+        brushes.right.push(i + 0.05);
+        brushes.bottom.push(bottom);
+        brushes.top.push(top);
       }
     }
   });
@@ -110,7 +154,8 @@ function drawBrushes() {
 }
 
 function kept(column, condition) {
-  const parts = [], pad = 0.012;
+  const parts = [];
+  const pad = 0.012;
   if (condition.codes && column.axis) {
     const places = condition.codes.map((code) => column.scaled[code]);
     const isRun = condition.codes.every((code, i) => i === 0 || code === condition.codes[i - 1] + 1);
@@ -120,7 +165,9 @@ function kept(column, condition) {
     const at = (value, otherwise) => {
       const scale = (column.axis || column.metric).scale;
       const place = scale === "log" ? (value > 0 ? Math.log10(value) : NaN) : value;
-      return Number.isFinite(place) ? Math.max(-0.02, Math.min(1.02, (place - column.low) / (column.high - column.low))) : otherwise;
+      return Number.isFinite(place)
+        ? Math.max(-0.02, Math.min(1.02, (place - column.low) / (column.high - column.low)))
+        : otherwise;
     };
     parts.push([at(condition.low, 0), at(condition.high, 1)]);
   }
@@ -134,16 +181,22 @@ function brushParallel({x0, x1, y0, y1}) {
   const brushed = inside.length ? inside.map(([column]) => column) : [parallel.columns[middle]].filter(Boolean);
   const reaches = (place) => y0 <= place && place <= y1;
   for (const column of brushed) {
-    const low = column.low + y0 * (column.high - column.low), high = column.low + y1 * (column.high - column.low);
-    const condition = column.axis ? axisCondition(column.axis, low, high, "parallel") : metricCondition(column.metric, low, high, "parallel");
-    if (y1 < -0.02) { // only lanes
+    const low = column.low + y0 * (column.high - column.low);
+    const high = column.low + y1 * (column.high - column.low);
+    const condition = column.axis
+      ? axisCondition(column.axis, low, high, "parallel")
+      : metricCondition(column.metric, low, high, "parallel");
+    if (y1 < -0.02) {
+      // only lanes
       delete condition.low;
       delete condition.high;
       if (column.axis) condition.codes = [];
     }
     if (reaches(LANES.missing)) condition.missing = true;
     if (!column.axis && reaches(LANES.diverged)) condition.diverged = true;
-    state.conditions = state.conditions.filter(({column: name, source}) => !(source === "parallel" && name === column.name));
+    state.conditions = state.conditions.filter(
+      ({column: name, source}) => !(source === "parallel" && name === column.name),
+    );
     state.conditions.push(condition);
   }
   refresh();
@@ -151,19 +204,24 @@ function brushParallel({x0, x1, y0, y1}) {
 
 // The row whose line is nearest below the pointer; of the kept ones.
 function rowAtParallel(event) {
-  const i = Math.max(0, Math.min(parallel.columns.length - 2, Math.floor(event.x))), share = event.x - i;
+  const i = Math.max(0, Math.min(parallel.columns.length - 2, Math.floor(event.x)));
+  const share = event.x - i;
   if (share < -0.2 || share > 1.2 || parallel.columns.length < 2) return -1;
   const figure = model("parallel");
-  let found = -1, least = 8 / (innerHeight("parallel") / (figure.y_range.end - figure.y_range.start));
+  let found = -1;
+  let least = 8 / (innerHeight("parallel") / (figure.y_range.end - figure.y_range.start));
   for (let k = parallel.numGhosts; k < parallel.rows.length; k++) {
-    const line = parallel.ys[k], distance = Math.abs(line[i] + share * (line[i + 1] - line[i]) - event.y);
+    const line = parallel.ys[k];
+    const distance = Math.abs(line[i] + share * (line[i + 1] - line[i]) - event.y);
     if (distance <= least) [found, least] = [k, distance];
   }
   return found < 0 ? -1 : parallel.rows[found];
 }
 
 function hoverParallel(row) {
-  const xs = [], ys = [], color = [];
+  const xs = [];
+  const ys = [];
+  const color = [];
   for (const each of [...now.pins, row]) {
     if (each === undefined || each < 0) continue;
     xs.push(parallel.columns.map((_, i) => i));
@@ -174,7 +232,8 @@ function hoverParallel(row) {
 }
 
 function tapParallel(event) {
-  const i = Math.round(event.x), column = parallel.columns[i];
+  const i = Math.round(event.x);
+  const column = parallel.columns[i];
   const isOnAxis = column && Math.abs(event.x - i) < 0.08;
   const has = isOnAxis && state.conditions.some(({column: name}) => name === column.name);
   if (!has) return pin(rowAtParallel(event));

@@ -7,15 +7,24 @@
 
 function columnOf(view, name) {
   if (view.codes.has(name)) {
-    const {values, numeric} = axes.get(name), codes = view.codes.get(name);
-    return {codes, numeric, at: (row) => (codes[row] < 0 ? NaN : values[codes[row]]), isMissing: (row) => codes[row] < 0};
+    const {values, numeric} = axes.get(name);
+    const codes = view.codes.get(name);
+    return {
+      codes,
+      numeric,
+      at: (row) => (codes[row] < 0 ? NaN : values[codes[row]]),
+      isMissing: (row) => codes[row] < 0,
+    };
   }
   const estimates = view.metrics.get(name);
   const values = estimates ? estimates.value : view.records.get(name);
   if (!values) return null;
-  return {numeric: true, at: (row) => values[row],
+  return {
+    numeric: true,
+    at: (row) => values[row],
     isMissing: (row) => !Number.isFinite(values[row]) && !isLost(view, row, values[row]),
-    isLost: estimates ? (row) => isLost(view, row, values[row]) : () => false};
+    isLost: estimates ? (row) => isLost(view, row, values[row]) : () => false,
+  };
 }
 
 // A function of a row, or null where the view lacks the column.
@@ -24,11 +33,12 @@ function predicate(view, condition) {
     const chosen = new Set(condition.configs);
     return view === views.get("means") ? (row) => chosen.has(row) : (row) => chosen.has(configOfRun[row]);
   }
-  if (condition.column === "diverged") return (row) => (view.numDiverged[row] > 0) === condition.diverged;
+  if (condition.column === "diverged") return (row) => view.numDiverged[row] > 0 === condition.diverged;
   const column = columnOf(view, condition.column);
   if (!column) return null;
   const {low = -Infinity, high = Infinity, openLow, openHigh} = condition;
-  const codes = condition.codes && new Set(condition.codes), not = condition.not && new Set(condition.not);
+  const codes = condition.codes && new Set(condition.codes);
+  const not = condition.not && new Set(condition.not);
   const isRange = "low" in condition || "high" in condition;
   return (row) => {
     if (column.isLost && column.isLost(row)) return Boolean(condition.diverged);
@@ -44,7 +54,8 @@ function predicate(view, condition) {
 // The rows that fulfil all conditions, in order, and for each row whether it does.
 function select(view, conditions) {
   const tests = conditions.map((condition) => predicate(view, condition)).filter(Boolean);
-  const isChosen = new Uint8Array(view.size), rows = [];
+  const isChosen = new Uint8Array(view.size);
+  const rows = [];
   for (let row = 0; row < view.size; row++) {
     if (tests.every((test) => test(row))) {
       isChosen[row] = 1;
@@ -57,9 +68,15 @@ function select(view, conditions) {
 function describe(condition) {
   if (condition.configs) return `${condition.configs.length} configurations, by their spread`;
   if (condition.column === "diverged") return condition.diverged ? "diverged" : "not diverged";
-  const axis = axes.get(condition.column), parts = [];
+  const axis = axes.get(condition.column);
+  const parts = [];
   const named = (codes) => codes.map((code) => String(axis.values[code])).join(", ");
-  if (condition.codes && condition.codes.length) parts.push(shorten(named(condition.codes)));
+  const {codes = []} = condition;
+  const first = codes[0];
+  const last = codes.at(-1);
+  if (codes.length > 2 && axis.numeric && last - first === codes.length - 1)
+    parts.push(`${short(axis.values[first], 4)} to ${short(axis.values[last], 4)}`);
+  else if (codes.length) parts.push(shorten(named(codes)));
   if (condition.not) parts.push(`not ${shorten(named(condition.not))}`);
   const {low, high} = condition;
   if (low !== undefined && high !== undefined) parts.push(`${short(low, 4)} to ${short(high, 4)}`);
@@ -83,15 +100,24 @@ function parseFilter(view, text) {
     const match = term.exec(rest);
     if (!match) throw new Error(`expected a column, a comparison and a value, such as depth=2; got ${rest.trim()}`);
     rest = rest.slice(match[0].length);
-    conditions.push(parseTerm(view, plain(match[1]), match[2], match[3].match(new RegExp(word, "g")).flatMap(
-      (part) => (part.startsWith('"') ? [plain(part)] : part.split(",").filter(Boolean)))));
+    conditions.push(
+      parseTerm(
+        view,
+        plain(match[1]),
+        match[2],
+        match[3]
+          .match(new RegExp(word, "g"))
+          .flatMap((part) => (part.startsWith('"') ? [plain(part)] : part.split(",").filter(Boolean))),
+      ),
+    );
   }
   return conditions;
 }
 
 function parseTerm(view, column, sign, given) {
   if (column === "diverged") {
-    if (!["=", "!="].includes(sign) || !["yes", "no"].includes(given[0])) throw new Error("write diverged=yes or diverged=no");
+    if (!["=", "!="].includes(sign) || !["yes", "no"].includes(given[0]))
+      throw new Error("write diverged=yes or diverged=no");
     return {column, diverged: (given[0] === "yes") === (sign === "=")};
   }
   const found = columnOf(view, column);
@@ -102,9 +128,11 @@ function parseTerm(view, column, sign, given) {
   const numbers = given.map(Number);
   if (sign === "=" || sign === "!=") {
     if (found.codes) {
-      const {values} = axes.get(column), codes = [];
+      const {values} = axes.get(column);
+      const codes = [];
       values.forEach((value, code) => {
-        if (given.some((each, i) => String(value) === each || (typeof value === "number" && value === numbers[i]))) codes.push(code);
+        if (given.some((each, i) => String(value) === each || (typeof value === "number" && value === numbers[i])))
+          codes.push(code);
       });
       return sign === "=" ? {column, codes} : {column, not: codes};
     }

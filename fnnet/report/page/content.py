@@ -1,4 +1,4 @@
-"""Data: what a report shows, gathered from the results of a sweep as one JSON object."""
+"""Content: all that a page shows, gathered from the results of a sweep as one JSON object."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,11 @@ from fnnet.report.page.provenance import describe_made
 from fnnet.report.page.rows import Rows, find_seeds, rows_of_means, rows_of_runs
 from fnnet.report.page.spread import find_spread
 
+EXACT = 2**53  # integers beyond that are no numbers of JavaScript, so the page has them as text
 MOST_FREEDOM = 200  # of which the page holds Student's quantiles; it approximates those beyond
 
 
-def collect_data(results: Results, metric: str | None = None) -> dict[str, Any]:
+def collect_content(results: Results, metric: str | None = None) -> dict[str, Any]:
     """Gather all that a page shows.
 
     Args:
@@ -92,7 +93,9 @@ def _axis(axis: Axis) -> dict[str, Any]:
     is_numeric = axis.scale != "category"
     return {
         "name": axis.name,
-        "values": [value if is_number(value) else str(value) for value in axis.values],
+        "values": [
+            value if is_number(value) and abs(value) <= EXACT else str(value) for value in axis.values
+        ],
         "numeric": is_numeric,
         "scale": axis.scale,
         "level_of_value": encode_array(axis.level_of_value),
