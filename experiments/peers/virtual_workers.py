@@ -94,15 +94,19 @@ class Workers:
         sent = pickle.dumps(order)
         self.sending += time.process_time() - started
         with self._off_the_clock():
-            received = pickle.dumps(answer(*order))
-            begins = max(heapq.heappop(self._free), self.now)
             # Of different lengths, or all would answer at once.
-            ends = begins + self._chunk_seconds * self._random.uniform(0.5, 1.5)
+            seconds = self._chunk_seconds * self._random.uniform(0.5, 1.5)
+            received = pickle.dumps(answer(*order)._replace(seconds=seconds))
+            ends = max(heapq.heappop(self._free), self.now) + seconds
             heapq.heappush(self._free, ends)
             self.num_chunks += 1
             heapq.heappush(self._training, (ends, self.num_chunks, future, received))
             self.order_bytes, self.answer_bytes = len(sent), len(received)
         return future
+
+    def clock(self) -> float:
+        """Return the time on the clock."""
+        return self.now + time.process_time() - self.since
 
     def put(self, future: Future) -> None:
         """Take note of an answer, as the queue of the coordinator does."""
@@ -195,7 +199,7 @@ def through_coordinator(
         )
         prepared_bytes = peak_bytes()
         workers.since = time.process_time()
-        with mock.patch.object(flights, "SimpleQueue", lambda: workers):
+        with mock.patch.multiple(flights, SimpleQueue=lambda: workers, monotonic=workers.clock):
             results = fn.execute(prepared)
         collecting = time.process_time() - workers.since
     assert len(results) == num_runs
