@@ -55,11 +55,7 @@ def choose_run(results: "Results", words: Sequence[str], best: str | None = None
         >>> choose_run(results, ["depth=2"], best="loss").space[0]
         {'depth': 2, 'seed': 0}
     """
-    prefixes = [word for word in words if "=" not in word]
-    axes = parse_axes([word for word in words if "=" in word])
-    some = results.where(**axes) if axes else results
-    for prefix in prefixes:
-        some = _with_id(some, prefix)
+    some = choose_runs(results, words)
     if best is not None:
         return some.top(best, 1)
     if len(some) != 1:
@@ -68,6 +64,19 @@ def choose_run(results: "Results", words: Sequence[str], best: str | None = None
             f"{len(some)} runs have these values; specify {', '.join(varied)} too, "
             "or choose the best with --best test_accuracy"
         )
+    return some
+
+
+def choose_runs(results: "Results", words: Sequence[str]) -> "Results":
+    """Select the runs that have some values, or an id; all of them without any word.
+
+    Raises:
+        InputError: when no run has them.
+    """
+    axes = parse_axes([word for word in words if "=" in word])
+    some = results.where(**axes) if axes else results
+    for prefix in (word for word in words if "=" not in word):
+        some = _with_id(some, prefix)
     return some
 
 

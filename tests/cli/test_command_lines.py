@@ -24,9 +24,9 @@ COMMAND = [
     ("--steps 5", "unknown command '--steps'"),
     ("help swep", "unknown command 'swep'; did you mean 'sweep'"),
     ("exprot", "did you mean 'export'"),
-    ("export", "fnnet export needs STORE and --to"),
-    ("export store", "fnnet export needs --to"),
-    ("export --to m.safetensors", "fnnet export needs STORE"),
+    ("export", "fnnet export needs STORE and --out"),
+    ("export store", "fnnet export needs --out"),
+    ("export --out m.safetensors", "fnnet export needs STORE"),
     ("predict", "fnnet predict needs MODEL and DATA"),
     ("predict m.safetensors", "fnnet predict needs DATA"),
     ("predict a b c", "takes 2 arguments, got also 'c'"),
@@ -72,7 +72,7 @@ OPTIONS = [
     (f"plan --metric test_loss {RATE}", "unknown option --metric"),
     (f"plan --steps 1e4 {RATE}", "did you mean 10000?"),
     ("verify --run 3 store", "unknown option --run; did you mean --runs?"),
-    ("export store --to m.safetensors --bets test_loss", "did you mean --best?"),
+    ("export store --out m.safetensors --bets test_loss", "did you mean --best?"),
 ]
 
 FOLDERS = [
@@ -84,8 +84,12 @@ FOLDERS = [
     (f"sweep --dataset iris --out adir {RATE}", "adir"),
     ("verify adir", "adir"),
     ("verify nowhere", "nowhere"),
-    ("export nowhere --to m.safetensors", "nowhere"),
-    ("export adir --to m.safetensors", "adir"),
+    ("export nowhere --out m.safetensors", "nowhere"),
+    (
+        "export nowhere --to m.safetensors",
+        "unknown value of --to 'm.safetensors'; did you mean 'safetensors'",
+    ),
+    ("export adir --out m.safetensors", "adir"),
     ("predict nowhere.safetensors t.csv", "nowhere.safetensors"),
     ("predict afile t.csv", "afile"),
 ]

@@ -78,7 +78,7 @@ def evaluated(line, capsys):
 
 def test_accuracy_is_that_of_the_predicted_classes(files, capsys):
     (row,) = evaluated("store --dataset new.csv --where 'depth=1 learning_rate=0.3'", capsys)
-    assert run("export store depth=1 learning_rate=0.3 --to m.safetensors", capsys)[0] == 0
+    assert run("export store depth=1 learning_rate=0.3 --out m.safetensors", capsys)[0] == 0
     predicted = pl.read_csv(io.StringIO(run("predict m.safetensors new.csv", capsys)[1]))
     truth = table(70, 1)["kind_of"].to_list()
     assert (
@@ -97,7 +97,7 @@ def test_a_regression_on_a_file_and_on_the_test_split(place, capsys):
     main(shlex.split("sweep --dataset diabetes --steps 40 depth=1 width=6 learning_rate=0.1 --out d"))
     capsys.readouterr()
     (row,) = evaluated("d --dataset all.csv --metrics r2,rmse", capsys)
-    assert run("export d --to m.safetensors", capsys)[0] == 0
+    assert run("export d --out m.safetensors", capsys)[0] == 0
     predicted = pl.read_csv(io.StringIO(run("predict m.safetensors all.csv", capsys)[1]))["value"]
     assert row["r2"] == pytest.approx(sklearn.metrics.r2_score(bunch.target, predicted), abs=1e-4)
     (row,) = evaluated("d --dataset diabetes", capsys)

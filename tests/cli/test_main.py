@@ -157,7 +157,7 @@ def sweeps(tmp_path_factory):
 def test_exported_network_matches_the_sweep(sweeps, tmp_path, capsys):
     model, table = str(tmp_path / "model.safetensors"), tmp_path / "flowers.csv"
     run_values = ["depth=2", "learning_rate=0.3", "seed=1"]
-    main(["export", str(sweeps / "iris"), *run_values, "--to", model])
+    main(["export", str(sweeps / "iris"), *run_values, "--out", model])
     assert f"wrote {model}: depth=2" in capsys.readouterr().out
     # Rows as they are measured, in another order of columns, with the truth beside them.
     bunch = sklearn.datasets.load_iris()
@@ -175,17 +175,17 @@ def test_exported_network_matches_the_sweep(sweeps, tmp_path, capsys):
     row = pl.read_parquet(sweeps / "iris" / "table.parquet").filter(depth=2, learning_rate=0.3, seed=1)
     assert accuracy == pytest.approx(row["test_accuracy"].item(), abs=1e-6)
     written = tmp_path / "out.csv"
-    main(["predict", model, str(table), "--to", str(written)])
+    main(["predict", model, str(table), "--out", str(written)])
     assert pl.read_csv(written).equals(printed)
-    code, error = run(["predict", model, str(table), "--to", str(written)], capsys)
+    code, error = run(["predict", model, str(table), "--out", str(written)], capsys)
     assert code == 2 and "out.csv exists" in error
-    code, error = run(["predict", model, str(table), "--to", str(tmp_path / "out.txt")], capsys)
-    assert code == 2 and "--to must be a .csv file" in error
+    code, error = run(["predict", model, str(table), "--out", str(tmp_path / "out.txt")], capsys)
+    assert code == 2 and "--out must be a .csv file" in error
 
 
 def test_exported_regression_predicts_in_original_units(sweeps, tmp_path, capsys):
     model, table = str(tmp_path / "model.safetensors"), tmp_path / "patients.csv"
-    main(["export", str(sweeps / "diabetes"), "--best", "test_r2", "--to", model])
+    main(["export", str(sweeps / "diabetes"), "--best", "test_r2", "--out", model])
     raw = fn.load_dataset("diabetes", standardize=False)
     pl.DataFrame(dict(zip(raw.feature_names, raw.test.inputs.T, strict=True))).write_csv(table)
     capsys.readouterr()
@@ -209,13 +209,13 @@ def test_exported_regression_predicts_in_original_units(sweeps, tmp_path, capsys
 )
 def test_invalid_exports(sweep, arguments, message, sweeps, tmp_path, capsys):
     target = tmp_path / "model.safetensors"
-    code, error = run(["export", str(sweeps / sweep), *arguments, "--to", str(target)], capsys)
+    code, error = run(["export", str(sweeps / sweep), *arguments, "--out", str(target)], capsys)
     assert code == 2 and message in error and error.count("\n") == 1
     assert not target.exists()
 
 
 def test_export_needs_the_suffix_safetensors(sweeps, tmp_path, capsys):
-    arguments = ["export", str(sweeps / "iris"), "--best", "test_loss", "--to", str(tmp_path / "b.txt")]
+    arguments = ["export", str(sweeps / "iris"), "--best", "test_loss", "--out", str(tmp_path / "b.txt")]
     code, error = run(arguments, capsys)
     assert code == 2 and "a model file ends in .safetensors" in error and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
@@ -230,7 +230,7 @@ def test_export_needs_mlp_recipe(tmp_path, capsys):
         return fn.supervised(network, "cross_entropy", optimizer=fn.sgd(0.3), batch_size=16)
 
     fn.sweep(recipe, fn.grid(depth=1), data, num_steps=20, store=tmp_path / "s", save_params=True)
-    code, error = run(["export", str(tmp_path / "s"), "--to", str(tmp_path / "m.safetensors")], capsys)
+    code, error = run(["export", str(tmp_path / "s"), "--out", str(tmp_path / "m.safetensors")], capsys)
     assert code == 2 and "only sweeps with fnnet's mlp_recipe" in error
 
 
@@ -254,7 +254,7 @@ def test_export_needs_mlp_recipe(tmp_path, capsys):
 )
 def test_invalid_tables(text, message, sweeps, tmp_path, capsys):
     model, table = tmp_path / "model.safetensors", tmp_path / "flowers.csv"
-    main(["export", str(sweeps / "iris"), "--best", "test_loss", "--to", str(model)])
+    main(["export", str(sweeps / "iris"), "--best", "test_loss", "--out", str(model)])
     if text is not None:
         table.write_text(text.replace("HEADER", ",".join(sklearn.datasets.load_iris().feature_names)))
     capsys.readouterr()

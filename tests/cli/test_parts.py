@@ -117,8 +117,8 @@ def test_parts_are_merged_to_the_whole_sweep(place, capsys):
     merged, whole = fn.open_results("results/all"), fn.open_results("whole")
     kept = [name for name in whole.table(records=True).columns if name not in ("seconds", "chunk", "lane")]
     assert merged.table(records=True).select(kept).equals(whole.table(records=True).select(kept))
-    assert run("export results/all --best test_loss --to a.safetensors", capsys)[0] == 0
-    assert run("export whole --best test_loss --to b.safetensors", capsys)[0] == 0
+    assert run("export results/all --best test_loss --out a.safetensors", capsys)[0] == 0
+    assert run("export whole --best test_loss --out b.safetensors", capsys)[0] == 0
     assert Path("a.safetensors").read_bytes() == Path("b.safetensors").read_bytes()
     code, printed, _ = run(f"sweep {options} {AXES} --out results/all", capsys)
     assert code == 0 and "resuming: 12 of 12 runs are done" in printed

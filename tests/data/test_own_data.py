@@ -59,7 +59,7 @@ def swept(tmp_path_factory):
         patch.chdir(folder)
         main(["sweep", *options, "--steps", "80", *axes, "--save-params"])
         (folder / "results" / "own_csv-depth-width-learning_rate-activation").rename(folder / "s")
-        main(["export", "s", "learning_rate=0.3", "--to", "m.safetensors"])
+        main(["export", "s", "learning_rate=0.3", "--out", "m.safetensors"])
     (folder / "printed").write_text(printed.getvalue())
     return folder
 
@@ -204,7 +204,7 @@ def test_regression_predictions_are_in_original_units(tmp_path, monkeypatch, cap
         capsys,
     )
     assert "task: regression" in printed and "target: the last column" in printed
-    run(["export", "s", "--to", "m.safetensors"], capsys)
+    run(["export", "s", "--out", "m.safetensors"], capsys)
     _, printed, _ = run(["predict", "m.safetensors", "r.csv", "--id", "price"], capsys)
     table = pl.read_csv(io.StringIO(printed))
     assert table.columns == ["price", "value"] and table["price"].to_list() == y.tolist()

@@ -1,10 +1,14 @@
-"""`fnnet export`: trained networks for other programs."""
+"""`fnnet export`: a trained network for other programs, or runs for experiment trackers."""
 
+import re
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
-from fnnet.cli.selection import Run, choose_run, open_finished
+from fnnet.cli.selection import Run, choose_run, choose_runs, open_finished
+
+Target = Literal["safetensors", "tensorboard", "mlflow", "wandb"]
 
 
 def export(
@@ -12,26 +16,42 @@ def export(
     run: Run = (),
     /,
     *,
-    to: Path,
+    out: Path,
+    to: Target = "safetensors",
     best: str | None = None,
 ) -> None:
-    """Export one trained network of a sweep, with its preprocessing, to a safetensors file.
+    """Export a trained network to a safetensors file, or runs to an experiment tracker.
 
-        fnnet export results/digits --best test_accuracy --to model.safetensors
+        fnnet export results/digits --best test_accuracy --out model.safetensors
 
-    The sweep must have kept its parameters (see --save-params). Select the run by its values, such as depth=2 seed=0,
-    which the table of the sweep lists.
+    A network is written with its preprocessing, for fnnet predict; the sweep must have kept its parameters (see
+    --save-params). Trackers take all runs that have the given values: configurations, curves and metrics.
 
     Args:
         store: the folder of the sweep.
-        run: its values, or the first digits of its id; axes with a single value can be left out.
-        to: the file to write, such as model.safetensors; it must not exist.
-        best: a metric such as test_accuracy, by which to choose among several runs with these values.
+        run: values of the run or runs, or the first digits of an id; axes with a single value can be left out.
+        out: what to write: a new file such as model.safetensors, or for a tracker a new folder.
+        to: the format; tensorboard, mlflow and wandb (offline) need the extra of that name.
+        best: a metric such as test_accuracy, by which to choose one of several runs.
     """
-    from fnnet.evaluation.export import trained_model
-    from fnnet.interop import safetensors
+    results = open_finished(store)
+    if to == "safetensors":
+        from fnnet.evaluation.export import trained_model
+        from fnnet.interop import safetensors
 
-    chosen = choose_run(open_finished(store), run, best)
-    safetensors.save(to, trained_model(chosen, 0))
-    values = " ".join(f"{name}={value}" for name, value in chosen.space[0].items())
-    print(f"wrote {to}: {values}")
+        chosen = choose_run(results, run, best)
+        safetensors.save(out, trained_model(chosen, 0))
+        values = " ".join(f"{name}={value}" for name, value in chosen.space[0].items())
+        print(f"wrote {out}: {values}")
+        return
+    from fnnet.interop.trackers import TRACKERS
+
+    chosen = choose_runs(results, run) if best is None else choose_run(results, run, best)
+    title = re.sub(r"[^A-Za-z0-9_.-]", "_", store.absolute().name)
+    TRACKERS[to](chosen, out, title)
+    shown = {
+        "tensorboard": f"to see them: tensorboard --logdir {out}",
+        "mlflow": f"to see them: mlflow ui --backend-store-uri sqlite:///{out}/mlflow.db",
+        "wandb": f"to send them: wandb sync {out}/wandb/offline-*",
+    }
+    print(f"wrote {len(chosen):,} run{'s' * (len(chosen) != 1)} to {out}; {shown[to]}")

@@ -13,11 +13,11 @@ def predict(
     data: tyro.conf.Positional[Path],
     /,
     id: str | None = None,
-    to: Path | None = None,
+    out: Path | None = None,
 ) -> None:
     """Print the predictions of an exported network for each row of a table: class and probabilities, or values.
 
-        fnnet predict model.safetensors new_rows.csv --to predictions.csv
+        fnnet predict model.safetensors new_rows.csv --out predictions.csv
 
     The table needs the columns that the network was trained on, in their original units and in any order; they are
     encoded, filled and standardized as in training. Targets and columns that training left out are ignored.
@@ -26,7 +26,7 @@ def predict(
         model: a file written by export.
         data: a .csv or .parquet file; or, for a model trained on arrays, an .npz file with the array X, x or inputs.
         id: the column that identifies the rows, copied to the output; by default that of the training data.
-        to: a .csv file to write instead of printing; it must not exist.
+        out: a .csv file to write instead of printing; it must not exist.
     """
     from fnnet.data.files import ARRAYS, check_file, read_table
     from fnnet.data.npz import read_npz_inputs
@@ -35,8 +35,8 @@ def predict(
     from fnnet.interop import safetensors
     from fnnet.records.durable import write_new
 
-    if to is not None and to.suffix.lower() != ".csv":
-        raise InputError(f"--to must be a .csv file, got {to}")
+    if out is not None and out.suffix.lower() != ".csv":
+        raise InputError(f"--out must be a .csv file, got {out}")
     loaded = safetensors.load(model)
     try:
         if check_file(data) in ARRAYS:
@@ -49,8 +49,8 @@ def predict(
     if table.notes:
         sys.stderr.write(f"{data}: {'; '.join(table.notes)}\n")
     text = to_csv(tabulate(loaded, outputs, table.ids))
-    if to is None:
+    if out is None:
         print(text, end="")
     else:
-        write_new(to, text.encode())
-        print(f"wrote {to}")
+        write_new(out, text.encode())
+        print(f"wrote {out}")
