@@ -87,6 +87,18 @@ def test_hostile_values_are_shown_as_they_are(opened):
     assert page.page.evaluate("window.hacked") is None
 
 
+def test_texts_of_figures_are_no_tex(opened):
+    names = ["$$\\frac{1}{2}$$", "\\(x\\)", "\\[y\\]"]
+    space = fn.grid(**{"$$x^2$$": names, "depth": [1, 2]})
+    page = opened(fn.Results(space, {"test_loss": np.arange(6.0) + 1}))
+    label, *ticks = page.page.evaluate("""() => {
+      const axis = Bokeh.documents[0].get_model_by_name("heatmap.y");
+      return [axis.axis_label, ...axis.major_label_overrides.values()];
+    }""")
+    assert [text.replace("\u200b", "") for text in (label, *ticks)] == ["$$x^2$$", *names]
+    assert not any(mark in text for text in (label, *ticks) for mark in ("$$", "\\(", "\\["))
+
+
 @pytest.mark.parametrize("first", range(0, len(HOSTILE), 6))
 def test_hostile_names_of_axes_and_metrics_are_shown_as_they_are(opened, first):
     names = [name for name in HOSTILE[first : first + 6] if name]

@@ -218,3 +218,13 @@ def test_integers_that_javascript_cannot_hold_are_text():
         axis["name"]: axis for axis in collect_content(fn.Results(space, {"test_loss": np.ones(6)}))["axes"]
     }
     assert axes["key"]["values"] == [7, str(2**60), str(2**60 + 1)] and axes["key"]["numeric"]
+
+
+def test_more_runs_than_a_page_holds_are_left_out_and_said_so(results):
+    content, whole = collect_content(results, max_runs=8), collect_content(results)
+    means = results.table(over="seed")["test_accuracy"].to_numpy()
+    held = decoded(content["views"]["means"]["metrics"]["test_accuracy"]["value"])
+    assert sorted(held) == [means.min(), means.max()]
+    assert content["head"]["about"][0].startswith("The panels hold 8 of 24 runs: the best, the worst")
+    assert content["importance"] == whole["importance"] and content["head"]["best"] == whole["head"]["best"]
+    assert len(decoded(content["config_of_run"])) == 8

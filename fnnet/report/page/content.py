@@ -1,8 +1,8 @@
 """Content: all that a page shows, gathered from the results of a sweep as one JSON object."""
 
 import base64
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,22 +12,36 @@ from fnnet.records.results import Results
 from fnnet.records.statistics import Configurations
 from fnnet.report.page import sentences
 from fnnet.report.page.columns import Axis, Metric, find_axes, find_metrics, is_number
-from fnnet.report.page.curves import QUANTILES, Curves, collect_curves
+from fnnet.report.page.curves import CHOSEN, QUANTILES, Curves, choose_runs, collect_curves
 from fnnet.report.page.importance import find_importance
 from fnnet.report.page.provenance import describe_made
 from fnnet.report.page.rows import Rows, find_seeds, rows_of_means, rows_of_runs
 from fnnet.report.page.spread import find_spread
 
+MAX_RUNS = 2**16
 EXACT = 2**53  # integers beyond that are no numbers of JavaScript, so the page has them as text
 MOST_FREEDOM = 200  # of which the page holds Student's quantiles; it approximates those beyond
 
 
-def collect_content(results: Results, metric: str | None = None) -> dict[str, Any]:
+class Gathered(NamedTuple):
+    """Results, with what the page knows of their axes, metrics, seeds and rows."""
+
+    results: Results
+    axes: list[Axis]
+    metrics: list[Metric]
+    seeds: Configurations | None
+    rows: dict[str, Rows]
+
+
+def collect_content(
+    results: Results, metric: str | None = None, *, max_runs: int = MAX_RUNS
+) -> dict[str, Any]:
     """Gather all that a page shows.
 
     Args:
         results: of a sweep.
         metric: that the page opens with; None for the usual one.
+        max_runs: how many runs a page may hold. Sentences and importance are about all runs, held or not.
 
     Returns:
         A JSON object, whose arrays are as `encode_array` makes them.
@@ -40,20 +54,22 @@ def collect_content(results: Results, metric: str | None = None) -> dict[str, An
     if "diverged" not in results:
         columns = {**results._columns, "diverged": np.zeros(len(results), bool)}
         results = Results(results.space, columns, results.store, results.higher_is_better)
-    axes, metrics = find_axes(results), find_metrics(results)
-    if not metrics:
+    whole = _gather(results)
+    by_name = {each.name: each for each in whole.metrics}
+    if not by_name:
         raise InputError("a report needs a metric, got runs without any number")
-    by_name = {each.name: each for each in metrics}
     first = usual_metric(list(by_name), results.higher_is_better) if metric is None else metric
     if first not in by_name:
         raise unknown_name("metric", first, by_name)
-    seeds = find_seeds(results)
-    rows = {"runs": rows_of_runs(results, axes, metrics)}
-    if seeds is not None:
-        rows["means"] = rows_of_means(results, axes, metrics, seeds)
-    ranking = by_name[first]
-    curves = collect_curves(results, seeds, ranking.values.astype(float), bool(ranking.higher_is_better))
+    higher_is_better = bool(by_name[first].higher_is_better)
+    kept = choose_runs(whole.seeds, by_name[first].values, higher_is_better, max_runs)
+    shown = whole if len(kept) == len(results) else _gather(results._take(kept))
+    curves = collect_curves(shown.results, shown.seeds, by_name[first].values[kept], higher_is_better)
     made = describe_made(results)
+    about = _about(whole, made.num_planned)
+    if shown is not whole:
+        about.insert(0, f"The panels hold {len(kept):,} of {len(results):,} runs: {CHOSEN}.")
+    _, axes, metrics, seeds, rows = shown
     return {
         "title": made.title,
         "axes": [_axis(axis) for axis in axes],
@@ -63,8 +79,8 @@ def collect_content(results: Results, metric: str | None = None) -> dict[str, An
         "views": {view: _rows(each) for view, each in rows.items()},
         "config_of_run": None if seeds is None else encode_array(seeds.config_of_run),
         "opens": {"metric": first, "view": "means" if seeds is not None else "runs", **_opening_axes(axes)},
-        "head": _head(results, axes, metrics, seeds, made.num_planned),
-        "importance": _importance(rows, axes, metrics, results),
+        "head": {"best": _best(whole), "about": about},
+        "importance": _importance(whole),
         "spread": {} if seeds is None else {each.name: _spread(each, seeds) for each in metrics},
         "curves": None if curves is None else _curves(curves),
         "left_out": [] if curves is None else curves.left_out,
@@ -87,6 +103,14 @@ def encode_array(values: np.ndarray) -> dict[str, str]:
         kind = "Float64"
     content = np.ascontiguousarray(values, dtype={"Int32": "<i4", "Float32": "<f4", "Float64": "<f8"}[kind])
     return {"type": kind, "bytes": base64.b64encode(content.tobytes()).decode()}
+
+
+def _gather(results: Results) -> Gathered:
+    axes, metrics, seeds = find_axes(results), find_metrics(results), find_seeds(results)
+    rows = {"runs": rows_of_runs(results, axes, metrics)}
+    if seeds is not None:
+        rows["means"] = rows_of_means(results, axes, metrics, seeds)
+    return Gathered(results, axes, metrics, seeds, rows)
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
@@ -127,43 +151,38 @@ def _opening_axes(axes: Sequence[Axis]) -> dict[str, str | None]:
     return {"x": x, "color": next(iter(others), None)}
 
 
-def _head(
-    results: Results,
-    axes: Sequence[Axis],
-    metrics: Sequence[Metric],
-    seeds: Configurations | None,
-    num_planned: int | None,
-) -> dict[str, Any]:
-    """Return sentences about each metric, and about all of them."""
-    best = {
-        each.name: {
-            "runs": sentences.describe_best(results, each, over=()),
-            "means": sentences.describe_best(results, each, over="seed"),
+def _best(whole: Gathered) -> dict[str, Any]:
+    """Return by metric and view what is best."""
+    views: dict[str, Any] = {"runs": (), "means": "seed"}
+    return {
+        metric.name: {
+            view: sentences.describe_best(whole.results, metric, over=over) for view, over in views.items()
         }
-        for each in metrics
+        for metric in whole.metrics
     }
-    about = [
-        f"{results.space.summary}.",
-        sentences.describe_diverged(results, axes),
-        sentences.describe_constants(results),
-    ]
+
+
+def _about(whole: Gathered, num_planned: int | None) -> list[str]:
+    """Return sentences about all runs."""
+    results = whole.results
+    about = [f"{results.space.summary}.", sentences.describe_diverged(results, whole.axes)]
+    if (line := sentences.describe_constants(results)) is not None:
+        about.append(line)
     if num_planned is not None and len(results) < num_planned:
         about.insert(
             0, f"{len(results):,} of {num_planned:,} runs are finished; the others are not in this page."
         )
-    if seeds is None:
+    if whole.seeds is None:
         about.append("Each configuration has one run, so nothing says how much luck its seed had.")
-    return {"best": best, "about": [line for line in about if line]}
+    return about
 
 
-def _importance(
-    rows: Mapping[str, Rows], axes: Sequence[Axis], metrics: Sequence[Metric], results: Results
-) -> dict[str, Any]:
-    chosen = [axis for axis in axes if axis.name in results.space.axes]  # a rung is an outcome
+def _importance(whole: Gathered) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for view, each in rows.items():
-        own = [axis for axis in chosen if axis.name in each.codes]
-        by_metric = {metric.name: find_importance(each, own, metric) for metric in metrics}
+    for view, rows in whole.rows.items():
+        names = [name for name in whole.results.space.axes if name in rows.codes]  # a rung is an outcome
+        axes = [axis for axis in whole.axes if axis.name in names]
+        by_metric = {metric.name: find_importance(rows, axes, metric) for metric in whole.metrics}
         found[view] = {
             name: None if one is None else {"method": one.method, "shares": list(one.shares.items())}
             for name, one in by_metric.items()

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from fnnet.records.arrays import align
 from fnnet.records.columns import curve_names
@@ -13,6 +13,7 @@ from fnnet.records.statistics import Configurations, MeanInterval
 
 MAX_POINTS = 2_000_000  # of all curves of a page, four bytes each
 MAX_STEPS = 200  # at which a curve is drawn
+CHOSEN = "the best, the worst, and others evenly in between"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -40,7 +41,7 @@ class Curves(NamedTuple):
 def collect_curves(
     results: Results,
     configurations: Configurations | None,
-    metric: np.ndarray,
+    metric: Shaped[np.ndarray, " runs"],
     higher_is_better: bool,
     max_points: int = MAX_POINTS,
 ) -> Curves | None:
@@ -76,11 +77,9 @@ def collect_curves(
     per_run = len(places) * len(names)
     if configurations is not None:
         per_run += 3 * per_run * len(configurations.configs) // len(results)
-    runs = _choose(configurations, metric, higher_is_better, max(1, max_points // per_run))
+    runs = choose_runs(configurations, metric, higher_is_better, max(1, max_points // per_run))
     if len(runs) < len(results):
-        left_out.append(
-            f"Curves of {len(runs):,} of {len(results):,} runs: the best, the worst, and others evenly in between."
-        )
+        left_out.append(f"Curves of {len(runs):,} of {len(results):,} runs: {CHOSEN}.")
     configs, of_means = np.zeros(0, int), {}
     if configurations is not None:
         configs = np.unique(configurations.config_of_run[runs])
@@ -111,10 +110,24 @@ def find_envelope(values: Float[np.ndarray, "runs steps"]) -> Float[np.ndarray, 
     return ordered[low, every] + (places - low) * (ordered[high, every] - ordered[low, every])
 
 
-def _choose(
-    configurations: Configurations | None, metric: np.ndarray, higher_is_better: bool, most: int
-) -> np.ndarray:
-    """Choose runs whose curves are kept, all of a configuration or none."""
+def choose_runs(
+    configurations: Configurations | None,
+    metric: Shaped[np.ndarray, " runs"],
+    higher_is_better: bool,
+    most: int,
+) -> Int[np.ndarray, " chosen"]:
+    """Choose the best, the worst and others evenly in between, all runs of a configuration or none.
+
+    Args:
+        configurations: of the runs without their seeds; None where each has one run.
+        metric: by which they are ranked.
+        higher_is_better: its direction.
+        most: how many to choose, or the runs of one configuration if these are more.
+
+    Example:
+        >>> choose_runs(None, np.array([2.0, 1.0, 9.0]), higher_is_better=False, most=2)
+        array([1, 2])
+    """
     if len(metric) <= most:
         return np.arange(len(metric))
     if configurations is None:

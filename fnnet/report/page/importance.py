@@ -64,7 +64,7 @@ def find_importance(rows: Rows, axes: Sequence[Axis], metric: Metric) -> Importa
         return None
     varied = [axis for axis in axes if axis.name in factors]
     method = (
-        f"PED-ANOVA, since the runs form no complete grid: which axes tell the best {TOP:.0%} from all. Main effects "
+        "PED-ANOVA, since the runs form no complete grid: which axes tell the best tenth from all. Main effects "
         "only; an axis that some runs lack is judged among those that have it."
     )
     shares = ped_anova(varied, factors, values, metric.higher_is_better)

@@ -171,6 +171,7 @@ def _make_figure(name: str, height: int, *, selects: bool) -> "figure":
     panel.xaxis[0].update(name=f"{name}.x", ticker=FixedTicker(ticks=[]))
     panel.yaxis[0].update(name=f"{name}.y", ticker=FixedTicker(ticks=[]))
     panel.axis.minor_tick_line_color = None
+    panel.axis.major_tick_in = 0
     panel.axis.major_label_text_font_size = "11px"
     panel.axis.axis_label_text_font_size = "12px"
     panel.axis.axis_label_text_font_style = "normal"
