@@ -15,7 +15,7 @@ EXPERIMENTS := $(filter-out experiments/reporting.py, $(wildcard experiments/*.p
 COMPILE_FAST := --xla_backend_optimization_level=0 $(shell \
 	$(PYTHON) -c 'import sys; print("--xla_cpu_use_fusion_emitters=false" * (sys.version_info < (3, 12)))')
 
-.PHONY: install sweep test test-all test-browser test-newest check format faults reproduce report smoke clean
+.PHONY: install sweep test test-all test-browser test-newest check format docs faults reproduce report smoke clean
 
 install: .venv/core ## fnnet and what it runs on, at the versions of constraints.txt
 
@@ -62,6 +62,13 @@ format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.venv/docs: .venv/core
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: .venv/docs ## the documentation, as docs/_build/html/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+
 faults: .venv/dev ## kills, full disks and damaged files, at length (a quarter of an hour)
 	$(BIN)/python tests/faults/store_faults.py --seeds 20
 	$(BIN)/python tests/faults/kill_sweep.py --kills 60
@@ -79,5 +86,5 @@ smoke: .venv/core ## every experiment at its smallest size; the largest files fi
 	ls -S $(EXPERIMENTS) | xargs -P 2 -I SCRIPT sh -c '$(BIN)/python SCRIPT --smoke > /dev/null || { echo SCRIPT failed; exit 1; }'
 
 clean:
-	rm -rf .venv .venv-newest .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-newest .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,51 @@
+"""Settings of the documentation: `make docs` builds it without a network, and takes warnings for errors."""
+
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from docstrings import restructured
+
+project = "fnnet"
+author = "fnnet developers"
+release = importlib.metadata.version("fnnet")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+
+html_theme = "sphinx_book_theme"
+html_title = "fnnet"
+html_show_copyright = False
+html_show_sphinx = False
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+add_module_names = False
+maximum_signature_line_length = 88
+napoleon_use_ivar = True
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+
+
+def _convert_docstring(app, what, name, obj, options, lines) -> None:
+    lines[:] = restructured(lines, set(getattr(obj, "__annotations__", {})) if what == "class" else set())
+
+
+def _skip_member(app, what, name, obj, skip, options) -> bool | None:
+    """Leave out what Python itself says of a named tuple's fields: "Alias for field number 0"."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def _link_results(app, docname, source) -> None:
+    """Turn links to tables of measurements, which are Markdown but no pages, into downloads."""
+    source[0] = re.sub(r"\]\(((?:\.\./)+experiments/results/\w+\.md)\)", r"](path:\1)", source[0])
+
+
+def setup(app) -> None:
+    app.connect("autodoc-process-docstring", _convert_docstring, priority=400)  # before napoleon
+    app.connect("autodoc-skip-member", _skip_member)
+    app.connect("source-read", _link_results)
