@@ -88,3 +88,12 @@ def test_mistakes_are_named_before_anything_is_written(train, capsys):
             main(["report", str(store), *options])
         assert stop.value.code == 2 and said in capsys.readouterr().err
     assert not (store / "report.html").exists()
+
+
+def test_a_sweep_ends_with_its_page(tmp_path, capsys):
+    out = tmp_path / "sweep"
+    axes = ["depth=0", "learning_rate=0.1,0.2", "seed=0,1"]
+    main(["sweep", "--dataset", "iris", "--steps", "3", "--out", str(out), *axes])
+    assert f"wrote {out}/report.html" in capsys.readouterr().out
+    page = content(out / "report.html")
+    assert page["title"] == "sweep" and len(page["views"]) == 2

@@ -14,7 +14,7 @@ from fnnet.report.page.content import collect_content
 from fnnet.report.page.panels import make_panels
 
 SCRIPTS = (
-    *("columns", "selection", "groups", "drawing"),
+    *("columns", "selection", "groups", "drawing", "colors", "ticks"),
     *("lines", "heatmap", "parallel", "curves", "importance", "spread", "table"),
     *("pointer", "address", "page"),
 )

@@ -124,15 +124,14 @@ function drawEnvelope(quantiles, place) {
 function curvesShown() {
   const {selection, pins, hover, metric, view} = now;
   const values = view.metrics.get(metric.name).value;
-  const ordered = () => selection.rows.toSorted((a, b) => compare(metric, values[a], values[b]));
+  now.bestFirst ??= selection.rows.toSorted((a, b) => compare(metric, values[a], values[b]));
   const entry = (row, color, width) => ({row, color, width, hasBand: true});
+  const few = selection.isAll ? now.bestFirst.slice(0, 3) : now.bestFirst.slice(0, NUM_HUES);
   let shown = pins.map((row) => entry(row, pinColor(row), 2));
-  if ((!shown.length && selection.rows.length <= 8) || (selection.isAll && !shown.length)) {
-    shown = ordered()
-      .slice(0, selection.isAll ? 3 : 8)
-      .map((row, i) => entry(row, hue(i), 1.8));
-  } else if (!shown.length) {
-    const rows = thin(ordered(), MAX_DRAWN_CURVES);
+  if (!pins.length && (selection.isAll || few.length === selection.rows.length)) {
+    shown = few.map((row, i) => entry(row, hue(i), 1.8));
+  } else if (!pins.length) {
+    const rows = thin(now.bestFirst, MAX_DRAWN_CURVES);
     shown = rows.map((row, i) => ({row, color: shade(1 - i / rows.length), width: 1}));
   }
   if (hover >= 0) shown = [...shown.filter(({row}) => row !== hover), entry(hover, theme.ink, 2.6)];

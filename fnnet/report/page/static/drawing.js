@@ -1,57 +1,9 @@
-// Drawing: Bokeh's figures and their sources, ticks, colors of the theme, and what lies under the pointer.
+// Drawing: Bokeh's figures and their sources, and the shapes that are drawn.
 
 const figures = Bokeh.loader["document"].Document.from_json(
   JSON.parse(document.getElementById("report-figures").textContent),
 );
 const model = (name) => figures.get_model_by_name(name);
-
-const OKABE_ITO = {
-  light: ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442"],
-  dark: ["#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#999999"],
-};
-const NUM_HUES = 8;
-const hue = (i) => OKABE_ITO[theme.isDark ? "dark" : "light"][i % NUM_HUES];
-const LOST = "#D55E00"; // diverged
-const VIRIDIS = model("heatmap.mapper").palette.map((color) =>
-  typeof color === "string" ? color : `#${(color >>> 8).toString(16).padStart(6, "0")}`,
-);
-
-let theme = {};
-
-// Read the theme's colors, and give them to the figures.
-function paint() {
-  const style = getComputedStyle(document.documentElement);
-  theme = Object.fromEntries(
-    ["ink", "muted", "rule", "panel", "ghost"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
-  );
-  theme.isDark = style.getPropertyValue("--is-dark").trim() === "1";
-  for (const figure of figures.roots()) {
-    figure.background_fill_color = theme.panel;
-    figure.border_fill_color = theme.panel;
-    for (const axis of [...figure.below, ...figure.left]) {
-      if (!axis.axis_line_color && !("ticker" in axis)) continue;
-      axis.axis_line_color = theme.rule;
-      axis.major_tick_line_color = theme.rule;
-      axis.major_label_text_color = theme.ink;
-      axis.axis_label_text_color = theme.ink;
-    }
-    for (const grid of figure.center) grid.grid_line_color = theme.rule;
-  }
-  model("heatmap.bar").major_label_text_color = theme.ink;
-}
-
-// A color between bad, 0, and good, 1, that is seen on the page.
-function shade(share) {
-  const t = theme.isDark ? 0.33 + 0.67 * share : 0.86 * share;
-  return VIRIDIS[Math.max(0, Math.min(255, Math.round(255 * t)))];
-}
-
-// The colors of an axis' levels: shades for numbers, hues for anything else.
-function levelColor(axis, level) {
-  if (level >= axis.levels.length) return theme.muted; // the axis is missing
-  if (!axis.numeric && axis.levels.length <= NUM_HUES) return hue(level);
-  return shade(axis.levels.length > 1 ? level / (axis.levels.length - 1) : 0);
-}
 
 // Bokeh would read some texts as TeX.
 const plain = (text) => String(text).replace(/([$\\])/g, "$1\u200b");
@@ -68,60 +20,6 @@ function setAxis(name, low, high, ticks, label) {
   axis.ticker.ticks = ticks.map(([place]) => place);
   axis.major_label_overrides = new Map(ticks.map(([place, text]) => [place, plain(text)]));
   if (label !== undefined) axis.axis_label = plain(shorten(label, 60));
-}
-
-// Ticks [place, text] between two places of a scale.
-function ticksOf(scale, low, high, most = 7) {
-  if (scale === "log") {
-    const first = Math.ceil(low - 1e-9);
-    const last = Math.floor(high + 1e-9);
-    if (last - first >= 2) {
-      const step = Math.max(1, Math.ceil((last - first) / most));
-      return range(first, last, step).map((place) => [place, power(place)]);
-    }
-    const places = [];
-    for (let decade = Math.floor(low); decade <= high; decade++) {
-      for (const digit of [1, 2, 5]) {
-        const place = decade + Math.log10(digit);
-        if (place >= low - 1e-9 && place <= high + 1e-9) places.push([place, short(digit * 10 ** decade)]);
-      }
-    }
-    if (places.length >= 2) return places;
-    return [low, (low + high) / 2, high].map((place) => [place, short(10 ** place, 4)]);
-  }
-  const rough = (high - low) / most || 1;
-  const size = 10 ** Math.floor(Math.log10(rough));
-  const step = size * [1, 2, 5, 10].find((each) => each * size >= rough);
-  const first = Math.ceil(low / step - 1e-9);
-  const last = Math.floor(high / step + 1e-9);
-  return range(first, last, 1).map((k) => [k * step, short(k * step, 6)]);
-}
-
-const range = (first, last, step) =>
-  Array.from({length: Math.max(0, Math.floor((last - first) / step) + 1)}, (_, i) => first + i * step);
-
-const power = (exponent) => (exponent >= -3 && exponent <= 4 ? short(10 ** exponent) : `1e${exponent}`);
-
-// Ticks at the values of an axis where they are few, thinned to the room there is.
-function ticksOfAxis(axis, low, high, pixels) {
-  if (axis.numeric && axis.values.length > 12)
-    return ticksOf(axis.scale, low, high, Math.max(2, Math.floor(pixels / 70)));
-  const all = Array.from(axis.positions, (place, code) => [
-    place,
-    shorten(typeof axis.values[code] === "number" ? short(axis.values[code], 4) : String(axis.values[code]), 14),
-  ]);
-  return spaced(all, (high - low) / pixels);
-}
-
-// Leave out ticks whose labels would touch.
-function spaced(ticks, unitsPerPixel) {
-  let end = -Infinity;
-  return ticks.filter(([place, text]) => {
-    const half = (text.length * 3.4 + 4) * unitsPerPixel;
-    if (place - half < end) return false;
-    end = place + half;
-    return true;
-  });
 }
 
 // The least and the largest of some places, widened a little; [0, 1] where there are none.
