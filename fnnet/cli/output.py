@@ -102,12 +102,11 @@ def print_table(
     lines: Sequence[Sequence[str]],
     title: str = "",
     style: str | None = None,
-    whole: Sequence[str] = (),
 ) -> None:
     """Print a table for the terminal, for Markdown or for LaTeX."""
     from fnnet.report.text_table import text_table
 
-    made = text_table(headings, lines, title=title, style=style, whole=whole)
+    made = text_table(headings, lines, title=title, style=style)
     print(made) if isinstance(made, str) else print_content(made)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import tyro
 
 from fnnet.cli.formats import Json
-from fnnet.cli.output import print_json, print_table
+from fnnet.cli.output import print_json
 
 
 def list_sweeps(folder: tyro.conf.Positional[Path] = Path("results"), /, json: Json = False) -> None:
@@ -23,20 +23,16 @@ def list_sweeps(folder: tyro.conf.Positional[Path] = Path("results"), /, json: J
     if json:
         print_json(found)
         return
-    lines = []
     for each in found:
         where = str(each.folder.relative_to(folder)) if each.folder != folder else str(folder)
         if each.status is None:
-            lines.append([where, "", "unreadable", "", "", "", each.problem])
+            print(f"{where}: unreadable: {each.problem}")
             continue
-        axes = " ".join(f"{name}:{number}" for name, number in each.axes.items() if number > 1)
-        done = f"{each.status.num_done:,} of {each.status.num_runs:,}"
-        updated = each.updated[:16].replace("T", " ")
-        lines.append(
-            [where, updated, each.status.state, done, f"{each.status.num_diverged:,}", each.data, axes]
+        status, begun = each.status, each.updated[:16].replace("T", " ")
+        axes = ", ".join(f"{name} {number}" for name, number in each.axes.items() if number > 1)
+        print(
+            f"{where}: {status.state}, {status.num_done:,} of {status.num_runs:,} runs done, "
+            f"{status.num_diverged:,} diverged, begun {begun} UTC\n    {each.data}; {axes or 'one run'}"
         )
-    if lines:
-        headings = ["sweep", "begun (UTC)", "state", "runs done", "diverged", "data", "axes"]
-        print_table(headings, lines, f"sweeps in {folder}", whole=headings[:1])
-    else:
+    if not found:
         print(f"no sweep in {folder}")
