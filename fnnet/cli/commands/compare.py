@@ -47,10 +47,11 @@ def compare(
     lines = [
         [
             *(short(row[axis]) for axis in varied),
-            *(f"{row['mean']:.4f}", f"{row['other_mean']:.4f}", f"{row['difference']:+.4f}"),
-            *(f"{row['low']:.4f} to {row['high']:.4f}", f"{row['p_value']:.2g}"),
+            *(f"{row['mean']:.4f}", f"{row['other_mean']:.4f}"),
+            f"{row['difference']:+.4f} ± {(row['high'] - row['low']) / 2:.4f}",
+            f"{row['p_value']:.2g}",
         ]
         for row in table.iter_rows(named=True)
     ]
-    headings = [*varied, "mean", "other", "difference", "95 % interval", "p"]
-    format.print(table, headings, lines, f"{name}, mean over {over}: {store} minus {other}")
+    headings = [*varied, "mean", "other", "difference", "p"]
+    format.print(table, headings, lines, f"{name}, mean over {over}: {store} minus {other}, ± 95 % interval")
