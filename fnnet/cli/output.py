@@ -51,16 +51,19 @@ def print_line(line: str) -> None:
     print_content(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_differences(differences: Mapping[str, float], results: "Results") -> bool:
+def print_differences(differences: Mapping[str, float], results: "Results", as_json: bool = False) -> bool:
     """Print how far retrained metrics are from the stored ones; return whether all agree."""
     from fnnet.sweeps.verify import judge
 
-    verdicts = []
+    rows = []
     for name, difference in differences.items():
         verdict, scale = judge(difference, results[name])
-        verdicts.append(verdict)
-        print(f"  {name}: at most {difference:.3g} apart, of values up to {scale:.3g}: {verdict}")
-    return "different" not in verdicts
+        rows.append({"metric": name, "difference": difference, "scale": scale, "verdict": verdict})
+        if not as_json:
+            print(f"  {name}: at most {difference:.3g} apart, of values up to {scale:.3g}: {verdict}")
+    if as_json:
+        print_json(rows)
+    return all(row["verdict"] != "different" for row in rows)
 
 
 def write_results(results: "Results", metric: str, folder: Path, *, heatmap: bool = True) -> list[Path]:

@@ -42,15 +42,20 @@ class Subject(NamedTuple):
 
 
 def load_subject(
-    data_options: DataOptions, recipe_path: str | None, out: Path | None, names: Sequence[str]
+    data_options: DataOptions,
+    recipe_path: str | None,
+    out: Path | None,
+    names: Sequence[str],
+    is_quiet: bool = False,
 ) -> Subject:
-    """Load the data, print what they are, and import the recipe.
+    """Load the data, print what they are unless it is to be quiet, and import the recipe.
 
     Args:
         data_options: the data set.
         recipe_path: a recipe of the user's own, as MODULE:FUNCTION.
         out: the folder; None for one in results/ named after the data, the recipe and `names`.
         names: such as those of the axes.
+        is_quiet: whether to print nothing.
 
     Raises:
         InputError: when one of them cannot be used.
@@ -58,7 +63,8 @@ def load_subject(
     from fnnet.recipes import mlp_recipe
 
     data = data_options.load()
-    print(data.summary, flush=True)  # before what may take minutes
+    if not is_quiet:
+        print(data.summary, flush=True)  # before what may take minutes
     source = data.name if recipe_path is None else f"{data.name}-{recipe_path}"
     folder = out or Path("results", "-".join([re.sub(r"[^A-Za-z0-9_-]", "_", source), *names]))
     usage.check_folder(folder)
@@ -88,6 +94,7 @@ def prepare_sweep(
     metric: str | None,
     *,
     part: tuple[int, int] | None = None,
+    is_quiet: bool = False,
     **options: Any,
 ) -> "Prepared":
     """Check the arguments, load the data and prepare the sweep."""
@@ -99,11 +106,11 @@ def prepare_sweep(
     from fnnet.sweeps.prepare import prepare
 
     names = [*space.axes] if part is None else [*space.axes, f"part-{part[0]}-of-{part[1]}"]
-    data, recipe, folder = load_subject(data_options, recipe_path, out, names)
+    data, recipe, folder = load_subject(data_options, recipe_path, out, names, is_quiet)
     static_axes, _ = split_axes(recipe, space)
     num_programs = math.prod(len(space.axes[name]) for name in static_axes)
     sys.stderr.write(usage.planning_notice(len(space), num_programs))
     with naming_the_rate(space.axes):
         return prepare(
-            recipe, space, data, store=folder, metric=metric, part=part, show_progress=True, **options
+            recipe, space, data, store=folder, metric=metric, part=part, show_progress=not is_quiet, **options
         )

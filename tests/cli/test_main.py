@@ -264,7 +264,7 @@ def test_invalid_tables(text, message, sweeps, tmp_path, capsys):
 
 def test_help_does_not_import_jax():
     code = "import sys; from fnnet.cli.main import main\ntry: main(['sweep', '--help'])\nexcept SystemExit: pass\n"
-    code += "heavy = {'jax', 'sklearn', 'polars', 'matplotlib', 'scipy'} & set(sys.modules); assert not heavy, heavy"
+    code += "heavy = {'jax', 'numpy', 'sklearn', 'polars', 'matplotlib', 'scipy'} & set(sys.modules); assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 

@@ -230,3 +230,16 @@ def test_a_sweep_without_finished_runs(place, capsys, stop_at_evaluation):
     for line in ("results early", "show early", f"compare early early --where {RATE}"):
         code, _, error = run(line, capsys)
         assert code == 2 and "finished yet" in error and error.count("\n") == 1, error
+
+
+@pytest.mark.slow
+def test_plan_and_verify_as_json(store, place, capsys):
+    code, printed, error = run("plan --dataset iris --steps 7 depth=0,1 learning_rate=0.1,0.3 --json", capsys)
+    found = json.loads(printed)
+    assert code == 0 and error == "" and [row["static"] for row in found] == [{"depth": 0}, {"depth": 1}]
+    assert [row["num_missing"] for row in found] == [2, 2] and all(row["flops"] > 0 for row in found)
+    code, printed, _ = run("verify store --runs 2 --json", capsys)
+    rows = {row["metric"]: row for row in json.loads(printed)}
+    assert (
+        code == 0 and rows["test_loss"]["verdict"] != "different" and rows["test_loss"]["difference"] < 1e-4
+    )

@@ -6,8 +6,6 @@ from typing import Annotated
 import tyro
 
 from fnnet.cli import output
-from fnnet.records.columns import metric_names
-from fnnet.records.ranking import usual_metric
 
 
 def merge(
@@ -25,6 +23,8 @@ def merge(
         out: the folder to write, a new one or that of an earlier merge, which also receives table.parquet, table.csv,
             heatmap.png and report.html.
     """
+    from fnnet.records.columns import metric_names
+    from fnnet.records.ranking import usual_metric
     from fnnet.records.rows import open_results
     from fnnet.sweeps.merging import join
 

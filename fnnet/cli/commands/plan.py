@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fnnet.cli import output
 from fnnet.cli.data_options import DataOptions
+from fnnet.cli.formats import Json
 from fnnet.cli.preparation import Axes, Data, prepare_sweep
 from fnnet.space.text import parse_part
 
@@ -18,6 +19,7 @@ def plan(
     out: Path | None = None,
     lanes: int | None = None,
     part: str | None = None,
+    json: Json = False,
 ) -> None:
     """Estimate the cost of a sweep without training: programs, memory, operations and time.
 
@@ -34,6 +36,7 @@ def plan(
         out: folder of the sweep, whose finished runs are not counted.
         lanes: runs that train together on one device; else chosen.
         part: a part of the runs, such as 3/16.
+        json: print JSON, one object per program.
     """
     prepared = prepare_sweep(
         axes,
@@ -46,5 +49,9 @@ def plan(
         lanes=lanes,
         accept_fingerprint=True,
         part=None if part is None else parse_part(part),
+        is_quiet=json,
     )
-    output.print_estimates(prepared)
+    if json:
+        output.print_json(prepared.estimates)
+    else:
+        output.print_estimates(prepared)

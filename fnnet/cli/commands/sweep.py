@@ -9,7 +9,6 @@ from fnnet.cli.data_options import DataOptions
 from fnnet.cli.engine_options import EngineOptions
 from fnnet.cli.formats import Flag
 from fnnet.cli.preparation import Axes, Data, Engine, prepare_sweep
-from fnnet.records.ranking import usual_metric
 from fnnet.space.text import parse_part
 
 
@@ -63,6 +62,7 @@ def sweep(
     if dry_run:
         plan(axes, data, recipe, steps, eval_every, out, lanes, part)
         return
+    from fnnet.records.ranking import usual_metric
     from fnnet.sweeps.execution import describe_stored, execute
 
     with engine.open() as workers:

@@ -6,11 +6,14 @@ from pathlib import Path
 import tyro
 
 from fnnet.cli import output
+from fnnet.cli.formats import Json
 from fnnet.cli.own_recipe import load_recipe
 from fnnet.errors import check_integer
 
 
-def verify(store: tyro.conf.Positional[Path], /, runs: int = 4, recipe: str | None = None) -> None:
+def verify(
+    store: tyro.conf.Positional[Path], /, runs: int = 4, recipe: str | None = None, json: Json = False
+) -> None:
     """Retrain some runs of a finished sweep, one by one, and compare them with the stored results.
 
         fnnet verify results/digits --runs 8
@@ -21,6 +24,7 @@ def verify(store: tyro.conf.Positional[Path], /, runs: int = 4, recipe: str | No
         store: the folder of the sweep.
         runs: number of runs to draw at random.
         recipe: the recipe of your own that made the sweep, as MODULE:FUNCTION.
+        json: print JSON.
     """
     from fnnet.data.record import reload_data
     from fnnet.records.rows import open_results
@@ -36,6 +40,7 @@ def verify(store: tyro.conf.Positional[Path], /, runs: int = 4, recipe: str | No
         differences = verify_store(load_recipe(recipe, data), store, data, num_runs=runs)
     num_runs = len(results.space)
     drawn = f"all {num_runs:,} runs" if runs >= num_runs else f"{runs:,} of {num_runs:,} runs"
-    print(f"trained {drawn} again, one by one, and compared with {store}")
-    if not output.print_differences(differences, results):
+    if not json:
+        print(f"trained {drawn} again, one by one, and compared with {store}")
+    if not output.print_differences(differences, results, json):
         sys.exit(1)
