@@ -115,13 +115,15 @@ def choose_scale(values: Sequence[float] | np.ndarray) -> str:
     Example:
         >>> [choose_scale(values) for values in ((1, 2, 4, 8), (1, 2, 3), (0.01, 0.1, 0.5), (0, 100), range(1, 90))]
         ['log', 'linear', 'log', 'linear', 'linear']
+        >>> choose_scale((0.96, 0.97, 0.98))  # equally spaced on either scale
+        'linear'
     """
     numbers = np.unique(np.asarray(values, float))
     numbers = numbers[np.isfinite(numbers)]
     if len(numbers) < 2 or numbers[0] <= 0:
         return "linear"
     ratios = np.diff(np.log(numbers))
-    if len(numbers) > 2 and np.allclose(ratios, ratios[0], rtol=0.05):
+    if len(numbers) > 2 and numbers[-1] > 2 * numbers[0] and np.allclose(ratios, ratios[0], rtol=0.05):
         return "log"
     is_wide = numbers[-1] / numbers[0] >= WIDE
     return "log" if is_wide and _unevenness(np.log(numbers)) <= _unevenness(numbers) else "linear"

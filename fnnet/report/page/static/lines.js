@@ -44,7 +44,7 @@ function rowsToDraw() {
 function frameOf({x, groups, chosen}) {
   const {view, metric} = now;
   const heights = [...chosen.map(heightOf), ...groups.map(({y}) => y)].filter(Number.isFinite);
-  const [low, high] = extent(heights);
+  const [low, high] = extent([...heights, ...boundsOf(groups, heights)]);
   const [left, right] = extent(x.positions);
   const numLost = chosen.filter((row) => view.numDiverged[row] > 0 || !Number.isFinite(heightOf(row))).length;
   const lane = numLost ? 0.09 * (high - low) : 0;
@@ -53,6 +53,13 @@ function frameOf({x, groups, chosen}) {
   const ticks = ticksOf(metric.scale, low, high, 6);
   if (numLost) ticks.push([edge, "diverged"]);
   return {low, high, left, right, numLost, edge, ticks, above: isTop ? lane : 0, below: isTop ? 0 : lane};
+}
+
+// The bounds of intervals, as far as the means spread once more on either side: few seeds have very wide ones.
+function boundsOf(groups, heights) {
+  const [least, most] = extent(heights, 1);
+  const bounds = groups.flatMap(({low, high}) => [low, high].map((bound) => placeOfMetric(now.metric, bound)));
+  return bounds.filter(Number.isFinite).map((bound) => Math.max(least, Math.min(most, bound)));
 }
 
 // The place of a row's value; NaN where it stands at the edge.
