@@ -54,7 +54,7 @@ def test_a_page_is_written_into_the_folder_or_where_it_is_wanted(train, tmp_path
     main(["report", str(store)])
     assert capsys.readouterr().out == f"wrote {store}/report.html: 6 runs\n"
     assert content(store / "report.html")["opens"]["metric"] == "test_accuracy"
-    main(["report", str(store), "--to", str(tmp_path / "page.html"), "--metric", "test_loss"])
+    main(["report", str(store), "--out", str(tmp_path / "page.html"), "--metric", "test_loss"])
     assert content(tmp_path / "page.html")["opens"]["metric"] == "test_loss"
     assert fn.open_results(store).table().height == 6, "the page is no part of the sweep"
     train()

@@ -14,7 +14,7 @@ from fnnet.errors import InputError
 def report(
     store: tyro.conf.Positional[Path],
     /,
-    to: Path | None = None,
+    out: Path | None = None,
     metric: str | None = None,
     watch: Flag = False,
     every: float = 10.0,
@@ -27,7 +27,7 @@ def report(
 
     Args:
         store: the folder of the sweep.
-        to: the file to write; by default report.html in this folder.
+        out: the file to write; by default report.html in this folder.
         metric: the metric that the page opens with; by default test_accuracy or test_r2, if there is one.
         watch: write it again as runs finish, until all of them have; an open page loads itself again.
         every: seconds between looks at the folder.
@@ -39,7 +39,7 @@ def report(
 
     if not every > 0:
         raise InputError(f"--every must be seconds, more than 0, got {every:g}")
-    path = store / "report.html" if to is None else to
+    path = store / "report.html" if out is None else out
     num_shown = -1
     while True:
         results = open_results(store)
