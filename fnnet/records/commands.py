@@ -39,6 +39,27 @@ def run_command(plan: Mapping[str, Any], config: Mapping[str, Any], out: Path) -
     return [*options, *(f"{name}={axis_text(value)}" for name, value in config.items()), "--out", str(out)]
 
 
+def run_call(plan: Mapping[str, Any], config: Mapping[str, Any], num_steps: int) -> str:
+    """Return the call in Python that trains one run of a sweep alone, with its own recipe and data.
+
+    Args:
+        plan: of a store.
+        config: of the run.
+        num_steps: that it was trained for.
+
+    Example:
+        >>> run_call({"settings": {"eval_every": 5}}, {"widths": (3, 4), "learning_rate": 0.1}, 20)
+        'fn.sweep(recipe, fn.grid(widths=[(3, 4)], learning_rate=0.1), data, num_steps=20, eval_every=5)'
+    """
+    axes = ", ".join(
+        f"{name}={[value] if isinstance(value, tuple) else value!r}" for name, value in config.items()
+    )
+    options = [] if "num_steps" in config else [f"num_steps={num_steps}"]
+    if eval_every := plan["settings"].get("eval_every"):
+        options.append(f"eval_every={eval_every}")
+    return ", ".join([f"fn.sweep(recipe, fn.grid({axes})", "data", *options]) + ")"
+
+
 def axis_text(value: Any) -> str:
     """Spell the value of an axis as the command line reads it.
 

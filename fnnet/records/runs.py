@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fnnet.records.columns import curve_names, metric_names
-from fnnet.records.commands import run_command
+from fnnet.records.commands import run_call, run_command
 from fnnet.records.results import Results
 from fnnet.space.space import Config
 
@@ -22,7 +22,8 @@ class RunRecord(NamedTuple):
     chunk, lane, fingerprint: where and how it was trained.
     curve_steps: of its evaluations.
     curves: by metric, at these steps.
-    command: what trains it alone, if the command line made the sweep.
+    command: what trains it alone, if fnnet sweep made the sweep.
+    call: what does so in Python.
     """
 
     id: str
@@ -37,6 +38,7 @@ class RunRecord(NamedTuple):
     curve_steps: list[int]
     curves: dict[str, list[float]]
     command: list[str] | None
+    call: str
 
 
 def read_run(results: Results, plan: Mapping[str, Any]) -> RunRecord:
@@ -75,4 +77,5 @@ def read_run(results: Results, plan: Mapping[str, Any]) -> RunRecord:
         curve_steps=steps,
         curves={name: results[f"{name}_curve"][0][: len(steps)].tolist() for name in curve_names(results)},
         command=run_command(plan, config, Path(f"run-{run_id[:8]}")),
+        call=run_call(plan, config, steps[-1]),
     )

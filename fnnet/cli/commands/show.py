@@ -44,5 +44,4 @@ def show(
         print(f"\n  {'':{width}}  steps {found.curve_steps[0]:,} to {found.curve_steps[-1]:,}")
         for name, values in found.curves.items():
             print(f"  {name:{width}}  {sparkline(values)}  {values[0]:.4g} to {values[-1]:.4g}")
-    if found.command is not None:
-        print(f"\nalone: {shlex.join(found.command)}")
+    print(f"\nalone: {shlex.join(found.command) if found.command else found.call}")
