@@ -18,6 +18,14 @@ const opening = () => ({
   sort: {column: null, isDown: true},
   theme: "auto",
 });
+const PANELS = {
+  lines: drawLines,
+  heatmap: drawHeatmap,
+  parallel: drawParallel,
+  curves: drawCurves,
+  importance: drawImportance,
+  spread: drawSpread,
+};
 let state = opening(); // what the address of the page keeps
 let now = null; // what follows from it: the view, its selection, the metric, pinned and hovered rows
 
@@ -34,21 +42,10 @@ function refresh() {
   }
   const conditions = [...state.conditions, ...filter];
   now = {view, metric, selection: select(view, conditions), pins: pinsOf(state.view), hover: -1};
-  for (const draw of [
-    drawHead,
-    drawControls,
-    drawLines,
-    drawHeatmap,
-    drawParallel,
-    drawCurves,
-    drawImportance,
-    drawSpread,
-    drawTable,
-  ])
-    draw();
+  for (const draw of [drawHead, drawControls, ...Object.values(PANELS), drawTable]) draw();
   mark(-1);
   hoverHeatmap(null);
-  for (const {name} of figures.roots()) by(name).setAttribute("aria-label", by(`${name}-title`).textContent);
+  for (const name of Object.keys(PANELS)) by(name).setAttribute("aria-label", by(`${name}-title`).textContent);
   keep();
 }
 
@@ -206,19 +203,20 @@ function drawFacts() {
   );
 }
 
-// Draw again where figures have got another size, since labels are spaced to the room there is.
-function followSizes(roots) {
-  const sizes = () => roots.flatMap(({name}) => [innerWidth(name), innerHeight(name)]);
-  let drawn = sizes();
-  let timer = 0;
-  const follow = () => {
-    const found = sizes();
-    if (found.every((size, i) => Math.abs(size - drawn[i]) < 24)) return; // a longer label alone moves frames a little
-    drawn = found;
-    refresh();
-  };
-  for (const root of roots) {
-    for (const property of [root.properties.inner_width, root.properties.inner_height]) {
+// Draw a figure again when it has got another size, since labels are spaced to the room there is.
+function followSizes() {
+  for (const [name, draw] of Object.entries(PANELS)) {
+    const {inner_width, inner_height} = model(name).properties;
+    const size = () => [innerWidth(name), innerHeight(name)];
+    let drawn = size();
+    let timer = 0;
+    const follow = () => {
+      const found = size();
+      if (found.every((length, i) => Math.abs(length - drawn[i]) < 24)) return; // longer labels move frames a little
+      drawn = found;
+      draw();
+    };
+    for (const property of [inner_width, inner_height]) {
       property.change.connect(() => {
         clearTimeout(timer);
         timer = setTimeout(follow, 60);
@@ -242,7 +240,7 @@ async function open() {
   );
   connectFigures();
   refresh();
-  followSizes(roots);
+  followSizes();
   if (data.reload_every) setInterval(() => document.hidden || location.reload(), 1000 * data.reload_every);
   document.documentElement.dataset.ready = "yes";
 }

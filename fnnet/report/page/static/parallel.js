@@ -3,6 +3,7 @@
 
 const MAX_DRAWN_LINES = 10000;
 const MAX_GHOST_LINES = 1000; // of rows that are not kept
+const MAX_BUNDLES = 500; // of lines that are drawn together
 const LANES = {missing: -0.1, diverged: -0.2};
 const parallel = {columns: [], rows: [], ys: []};
 
@@ -52,15 +53,10 @@ function drawParallel() {
     last.at(row) === LANES.diverged ? LOST : last.at(row) < 0 ? theme.muted : shade(better(row));
   const ghost = {color: theme.ghost, alpha: 0.25, width: 0.7};
   const line = chosen.length <= 300 ? {alpha: 0.8, width: 1.4} : {alpha: 0.35, width: 1};
-  const styles = [...ghosts.map(() => ghost), ...chosen.map((row) => ({...line, color: colorOf(row)}))];
-  const xs = [...columns.keys()];
-  put("parallel.lines", {
-    xs: rows.map(() => xs),
-    ys,
-    color: styles.map(({color}) => color),
-    alpha: styles.map(({alpha}) => alpha),
-    width: styles.map(({width}) => width),
-  });
+  put(
+    "parallel.lines",
+    bundled(ys, [...ghosts.map(() => ghost), ...chosen.map((row) => ({...line, color: colorOf(row)}))]),
+  );
   const lanes = lanesIn(ys);
   drawParallelAxes(columns, lanes);
   drawBrushes();
@@ -72,6 +68,27 @@ function drawParallel() {
     notes.push(`${count(chosen.length)} of ${count(selection.rows.length)} lines are drawn, evenly chosen.`);
   }
   say("parallel-note", notes.join(" "));
+}
+
+// Draw lines together that follow each other in nearly the same style, so that thousands are drawn at once.
+function bundled(ys, styles) {
+  const most = Math.ceil(ys.length / MAX_BUNDLES);
+  const bundles = {xs: [], ys: [], color: [], alpha: [], width: []};
+  const isShade = ({color}) => ![LOST, theme.muted, theme.ghost].includes(color);
+  let number = most;
+  ys.forEach((line, i) => {
+    const isAlike =
+      i > 0 && (styles[i].color === styles[i - 1].color || (isShade(styles[i]) && isShade(styles[i - 1])));
+    if (number < most && isAlike) {
+      bundles.xs.at(-1).push(NaN, ...line.keys());
+      bundles.ys.at(-1).push(NaN, ...line);
+      number += 1;
+      return;
+    }
+    addPart(bundles, [...line.keys()], [...line], styles[i]);
+    number = 1;
+  });
+  return bundles;
 }
 
 // Which lanes are in use.
