@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fnnet.cache import cache_folder
-from fnnet.data.mnist import FASHION_MNIST, MNIST, data_folder
+from fnnet.data.image_sources import FASHION_MNIST, MNIST, data_folder
 
 
 class Entry(NamedTuple):

@@ -12,7 +12,8 @@ import numpy as np
 from fnnet.data.arrays import Arrays
 from fnnet.data.assemble import check_split_options, from_arrays
 from fnnet.data.dataset import Dataset, Origin
-from fnnet.data.mnist import FASHION_MNIST, MNIST, load_images
+from fnnet.data.image_sources import FASHION_MNIST, MNIST
+from fnnet.data.mnist import load_images
 from fnnet.data.mnist1d import mnist1d_arrays
 from fnnet.data.tables import Reading, load_file
 from fnnet.errors import InputError, unknown_name

@@ -6,7 +6,7 @@ import pytest
 
 import fnnet as fn
 from fnnet.data.catalog import read_catalog
-from fnnet.data.mnist import MNIST
+from fnnet.data.image_sources import MNIST
 
 
 def test_every_named_data_set_is_listed():

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from fnnet.data.download import PinnedFile, download, read_pinned
-from fnnet.data.mnist import FASHION_MNIST, MNIST, ImageSource, load_images
+from fnnet.data.image_sources import FASHION_MNIST, MNIST, ImageSource
+from fnnet.data.mnist import load_images
 from fnnet.errors import InputError
 
 

@@ -8,7 +8,7 @@ from sklearn import datasets as sklearn_datasets
 
 from fnnet.cache import cache_folder
 from fnnet.data import load_dataset
-from fnnet.data.mnist import FASHION_MNIST, MNIST, data_folder
+from fnnet.data.image_sources import FASHION_MNIST, MNIST, data_folder
 from fnnet.errors import InputError
 
 NAMED = [  # name, features, outputs, examples, standardized

@@ -95,6 +95,9 @@ def test_a_search_counts_the_runs_that_reached_each_rung(tmp_path):
 def test_a_sweep_that_goes_on_to_more_steps(tmp_path, stop_at_evaluation):
     options = {"store": tmp_path, "keep_states": True, "lanes": 1}
     fn.sweep(RECIPE, SPACE, DATA, num_steps=3, **options)
+    assert read_status(tmp_path)[:4] == ("finished", 12, 12, 0), (
+        "the states of finished runs are kept, not running"
+    )
     stop, _ = stop_at_evaluation(1)
     with pytest.raises(RuntimeError):
         fn.sweep(RECIPE, SPACE, DATA, num_steps=7, **options, on_event=stop)
