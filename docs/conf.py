@@ -5,6 +5,9 @@ import re
 import sys
 from pathlib import Path
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
 sys.path.insert(0, str(Path(__file__).parent))
 from docstrings import restructured
 
@@ -17,6 +20,7 @@ exclude_patterns = ["_build"]
 
 html_theme = "sphinx_book_theme"
 html_title = "fnnet"
+html_math_renderer = "mathml"
 html_show_copyright = False
 html_show_sphinx = False
 
@@ -45,7 +49,16 @@ def _link_results(app, docname, source) -> None:
     source[0] = re.sub(r"\]\(((?:\.\./)+experiments/results/\w+\.md)\)", r"](path:\1)", source[0])
 
 
+def _visit_math(self, node) -> None:
+    """Write formulas as MathML, which browsers draw without a script from elsewhere."""
+    as_block = isinstance(node, nodes.math_block)
+    formula = tex2mathml(node.astext(), as_block=as_block)
+    self.body.append(f'<div style="margin: 1rem 0">{formula}</div>' if as_block else formula)
+    raise nodes.SkipNode
+
+
 def setup(app) -> None:
+    app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))
     app.connect("autodoc-process-docstring", _convert_docstring, priority=400)  # before napoleon
     app.connect("autodoc-skip-member", _skip_member)
     app.connect("source-read", _link_results)
