@@ -230,3 +230,16 @@ def test_curves_are_those_of_the_best_then_of_the_pinned(opened, results):
     page.page.mouse.move(5, 5)
     page.settle()
     np.testing.assert_allclose(page.columns("curves.lines")["ys"], means[order[[4, 2]]], rtol=1e-6)
+
+
+def test_intervals_are_in_the_figure_unless_few_are_much_wider_than_the_others(opened):
+    seeds = np.array([-0.01, 0.0, 0.01])
+    alike = np.array([0.97, 0.971, 0.972])[:, None] + seeds
+    page = opened(fn.Results(fn.grid(depth=[1, 2, 3], seed=range(3)), {"test_accuracy": alike.ravel()}))
+    half = stats.t.ppf(0.975, 2) * 0.01 / np.sqrt(3)
+    low, high = limits_of(page)
+    assert low <= 0.97 - half and high >= 0.972 + half and "cut" not in page.text("lines-note")
+    one_wide = np.array([0.1, 0.5, 0.9])[:, None] + seeds * np.array([1, 50, 1])[:, None]
+    page = opened(fn.Results(fn.grid(depth=[1, 2, 3], seed=range(3)), {"test_accuracy": one_wide.ravel()}))
+    low, high = limits_of(page)
+    assert high < 0.5 + 50 * half and "Bands that leave the figure are cut." in page.text("lines-note")

@@ -45,6 +45,7 @@ function frameOf({x, groups, chosen}) {
   const {view, metric} = now;
   const heights = [...chosen.map(heightOf), ...groups.map(({y}) => y)].filter(Number.isFinite);
   const [low, high] = extent([...heights, ...boundsOf(groups, heights)]);
+  const isCut = groups.some((each) => placeOfMetric(metric, each.low) < low || placeOfMetric(metric, each.high) > high);
   const [left, right] = extent(x.positions);
   const numLost = chosen.filter((row) => view.numDiverged[row] > 0 || !Number.isFinite(heightOf(row))).length;
   const lane = numLost ? 0.09 * (high - low) : 0;
@@ -52,14 +53,17 @@ function frameOf({x, groups, chosen}) {
   const edge = isTop ? high + 0.6 * lane : low - 0.6 * lane;
   const ticks = ticksOf(metric.scale, low, high, 6);
   if (numLost) ticks.push([edge, "diverged"]);
-  return {low, high, left, right, numLost, edge, ticks, above: isTop ? lane : 0, below: isTop ? 0 : lane};
+  return {low, high, left, right, numLost, isCut, edge, ticks, above: isTop ? lane : 0, below: isTop ? 0 : lane};
 }
 
-// The bounds of intervals, as far as the means spread once more on either side: few seeds have very wide ones.
+// The bounds of intervals, no farther beyond the means than half of the intervals are wide: few seeds have very wide ones.
 function boundsOf(groups, heights) {
-  const [least, most] = extent(heights, 1);
-  const bounds = groups.flatMap(({low, high}) => [low, high].map((bound) => placeOfMetric(now.metric, bound)));
-  return bounds.filter(Number.isFinite).map((bound) => Math.max(least, Math.min(most, bound)));
+  const place = (bound) => placeOfMetric(now.metric, bound);
+  const bounds = groups.map(({low, high}) => [place(low), place(high)]).filter((pair) => pair.every(Number.isFinite));
+  const widths = bounds.map(([low, high]) => high - low).sort((a, b) => a - b);
+  const [least, most] = extent(heights, 0);
+  const beyond = widths[widths.length >> 1] ?? 0;
+  return bounds.flat().map((bound) => Math.max(least - beyond, Math.min(most + beyond, bound)));
 }
 
 // The place of a row's value; NaN where it stands at the edge.
@@ -134,7 +138,7 @@ function drawLegend({color, groups}) {
   legend("lines-legend", color.name, entries);
 }
 
-function noteLines({x, isSummary, numLost, chosen}) {
+function noteLines({x, isSummary, numLost, isCut, chosen}) {
   const {view, selection} = now;
   const unit = unitOf(view);
   const notes = [];
@@ -145,6 +149,7 @@ function noteLines({x, isSummary, numLost, chosen}) {
     notes.push(`Points are ${unit}s; a line is the mean of those at the same ${x.name}, with a 95 % interval.`);
     notes.push("It breaks where a value is not finite.");
   }
+  if (isCut) notes.push("Bands that leave the figure are cut.");
   if (x.levels.length < x.values.length) {
     const bins = `${x.levels.length} bins of as many ${unit}s`;
     notes.push(`${x.name} has ${count(x.values.length)} values, so a line averages over ${bins}.`);
