@@ -83,4 +83,5 @@ def test_text_is_escaped_in_each_style():
 def test_a_sparkline_is_monotone_and_as_wide_as_asked():
     line = sparkline(np.linspace(3, 5, 101).tolist(), width=16)
     assert len(line) == 16 and sorted(line) == list(line) and (line[0], line[-1]) == ("▁", "█")
+    assert sparkline([0.0] * 99 + [1.0], width=8) == "▁▁▁▁▁▁▁█", "the last value is always kept"
     assert sparkline([math.inf, 1.0, math.nan]) == " ▁ "

@@ -62,9 +62,6 @@ def sweep(
     if dry_run:
         plan(axes, data, recipe, steps, eval_every, out, lanes, part)
         return
-    from fnnet.records.ranking import usual_metric
-    from fnnet.sweeps.execution import describe_stored, execute
-
     with engine.open() as workers:
         prepared = prepare_sweep(
             axes,
@@ -83,6 +80,9 @@ def sweep(
             engine=workers,
         )
         assert prepared.store is not None
+        from fnnet.records.ranking import usual_metric
+        from fnnet.sweeps.execution import describe_stored, execute
+
         output.print_estimates(prepared)
         if workers is not None:
             output.print_line(engine.describe(workers))
