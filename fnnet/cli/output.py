@@ -75,20 +75,21 @@ def write_results(results: "Results", metric: str, folder: Path, *, heatmap: boo
     from fnnet.report import plots
 
     table = results.table(records=True)
-    paths = [folder / name for name in ("table.parquet", "table.csv", "report.html", "heatmap.png")]
+    paths = [folder / name for name in ("table.parquet", "table.csv")]
     with naming(paths[0]), paths[0].open("wb") as file:  # polars' own errors have no file name
         table.write_parquet(file)
     with naming(paths[1]), paths[1].open("wb") as file:
         table.write_csv(file)
-    results.report(metric).save(paths[2])
-    if not heatmap:
-        return paths[:3]
-    try:
-        figure = plots.heatmap(results, metric)
-    except InputError as error:
-        sys.stderr.write(f"no heatmap.png: {error}\n")
-        return paths[:3]
-    figure.savefig(paths[3], dpi=150)
+    drawn = {"report.html": lambda path: results.report(metric).save(path)}
+    if heatmap:
+        drawn["heatmap.png"] = lambda path: plots.heatmap(results, metric).savefig(path, dpi=150)
+    for name, draw in drawn.items():
+        try:
+            draw(folder / name)
+        except InputError as error:  # the table is what matters, and is there
+            sys.stderr.write(f"no {name}: {error}\n")
+        else:
+            paths.append(folder / name)
     return paths
 
 

@@ -4,11 +4,13 @@ import contextlib
 import json
 import re
 
+import numpy as np
 import pytest
 
 import fnnet as fn
 from fnnet.cli.commands import report as command
 from fnnet.cli.main import main
+from fnnet.cli.output import write_results
 from fnnet.sweeps.events import Committed
 
 
@@ -97,3 +99,14 @@ def test_a_sweep_ends_with_its_page(tmp_path, capsys):
     assert f"wrote {out}/report.html" in capsys.readouterr().out
     page = content(out / "report.html")
     assert page["title"] == "sweep" and len(page["views"]) == 2
+
+
+def test_what_cannot_be_drawn_is_said_and_the_table_is_written(tmp_path, capsys):
+    columns = {"note": np.array(["a", "b"]), "diverged": np.zeros(2, bool)}
+    results = fn.Results(fn.grid(learning_rate=[0.1, 0.2]), columns)
+    results = fn.Results(results.space, {**columns, "id": results.space.ids()})
+    paths = write_results(results, "note", tmp_path)
+    assert [path.name for path in paths] == ["table.parquet", "table.csv"]
+    assert all(path.exists() for path in paths)
+    said = capsys.readouterr().err
+    assert "no report.html: a report needs a metric" in said and "no heatmap.png:" in said

@@ -101,7 +101,8 @@ def find_metrics(results: Results) -> list[Metric]:
         [('test_loss', False, 'log')]
     """
     known = {**results.higher_is_better, "seconds": False}
-    names = [name for name in metric_names(results._columns) if results[name].dtype.kind in "biuf"]
+    columns = (name for name in results if name not in results.space.axes)
+    names = [name for name in metric_names(columns) if results[name].dtype.kind in "biuf"]
     names += ["seconds"] if "seconds" in results else []
     return [
         Metric(name, results[name], _direction(name, known), choose_scale(_middle(results[name])))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from fnnet.errors import InputError, unknown_name
 from fnnet.records.ranking import usual_metric
@@ -52,8 +53,7 @@ def collect_content(
     if not len(results):
         raise InputError("a report needs at least one finished run")
     if "diverged" not in results:
-        columns = {**results._columns, "diverged": np.zeros(len(results), bool)}
-        results = Results(results.space, columns, results.store, results.higher_is_better)
+        results = _take(results, np.arange(len(results)))
     whole = _gather(results)
     by_name = {each.name: each for each in whole.metrics}
     if not by_name:
@@ -63,7 +63,7 @@ def collect_content(
         raise unknown_name("metric", first, by_name)
     higher_is_better = bool(by_name[first].higher_is_better)
     kept = choose_runs(whole.seeds, by_name[first].values, higher_is_better, max_runs)
-    shown = whole if len(kept) == len(results) else _gather(results._take(kept))
+    shown = whole if len(kept) == len(results) else _gather(_take(results, kept))
     curves = collect_curves(shown.results, shown.seeds, by_name[first].values[kept], higher_is_better)
     made = describe_made(results)
     about = _about(whole, made.num_planned)
@@ -103,6 +103,14 @@ def encode_array(values: np.ndarray) -> dict[str, str]:
         kind = "Float64"
     content = np.ascontiguousarray(values, dtype={"Int32": "<i4", "Float32": "<f4", "Float64": "<f8"}[kind])
     return {"type": kind, "bytes": base64.b64encode(content.tobytes()).decode()}
+
+
+def _take(results: Results, rows: Int[np.ndarray, " kept"]) -> Results:
+    """Select runs by their places; of results made by hand, none diverged."""
+    columns = {name: results[name] for name in results if name not in results.space.axes}
+    columns = {"diverged": np.zeros(len(results), bool), **columns}
+    taken = {name: column[rows] for name, column in columns.items()}
+    return Results(results.space.take(rows), taken, results.store, results.higher_is_better)
 
 
 def _gather(results: Results) -> Gathered:
