@@ -9,13 +9,13 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 # What measures this machine and not a claim.
 MEASUREMENTS := $(addprefix experiments/,$(addsuffix .py,batch_evaluation benchmark engine_scale growth plan_accuracy whole_job))
-EXPERIMENTS := $(filter-out experiments/reporting.py, $(wildcard experiments/*.py))
+EXPERIMENTS := $(filter-out $(addprefix experiments/,reporting.py drawing.py figures.py claims_page.py), $(wildcard experiments/*.py))
 
 # Tests and smoke runs train so little that compiling well would not pay. The second flag is unknown to newer XLA.
 COMPILE_FAST := --xla_backend_optimization_level=0 $(shell \
 	$(PYTHON) -c 'import sys; print("--xla_cpu_use_fusion_emitters=false" * (sys.version_info < (3, 12)))')
 
-.PHONY: install sweep test test-all test-browser test-newest check format docs faults reproduce report smoke clean
+.PHONY: install sweep test test-all test-browser test-newest check format docs faults reproduce report figures smoke clean
 
 install: .venv/core ## fnnet and what it runs on, at the versions of constraints.txt
 
@@ -79,7 +79,10 @@ reproduce: .venv/core ## every claim at full size, one by one, and the page of t
 	$(MAKE) report
 
 report: .venv/core ## one page of what experiments claimed and measured, from experiments/results
-	$(BIN)/python experiments/reporting.py
+	$(BIN)/python experiments/claims_page.py
+
+figures: .venv/core ## the figures drawn again from the reports, without training; FORMAT=pdf or svg for vectors
+	$(BIN)/python experiments/figures.py --format $(or $(FORMAT),png)
 
 smoke: export XLA_FLAGS = $(COMPILE_FAST)
 smoke: .venv/core ## every experiment at its smallest size; the largest files first, so that both cores end together

@@ -36,6 +36,7 @@ from peers.report import (
 from peers.system import CORES, LANES
 from peers.work import Order, save_examples, step_flops
 from peers.worker import MissingLibrary, Worker, start_workers
+from reporting import draw_report
 
 CHECKED_STEPS = 20
 TOLERANCE = 1e-3  # relative, between two systems' losses after these steps
@@ -218,7 +219,7 @@ def write(report: dict, folder: Path) -> Path:
     path = folder / "benchmark.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
     path.with_suffix(".md").write_text(to_markdown(report))
-    draw(report).savefig(path.with_suffix(".png"), dpi=150)
+    draw_report(path, draw, path.with_suffix(".png"))
     return path
 
 

@@ -22,10 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, panels
+from reporting import Claim, publish
 
 
 @dataclass(frozen=True)
@@ -127,34 +127,39 @@ def make_claims(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths
     ]  # fmt: skip
 
 
-def draw(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw loss and curvature of one seed against the step, and the curvature of all at the end against c."""
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    for number, c in enumerate((0.5, 1.5, 2.5, 3.5, 4.5)):
-        place, color = np.argmin(np.abs(cs - c)), f"C{number}"
-        for paths, style in ((trained, "."), (mapped, "-")):
-            outputs, kernels = paths.outputs[:31, place, 0], paths.kernels[:31, place, 0]
-            shown = np.abs(outputs) < 1e6
-            label = f"{c:g}" if style == "." else None
-            left.plot(np.flatnonzero(shown), outputs[shown] ** 2 / 2, style, color=color, label=label)
-            middle.plot(np.flatnonzero(shown), (rates[place, 0] * kernels)[shown], style, color=color)
-    left.set(yscale="log", ylim=(1e-10, 1e9), xlabel="step", ylabel="loss", title="loss")
-    left.legend(title="c (dots: training, lines: map)", ncols=5, loc="upper center", columnspacing=1)
-    middle.set(xlabel="step", ylabel="rate x lambda", ylim=(0, 5), title="curvature")
-    middle.axhline(2, color="0.4", linestyle="--", linewidth=1)
-    ends = np.isfinite(trained.kernels[-1])
-    at_end = (rates * trained.kernels[-1])[ends]
-    right.plot(np.broadcast_to(cs[:, None], ends.shape)[ends], at_end, ".", label="at the end, all seeds")
-    right.plot([0, 4], [0, 4], color="0.3", linewidth=1, label="initially")
-    right.axhline(2, color="0.4", linestyle="--", linewidth=1, label="2, beyond which it is unstable")
-    for bound in (2, 4):
-        right.axvline(bound, color="0.8", linewidth=1)
-    for x, name in ((1, "lazy"), (3, "catapult"), (4.5, "divergent")):
-        right.text(x, 4.65, name, horizontalalignment="center")
-    right.set(xlabel="c = rate x initial lambda", ylabel="rate x lambda", xlim=(0, 5), ylim=(0, 5))
-    right.set_title("curvature before and after")
-    right.legend(loc="upper left", bbox_to_anchor=(0, 0.92))
+    figure, (left, middle, right) = panels(
+        "Between 2/λ and 4/λ training leaps out of a sharp valley and ends in a flat one",
+        "The loss rises if c > 2",
+        "The curvature then falls",
+        "Curvature at the end",
+        height=2.8,
+    )
+    steps = np.arange(measured["loss"].shape[-1])
+    for row, (c, color) in enumerate(zip(measured["shown"], ("C5", "C0", "C2", "C4", "C1"), strict=True)):
+        for axes, name in ((left, "loss"), (middle, "curvature")):
+            trained, mapped = measured[name][:, row]
+            shown = measured["loss"][1, row] < 1e11
+            axes.plot(steps[shown], mapped[shown], color=color, linewidth=1)
+            axes.plot(steps[shown], trained[shown], ".", color=color, label=f"{c:g}")
+    left.set(yscale="log", ylim=(1e-10, 1e7), xlabel="step", ylabel="loss")
+    middle.set(xlabel="step", ylabel="η × curvature λ", ylim=(0, 5))
+    middle.axhline(2, **REFERENCE)
+    right.plot(measured["c"], measured["at_end"], ".", color="C0", markersize=3)
+    right.plot([0, 4], [0, 4], color="0.3", linewidth=1)
+    right.text(3, 3.15, "as at first", rotation=45, transform_rotates_text=True, ha="center", color="0.3")
+    right.axhline(2, **REFERENCE)
+    right.annotate("unstable above 2", (5.35, 2.06), ha="right", color="0.3")
+    right.axvspan(2, 4, color="0.92", linewidth=0)
+    for place, name in ((1, "lazy"), (3, "catapult"), (4.7, "diverges")):
+        right.annotate(name, (place, 4.7), ha="center")
+    right.set(
+        xlabel="c = η × initial curvature", ylabel="η × curvature λ at the end", xlim=(0, 5.4), ylim=(0, 5)
+    )
+    handles = left.get_legend_handles_labels()
+    title = "c (dots: training, lines: the exact map; 0.5 and 1.5 hardly move the curvature)"
+    figure.legend(*handles, title=title, loc="outside lower center", ncols=5)
     return figure
 
 
@@ -173,10 +178,19 @@ def main(config: Config) -> None:
     after = (results.curves(name).transpose("step", ...).values for name in ("output", "kernel"))
     trained = Paths(*(np.concatenate([start[:1], path]) for start, path in zip(mapped, after, strict=True)))
     claims = make_claims(cs, rates, trained, mapped)
-    Console().print(table(claims))
-    if not config.smoke:
-        figure = draw(cs, rates, trained, mapped)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure)} and .png")
+    shown = [int(np.argmin(np.abs(cs - c))) for c in (0.5, 1.5, 2.5, 3.5, 4.5)]
+    followed = [
+        (paths.outputs[:31, shown, 0].T, paths.kernels[:31, shown, 0].T) for paths in (trained, mapped)
+    ]
+    ends = np.isfinite(trained.kernels[-1])
+    measured = {
+        "shown": cs[shown],
+        "loss": np.stack([outputs**2 / 2 for outputs, _ in followed]),
+        "curvature": np.stack([rates[shown, 0][:, None] * kernels for _, kernels in followed]),
+        "c": np.broadcast_to(cs[:, None], ends.shape)[ends],
+        "at_end": (rates * trained.kernels[-1])[ends],
+    }
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -26,20 +26,22 @@ import numpy as np
 import optax
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 import fnnet as fn
+from drawing import PUBLISHED, draw_classes, intervals, panels
 from fnnet.clustering import cluster_network, clustering_accuracy, deep_clustering
-from reporting import Claim, table, write_report
+from fnnet.report.labels import readable
+from reporting import Claim, publish
 
-PUBLISHED = {"k-means on pixels": 0.5349, "k-means on codes": 0.8184, "deep clustering": 0.8430}
+PUBLISHED_ACCURACY = {"k-means on pixels": 0.5349, "k-means on codes": 0.8184, "deep clustering": 0.8430}
+MAX_POINTS = 3000  # that are drawn
 METRICS = {"accuracy": clustering_accuracy, "NMI": normalized_mutual_info_score, "ARI": adjusted_rand_score}
 
 Scores = dict[str, dict[str, np.ndarray]]
-"""By way, as in PUBLISHED, and by metric: one number for each seed."""
+"""By way, as in PUBLISHED_ACCURACY, and by metric: one number for each seed."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,14 @@ def cluster(data: fn.Dataset, config: Config) -> tuple[dict[str, np.ndarray], np
         np.stack([found.predict(points) for found, points in zip(on_codes, test_codes, strict=True)]),
         outputs_of(network, params, data.test).argmax(axis=2),
     )
-    return dict(zip(PUBLISHED, clusters, strict=True)), outputs_of(encoder, params["encoder"], data.test)[0]
+    return dict(zip(PUBLISHED_ACCURACY, clusters, strict=True)), outputs_of(
+        encoder, params["encoder"], data.test
+    )[0]
 
 
 def make_claims(name: str, scores: Scores) -> list[Claim]:
     """Compare the ways on one data set; published are figures of MNIST."""
-    claims, published = [], PUBLISHED if name == "mnist" else None
+    claims, published = [], PUBLISHED_ACCURACY if name == "mnist" else None
     for before, way in itertools.pairwise(scores):
         gain = fn.mean_interval(scores[way]["accuracy"] - scores[before]["accuracy"])
         expected = published[way] - published[before] if published else None
@@ -128,22 +132,41 @@ def make_claims(name: str, scores: Scores) -> list[Claim]:
     return [*claims, Claim(claim, published, means, is_far)]
 
 
-def draw(scores: dict[str, Scores], codes: np.ndarray, classes: np.ndarray) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw the scores of each way with intervals, and the codes of the last data set on their principal plane."""
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    *left, right = figure.subplots(1, len(scores) + 1)
+    scores = measured["scores"]
+    figure, (*left, right) = panels(
+        "Deep clustering finds the digits of MNIST, where k-means on pixels does not",
+        *(f"{readable(name)}: scores" for name in scores),
+        "MNIST: codes, by digit",
+        height=3.1,
+        ratios=[*[1] * len(scores), 1.15],
+    )
     for axes, (name, of_way) in zip(left, scores.items(), strict=True):
         for shift, metric in enumerate(METRICS):
-            means = [fn.mean_interval(of_metric[metric]) for of_metric in of_way.values()]
+            means = [intervals(of_metric[metric]) for of_metric in of_way.values()]
             places = np.arange(len(means)) + 0.27 * (shift - 1)
-            errors = [mean.high - mean.mean for mean in means]
-            axes.bar(places, [mean.mean for mean in means], 0.25, yerr=errors, capsize=2, label=metric)
-        axes.set_xticks(range(len(of_way)), [way.replace(" ", "\n", 1) for way in of_way])
-        axes.set(title=name, ylim=(0, 1.15))
-        axes.legend(ncols=3, loc="upper center")
-    points = right.scatter(*PCA(2).fit_transform(codes).T, c=classes, cmap="tab10", vmin=-0.5, vmax=9.5, s=2)
-    right.set(title="codes after deep clustering", xlabel="first principal component", ylabel="second")
-    figure.colorbar(points, ax=right, ticks=range(10), label="digit")
+            heights, errors = (
+                [mean["mean"] for mean in means],
+                [mean["high"] - mean["mean"] for mean in means],
+            )
+            label = metric if axes is left[0] else None
+            axes.bar(
+                places,
+                heights,
+                0.25,
+                yerr=errors,
+                color=f"C{shift}",
+                error_kw={"elinewidth": 0.8},
+                label=label,
+            )
+            if name == "mnist" and metric == "accuracy":
+                axes.plot(places, list(PUBLISHED_ACCURACY.values()), **PUBLISHED, label="published accuracy")
+        axes.set_xticks(range(len(of_way)), ["k-means,\npixels", "k-means,\ncodes", "deep\nclustering"])
+        axes.set(ylabel="score", ylim=(0, 1))
+    draw_classes(right, measured["codes"], measured["classes"])
+    right.set(xlabel="first principal component", ylabel="second principal component")
+    figure.legend(loc="outside lower left", ncols=4, title="means of seeds, 95 % intervals", alignment="left")
     return figure
 
 
@@ -164,10 +187,9 @@ def main(config: Config) -> None:
                 for way, found in clusters.items()
             }
     claims = [claim for name, each in scores.items() for claim in make_claims(name, each)]
-    Console().print(table(claims))
-    if not config.smoke:
-        figure = draw(scores, codes, data.test.targets)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, scores)} and .png")
+    plane = PCA(2).fit_transform(codes).astype(np.float32)[:MAX_POINTS]
+    measured = {"scores": scores, "codes": plane, "classes": data.test.targets[:MAX_POINTS].astype(np.int8)}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,15 @@ Run `python experiments/critical_learning_rate.py`, or with `--smoke` for a few 
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, panels
+from reporting import Claim, publish
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,26 @@ def make_claims(
     ]  # fmt: skip
 
 
-def draw(relative: np.ndarray, results: fn.Results) -> Figure:
-    """Draw when runs above the bound overflow; there an error grows by 2 x learning rate / bound - 1 a step."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    axes = figure.subplots()
-    diverged_at, is_above = results["diverged_at"], relative > 1
+def draw(measured: dict[str, Any]) -> Figure:
+    """Draw when runs above the bound overflow; there an error grows by 2 × learning rate / bound − 1 a step."""
+    relative, diverged_at = measured["relative_rate"], measured["diverged_at"]
+    is_above = relative > 1
+    counts = [
+        f"{np.sum(of_side >= 0)} of {of_side.size}"
+        for of_side in (diverged_at[is_above], diverged_at[~is_above])
+    ]
+    figure, (axes,) = panels(
+        f"A quadratic loss diverges from 2/λ on: {counts[0]} runs above it, {counts[1]} below", "", height=2.9
+    )
     distances = np.geomspace(relative[is_above].min() - 1, relative.max() - 1)
-    steps = np.log(np.finfo(np.float32).max) / 2 / np.log1p(2 * distances)
-    axes.loglog(distances, steps, "k--", label="theory, of an error of 1 at first")
-    axes.loglog(relative[is_above] - 1, diverged_at[is_above], "o", color="C3", alpha=0.6, label="measured")
-    finite = f"{np.sum(diverged_at[~is_above] < 0)} of {np.sum(~is_above)}"
-    axes.annotate(f"below the bound,\n{finite} runs stay finite", (0.05, 0.06), xycoords="axes fraction")
-    axes.set(xlabel="learning rate / (2 / largest eigenvalue) - 1", ylabel="step of divergence")
+    steps = np.log(np.finfo(np.float32).max) / 2 / np.log1p(2 * distances)  # squares of errors overflow
+    axes.loglog(distances, steps, **REFERENCE, label="theory, if the error is 1 at first")
+    num_seeds = diverged_at.shape[1]
+    for seed, steps in enumerate(diverged_at[is_above].T):
+        aside = 1.025 ** (seed - num_seeds / 2)  # so that no dot hides another
+        label = f"measured, {num_seeds} seeds side by side" if seed == 0 else None
+        axes.loglog((relative[is_above] - 1) * aside, steps, "o", color="C0", markersize=3, label=label)
+    axes.set(xlabel="learning rate / (2/λ) − 1", ylabel="first step whose loss is not finite")
     axes.legend()
     return figure
 
@@ -99,11 +108,8 @@ def main(config: Config) -> None:
     results = fit(data, 2 / eigenvalue, factors, config)
     relative = np.repeat(factors, config.num_seeds)
     claims = make_claims(relative, results, eigenvalue, least_loss)
-    Console().print(table(claims))
-    if not config.smoke:
-        figure = draw(relative, results)
-        measured = {"diverged_at": results["diverged_at"].reshape(len(factors), -1)}
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    measured = {"relative_rate": factors, "diverged_at": results["diverged_at"].reshape(len(factors), -1)}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

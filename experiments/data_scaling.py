@@ -26,10 +26,11 @@ import numpy as np
 import optax
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import label_ticks, panels
+from fnnet.report.labels import readable
+from reporting import Claim, publish
 
 NETWORK = 0.871  # published, of 100 relu neurons and all examples
 
@@ -143,26 +144,34 @@ def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[Clai
     ]  # fmt: skip
 
 
-def draw(found: dict[str, list[np.ndarray]], config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw accuracy, and error on logarithmic scales with the powers fitted, against the number of examples."""
-    figure = Figure(figsize=(11, 5.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    sizes = np.array(config.sizes)
+    sizes, found = measured["sizes"], measured["test_accuracy"]
+    best = max(found, key=lambda name: found[name][-1].mean())
+    figure, (left, right) = panels(
+        f"Every classifier gains from more examples of {readable(measured['dataset'])}; the {best} ends ahead",
+        "Test accuracy (dots: single subsets)",
+        f"Test error, powers fitted below {sizes[-1]:,}",
+        height=3.6,
+    )
     for number, (name, by_size) in enumerate(found.items()):
         means, color = np.array([each.mean() for each in by_size]), f"C{number}"
-        intervals = [fn.mean_interval(each) for each in by_size]
-        left.plot(sizes, means, "o-", color=color)
-        left.fill_between(sizes, *np.array([each[1:3] for each in intervals]).T, color=color, alpha=0.15)
-        power = fit_power(by_size, config)["exponent"]
-        label = f"{name}: {power.mean:.2f} ({power.low:.2f} to {power.high:.2f})"
-        line = np.exp(power.mean * np.log(sizes))
+        left.plot(sizes, means, color=color)
+        for size, each in zip(sizes, by_size, strict=True):
+            left.plot(
+                np.full(len(each), size * 1.05 ** (number - 2.5)), each, "o", color=color, markersize=2.5
+            )
+        power = measured["powers"][name]["exponent"]
+        line = np.exp(power["mean"] * np.log(sizes))
         scale = np.exp(np.mean(np.log((1 - means) / line)[:-1]))
+        label = f"{name}: {power['mean']:.2f} ({power['low']:.2f} to {power['high']:.2f})".replace("-", "−")
         right.plot(sizes, 1 - means, "o", color=color)
-        right.plot(sizes, scale * line, color=color, label=label)
-    left.set(xscale="log", xlabel="training examples", ylabel="test accuracy", title=config.dataset)
+        right.plot(sizes, scale * line, color=color, linewidth=1, label=label)
+    left.set(xscale="log", xlabel="training examples", ylabel="test accuracy")
     right.set(xscale="log", yscale="log", xlabel="training examples", ylabel="test error")
-    right.set_title("errors and the powers fitted below all examples")
-    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    label_ticks(right.yaxis, [0.1, 0.2, 0.3, 0.4, 0.6])
+    title = f"classifier: exponent of the error (95 % interval); {len(found[best][-1])} run of each with all examples"
+    figure.legend(loc="outside lower center", ncols=2, title=title)
     return figure
 
 
@@ -174,12 +183,9 @@ def main(config: Config) -> None:
     data = fn.load_dataset(config.dataset, standardize=True)
     found = {"network": train_networks(data, config), **fit_classical(data, config)}
     claims = make_claims(found, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        powers = {name: fit_power(by_size, config) for name, by_size in found.items()}
-        measured = {"test_accuracy": found, "powers": powers}
-        path = write_report(__file__, __doc__, config, claims, draw(found, config), measured)
-        print(f"wrote {path} and .png")
+    powers = {name: fit_power(by_size, config) for name, by_size in found.items()}
+    measured = {"dataset": config.dataset, "sizes": config.sizes, "test_accuracy": found, "powers": powers}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import panels
+from reporting import Claim, publish
 
 SIZE = 8
 DEPTHS = (2, 3)
@@ -107,29 +107,39 @@ def make_claims(times: np.ndarray, trained: np.ndarray, theory: np.ndarray, conf
     ]  # fmt: skip
 
 
-def draw(times: np.ndarray, trained: np.ndarray, theory: np.ndarray, config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw the modes as they are learned, with theory, and how far apart the two are."""
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    *of_depths, of_errors = figure.subplots(1, 3)
+    rates, strengths = measured["rates"], measured["strengths"]
+    figure, (*of_depths, of_errors) = panels(
+        "Each mode of the map is learned by itself, the stronger the sooner, and when theory says so",
+        f"2 matrices, rate {rates[1]:g}",
+        f"3 matrices, rate {rates[1]:g}",
+        "2 matrices: errors",
+        height=2.6,
+    )
+    times, trained, theory = (measured[name] for name in ("times", "trained", "theory"))
     for place, (axes, end) in enumerate(zip(of_depths, (12, 30), strict=True)):
-        for mode, s in enumerate(config.strengths):
-            labels = ("theory", "trained") if mode == 0 else (None, None)
-            axes.plot(times, theory[place, mode], color=f"C{mode}", label=labels[0])
-            axes.plot(times, trained[1, place, mode], "k.", markersize=4, markevery=2 * end, label=labels[1])
-            axes.annotate(f"s = {s:g}", (end, s), (-4, 4), textcoords="offset points", ha="right")
-        axes.set(xlabel="t = updates x rate", ylabel="strength u of a mode", xlim=(0, end), ylim=(-0.1, 3.4))
-        axes.set_title(f"{DEPTHS[place]} matrices, rate {config.rates[1]:g}")
-        axes.legend(loc="center right", bbox_to_anchor=(1, 0.72))
-    errors = np.abs(trained[:, 0] - theory[0]) / np.reshape(config.strengths, (-1, 1))
+        for mode, s in enumerate(strengths):
+            axes.plot(
+                times, theory[place, mode], color=f"C{mode}", label="lines: theory" if mode == 0 else None
+            )
+            label = "dots: trained" if mode == 0 else None
+            axes.plot(
+                times, trained[1, place, mode], "k.", markersize=3, markevery=len(times) // 15, label=label
+            )
+            axes.annotate(
+                f"s = {s:g}", (end, s), (0, 3), textcoords="offset points", ha="right", color=f"C{mode}"
+            )
+        axes.set(xlabel="t = updates × rate", ylabel="strength u of a mode", xlim=(0, end), ylim=(-0.1, 3.5))
+    of_depths[0].legend(loc="center right", bbox_to_anchor=(1, 0.48), handlelength=0.8)
+    errors = np.abs(trained[:, 0] - theory[0]) / strengths[:, None]
     for rate, line in ((1, "-"), (0, "--")):
-        for mode, s in enumerate(config.strengths):
-            label = f"s = {s:g}" if line == "-" else None
-            of_errors.plot(times, errors[rate, mode], line, color=f"C{mode}", label=label)
-    for rate, line in ((1, "-"), (0, "--")):
-        of_errors.plot([], [], line, color="0.4", label=f"rate {config.rates[rate]:g}")
-    of_errors.set(xlabel="t = updates x rate", ylabel="|trained - theory| / s", yscale="log")
-    of_errors.set(xlim=(0, 15), ylim=(1e-6, 0.5), title="2 matrices, two rates")
-    of_errors.legend(ncols=3, loc="upper right")
+        for mode in range(len(strengths)):
+            of_errors.plot(times, errors[rate, mode], line, color=f"C{mode}", linewidth=1)
+        of_errors.plot([], [], line, color="0.4", label=f"rate {rates[rate]:g}")
+    of_errors.set(xlabel="t = updates × rate", ylabel="|trained − theory| / s", yscale="log")
+    of_errors.set(xlim=(0, 15), ylim=(1e-6, 0.5))
+    of_errors.legend(loc="upper right")
     return figure
 
 
@@ -146,10 +156,10 @@ def main(config: Config) -> None:
         ]
     )
     claims = make_claims(times, trained, theory, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        figure = draw(times, trained, theory, config)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure)} and .png")
+    every = max(1, len(times) // 300)
+    shown = {"times": times[::every], "trained": trained[..., ::every], "theory": theory[..., ::every]}
+    measured = {"rates": config.rates, "strengths": config.strengths, **shown}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

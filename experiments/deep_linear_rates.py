@@ -22,10 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels
+from reporting import Claim, publish
 
 SIZE = 32
 STRENGTHS = np.linspace(0.5, 1, 8)  # of the modes of the map
@@ -144,28 +144,37 @@ def arrival_time(num_matrices: int) -> float:
     return float(times[np.argmax(np.sum(distances**2, axis=0) / 2 <= GOAL)])
 
 
-def draw(found: dict[str, Found], config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw by depth the best rate and the updates it needs, with theory."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    rates, updates = figure.subplots(1, 2)
-    depths = np.array(config.depths)
-    for kind, fastest in found.items():
-        for axes, values in ((rates, fastest["rate"]), (updates, fastest["updates"])):
-            mean, low, high, _ = fn.mean_interval(values)
-            interval = np.nan_to_num([mean - low, high - mean])
-            axes.errorbar(depths, mean, interval, fmt="o-", capsize=3, label=kind)
-    stable, arrivals = "2 / D: largest stable rate\nwhere s = 1 is learned", [arrival_time(D) for D in depths]
-    rates.plot(depths, 2 / depths, "k--", label=stable)
-    updates.plot(depths, arrivals / found["decoupled"]["rate"][:, 0], "k--", label="decoupled, equation 15")
-    updates.axhline(config.max_updates, color="0.6", linewidth=0.8, label="end of runs")
-    rates.set_ylim(1e-3, 2)
-    updates.set_ylim(1, 20 * config.max_updates)
-    for axes, name in ((rates, "best learning rate"), (updates, "updates at the best rate")):
+    figure, (rates, updates) = panels(
+        "Deep linear networks: the best rate is inverse to depth, orthogonal weights learn fastest",
+        "Best learning rate",
+        "Updates at the best rate, until 5 % of the loss",
+        height=3.3,
+    )
+    depths, max_updates = measured["depths"], measured["max_updates"]
+    for number, (kind, found) in enumerate(measured["found"].items()):
+        arrive = np.isfinite(found["rate"]).all(axis=1)
+        for axes, name in ((rates, "rate"), (updates, "updates")):
+            means = intervals(found[name][arrive])
+            draw_interval(axes, depths[arrive], means, f"C{number}", label=kind if axes is rates else None)
+        if not arrive.all():
+            updates.annotate(
+                f"{kind}: beyond {depths[arrive][-1]} none\nof {measured['num_rates']} rates arrives",
+                (depths[arrive][-1], found["updates"][arrive][-1].mean()), (-8, -2), ha="right",
+                textcoords="offset points", color=f"C{number}",
+            )  # fmt: skip
+    rates.plot(depths, 2 / depths, **REFERENCE, label="2 / D, beyond which the mode s = 1 is unstable")
+    style = REFERENCE | {"linestyle": ":", "color": "C0"}
+    updates.plot(
+        depths, measured["theory_updates"], **style, label="theory of decoupled (Saxe et al., eq. 15)"
+    )
+    updates.axhline(max_updates, color="0.8", linewidth=0.8)
+    updates.annotate("end of runs", (depths[0], max_updates), (0, 2), textcoords="offset points", color="0.5")
+    for axes, name in ((rates, "best learning rate"), (updates, "updates")):
         axes.set(xlabel="number of matrices D", ylabel=name, xscale="log", yscale="log")
-        axes.set_xticks(depths, depths)
-        axes.minorticks_off()
-    rates.legend(loc="lower left")
-    updates.legend(loc="upper left", ncols=2)
+        label_ticks(axes.xaxis, depths)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -175,10 +184,14 @@ def main(config: Config) -> None:
     jax.config.update("jax_enable_x64", True)
     found = find_fastest(config)
     claims = make_claims(found, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        figure = draw(found, config)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, found)} and .png")
+    measured: dict[str, Any] = {
+        "depths": config.depths,
+        "num_rates": config.num_rates,
+        "max_updates": config.max_updates,
+    }
+    arrivals = np.array([arrival_time(depth) for depth in config.depths])
+    measured |= {"theory_updates": arrivals / found["decoupled"]["rate"][:, 0], "found": found}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

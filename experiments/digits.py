@@ -22,12 +22,15 @@ import jax
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import WIDTH
+from fnnet.report.labels import readable
+from fnnet.report.style import StyledFigure
+from reporting import Claim, publish
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
+RATES = (0.01, 10)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def sweep(data: fn.Dataset, config: Config) -> fn.Results:
     space = fn.grid(
         activation=ACTIVATIONS,
         depth=config.depths,
-        learning_rate=fn.logspace(0.01, 10, config.num_rates),
+        learning_rate=fn.logspace(*RATES, config.num_rates),
         seed=range(config.num_seeds),
     )
     store = config.store / data.name
@@ -125,38 +128,67 @@ def make_claims(found: dict[str, fn.Results], difference: float, config: Config)
     return claims
 
 
-def draw(layers: list[Any], data: fn.Dataset, found: dict[str, fn.Results], config: Config) -> Figure:
-    """Draw the forward pass above, and accuracy against the rate below, a panel for each depth."""
-    figure = Figure(figsize=(14, 9), layout="constrained")
-    subfigures: Any = figure.subfigures(1 + len(found), 1)
-    top, *rows = subfigures
-    first, *panels = top.subplots(1, 2 + len(layers), width_ratios=[1, *[1] * len(layers), 1.3])
-    side = int(data.num_features**0.5)
-    first.imshow(data.test.inputs[0].reshape(side, side), cmap="gray_r")
-    first.set(title="x", xticks=[], yticks=[])
-    for number, (axes, layer) in enumerate(zip(panels, layers, strict=False), start=1):
-        places = np.arange(len(layer.z))
-        axes.barh(places, layer.z, 1.0, color="0.75", label="z")
-        if number < len(layers):
-            axes.barh(places, layer.h, 0.6, color="C0", label="h = tanh(z)")
-            axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
-        axes.set(title=f"layer {number}", ylim=(len(places) - 0.5, -0.5), yticks=[])
-    probabilities = jax.nn.softmax(layers[-1].z)
-    panels[-1].barh(range(10), probabilities, color="C3")
-    panels[-1].set(title="probability of each digit", yticks=range(10), ylim=(9.5, -0.5), xlim=(0, 1))
-    for row, (name, results) in zip(rows, found.items(), strict=True):
-        for axes, depth in zip(row.subplots(1, len(config.depths), sharey=True), config.depths, strict=True):
-            for activation in ACTIVATIONS:
-                means = results.where(activation=activation, depth=depth).table(over="seed")
-                rates, low, high = (
-                    means[name] for name in ("learning_rate", "test_accuracy_low", "test_accuracy_high")
-                )
-                axes.plot(rates, means["test_accuracy"], ".-", label=activation)
-                axes.fill_between(rates, low, high, alpha=0.15)
-            axes.set(xscale="log", title=f"{name}, depth {depth}", ylim=(0, 1.03), xlabel="learning rate")
-        row.axes[0].set_ylabel("test accuracy")
-        row.axes[0].legend(loc="lower center")
+def draw(measured: dict[str, Any]) -> Figure:
+    """Draw the forward pass above, and accuracy against the rate below, a panel for each data set and depth."""
+    depths, rates = measured["depths"], measured["rates"]
+    figure = StyledFigure(figsize=(WIDTH, 6.3))
+    title = "All three activations read digits; sigmoid needs larger learning rates, the deeper the more"
+    figure.suptitle(title, x=0.006, ha="left")
+    subfigures: Any = figure.subfigures(2, 1, height_ratios=(1, 2.9))
+    above, below = subfigures
+    name = readable(list(measured["found"])[-1])
+    above.suptitle(f"(a) A digit of {name} on its way through a trained tanh network: h of each layer, output, probabilities",
+                   x=0.006, ha="left", fontsize=8.5, fontweight="normal")  # fmt: skip
+    _draw_forward(above, measured)
+    panels_ = below.subplots(len(measured["found"]), len(depths), sharex=True, sharey=True, squeeze=False)
+    letters = iter("bcdefgh")
+    for row, (name, found) in zip(panels_, measured["found"].items(), strict=True):
+        for axes, depth, of_depth in zip(row, depths, np.moveaxis(found, 1, 0), strict=True):
+            for activation, values, marker, color in zip(
+                ACTIVATIONS, of_depth, "os^", ("C0", "C1", "C2"), strict=True
+            ):
+                is_first = axes is panels_[0, 0]
+                label = readable(activation) if is_first else None
+                style = {"linewidth": 2.6, "alpha": 0.5} if activation == "tanh" else {}
+                axes.plot(rates, values.mean(axis=-1), color=color, label=label, **style)
+                axes.plot(rates, values, marker, color=color, markersize=2.5)
+            axes.set_title(f"({next(letters)}) {readable(name)}, depth {depth}", loc="left")
+            axes.set(xscale="log", ylim=(-0.03, 1.03))
+        row[0].set_ylabel("test accuracy")
+    for axes in panels_[-1]:
+        axes.set_xlabel("learning rate")
+    below.legend(
+        loc="outside lower center", ncols=3, title="marks: seeds (diverged: wrong throughout), lines: means"
+    )
     return figure
+
+
+def _draw_forward(figure: Any, measured: dict[str, Any]) -> None:
+    """Draw the input and hidden layers as images, and the outputs as bars."""
+    hidden, outputs = measured["hidden"], measured["outputs"]
+    first, *panels_, scores, last = figure.subplots(
+        1, len(hidden) + 3, width_ratios=[1] * (len(hidden) + 1) + [1.2, 1.2]
+    )
+    side = round(len(measured["input"]) ** 0.5)
+    first.imshow(measured["input"].reshape(side, side), cmap="gray_r")
+    first.set_title("x", loc="left")
+    for number, (axes, h) in enumerate(zip(panels_, hidden, strict=True), start=1):
+        image = axes.imshow(h.reshape(-1, 8), cmap="RdBu_r", vmin=-1, vmax=1)
+        axes.set_title(f"h, layer {number}", loc="left")
+    for axes in (first, *panels_):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    figure.colorbar(
+        image, ax=panels_, orientation="horizontal", ticks=[-1, 0, 1], aspect=40, pad=0.02, shrink=0.6
+    )
+    for axes, values, title in (
+        (scores, outputs, "z, output"),
+        (last, measured["probabilities"], "probability"),
+    ):
+        axes.barh(range(len(values)), values, color="0.6" if axes is scores else "C1")
+        axes.set(yticks=range(len(values)), ylim=(len(values) - 0.5, -0.5))
+        axes.tick_params(axis="y", labelsize=6)
+        axes.set_title(title, loc="left")
 
 
 def main(config: Config) -> None:
@@ -169,10 +201,17 @@ def main(config: Config) -> None:
         drawn = config.datasets[-1]
         layers, difference = forward(datasets[drawn], found[drawn], config)
     claims = make_claims(found, difference, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        figure = draw(layers, datasets[drawn], found, config)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure)} and .png")
+    shape = len(ACTIVATIONS), len(config.depths), config.num_rates, config.num_seeds
+    measured = {
+        "depths": config.depths,
+        "rates": fn.logspace(*RATES, config.num_rates),
+        "found": {name: results["test_accuracy"].reshape(shape) for name, results in found.items()},
+        "input": datasets[drawn].test.inputs[0],
+        "hidden": np.stack([layer.h for layer in layers[:-1]]),
+        "outputs": layers[-1].z,
+        "probabilities": jax.nn.softmax(layers[-1].z),
+    }
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

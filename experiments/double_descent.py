@@ -13,14 +13,15 @@ Run `python experiments/double_descent.py`, or with `--smoke` for a few seconds'
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import PUBLISHED, draw_interval, intervals, label_ticks, panels
+from reporting import Claim, publish
 
 PUBLISHED_LOSS = {4: 1.45, 7: 1.38, 12: 1.36, 21: 1.60, 27: 2.31, 36: 4.16, 47: 4.42, 61: 3.78, 80: 3.40, 104: 3.07, 177: 2.72, 300: 2.34}  # fmt: skip
 """The notebook's test loss by H, without noise."""
@@ -94,26 +95,27 @@ def make_claims(found: dict[str, fn.Results], widths: np.ndarray) -> list[Claim]
     ]  # fmt: skip
 
 
-def draw(found: dict[str, fn.Results], widths: np.ndarray) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw loss and errors against the width."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for color, (name, results) in zip(("C0", "C3"), found.items(), strict=True):
-        means = results.table(over="seed")
-        left.plot(widths, means["test_loss"], ".-", color=color, label=name)
-        left.fill_between(widths, means["test_loss_low"], means["test_loss_high"], color=color, alpha=0.15)
-        low, high = 1 - means["test_accuracy_high"], 1 - means["test_accuracy_low"]
-        right.plot(widths, 1 - means["test_accuracy"], ".-", color=color, label=f"test, {name}")
-        right.fill_between(widths, low, high, color=color, alpha=0.15)
-        right.plot(widths, 1 - means["train_accuracy"], ".--", color=color, label=f"train, {name}")
-    left.plot(PUBLISHED_LOSS.keys(), PUBLISHED_LOSS.values(), "kx", label="published, no noise")
-    error = PUBLISHED_NOISY_ERROR
-    right.plot(error.keys(), error.values(), "kx", label="published, 15 % noise")
+    figure, (left, right) = panels(
+        "Test loss peaks where networks just fit all training examples, and falls again beyond",
+        "Test loss",
+        "Test error: a peak under label noise",
+        height=3.1,
+    )
+    widths = measured["widths"]
+    for color, (name, found) in zip(("C0", "C1"), measured["by_width"].items(), strict=True):
+        draw_interval(left, widths, found["test_loss"], color, label=name)
+        draw_interval(right, widths, found["test_error"], color)
+        for axes in (left, right):
+            axes.axvline(found["first_fit"], color=color, linestyle=":", linewidth=1)
+    left.plot(list(PUBLISHED_LOSS), list(PUBLISHED_LOSS.values()), **PUBLISHED, label="published")
+    right.plot(list(PUBLISHED_NOISY_ERROR), list(PUBLISHED_NOISY_ERROR.values()), **PUBLISHED)
     for axes, label in ((left, "test loss"), (right, "error")):
         axes.set(xscale="log", xlabel="hidden width H", ylabel=label)
-        axes.set_xticks([4, 10, 30, 100, 300], ["4", "10", "30", "100", "300"])
-    left.legend(loc="upper left")
-    right.legend(loc="upper right", bbox_to_anchor=(1, 0.46), fontsize=8)
+        label_ticks(axes.xaxis, [4, 10, 30, 100, 300])
+    title = "dotted: the first H with a training error below 0.01; bands: 95 % intervals"
+    figure.legend(loc="outside lower center", ncols=3, title=title)
     return figure
 
 
@@ -123,14 +125,14 @@ def main(config: Config) -> None:
     widths = np.array(config.widths)
     found = {name: train(noise, config) for name, noise in NOISES.items()}
     claims = make_claims(found, widths)
-    Console().print(table(claims))
-    if not config.smoke:
-        measured = {
-            name: results.table(over="seed").to_dict(as_series=False) for name, results in found.items()
-        }
-        figure = draw(found, widths)
-        path = write_report(__file__, __doc__, config, claims, figure, {"by_width": measured})
-        print(f"wrote {path} and .png")
+    by_width = {}
+    for (name, results), claim in zip(found.items(), claims, strict=False):
+        loss, accuracy = (
+            results[metric].reshape(len(widths), -1) for metric in ("test_loss", "test_accuracy")
+        )
+        values = {"test_loss": intervals(loss), "test_error": intervals(1 - accuracy)}
+        by_width[name] = values | {"first_fit": claim.measured["first H"]}
+    publish(__file__, __doc__, config, claims, {"widths": widths, "by_width": by_width}, draw)
 
 
 if __name__ == "__main__":

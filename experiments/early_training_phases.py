@@ -22,14 +22,16 @@ Run `python experiments/early_training_phases.py`, or with `--smoke` for a few s
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import panels
+from fnnet.report.labels import readable
+from reporting import Claim, publish
 
 Constants = fn.studies.early_training.CriticalConstants
 
@@ -102,15 +104,25 @@ def make_claims(found: Constants, config: Config) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(found: Constants, config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw the constants against width, a panel for each depth."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    panels = figure.subplots(1, len(config.depths), sharey=True, squeeze=False)[0]
-    for i, (ax, depth) in enumerate(zip(panels, config.depths, strict=True)):
-        constants = {name: values[i] for name, values in found._asdict().items()}
-        fn.studies.early_training.draw_constants(ax, config.widths, constants)
-        ax.set_title(f"tanh, {depth} hidden layer{'s' * (depth > 1)}, {config.dataset}")
-    panels[0].set_ylabel("c = learning rate x initial sharpness")
+    depths, constants = measured["depths"], measured["constants"]
+    low = int(sum(np.sum(constants[name] < 2) for name in ("c_loss", "c_sharp", "c_max")))
+    figure, panels_ = panels(
+        r"$2 \leq c_\mathrm{loss} \leq c_\mathrm{sharp} \leq c_\mathrm{max}$ for every depth and width, on average over seeds",
+        *(f"{depth} hidden layer{'s' if depth > 1 else ''}" for depth in depths),
+        height=3.2,
+        sharey=True,
+    )
+    for i, axes in enumerate(panels_):
+        of_depth = {name: values[i] for name, values in constants.items()}
+        fn.studies.early_training.draw_constants(axes, measured["widths"], of_depth)
+    panels_[0].set_ylabel("c = learning rate × initial sharpness")
+    handles, labels = panels_[0].get_legend_handles_labels()
+    title = (
+        f"tanh on {readable(measured['dataset'])}; lines: means, marks: single seeds, of which {low} below 2"
+    )
+    figure.legend(handles, map(readable, labels), loc="outside lower center", ncols=4, title=title)
     return figure
 
 
@@ -120,10 +132,13 @@ def main(config: Config) -> None:
         config = replace(config, num_examples=64, num_iterations=4, store=None)
     found = find_phases(config)
     claims = make_claims(found, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        path = write_report(__file__, __doc__, config, claims, draw(found, config), {"constants": found})
-        print(f"wrote {path} and .png")
+    measured = {
+        "dataset": config.dataset,
+        "depths": config.depths,
+        "widths": config.widths,
+        "constants": found,
+    }
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,16 @@ Run `python experiments/early_training_width.py`, or with `--smoke` for a few se
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import panels
+from fnnet.report.labels import readable
+from reporting import Claim, publish
 
 Constants = fn.studies.early_training.CriticalConstants
 
@@ -107,13 +109,21 @@ def make_claims(found: Constants, config: Config) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(found: Constants, config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw the constants against width, with what was published."""
-    figure = Figure(figsize=(7, 4.8), layout="constrained")
-    ax = figure.subplots()
-    fn.studies.early_training.draw_constants(ax, config.widths, found._asdict(), PUBLISHED)
-    ax.set_title(f"ReLU, {config.depth} hidden layers: {config.dataset}; published: CIFAR-10")
-    ax.set_ylabel("c = learning rate x initial sharpness")
+    figure, (axes,) = panels(
+        "In wider ReLU networks the loss rises from a smaller c on",
+        "",
+        height=3.2,
+    )
+    fn.studies.early_training.draw_constants(axes, measured["widths"], measured["constants"], PUBLISHED)
+    axes.set_ylabel("c = learning rate × initial sharpness")
+    handles, labels = axes.get_legend_handles_labels()
+    title = (
+        f"{measured['depth']} hidden layers, {readable(measured['dataset'])}; lines: means, filled: single seeds, "
+        "open and dotted: published, CIFAR-10\n(the published constant of the sharpness is not measured here)"
+    )
+    figure.legend(handles[:-1], map(readable, labels[:-1]), loc="outside lower center", ncols=4, title=title)
     return figure
 
 
@@ -125,10 +135,8 @@ def main(config: Config) -> None:
         )
     found = find_phases(config)
     claims = make_claims(found, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        path = write_report(__file__, __doc__, config, claims, draw(found, config), {"constants": found})
-        print(f"wrote {path} and .png")
+    measured = {"dataset": config.dataset, "depth": config.depth, "widths": config.widths, "constants": found}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 from numpy.polynomial import Chebyshev
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, panels, shades
+from reporting import Claim, publish
 
 
 @dataclass(frozen=True)
@@ -103,29 +103,35 @@ def make_claims(found: dict[int, fn.Results], config: Config) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(found: dict[int, fn.Results], config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw sharpness and loss of one seed and polynomial, and every run's late sharpness."""
-    figure = Figure(figsize=(13, 4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    degree = config.degrees[len(config.degrees) // 2]
-    runs = found[degree].where(seed=0)
-    fn.plots.curves(runs, "sharpness", by="learning_rate", axes=left)
-    colors = {line.get_label(): line.get_color() for line in left.lines}
-    for rate in config.rates:
-        left.axhline(2 / rate, color=colors[f"{rate:.3g}"], linestyle="--", linewidth=1)
-    left.set(title=f"T{degree}, seed 0 (dashed: 2 / learning rate)", ylim=(0, 2.7 / min(config.rates)))
-    fn.plots.curves(runs, "train_loss", by="learning_rate", axes=middle)
-    middle.set(title=f"T{degree}, seed 0", yscale="log", ylim=(None, 20 * runs["train_loss_curve"].max()))
+    degrees, rates, late = measured["degrees"], measured["rates"], measured["late_sharpness"]
+    figure, (left, middle, right) = panels(
+        "Sharpness rises to 2 / learning rate and stays there, while the loss falls, not monotonically",
+        f"Sharpness, $T_{measured['shown']}$",
+        f"Loss, $T_{measured['shown']}$",
+        "Late sharpness, all runs",
+        height=2.9,
+    )
+    steps = measured["steps"]
+    for row, (rate, color) in enumerate(zip(rates, shades(len(rates)), strict=True)):
+        left.plot(steps, measured["sharpness"][row], color=color, label=f"{rate:g}")
+        left.axhline(2 / rate, **REFERENCE | {"color": color})
+        middle.plot(steps, measured["loss"][row], color=color, linewidth=0.9)
+        for place, of_seeds in enumerate(late[:, row]):
+            spread = place + 0.22 * (row - (len(rates) - 1) / 2) + np.linspace(-0.06, 0.06, len(of_seeds))
+            right.plot(spread, of_seeds, "o", color=color, markersize=2.5)
+    left.set(xlabel="step", ylabel="sharpness", ylim=0)
+    middle.set(xlabel="step", ylabel="training loss", yscale="log")
     for axes in (left, middle):
-        axes.legend(title="learning rate", ncols=3, loc="upper right")
-    for place, results in enumerate(found.values()):
-        for number, row in enumerate(late_sharpness(results)):
-            color = colors[f"{config.rates[number]:.3g}"]
-            right.plot(np.full(len(row), place + 0.2 * (number - 1)), row, "o", color=color, alpha=0.6)
-    right.axhline(1, color="0.4", linestyle="--", linewidth=1)
-    right.set(xticks=range(len(found)), xticklabels=[f"T{degree}" for degree in found])
-    right.set(
-        ylabel="late sharpness x learning rate / 2", title="every run, in the colours of its learning rate"
+        axes.set_xticks([0, steps[-1] // 2, steps[-1]])
+    right.axhline(1, **REFERENCE)
+    right.set_xticks(range(len(degrees)), [f"$T_{degree}$" for degree in degrees])
+    right.set(ylabel="late sharpness × rate / 2", xlabel="polynomial learned")
+    figure.legend(
+        loc="outside lower center",
+        ncols=len(rates),
+        title="learning rate (dashed: 2 / learning rate; (a) and (b): seed 0)",
     )
     return figure
 
@@ -135,11 +141,20 @@ def main(config: Config) -> None:
         config = replace(config, store=None, degrees=(3,), num_seeds=1, num_steps=400)
     found = {degree: fit(degree, config) for degree in config.degrees}
     claims = make_claims(found, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        late = {f"T{degree}": late_sharpness(results) for degree, results in found.items()}
-        figure, measured = draw(found, config), {"late_sharpness": late}
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    shown = config.degrees[len(config.degrees) // 2]
+    curves = {
+        name: found[shown].where(seed=0).curves(name).squeeze("seed") for name in ("sharpness", "train_loss")
+    }
+    measured = {
+        "degrees": config.degrees,
+        "rates": config.rates,
+        "late_sharpness": np.stack([late_sharpness(results) for results in found.values()]),
+        "shown": shown,
+        "steps": curves["sharpness"]["step"].values,
+        "sharpness": curves["sharpness"].values,
+        "loss": curves["train_loss"].values,
+    }
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,16 @@ Run `python experiments/edge_of_stability_images.py`, or with `--smoke` for a fe
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, panels, shades
+from fnnet.report.labels import readable
+from reporting import Claim, publish
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,29 @@ def make_claims(results: fn.Results, config: Config) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(results: fn.Results, config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw sharpness and loss of every run."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    fn.plots.curves(results, "sharpness", by="learning_rate", over=None, axes=left)
-    colors = {line.get_label(): line.get_color() for line in left.lines}
-    for rate in config.rates:
-        left.axhline(2 / rate, color=colors[f"{rate:.3g}"], linestyle="--", linewidth=1)
-    left.set(title=f"{config.num_images:,} images (dashed: 2 / learning rate)")
-    left.set(ylim=(0, 2.7 / min(config.rates)))
-    fn.plots.curves(results, "train_loss", by="learning_rate", over=None, axes=right)
-    right.set(title=f"{config.num_images:,} images", yscale="log")
+    figure, (left, right) = panels(
+        f"On {measured['num_images']:,} images of {readable(measured['dataset'])}, too, networks get sharper until "
+        "2 / learning rate, and train on",
+        "Sharpness (dashed: 2 / learning rate)",
+        "Training loss",
+        height=3.1,
+    )
+    rates, steps = measured["rates"], measured["steps"]
+    for row, (rate, color) in enumerate(zip(rates, shades(len(rates)), strict=True)):
+        for seed, line in zip(range(len(measured["loss"][row])), ("-", ":"), strict=False):
+            label = f"{rate:g}" if seed == 0 else None
+            left.plot(
+                steps, measured["relative_sharpness"][row, seed] * 2 / rate, line, color=color, label=label
+            )
+            right.plot(steps, measured["loss"][row, seed], line, color=color)
+        left.axhline(2 / rate, **REFERENCE | {"color": color})
+    left.set(xlabel="step", ylabel="sharpness", ylim=0)
+    right.set(xlabel="step", ylabel="training loss", yscale="log")
+    figure.legend(
+        loc="outside lower center", ncols=len(rates), title="learning rate (solid: seed 0, dotted: seed 1)"
+    )
     return figure
 
 
@@ -98,11 +111,11 @@ def main(config: Config) -> None:
         config = replace(config, num_seeds=1, num_steps=40, eval_every=20)
     results = fit(config)
     claims = make_claims(results, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        measured = {"relative_sharpness": relative_sharpness(results)}
-        figure = draw(results, config)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    loss = results.curves("train_loss")
+    measured = {name: getattr(config, name) for name in ("dataset", "num_images", "rates")}
+    measured |= {"steps": loss["step"].values, "loss": loss.values}
+    measured |= {"relative_sharpness": relative_sharpness(results)}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

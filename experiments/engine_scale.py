@@ -13,7 +13,6 @@ Three measurements, and a model made of them:
 Run `python experiments/engine_scale.py`, or with `--smoke` for a short version that writes nothing.
 """
 
-import json
 import multiprocessing
 import os
 import tempfile
@@ -22,19 +21,19 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tyro
+from matplotlib.figure import Figure
 from rich.console import Console
 
 import fnnet as fn
+from drawing import REFERENCE, panels, shades
 from fnnet.engines.engine import Arrays, Engine
 from peers.report import describe_commit, describe_machine, describe_versions, spread
 from peers.virtual_workers import NUM_POINTS, Spent, through_coordinator
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from reporting import save_measurement
 
 LANES = 16  # of a real worker
 TRIAL_STEPS = 1000  # from which the steps of a real chunk follow
@@ -286,10 +285,8 @@ def to_markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(report: dict[str, Any]) -> "Figure":
+def draw(report: dict[str, Any]) -> Figure:
     """Draw the model up to 10,000 workers, with the virtual ones."""
-    from matplotlib.figure import Figure
-
     spent = report["coordinator"]
     kept = spent["sending_ms"] + spent["bookkeeping_ms"]
     stores = {
@@ -297,24 +294,24 @@ def draw(report: dict[str, Any]) -> "Figure":
         "a store in memory": kept + spent["commit_ms"],
         "a store on this disk": kept + spent["commit_ms"] + spent["fsync_ms"],
     }
-    figure = Figure(figsize=(8.4, 4.4), layout="constrained")
-    axes = figure.subplots()
+    finding = f"One coordinator keeps up with {1000 / kept:,.0f} chunks a second, without a store"
+    figure, (axes,) = panels(finding, "", height=3.6)
     workers = np.geomspace(1, 10_000, 200)
-    for seconds, color in zip((5, 60, 600), ("crimson", "#4292c6", "0.45"), strict=True):
-        axes.plot(workers, workers / seconds, color=color, label=f"chunks of {seconds} s")
+    for seconds, color in zip((5, 60, 600), shades(3), strict=True):
+        axes.loglog(workers, workers / seconds, color=color, label=f"chunks of {seconds} s, by the model")
         marks = [row for row in report["virtual"] if row["chunk_seconds"] == seconds]
-        axes.plot([row["workers"] for row in marks], [row["measured"] for row in marks], "o", color=color)
-    for (name, milliseconds), style in zip(stores.items(), ("-", "--", ":"), strict=True):
-        axes.axhline(1000 / milliseconds, color="black", linestyle=style, linewidth=1)
-        axes.text(1.1, 1000 / milliseconds * 1.08, f"the coordinator, with {name}", fontsize=8)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_ylim(1e-2, 6e3)
-    axes.set_xlabel("workers")
-    axes.set_ylabel("chunks a second")
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+        places, measured = ([row[name] for row in marks] for name in ("workers", "measured"))
+        axes.plot(places, measured, "o", color=color, label="virtual workers, measured" if marks else None)
+    for name, milliseconds in stores.items():
+        axes.axhline(1000 / milliseconds, **REFERENCE)
+        axes.annotate(
+            f"the coordinator at most, with {name}",
+            (1, 1000 / milliseconds),
+            (0, 2),
+            textcoords="offset points",
+        )
+    axes.set(ylim=(1e-2, 6e3), xlabel="workers", ylabel="chunks a second")
+    axes.legend(loc="lower right")
     return figure
 
 
@@ -340,13 +337,9 @@ def main(config: Config) -> None:
         "reads": elsewhere(count_reads, 2, config.examples, 784),
     }
     print(to_markdown(report))
-    figure = draw(report)
+    path = save_measurement(__file__, report, draw, config.smoke)
     if not config.smoke:
-        path = Path(__file__).parent / "results" / "engine_scale.json"
-        path.write_text(json.dumps(report, indent=1) + "\n")
         path.with_suffix(".md").write_text(to_markdown(report))
-        figure.savefig(path.with_suffix(".png"), dpi=150)
-        print(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -16,16 +16,18 @@ Run `python experiments/fashion_mnist.py`, or with `--smoke` for a few seconds' 
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import optax
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import PUBLISHED, panels
+from fnnet.report.labels import readable
+from reporting import Claim, publish
 
-PUBLISHED = {
+PUBLISHED_NETWORKS = {
     ("relu", (100,)): 0.871,
     ("relu", (100, 10)): 0.870,
     ("tanh", (100,)): 0.868,
@@ -63,7 +65,7 @@ def train_networks(data: fn.Dataset, config: Config) -> fn.Results:
             network, "cross_entropy", optimizer=optax.adam(1e-3), batch_size=config.batch_size
         )
 
-    networks = fn.union(*(fn.grid(activation=[name], hidden=[hidden]) for name, hidden in PUBLISHED))
+    networks = fn.union(*(fn.grid(activation=[name], hidden=[hidden]) for name, hidden in PUBLISHED_NETWORKS))
     return fn.sweep(
         recipe,
         networks * fn.grid(seed=range(config.num_seeds)),
@@ -88,15 +90,16 @@ def name_of(activation: str, hidden: tuple[int, ...]) -> str:
 
 
 def make_claims(networks: dict[str, fn.MeanInterval], classical: dict[str, float]) -> list[Claim]:
-    published = {name_of(*key): value for key, value in PUBLISHED.items()}
+    published = {name_of(*key): value for key, value in PUBLISHED_NETWORKS.items()}
     apart = {name: networks[name].mean - value for name, value in published.items()}
     large, small = (
-        [networks[name_of(*key)].mean for key in PUBLISHED if key[1][0] == width] for width in (100, 10)
+        [networks[name_of(*key)].mean for key in PUBLISHED_NETWORKS if key[1][0] == width]
+        for width in (100, 10)
     )
     relu_ahead = {
         name_of("relu", hidden)[5:]: networks[name_of("relu", hidden)].mean
         - networks[name_of("tanh", hidden)].mean
-        for name, hidden in PUBLISHED
+        for name, hidden in PUBLISHED_NETWORKS
         if name == "relu"
     }
     bayes, logistic = classical["naive Bayes"], classical["logistic regression"]
@@ -111,30 +114,37 @@ def make_claims(networks: dict[str, fn.MeanInterval], classical: dict[str, float
     ]  # fmt: skip
 
 
-def draw(networks: dict[str, fn.MeanInterval], classical: dict[str, float], num_for_svm: int) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw a row for each classifier, the best above: measured as dots, published as open diamonds."""
-    published = {
-        name_of(*key): value for key, value in PUBLISHED.items()
-    } | fn.studies.classical.FASHION_MNIST
-    measured = {name: each.mean for name, each in networks.items()} | classical
-    rows = sorted(measured, key=lambda name: measured[name])
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    ax = figure.subplots()
+    networks, classical, published = (measured[name] for name in ("networks", "classical", "published"))
+    means = {name: each["mean"] for name, each in networks.items()} | classical
+    rows = sorted(means, key=lambda name: means[name])
+    figure, (ax,) = panels(
+        f"{readable(measured['dataset'])}: networks come to within {measured['largest_difference']:.3f} of the "
+        "published accuracies",
+        "",
+        height=3.8,
+    )
     for place, name in enumerate(rows):
         color = "C0" if name in networks else "C1"
-        ax.plot(published[name], place, "D", color="0.3", markerfacecolor="none")
-        ax.plot(measured[name], place, "o", color=color)
+        ax.plot([published[name], means[name]], [place, place], color="0.8", linewidth=2, zorder=0)
+        ax.plot(published[name], place, **PUBLISHED, markersize=6)
+        ax.plot(means[name], place, "o", color=color, markersize=3.5)
         if name in networks:
-            ax.plot(networks[name][1:3], [place, place], color=color)
-    for marker, color, label in (("o", "C0", "network"), ("o", "C1", "classical")):
-        ax.plot([], [], marker, color=color, label=label)
-    ax.plot([], [], "D", color="0.3", markerfacecolor="none", label="published")
-    ax.set(
-        yticks=range(len(rows)), yticklabels=rows, xlabel="test accuracy", title="Fashion-MNIST, raw pixels"
-    )
-    ax.grid(axis="x", alpha=0.3)
-    ax.legend(loc="lower right")
+            ax.plot([networks[name]["low"], networks[name]["high"]], [place, place], color=color)
+    ax.plot([], [], "o-", color="C0", markersize=3.5, label="network: mean of seeds, 95 % interval")
+    ax.plot([], [], "o", color="C1", markersize=3.5, label="classical classifier, fitted once")
+    ax.plot([], [], **PUBLISHED, markersize=6, label="published")
+    ax.set_yticks(range(len(rows)), [_row_label(name) for name in rows])
+    ax.set(xlabel="test accuracy")
+    ax.grid(axis="x")
+    ax.legend(loc="upper left")
     return figure
+
+
+def _row_label(name: str) -> str:
+    activation, _, hidden = name.partition(" ")
+    return f"{readable(activation)} {hidden.replace(', ', '–')}" if activation in ("relu", "tanh") else name
 
 
 def main(config: Config) -> None:
@@ -149,16 +159,19 @@ def main(config: Config) -> None:
         name_of(name, hidden): fn.mean_interval(
             results.where(activation=name, hidden=hidden)["test_accuracy"]
         )
-        for name, hidden in PUBLISHED
+        for name, hidden in PUBLISHED_NETWORKS
     }
     classical = fit_classical(data, config)
     claims = make_claims(networks, classical)
-    Console().print(table(claims))
-    if not config.smoke:
-        measured = {"published classical": fn.studies.classical.FASHION_MNIST, "classical": classical}
-        figure = draw(networks, classical, config.num_for_svm)
-        path = write_report(__file__, __doc__, config, claims, figure, measured)
-        print(f"wrote {path} and .png")
+    published = {name_of(*key): value for key, value in PUBLISHED_NETWORKS.items()}
+    measured = {
+        "dataset": config.dataset,
+        "networks": networks,
+        "classical": classical,
+        "published": published | fn.studies.classical.FASHION_MNIST,
+        "largest_difference": max(abs(networks[name].mean - value) for name, value in published.items()),
+    }
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -12,17 +12,18 @@ Run `python experiments/feature_extraction.py`, or with `--smoke` for a few seco
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import optax
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 from sklearn.decomposition import PCA
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import intervals, panels
+from fnnet.report.labels import readable
+from reporting import Claim, publish
 
 PUBLISHED = {
     "mnist": {"others": "0.972, random forest 0.970", "SVM": "0.972, SVM 0.976"},
@@ -123,22 +124,32 @@ def make_claims(name: str, found: Found) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(found: dict[str, Found]) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw for each data set the accuracy of each classifier with each kind of features, the network's as a band."""
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    panels = figure.subplots(1, len(found), squeeze=False)[0]
-    for ax, (name, each) in zip(panels, found.items(), strict=True):
-        network = fn.mean_interval(each.network)
-        ax.axvspan(network.low, network.high, color="C0", alpha=0.3, linewidth=0)
-        ax.axvline(network.mean, color="C0", label="network, pixels")
-        rows = sorted(
-            each.classical["pixels"], key=lambda row: max(one[row] for one in each.classical.values())
+    figure, panels_ = panels(
+        "With features made by hand the best classical classifiers are ahead of a network on pixels",
+        *map(readable, measured),
+        height=2.8,
+        sharey=True,
+    )
+    best = {
+        row: max(each[row] for each in first.values())
+        for first in [next(iter(measured.values()))["classical"]]
+        for row in first["pixels"]
+    }
+    rows = sorted(best, key=lambda row: best[row])
+    for ax, found in zip(panels_, measured.values(), strict=True):
+        network = intervals(found["network"])
+        ax.axvspan(network["low"], network["high"], color="0.85", linewidth=0)
+        num_seeds = len(found["network"])
+        ax.axvline(
+            network["mean"], color="0.2", label=f"network on pixels: mean of {num_seeds} seeds, 95 % band"
         )
-        for (features, accuracies), color in zip(each.classical.items(), ("C0", "C2", "C1"), strict=True):
-            ax.plot([accuracies[row] for row in rows], rows, "o", color=color, label=features)
-        ax.set(xlabel="test accuracy", title=name)
-        ax.grid(alpha=0.3)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        for marker, (features, accuracies) in zip("os^", found["classical"].items(), strict=True):
+            ax.plot([accuracies[row] for row in rows], rows, marker, label=f"{features}, fitted once")
+        ax.set(xlabel="test accuracy")
+        ax.grid(axis="y")
+    figure.legend(*panels_[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -148,10 +159,7 @@ def main(config: Config) -> None:
         config = replace(config, num_components=10, cell_size=2, num_steps=20, num_seeds=2)
     found = {name: compare(name, config) for name in config.datasets}
     claims = [claim for name, each in found.items() for claim in make_claims(name, each)]
-    Console().print(table(claims))
-    if not config.smoke:
-        path = write_report(__file__, __doc__, config, claims, draw(found), found)
-        print(f"wrote {path} and .png")
+    publish(__file__, __doc__, config, claims, found, draw)
 
 
 if __name__ == "__main__":

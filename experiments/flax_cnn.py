@@ -25,13 +25,14 @@ import optax
 import tyro
 from flax import linen, nnx
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
+from drawing import label_ticks, panels
 from fnnet.interop.flax import linen_network, nnx_network
-from reporting import Claim, table, write_report
+from reporting import Claim, publish
 
 METRIC = "test_accuracy"
+RATES = (0.003, 0.3)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def sweep(
             order="sequential",
         )
 
-    rates = fn.logspace(0.003, 0.3, config.num_rates)
+    rates = fn.logspace(*RATES, config.num_rates)
     space = fn.grid(learning_rate=rates, seed=range(config.num_seeds))
     options: dict[str, Any] = {"store": store, "save_params": True, "lanes": 8, "show_progress": True}
     prepared = fn.prepare(recipe, space, data, num_steps=config.num_steps, **options)
@@ -202,15 +203,27 @@ def make_claims(rows: dict[str, dict[str, Any]]) -> list[Claim]:
     ]
 
 
-def draw(found: dict[str, fn.Results]) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw test accuracy against the learning rate."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    axes = figure.subplots()
-    for (name, results), marker in zip(found.items(), "os^v", strict=True):
-        means = results.table(over="seed")
-        axes.plot(means["learning_rate"], means[METRIC], f"{marker}-", label=name)
-    axes.set(xscale="log", xlabel="learning rate", ylabel="test accuracy, mean over seeds", ylim=(0.5, 1))
-    axes.legend(loc="lower center")
+    networks = measured["networks"]
+    num_seeds = next(iter(networks.values()))["test_accuracy"].shape[1]
+    figure, (axes,) = panels(
+        "Flax CNNs sweep like networks of fnnet, and beat MLPs of as many parameters", "", height=3
+    )
+    for number, (name, row) in enumerate(networks.items()):
+        errors = 1 - row["test_accuracy"]
+        label = f"{name}: {row['num_parameters']:,} parameters"
+        axes.plot(
+            measured["rates"],
+            errors.mean(axis=1),
+            "-" if number != 1 else "--",
+            color=f"C{number}",
+            label=label,
+        )
+        axes.plot(measured["rates"], errors, "os^v"[number], color=f"C{number}", markersize=3)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="test error", yscale="log")
+    label_ticks(axes.yaxis, [0.02, 0.05, 0.1, 0.2, 0.5])
+    axes.legend(title=f"marks: {num_seeds} seeds, lines: means", alignment="left")
     return figure
 
 
@@ -231,26 +244,23 @@ def main(config: Config) -> None:
         )
     data = fn.load_dataset(config.dataset)
     rows: dict[str, dict[str, Any]] = {}
-    found = {}
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, build) in enumerate(networks(data, config).items()):
             num_programs, results = sweep(build, data, config, Path(folder, str(number)))
-            found[name] = results
             best = results.best(METRIC)
             rows[name] = {
                 "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(results.params(0))),
                 "num_runs": len(results.space),
                 "num_programs": num_programs,
                 "seconds": float(results["seconds"].sum()),
+                "test_accuracy": results[METRIC].reshape(config.num_rates, config.num_seeds),
                 "best": {**best._asdict(), "interval": best.interval._asdict()},
             }
             if name.startswith("CNN"):
                 rows[name]["largest_distance"] = largest_distance(name, data, config)
     claims = make_claims(rows)
-    Console().print(table(claims))
-    if not config.smoke:
-        path = write_report(__file__, __doc__, config, claims, draw(found), {"networks": rows})
-        print(f"wrote {path} and .png")
+    measured = {"rates": fn.logspace(*RATES, config.num_rates), "networks": rows}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import panels
+from reporting import Claim, publish
 
 
 @dataclass(frozen=True)
@@ -99,24 +99,36 @@ def gradient_through_training(train: Callable[..., fn.Run], config: Config) -> C
     return at_most("the gradient through training is the central difference, relatively", 1e-4, error)
 
 
-def draw(train: Callable[..., fn.Run], config: Config) -> Figure:
-    """Draw the loss after training against the learning rate, with the slopes that gradients give."""
+def follow_rates(train: Callable[..., fn.Run]) -> dict[str, np.ndarray]:
+    """Train with many learning rates, and differentiate through some of the trainings."""
 
     def loss(rate: jax.Array) -> jax.Array:
         return train(rate, 0).metrics["train_loss"]
 
     rates = np.geomspace(0.01, 1, 101)
-    losses = jax.jit(jax.vmap(loss))(rates)
-    marked, slopes = rates[5::15], jax.jit(jax.vmap(jax.grad(loss)))(rates[5::15])
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(rates, losses, label="trained with each rate, by vmap")
-    for number, (rate, value, slope) in enumerate(zip(marked, losses[5::15], slopes, strict=True)):
-        near = rate * np.geomspace(0.75, 1.33, 9)
-        label = "slope through training, by grad" if number == 0 else None
-        axes.plot(near, value + slope * (near - rate), color="C3", linewidth=2, label=label)
-    axes.plot(marked, losses[5::15], "o", color="C3")
-    axes.set(xscale="log", xlabel="learning rate", ylabel=f"training loss after {config.num_steps} steps")
+    slopes = jax.jit(jax.vmap(jax.grad(loss)))(rates[5::15])
+    return {
+        "rates": rates,
+        "losses": np.asarray(jax.jit(jax.vmap(loss))(rates)),
+        "slopes": np.asarray(slopes),
+    }
+
+
+def draw(measured: dict[str, Any]) -> Figure:
+    """Draw the loss after training against the learning rate, with the slopes that gradients give."""
+    rates, losses = measured["rates"], measured["losses"]
+    figure, (axes,) = panels("The gradient through a whole training is the slope of its loss", "", height=3)
+    axes.plot(rates, losses, color="C0", label="trained with each of 101 rates, by vmap")
+    for number, (place, slope) in enumerate(zip(range(5, 101, 15), measured["slopes"], strict=True)):
+        near = rates[place] * np.geomspace(0.75, 1.33, 9)
+        per_e_fold = slope * rates[place]  # the axis is logarithmic
+        tangent = losses[place] + per_e_fold * np.log(near / rates[place])
+        label = "tangent: rate × gradient through training, by grad" if number == 0 else None
+        axes.plot(near, tangent, color="C1", linewidth=2, label=label)
+        axes.plot(rates[place], losses[place], "o", color="C1")
+    axes.set(
+        xscale="log", xlabel="learning rate", ylabel=f"training loss after {measured['num_steps']} steps"
+    )
     axes.legend()
     return figure
 
@@ -141,10 +153,8 @@ def main(config: Config) -> None:
         forward_pass(network, params, data.test.inputs),
         gradient_through_training(train, config),
     ]
-    Console().print(table(claims))
-    if not config.smoke:
-        path = write_report(__file__, __doc__, config, claims, draw(train, config))
-        print(f"wrote {path} and .png")
+    measured = {"num_steps": config.num_steps, **follow_rates(train)}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, panels
+from reporting import Claim, publish
 
 X, Y, START, BEST = 2.0, 6.0, 5.0, 3.0
 CURVATURE = X**2
@@ -35,7 +35,7 @@ class Config:
     num_steps: of each run.
     """
 
-    drawn: tuple[float, ...] = (0.02, 0.1, 0.25, 0.4, 0.49, 0.51)
+    drawn: tuple[float, ...] = (0.02, 0.1, 0.25, 0.4, 0.51)
     num_rates: int = 600
     num_steps: int = 1000
     smoke: bool = False
@@ -87,39 +87,45 @@ def make_claims(rates: np.ndarray, weights: np.ndarray) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(rates: np.ndarray, weights: np.ndarray, drawn: tuple[float, ...]) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw the descent on the parabola, the weight against the step, and the distance against the rate."""
-    figure = Figure(figsize=(13, 4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    figure, (parabola, slow, swinging, distance) = panels(
+        "Below the rate 1/λ a weight slides to its best value, above it swings, and beyond 2/λ it diverges",
+        "Rate 0.1 on the loss $(2w - 6)^2/2$",
+        "Rates up to 1/λ = 0.25: no swinging",
+        "Rates above 1/λ: swinging",
+        "Distance from the best weight",
+        rows=2,
+        height=4.4,
+    )
+    paths = dict(zip(measured["drawn"].tolist(), measured["paths"], strict=True))
 
     def loss(w: Any) -> Any:
         return (X * w - Y) ** 2 / 2
 
-    grid = np.linspace(0.8, 5.6, 200)
-    path = np.array([START, *weights[np.argmin(np.abs(rates - 0.1)), :6]])
-    near = np.array([4.35, 5.55])
-    left.plot(grid, loss(grid), color="0.4")
-    left.plot(near, loss(START) + 8 * (near - START), color="C3", label="tangent at w = 5, slope 8")
-    left.plot(path, loss(path), "o-", color="C0", label="steps with rate 0.1")
-    left.annotate("w = 4.2", (4.2, loss(4.2)), (8, -4), textcoords="offset points")
-    left.set(xlabel="w", ylabel="loss", ylim=(-0.5, 13), title="the article's example")
-    left.legend(loc="upper left")
-    for rate in drawn:
-        path = np.array([START, *weights[np.argmin(np.abs(rates - rate)), :12]])
-        middle.plot(path, marker=".", label=f"{rate:g}")
-    middle.axhline(BEST, color="0.6", linewidth=0.8)
-    middle.set(xlabel="step", ylabel="w", title="slow, fast, swinging, divergent")
-    middle.legend(title="rate", ncols=3, loc="upper center")
-    middle.set_ylim(-1.2, 9)
-    for num_steps in (10, 100, 1000):
-        if num_steps <= weights.shape[1]:
-            distance = np.abs(weights[:, num_steps - 1] - BEST)
-            right.plot(rates, np.clip(distance, 1e-16, 1e16), label=f"{num_steps} steps")
+    grid, path, near = np.linspace(0.8, 5.6, 200), paths[0.1][:7], np.array([4.35, 5.55])
+    parabola.plot(grid, loss(grid), color="0.6")
+    parabola.plot(near, loss(START) + 8 * (near - START), color="C1")
+    parabola.plot(path, loss(path), "o-", color="C0")
+    parabola.annotate("tangent at $w = 5$,\nslope 8", (5.3, 10.4), (3.6, 9.4), color="C1", ha="center")
+    parabola.annotate("$w = 4.2$", (4.2, loss(4.2)), (-34, 4), textcoords="offset points", color="C0")
+    parabola.set(xlabel="weight $w$", ylabel="loss", ylim=(-0.5, 13))
+    for axes, rates in ((slow, [0.02, 0.1, 0.25]), (swinging, [0.4, 0.51])):
+        for color, rate in zip(("C5", "C0", "C2") if axes is slow else ("C4", "C1"), rates, strict=True):
+            axes.plot(paths[rate], ".-", color=color, label=f"{rate:g}")
+        axes.axhline(BEST, **REFERENCE)
+        axes.set(xlabel="step", ylabel="weight $w$", ylim=(-0.6, 8.6))
+        axes.legend(title="learning rate", ncols=3, loc="upper right")
+    shades = ("0.7", "0.4", "0")
+    for num_steps, apart, shade in zip(measured["num_steps"], measured["distances"], shades, strict=True):
+        distance.plot(
+            measured["rates"], np.clip(apart, 1e-16, 1e16), color=shade, label=f"after {num_steps} steps"
+        )
     for place, name in ((1 / CURVATURE, "1/λ"), (2 / CURVATURE, "2/λ")):
-        right.axvline(place, color="0.4", linestyle="--", linewidth=1)
-        right.annotate(name, (place, 1e-15), (3, 8), textcoords="offset points")
-    right.set(xlabel="rate", ylabel="distance from the best weight", yscale="log", title="after some steps")
-    right.legend(loc="upper left")
+        distance.axvline(place, **REFERENCE)
+        distance.annotate(name, (place, 1e-15), (3, 0), textcoords="offset points", color="0.3")
+    distance.set(xlabel="learning rate", ylabel="$|w - 3|$, clipped", yscale="log")
+    distance.legend(loc="upper left")
     return figure
 
 
@@ -136,10 +142,12 @@ def main(config: Config) -> None:
     )
     weights = results.curves("w").values
     claims = make_claims(rates, weights)
-    Console().print(table(claims))
-    if not config.smoke:
-        figure = draw(rates, weights, config.drawn)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure)} and .png")
+    paths = [[START, *weights[np.argmin(np.abs(rates - rate)), :12]] for rate in config.drawn]
+    num_steps = [number for number in (10, 100, 1000) if number <= config.num_steps]
+    distances = np.abs(weights[:, np.array(num_steps) - 1].T - BEST)
+    measured = {"drawn": config.drawn, "paths": paths, "rates": rates}
+    measured |= {"num_steps": num_steps, "distances": distances}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

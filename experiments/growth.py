@@ -8,24 +8,23 @@ Run `python experiments/growth.py`, or with `--smoke` for a few seconds' version
 measurements, of programs that are compiled.
 """
 
-import json
 import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tyro
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 import fnnet as fn
+from drawing import REFERENCE, label_ticks, panels
+from fnnet.report.labels import readable
 from peers.report import describe_commit, describe_machine, describe_versions, spread
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from reporting import save_measurement
 
 
 @dataclass(frozen=True)
@@ -106,30 +105,30 @@ def measure(axis: Axis, data: fn.Dataset, repeats: int) -> dict:
     }
 
 
-def draw(series: list[dict]) -> "Figure":
-    """Draw a panel an axis, with the fitted line."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.4, 1.65 * len(series)), layout="constrained")
-    for axes, each in zip(figure.subplots(len(series) // 2, 2).ravel(), series, strict=True):
+def draw(report: dict[str, Any]) -> Figure:
+    """Draw a panel for each axis, with the fitted line."""
+    series = report["series"]
+    figure, panels_ = panels(
+        "Twice the runs or steps take about twice as long; width counts squared once networks are large",
+        *(
+            f"{each['axis']}: slope {each['slope']:.2f}, of the last two {each['last_slope']:.2f}"
+            for each in series
+        ),
+        rows=len(series) // 2,
+        height=2.1 * (len(series) // 2) + 0.4,
+    )
+    for axes, each in zip(panels_, series, strict=True):
         values = np.array(each["values"], float)
         low, medians, high = (
             np.array([seconds[name] for seconds in each["seconds"]]) for name in ("min", "median", "max")
         )
         middle = np.exp(np.mean(np.log(medians))), np.exp(np.mean(np.log(values)))
-        axes.plot(values, middle[0] * (values / middle[1]) ** each["slope"], "--", color="0.6", linewidth=1)
-        axes.errorbar(
-            values, medians, [medians - low, high - medians], fmt="o", color="crimson", markersize=4
-        )
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xlabel(each["axis"])
-        axes.set_ylabel("seconds")
-        axes.set_title(f"slope {each['slope']:.2f}; at the end {each['last_slope']:.2f}", fontsize=10)
-        rest = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in each["rest"].items())
-        axes.text(0.03, 0.95, rest.replace(", ", "\n"), transform=axes.transAxes, va="top", fontsize=8)
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.plot(values, middle[0] * (values / middle[1]) ** each["slope"], **REFERENCE)
+        axes.errorbar(values, medians, [medians - low, high - medians], fmt="o", color="C0")
+        axes.set(xscale="log", yscale="log", xlabel=f"{each['axis']}", ylabel="seconds of a sweep")
+        label_ticks(axes.xaxis, each["values"])
+        rest = "\n".join(f"{readable(name)} {value}" for name, value in each["rest"].items())
+        axes.annotate(rest, (0.03, 0.97), xycoords="axes fraction", va="top", color="0.3", fontsize=7)
     return figure
 
 
@@ -150,12 +149,7 @@ def main(config: Config) -> None:
             ends = [f"{each['values'][end]:,}: {each['seconds'][end]['median']:.3g} s" for end in (0, -1)]
             table.add_row(axis.name, *ends, f"{each['slope']:.2f}", f"{each['last_slope']:.2f}")
     Console().print(table)
-    figure = draw(series)
-    if not config.smoke:
-        path = Path(__file__).parent / "results" / "growth.json"
-        path.write_text(json.dumps(report | {"series": series}, indent=1) + "\n")
-        figure.savefig(path.with_suffix(".png"), dpi=150)
-        print(f"wrote {path}")
+    save_measurement(__file__, report | {"series": series}, draw, config.smoke)
 
 
 if __name__ == "__main__":

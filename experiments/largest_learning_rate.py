@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, label_ticks, panels
+from fnnet.report.labels import readable
+from reporting import Claim, publish
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def make_claims(largest: np.ndarray, sharpness: np.ndarray, config: Config) -> l
     falls = (np.diff(largest.mean(axis=-1)) < 0).all(axis=-1)
     units = largest * sharpness / 2
     pytorch, *others = [
-        Claim(f"{name}: the largest learning rate that does not diverge falls with depth", None, by_depth(largest[row], config), bool(falls[row]))
+        Claim(f"{name}: the largest learning rate falls with depth", None, by_depth(largest[row], config), bool(falls[row]))
         for row, name in enumerate(config.initializers)
     ]  # fmt: skip
     return [
@@ -105,18 +106,31 @@ def make_claims(largest: np.ndarray, sharpness: np.ndarray, config: Config) -> l
     ]  # fmt: skip
 
 
-def draw(largest: np.ndarray, sharpness: np.ndarray, config: Config) -> Figure:
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    axes = figure.subplots()
-    for row, name in enumerate(config.initializers):
-        bound = 2 / sharpness[row].mean(axis=-1)
-        axes.semilogy(config.depths, bound, "--", color=f"C{row}", label=f"{name}: 2 / initial sharpness")
-        axes.semilogy(
-            config.depths, largest[row].mean(axis=-1), "o", color=f"C{row}", label=f"{name}: measured"
-        )
-    axes.set(xlabel="hidden layers", ylabel="largest learning rate", xticks=config.depths)
-    axes.set(title=f"{config.num_images} images", ylim=(None, 20 * largest.max()))
-    axes.legend(loc="upper left")
+def draw(measured: dict[str, Any]) -> Figure:
+    """Draw the largest rate against depth, with that of a quadratic loss, and their ratio."""
+    largest, sharpness = measured["largest_learning_rate"], measured["initial_sharpness"]
+    figure, (rates, ratios) = panels(
+        "The largest learning rate does not fall with depth: it goes with 2 / initial sharpness",
+        f"{measured['num_images']} images of {readable(measured['dataset'])}",
+        "The same, in units of 2 / initial sharpness",
+        height=2.9,
+    )
+    for row, name in enumerate(measured["initializers"]):
+        color, label = f"C{row}", readable(name)
+        rates.plot(measured["depths"], 2 / sharpness[row].mean(axis=-1), "--", color=color)
+        for axes, values in ((rates, largest[row]), (ratios, largest[row] * sharpness[row] / 2)):
+            axes.plot(
+                measured["depths"], values.mean(axis=-1), color=color, label=label if axes is rates else None
+            )
+            axes.plot(measured["depths"], values, "o", color=color, markersize=3)
+    rates.plot([], [], "--", color="0.4", label="2 / initial sharpness")
+    rates.set(ylabel="largest learning rate", yscale="log")
+    label_ticks(rates.yaxis, [0.02, 0.05, 0.1, 0.2, 0.5])
+    ratios.set(ylabel="ratio", ylim=(0, None))
+    ratios.axhline(1, **REFERENCE)
+    for axes in (rates, ratios):
+        axes.set(xlabel="hidden layers", xticks=measured["depths"])
+    figure.legend(loc="outside lower center", ncols=3, title="initialization (dots: seeds, lines: means)")
     return figure
 
 
@@ -126,11 +140,9 @@ def main(config: Config) -> None:
         config = replace(config, depths=(1,), rates=(0.1, 1.0, 2), num_seeds=1, num_steps=20)
     largest, sharpness = fit(config)
     claims = make_claims(largest, sharpness, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        figure = draw(largest, sharpness, config)
-        measured = {"largest_learning_rate": largest, "initial_sharpness": sharpness}
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    measured = {name: getattr(config, name) for name in ("dataset", "num_images", "initializers", "depths")}
+    measured |= {"largest_learning_rate": largest, "initial_sharpness": sharpness}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

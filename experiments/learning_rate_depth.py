@@ -49,7 +49,7 @@ def main(config: Config) -> None:
     if not config.smoke:
         path = Path(__file__).parent / "results" / f"learning_rate_depth-{data.name}.png"
         path.parent.mkdir(exist_ok=True)
-        fn.plots.heatmap(results, "test_accuracy").savefig(path, dpi=150)
+        fn.plots.heatmap(results, "test_accuracy").savefig(path)
         print(f"wrote {path}")
 
 

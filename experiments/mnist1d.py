@@ -12,17 +12,18 @@ Run `python experiments/mnist1d.py`, or with `--smoke` for a few seconds' versio
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optax
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import PUBLISHED, panels
+from reporting import Claim, publish
 
-PUBLISHED = {"linear": 0.315, "MLP": 0.651}
+PUBLISHED_ACCURACY = {"linear": 0.315, "MLP": 0.651}
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def train(data: fn.Dataset, config: Config) -> dict[str, np.ndarray]:
 
 
 def make_claims(accuracies: dict[str, np.ndarray]) -> list[Claim]:
-    linear, mlp = (fn.mean_interval(accuracies[name]) for name in PUBLISHED)
+    linear, mlp = (fn.mean_interval(accuracies[name]) for name in PUBLISHED_ACCURACY)
     gap = mlp.mean - linear.mean
     return [
         Claim("the linear model's accuracy is in [0.31, 0.325]", 0.315, linear, 0.31 <= linear.mean <= 0.325),
@@ -67,22 +68,26 @@ def make_claims(accuracies: dict[str, np.ndarray]) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(data: fn.Dataset, accuracies: dict[str, np.ndarray]) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw a signal of each class, and the accuracy of each run."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for digit in range(data.num_outputs):
-        signal = data.train.inputs[np.argmax(data.train.targets == digit)]
-        left.plot(signal / np.abs(signal).max() * 0.5 + digit, color=f"C{digit}")
-    left.set(xlabel="place", ylabel="class", yticks=range(10), title="a signal of each class, scaled")
-    for place, (name, published) in enumerate(PUBLISHED.items()):
-        spread = place + np.linspace(-0.15, 0.15, len(accuracies[name]))
-        right.plot(spread, accuracies[name], "o", color="C0", alpha=0.6, label=None if place else "a seed")
-        right.plot(
-            [place - 0.3, place + 0.3], [published] * 2, color="black", label=None if place else "published"
-        )
-    right.set(xlim=(-0.5, 1.5), ylim=(0.25, 0.7), ylabel="test accuracy", title="6,000 steps")
-    right.set_xticks([0, 1], PUBLISHED)
+    found = measured["test_accuracy"]
+    means = {name: f"{values.mean():.3f}" for name, values in found.items()}
+    figure, (left, right) = panels(
+        f"MNIST-1D: the linear model has a test accuracy of {means['linear']}, the MLP of {means['MLP']}",
+        "A signal of each class, scaled",
+        "Test accuracy, a dot per seed",
+        height=3.2,
+    )
+    for digit, signal in enumerate(measured["signals"]):
+        left.plot(signal / np.abs(signal).max() * 0.5 + digit, color="C0")
+    left.set(xlabel="place", ylabel="class", yticks=range(10))
+    for place, (name, published) in enumerate(PUBLISHED_ACCURACY.items()):
+        spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(found[name]))
+        label = None if place else f"{len(found[name])} seeds, spread sideways"
+        right.plot(place + spread, found[name], "o", color="C0", alpha=0.6, markersize=3, label=label)
+        right.plot(place + 0.33, published, **PUBLISHED, label=None if place else "published, one seed")
+    right.set(xlim=(-0.5, 1.5), ylim=(0.25, 0.7), ylabel="test accuracy")
+    right.set_xticks([0, 1], PUBLISHED_ACCURACY)
     right.legend(loc="upper left")
     return figure
 
@@ -93,10 +98,9 @@ def main(config: Config) -> None:
     data = fn.load_dataset("mnist1d", split_seed=None)  # in the published order, which batches follow
     accuracies = train(data, config)
     claims = make_claims(accuracies)
-    Console().print(table(claims))
-    if not config.smoke:
-        figure, measured = draw(data, accuracies), {"test_accuracy": accuracies}
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    signals = [data.train.inputs[np.argmax(data.train.targets == digit)] for digit in range(data.num_outputs)]
+    measured = {"signals": np.array(signals), "test_accuracy": accuracies}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

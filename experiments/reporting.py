@@ -1,45 +1,31 @@
-"""Reports of experiments: claims, with published and measured values, and whether each claim holds.
+"""Reports of experiments: claims, with published and measured values, and whether each claim holds; and their figures.
 
-Experiments save their claims with `write_report`. Run as a script (`make report`), this file collects the reports in
-`results/` on one page.
+An experiment measures, states its claims, and hands both to `publish`. Its `draw` makes a figure of what the report has
+measured and of nothing else, so that `figures.py` can draw all of them again without training.
 """
 
 import json
 import math
 import platform
-import re
-import textwrap
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
-
-from fnnet import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LIBRARIES = ("fnnet", "jax", "jaxlib", "optax", "flax", "numpy", "scikit-learn")
+MAX_NUMBERS = 100  # of an array in JSON; larger ones are kept in NAME.npz
 
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-section { border-top: 1px solid #8886; margin-top: 2.5rem; }
-table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
-th:first-child { width: 34%; } th:nth-child(2) { width: 20%; } th:last-child { width: 3rem; }
-th, td { text-align: left; vertical-align: top; padding: 0.35rem 0.6rem; border-bottom: 1px solid #8884; }
-pre { margin: 0 2rem; overflow-x: auto; }
-img { max-width: 100%; background: white; }
-p, li { overflow-wrap: anywhere; }
-.yes { color: #1a7f37; } .no { color: #d1242f; font-weight: bold; }
-details { font-size: 0.85rem; margin-top: 0.6rem; }
-"""
+Draw = Callable[[dict[str, Any]], "Figure"]
+"""Makes a figure of what was measured, as `read_measured` returns it."""
 
 
 class Claim(NamedTuple):
@@ -57,24 +43,47 @@ class Claim(NamedTuple):
     holds: bool
 
 
+def publish(
+    script: str,
+    about: str | None,
+    config: Any,
+    claims: Sequence[Claim],
+    measured: Mapping[str, Any],
+    draw: Draw,
+) -> None:
+    """Print the claims and write the report with its figure; of a smoke run, to a temporary folder.
+
+    Args:
+        config: the settings, with a field `smoke`.
+        script, about, claims, measured, draw: as in `write_report`.
+    """
+    Console().print(table(claims))
+    if config.smoke:
+        with tempfile.TemporaryDirectory() as folder:
+            write_report(Path(folder, Path(script).name), about, config, claims, measured, draw)
+    else:
+        print(f"wrote {write_report(script, about, config, claims, measured, draw)} and .png")
+
+
 def write_report(
     script: str | Path,
     about: str | None,
     settings: Any,
     claims: Sequence[Claim],
-    figure: "Figure | None" = None,
     measured: Mapping[str, Any] | None = None,
+    draw: Draw | None = None,
 ) -> Path:
-    """Write an experiment's report to `results/NAME.json`, and its figure to `results/NAME.png`, next to the script.
+    """Write an experiment's report to `results/NAME.json` next to the script, and its figure to `results/NAME.png`.
 
     Args:
         script: the experiment's file, `__file__`.
         about: its docstring, `__doc__`; the first line is the report's title. Without one, the file's name is.
         settings: a dataclass or a mapping.
         claims: the claims, in reading order.
-        figure: a matplotlib figure, or None.
-        measured: other measurements. Arrays and NamedTuples become lists and objects, and numbers that are not finite
-            become the strings "nan", "inf" and "-inf".
+        measured: all that the figure shows, and other measurements, by name. Arrays and NamedTuples become lists and
+            objects, and numbers that are not finite become the strings "nan", "inf" and "-inf"; arrays of more than 100
+            numbers go to `results/NAME.npz`.
+        draw: makes the figure; None for none.
 
     Returns:
         The path of the JSON file.
@@ -90,17 +99,60 @@ def write_report(
     folder = Path(script).resolve().parent / "results"
     folder.mkdir(exist_ok=True)
     path = folder / f"{Path(script).stem}.json"
+    arrays: dict[str, np.ndarray] = {}
     report = {
         "about": (about or Path(script).stem).strip(),
         "settings": settings,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "assertions": [claim._asdict() for claim in claims],
-        "measured": measured or {},
+        "measured": _take_arrays(measured or {}, "", arrays),
     }
     path.write_text(json.dumps(plain(report), indent=1, allow_nan=False) + "\n")
-    if figure is not None:
-        figure.savefig(path.with_suffix(".png"), dpi=150)
+    path.with_suffix(".npz").unlink(missing_ok=True)
+    if arrays:
+        np.savez_compressed(path.with_suffix(".npz"), **arrays)  # type: ignore[arg-type]
+    if draw is not None:
+        draw_report(path, draw, path.with_suffix(".png"))
     return path
+
+
+def save_measurement(script: str, report: Mapping[str, Any], draw: Draw, smoke: bool = False) -> Path:
+    """Write a measurement without claims to `results/NAME.json`, and its figure; a smoke one to a temporary folder."""
+    with tempfile.TemporaryDirectory() as temporary:
+        path = (Path(temporary) if smoke else Path(script).parent / "results") / f"{Path(script).stem}.json"
+        path.write_text(json.dumps(plain(report), indent=1) + "\n")
+        draw_report(path, draw, path.with_suffix(".png"))
+    if not smoke:
+        print(f"wrote {path} and .png")
+    return path
+
+
+def draw_report(path: Path, draw: Draw, picture: Path) -> Path:
+    """Draw what a report has measured; the picture's suffix chooses its format: png, pdf or svg."""
+    from fnnet.report.style import in_style
+
+    with in_style():
+        draw(read_measured(path)).savefig(picture)
+    return picture
+
+
+def read_measured(path: Path) -> dict[str, Any]:
+    """Read what a report has measured; lists of numbers become arrays.
+
+    Example:
+        >>> import tempfile
+        >>> measured = {"loss": np.array([0.5, np.inf]), "curves": np.zeros((3, 200)), "names": ["a", "b"]}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = read_measured(write_report(f"{folder}/sums.py", None, {}, [], measured))
+        >>> found["loss"], found["curves"].shape, found["names"]
+        (array([0.5, inf]), (3, 200), ['a', 'b'])
+    """
+    report = json.loads(path.read_text())
+    arrays: Mapping[str, np.ndarray] = {}
+    if path.with_suffix(".npz").exists():
+        with np.load(path.with_suffix(".npz")) as file:
+            arrays = dict(file)
+    return _give_arrays(report.get("measured", report), arrays)
 
 
 def table(claims: Sequence[Claim]) -> Table:
@@ -119,40 +171,6 @@ def table(claims: Sequence[Claim]) -> Table:
     return rows
 
 
-def write_page(folder: Path) -> Path:
-    """Write `index.html` with all reports in a folder.
-
-    Figures are linked. Files that are not reports are ignored.
-
-    Args:
-        folder: a folder with files from `write_report`.
-
-    Returns:
-        The path of the page.
-
-    Raises:
-        InputError: when the folder contains no report.
-    """
-    reports = {path: report for path in sorted(folder.glob("*.json")) if (report := _read(path))}
-    if not reports:
-        raise InputError(f"{folder} contains no report; run an experiment without --smoke to write one")
-    claims = [claim for report in reports.values() for claim in report["assertions"]]
-    num_held = sum(claim["holds"] for claim in claims)
-    head = f"{num_held} of {len(claims)} claims hold"
-    contents = "".join(
-        f'<li><a href="#{escape(path.stem)}">{_inline(_title(report))}</a> {_count(report)}</li>'
-        for path, report in reports.items()
-    )
-    sections = "".join(_section(path, report) for path, report in reports.items())
-    page = folder / "index.html"
-    page.write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{head}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-        f"<h1>Claims and measurements</h1><p>{head}.</p><ol>{contents}</ol>{sections}</html>\n"
-    )
-    return page
-
-
 def in_words(value: Any) -> str:
     """Format a value of a report as text: four digits, means with their interval and number of runs.
 
@@ -161,6 +179,8 @@ def in_words(value: Any) -> str:
         '0.6456 (0.6311 to 0.6601, n = 5)'
         >>> in_words({"width 64": 0.5, "width 256": [1, 2.0]}), in_words(None)
         ('width 64: 0.5; width 256: 1, 2', '')
+        >>> in_words({"rise": 188, "converge": 190, "of": 190})
+        'rise: 188 of 190; converge: 190 of 190'
     """
     if value is None:
         return ""
@@ -168,7 +188,8 @@ def in_words(value: Any) -> str:
         if {"mean", "low", "high", "num_runs"} <= value.keys():
             mean, low, high = (in_words(value[name]) for name in ("mean", "low", "high"))
             return f"{mean} ({low} to {high}, n = {value['num_runs']})"
-        return "; ".join(f"{name}: {in_words(item)}" for name, item in value.items())
+        total = f" of {value['of']}" if "of" in value else ""
+        return "; ".join(f"{name}: {in_words(item)}{total}" for name, item in value.items() if name != "of")
     if isinstance(value, list | tuple):
         return ", ".join(in_words(item) for item in value)
     if isinstance(value, bool):
@@ -200,73 +221,27 @@ def plain(value: Any) -> Any:
     return plain(np.asarray(value).tolist())  # arrays of numpy and JAX, and their numbers
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """Read a report; return None if the file is not one."""
-    try:
-        report = json.loads(path.read_text())
-        return (
-            report if isinstance(report["about"], str) and all(map(_is_claim, report["assertions"])) else None
-        )
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        RecursionError,
-    ):  # another JSON file may contain anything
-        return None
+def _take_arrays(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """Replace large arrays by their names, and collect them."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {key: _take_arrays(item, f"{name}.{key}".lstrip("."), arrays) for key, item in value.items()}
+    if getattr(value, "size", 0) > MAX_NUMBERS:
+        arrays[name] = np.asarray(value)
+        return {"array": name}
+    return value
 
 
-def _is_claim(claim: Any) -> bool:
-    for name in ("published", "measured"):
-        in_words(claim[name])  # raises where it cannot be shown
-    return isinstance(claim["claim"], str) and isinstance(claim["holds"], bool)
-
-
-def _section(path: Path, report: dict[str, Any]) -> str:
-    _, _, text = report["about"].partition("\n")
-    blocks = "".join(_block(part) for part in text.strip().split("\n\n") if part)
-    picture = path.with_suffix(".png")
-    image = f'<img src="{escape(picture.name)}" alt="{escape(_title(report))}">' if picture.exists() else ""
-    rows = "".join(_row(claim) for claim in report["assertions"])
-    settings = json.dumps({name: report.get(name) for name in ("settings", "versions")}, indent=1)
-    return (
-        f'<section id="{escape(path.stem)}"><h2>{_inline(_title(report))}</h2>{blocks}{image}'
-        f"<table><tr><th>claim<th>published<th>measured<th>holds</tr>{rows}</table>"
-        f"<details><summary>{escape(path.name)}: settings and versions</summary><pre>{escape(settings)}</pre></details>"
-        "</section>"
-    )
-
-
-def _block(text: str) -> str:
-    """Render a docstring's paragraph: indented lines verbatim, numbered ones as a list."""
-    if all(line.startswith("    ") for line in text.splitlines()):
-        return f"<pre>{escape(textwrap.dedent(text))}</pre>"
-    if re.match(r"1\. ", text):
-        items = re.split(r"^\d+\. ", text, flags=re.MULTILINE)[1:]
-        return f"<ol>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</ol>"
-    return f"<p>{_inline(text)}</p>"
-
-
-def _inline(text: str) -> str:
-    return re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
-
-
-def _row(claim: dict[str, Any]) -> str:
-    verdict = '<td class="yes">yes' if claim["holds"] else '<td class="no">no'
-    values = (in_words(claim[name]).split("; ") for name in ("published", "measured"))
-    cells = "".join(f"<td>{'<br>'.join(map(escape, lines))}" for lines in values)
-    return f"<tr><td>{_inline(claim['claim'])}{cells}{verdict}</tr>"
-
-
-def _title(report: dict[str, Any]) -> str:
-    return report["about"].partition("\n")[0]
-
-
-def _count(report: dict[str, Any]) -> str:
-    held = sum(claim["holds"] for claim in report["assertions"])
-    return f"({held} of {len(report['assertions'])})"
-
-
-if __name__ == "__main__":
-    print(f"wrote {write_page(Path(__file__).resolve().parent / 'results')}")
+def _give_arrays(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    if isinstance(value, Mapping):
+        if value.keys() == {"array"}:
+            return arrays[value["array"]]
+        return {key: _give_arrays(item, arrays) for key, item in value.items()}
+    if isinstance(value, list):
+        try:
+            numbers = np.array(value)
+            return numbers if numbers.dtype.kind in "ifb" else np.array(value, float)
+        except (ValueError, TypeError):  # ragged, or no numbers
+            return [_give_arrays(item, arrays) for item in value]
+    return value

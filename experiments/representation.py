@@ -21,12 +21,15 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 from sklearn.decomposition import PCA
 
 import fnnet as fn
+from drawing import WIDTH, draw_classes, draw_interval, intervals, label_ticks, shades
 from fnnet.analysis.representations import activations, effective_rank, fit_probe, probe_layers
-from reporting import Claim, table, write_report
+from fnnet.report.style import StyledFigure
+from reporting import Claim, publish
+
+MAX_POINTS = 2000  # that are drawn
 
 ByDepth = dict[int, np.ndarray]
 """An array `[seeds, 1 + depth]` for each depth: something of each layer."""
@@ -111,27 +114,45 @@ def make_claims(accuracy: dict[str, ByDepth], rank: dict[str, ByDepth]) -> list[
     ]  # fmt: skip
 
 
-def draw(found: dict[str, dict[str, ByDepth]], layers: list[np.ndarray], classes: np.ndarray) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw both measurements against the layer, and the layers of one network on their principal planes."""
-    figure = Figure(figsize=(15, 8), layout="constrained")
-    subfigures: Any = figure.subfigures(2, 1)
-    for axes, (label, by_state) in zip(subfigures[0].subplots(1, 2), found.items(), strict=True):
-        for state, style in (("trained", "o-"), ("untrained", "s--")):
-            for color, (depth, values) in enumerate(by_state[state].items()):
-                middle, low, high, _ = fn.mean_interval(values.T)
-                name = f"depth {depth}, {state}"
-                axes.plot(middle, style, color=f"C{color}", zorder=-depth, label=name)
-                axes.fill_between(range(len(middle)), low, high, color=f"C{color}", alpha=0.15)
-        axes.set(xlabel="layer (0: pixels)", ylabel=label)
-    axes.legend(ncols=2)
-    axes.set_yscale("log")
-    axes.set_yticks([30, 50, 100, 200, 300], ["30", "50", "100", "200", "300"])
-    axes.minorticks_off()
-    for number, (axes, layer) in enumerate(zip(subfigures[1].subplots(1, len(layers)), layers, strict=True)):
-        axes.scatter(*PCA(2).fit_transform(layer).T, c=classes, cmap="tab10", s=2)
-        axes.set(title=f"layer {number}" if number else "pixels", xticks=[], yticks=[])
-    title = f"principal planes of a trained network of depth {len(layers) - 1}; colour = class"
-    subfigures[1].suptitle(title)
+    planes = measured["planes"]
+    names = ["pixels", *(f"layer {number}" for number in range(1, len(planes)))]
+    figure = StyledFigure(figsize=(WIDTH, 5.2))
+    subfigures: Any = figure.subfigures(2, 1, height_ratios=(1.25, 1))
+    above, below = subfigures
+    figure.suptitle(
+        "Training makes each layer easier to read and lower in rank than the one before", x=0.006, ha="left"
+    )
+    errors = {
+        state: {depth: 1 - values for depth, values in by_depth.items()}
+        for state, by_depth in measured["probe_accuracy"].items()
+    }
+    both = (("Error of a linear probe", errors), ("Effective rank", measured["effective_rank"]))
+    for axes, letter, (title, found) in zip(above.subplots(1, 2), "ab", both, strict=True):
+        deepest = list(found["untrained"])[-1]
+        values = found["untrained"][deepest]
+        layers = range(values.shape[1])
+        draw_interval(axes, layers, intervals(values.T), "0.5", "untrained, any depth", linestyle="--")
+        for color, marker, (depth, values) in zip(shades(3), "os^", found["trained"].items(), strict=False):
+            style = {"marker": marker, "markersize": 3.5}
+            draw_interval(
+                axes, range(values.shape[1]), intervals(values.T), color, f"trained, depth {depth}", **style
+            )
+        axes.set_title(f"({letter}) {title}", loc="left")
+        axes.set(xlabel="layer (0: pixels)", ylabel=title.lower(), yscale="log")
+        label_ticks(axes.yaxis, (0.03, 0.05, 0.1, 0.2, 0.5) if letter == "a" else (30, 50, 100, 200, 300))
+    above.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        title="means of seeds, with 95 % intervals",
+    )
+    for axes, name, plane in zip(below.subplots(1, len(planes)), names, planes, strict=True):
+        draw_classes(axes, plane, measured["classes"])
+        axes.set_title(name, loc="left")
+    below.suptitle(f"(c) Principal planes of a trained network of depth {len(planes) - 1}, by digit", x=0.006, ha="left",
+                   fontsize=8.5, fontweight="normal")  # fmt: skip
     return figure
 
 
@@ -155,15 +176,18 @@ def main(config: Config) -> None:
             for found, of_pixels, values in zip((accuracy, rank), pixels, hidden, strict=True):
                 found[state][depth] = np.insert(values.astype(float), 0, of_pixels, axis=1)
     claims = make_claims(accuracy, rank)
-    Console().print(table(claims))
-    if not config.smoke:
-        depth, shown = config.depths[1], data.test.inputs[:3000]
-        first = jax.tree.map(lambda leaf: leaf[0], params["trained"][depth])
-        layers = [shown, *activations(networks[depth], first, shown)[:-1]]
-        labelled = {"accuracy of a linear probe": accuracy, "effective rank": rank}
-        figure = draw(labelled, jax.device_get(layers), data.test.targets[:3000])
-        measured = {"probe_accuracy": accuracy, "effective_rank": rank}
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    depth, shown = config.depths[len(config.depths) // 2], data.test.inputs[:MAX_POINTS]
+    first = jax.tree.map(lambda leaf: leaf[0], params["trained"][depth])
+    layers = [shown, *activations(networks[depth], first, shown)[:-1]]
+    measured = {
+        "probe_accuracy": accuracy,
+        "effective_rank": rank,
+        "planes": np.stack([PCA(2).fit_transform(layer) for layer in jax.device_get(layers)]).astype(
+            np.float32
+        ),
+        "classes": data.test.targets[:MAX_POINTS].astype(np.int8),
+    }
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 from scipy.optimize import brentq
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import panels, shades
+from reporting import Claim, publish
 
 BIAS_VARIANCE = 0.05
 CRITICAL = 1.761  # the scale of the critical line, published
@@ -147,42 +147,42 @@ def make_claims(
     ]  # fmt: skip
 
 
-def draw(tanh: dict[str, np.ndarray], relu: dict[str, np.ndarray], theory: Theory, config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw each quantity against the layer: points measured, lines predicted."""
-    figure = Figure(figsize=(13, 3.9), layout="constrained")
-    axes = dict(zip(("q", "c", "gradient", "h2"), figure.subplots(1, 4), strict=True))
-
-    def plot(name: str, measured: np.ndarray, theory: Any, label: str, color: str) -> None:
-        layers = np.arange(1, len(theory) + 1)
-        axes[name].plot(layers, measured.mean(axis=0), "o", color=color, markersize=4, label=label)
-        axes[name].plot(layers, theory, color=color, linewidth=1)
-
-    points, signals = theory
-    to_last = np.arange(config.tanh_layers)[::-1]
-    for i, scale in enumerate(config.tanh_scales):
-        gradient, label, color = tanh["gradient"][:, i], f"{scale:g}", f"C{i}"
-        plot("q", tanh["q"][:, i], signals.variance[i], label, color)
-        plot("c", tanh["c"][:, i], signals.correlation[i], label, color)
-        gradient = gradient / gradient[:, -1:]
-        plot("gradient", gradient, points.gradient_factor[i] ** (to_last / 2), label, color)
-    for i, (label, factor) in enumerate({"2 / fan_in (He)": 1.0, "1 / fan_in": 0.5}.items()):
-        plot("h2", relu["h2"][:, i], factor ** np.arange(1, config.relu_layers + 1), label, f"C{i + 5}")
-    axes["q"].set(title="tanh: variance q of z", ylim=0)
-    axes["c"].set(title="tanh: correlation c of two inputs")
-    axes["gradient"].set(title="tanh: |gradient| / that of the last layer", yscale="log")
-    axes["h2"].set(title=r"relu: $E[h^2]$", yscale="log")
-    for each in axes.values():
-        each.set_xlabel("layer")
-    handles, labels = axes["q"].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        title=r"tanh, $\sigma_w^2$ (points: measured, lines: theory)",
-        loc="outside lower left",
-        ncols=5,
+    figure, (q, c, gradient, h2) = panels(
+        "Signals and gradients in wide random networks are what mean-field theory says",
+        "tanh: variance",
+        "tanh: correlation",
+        "tanh: gradients",
+        "ReLU: $E[h^2]$",
+        height=2.9,
     )
-    handles, labels = axes["h2"].get_legend_handles_labels()
-    figure.legend(handles, labels, title="relu, variance of weights", loc="outside lower right", ncols=2)
+
+    def plot(axes: Any, values: Any, theory: Any, label: str | None, color: Any) -> None:
+        layers = np.arange(1, len(theory) + 1)
+        axes.plot(layers, values, "o", color=color, markersize=2.5, label=label)
+        axes.plot(layers, theory, color=color, linewidth=0.9)
+
+    tanh, theory, scales = measured["tanh"], measured["theory"], measured["scales"]
+    for i, (scale, color) in enumerate(zip(scales, shades(len(scales)), strict=True)):
+        plot(q, tanh["q"][i], theory["q"][i], f"{scale:g}", color)
+        plot(c, tanh["c"][i], theory["c"][i], None, color)
+        plot(gradient, tanh["relative_gradient"][i], theory["relative_gradient"][i], None, color)
+    for values, factor, color, label in zip(
+        measured["relu"]["h2"], (1.0, 0.5), ("C1", "C0"), ("2 / fan-in (He)", "1 / fan-in"), strict=True
+    ):
+        plot(h2, values, factor ** np.arange(1, len(values) + 1), None, color)
+        h2.annotate(label, (6, values[5]), (8, -9), textcoords="offset points", color=color)
+    q.set(ylabel="variance q of z", ylim=0)
+    c.set(ylabel="correlation c of two inputs")
+    gradient.set(ylabel="gradient / that of the last layer", yscale="log")
+    text = "theory from\nlayer 4 on,\nwhere q settles"
+    gradient.annotate(text, (1, 1), xycoords="axes fraction", ha="right", va="top", fontsize=6.5, color="0.3")
+    h2.set(ylabel="$E[h^2]$", yscale="log")
+    for axes in (q, c, gradient, h2):
+        axes.set_xlabel("layer")
+    title = r"tanh: variance $\sigma_w^2$ of weights times fan-in (points: measured, lines: theory)"
+    figure.legend(loc="outside lower center", ncols=5, title=title)
     return figure
 
 
@@ -193,12 +193,17 @@ def main(config: Config) -> None:
     relu = draw_networks("relu", (2.0, 1.0), 0.0, config.relu_layers, config)
     theory = predict(config.tanh_scales, config.tanh_layers)
     claims = make_claims(tanh, relu, theory, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        measured = {"tanh": tanh, "relu": relu}
-        means = {f: {name: values.mean(axis=0) for name, values in of.items()} for f, of in measured.items()}
-        path = write_report(__file__, __doc__, config, claims, draw(tanh, relu, theory, config), means)
-        print(f"wrote {path} and .png")
+    means = {
+        f: {name: values.mean(axis=0) for name, values in of.items()}
+        for f, of in (("tanh", tanh), ("relu", relu))
+    }
+    means["tanh"]["relative_gradient"] = (tanh["gradient"] / tanh["gradient"][:, :, -1:]).mean(axis=0)
+    points, signals = theory
+    to_last = np.arange(config.tanh_layers)[::-1]
+    predicted = {"q": signals.variance, "c": signals.correlation}
+    predicted["relative_gradient"] = points.gradient_factor[:, None] ** (to_last / 2)
+    measured = {"scales": config.tanh_scales, **means, "theory": predicted}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,18 @@ Run `python experiments/tasks.py`, or with `--smoke` for a few seconds' version.
 import tempfile
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import optax
 import tyro
 from matplotlib.figure import Figure
 from numpy.polynomial import Chebyshev
-from rich.console import Console
 from sklearn.linear_model import Ridge
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, panels
+from reporting import Claim, publish
 
 
 @dataclass(frozen=True)
@@ -112,30 +113,32 @@ def make_claims(
     ]  # fmt: skip
 
 
-def draw(
-    accuracies: dict[str, np.ndarray],
-    diabetes: dict[str, np.ndarray],
-    fits: dict[str, tuple[np.ndarray, np.ndarray, fn.Dataset]],
-) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw every run: accuracies, R2 of network against ridge, and curves through the points."""
-    figure = Figure(figsize=(12, 3.8), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    for place, values in enumerate(accuracies.values()):
-        left.plot(values, [place] * len(values), "o", color="C0", alpha=0.6)
-        left.text(values.mean(), place + 0.1, f"mean {values.mean():.4f}", horizontalalignment="center")
-    left.set(xlabel="test accuracy", ylim=(-0.5, 1.5), title="classification, one point per seed")
-    left.set_yticks(range(len(accuracies)), accuracies)
-    middle.axline((0.4, 0.4), slope=1, color="0.6", linestyle="--")
-    middle.plot(diabetes["ridge"], diabetes["network"], "o", color="C1")
-    middle.set(xlabel="test R2 of ridge", ylabel="test R2 of the network", title="diabetes, a point a split")
-    for place, (name, (_, outputs, data)) in enumerate(fits.items()):
-        shift = 2.5 * place
-        right.plot(data.test.inputs[:, 0], outputs.T + shift, color=f"C{place}", linewidth=1)
-        right.plot(data.train.inputs, data.train.targets + shift, "o", color="black", markersize=3)
-        right.text(1.04, 1 + shift, name, verticalalignment="center")
-    right.set(
-        xlabel="x", ylabel="shifted by 2.5 each", xlim=(-1.05, 1.2), title="20 points, one curve per seed"
+    figure, (left, middle, right) = panels(
+        "One kind of network classifies and regresses: only outputs and loss change",
+        "Accuracy, a dot per seed",
+        "Diabetes, a dot per split",
+        "Polynomials from 20 points",
+        height=2.7,
     )
+    accuracies, diabetes = measured["test_accuracy"], measured["diabetes_test_r2"]
+    for place, values in enumerate(accuracies.values()):
+        left.plot(values, place + np.linspace(-0.15, 0.15, len(values)), "o", color="C0", alpha=0.7)
+    left.set(xlabel="test accuracy", ylim=(-0.5, len(accuracies) - 0.4))
+    names = [f"{name}\nmean {values.mean():.3f}" for name, values in accuracies.items()]
+    left.set_yticks(range(len(accuracies)), names)
+    left.locator_params(axis="x", nbins=4)
+    middle.axline((0.45, 0.45), slope=1, **REFERENCE)
+    middle.annotate("network better", (0.03, 0.93), xycoords="axes fraction", color="0.3")
+    middle.plot(diabetes["ridge"], diabetes["network"], "o", color="C1")
+    middle.set(xlabel="test R² of ridge regression", ylabel="test R² of the network")
+    for place, (name, fit) in enumerate(measured["fits"].items()):
+        shift = 2.5 * place
+        right.plot(measured["x"], fit["outputs"].T + shift, color=f"C{place}", linewidth=0.8)
+        right.plot(measured["points"], fit["targets"] + shift, "o", color="black", markersize=2)
+        right.annotate(f"${name[0]}_{name[1:]}$", (1.05, 1 + shift), va="center", color=f"C{place}")
+    right.set(xlabel="x", ylabel="output, each set apart", xlim=(-1.05, 1.25), yticks=[])
     return figure
 
 
@@ -147,11 +150,14 @@ def main(config: Config) -> None:
     diabetes = compare_with_ridge(config)
     fits = {f"T{degree}": interpolate(degree, config) for degree in config.degrees}
     claims = make_claims(accuracies, diabetes, {name: r2 for name, (r2, _, _) in fits.items()})
-    Console().print(table(claims))
-    if not config.smoke:
-        measured = {"test_accuracy": accuracies, "diabetes_test_r2": diabetes}
-        figure = draw(accuracies, diabetes, fits)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    measured: dict[str, Any] = {"test_accuracy": accuracies, "diabetes_test_r2": diabetes}
+    drawn = fits[f"T{config.degrees[0]}"][2]
+    measured |= {"points": drawn.train.inputs[:, 0], "x": drawn.test.inputs[:, 0]}
+    measured["fits"] = {
+        name: {"outputs": outputs, "targets": data.train.targets[:, 0]}
+        for name, (_, outputs, data) in fits.items()
+    }
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
+from matplotlib.ticker import NullLocator
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, panels
+from reporting import Claim, publish
 
 RATES = (-3.0, 6.0)  # decades
+BOUND = 1e-9  # of relative differences
+SMALLEST = 1e-17  # that is drawn; smaller ones are 0 in float64
 
 
 @dataclass(frozen=True)
@@ -128,25 +131,47 @@ def make_claims(config: Config, found: Found) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(found: Found) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw where sums of losses differ, and that a last digit moves the same pixels."""
-    figure = Figure(figsize=(12, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    apart, moved = (np.log10(np.maximum(each, 1e-17)) for each in (found.apart, found.moved))
-    is_known = found.converged[1]
-    points = left.scatter(*np.log10(found.rates[:, is_known]), c=apart[is_known], s=25, cmap="viridis")
-    left.scatter(*np.log10(found.rates[:, ~is_known]), c="0.8", s=10, label="diverged")
-    figure.colorbar(points, ax=left, label="log10 of the relative difference")
-    left.set(title="sums of losses, together and alone: converged pixels")
-    left.set(xlabel="log10 of the input layer's rate", ylabel="log10 of the output layer's rate")
-    left.set(ylim=(-3.4, 7.4))
-    left.legend(loc="upper left")
-    for inside, label in ((True, "all pixels around converged"), (False, "near the boundary")):
-        shown = is_known & (found.is_inside == inside)
-        right.plot(moved[shown], apart[shown], "o", alpha=0.5, label=label)
-    right.axhline(-9, color="0.5", linestyle="--", linewidth=1)
-    right.set(xlabel="log10 of the difference, by a last digit of the rates")
-    right.set(ylabel="log10 of the difference, together and alone", title="chaos, not the sweep")
+    converged = measured["converged"][1].astype(bool)
+    apart, moved = (np.maximum(measured[name], SMALLEST) for name in ("apart", "moved"))
+    both = converged & np.isfinite(apart) & np.isfinite(moved)
+    counts = [int(np.sum(values[both] > BOUND)) for values in (apart, moved)]
+    figure, (left, right) = panels(
+        f"Of {both.sum()} pixels that converge, {counts[0]} differ by more than {BOUND:g} from training alone, and "
+        f"{counts[1]} by a last digit of their rates",
+        "Where a sweep and training alone differ",
+        "A last digit of the rates moves the same pixels",
+        height=3.4,
+        ratios=(1.2, 1),
+    )
+    x, y = np.log10(measured["rates"])
+    points = left.scatter(x[both], y[both], c=apart[both], s=14, norm="log", vmin=SMALLEST, vmax=1)
+    left.scatter(x[~both], y[~both], c="0.75", marker="x", s=8, linewidth=0.7, label="diverged")
+    bar = figure.colorbar(points, ax=left, label="relative difference of the sums of losses")
+    bar.set_ticks(
+        [SMALLEST, 1e-12, BOUND, 1e-6, 1e-3, 1],
+        labels=["0", *(f"$10^{{{n}}}$" for n in (-12, -9, -6, -3)), "1"],
+    )
+    left.set(
+        xlabel="input layer: log10 of the rate", ylabel="output layer: log10 of the rate", ylim=(-3.3, 7.2)
+    )
+    left.legend(loc="upper right")
+    right.plot([SMALLEST, 1], [SMALLEST, 1], color="0.8", linewidth=1)
+    inside = measured["is_inside"].astype(bool)
+    for shown, marker, label in (
+        (inside, "o", "all pixels around converge"),
+        (~inside, "^", "near the boundary"),
+    ):
+        right.plot(moved[both & shown], apart[both & shown], marker, alpha=0.6, label=label)
+    right.axhline(BOUND, **REFERENCE)
+    right.annotate("bound claimed", (SMALLEST, BOUND), (0, 2), textcoords="offset points", color="0.3")
+    right.set(
+        xscale="log", yscale="log", xlabel="difference by a last digit", ylabel="difference by the sweep"
+    )
+    for axis in (right.xaxis, right.yaxis):
+        axis.set_ticks([SMALLEST, 1e-12, 1e-8, 1e-4, 1], ["0", "$10^{-12}$", "$10^{-8}$", "$10^{-4}$", "1"])
+        axis.set_minor_locator(NullLocator())
     right.legend(loc="upper left")
     return figure
 
@@ -157,9 +182,7 @@ def main(config: Config) -> None:
     jax.config.update("jax_enable_x64", True)
     found = compare(config)
     claims = make_claims(config, found)
-    Console().print(table(claims))
-    if not config.smoke:
-        print(f"wrote {write_report(__file__, __doc__, config, claims, draw(found))} and .png")
+    publish(__file__, __doc__, config, claims, found._asdict(), draw)
 
 
 if __name__ == "__main__":

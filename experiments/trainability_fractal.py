@@ -23,10 +23,10 @@ import jax
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, add_key, draw_picture, pack, panels, shades
+from reporting import Claim, publish
 
 Picture = fn.studies.trainability.Picture
 
@@ -90,27 +90,40 @@ def make_claims(config: Config, pictures: list[Picture], others: list[Picture]) 
     ]  # fmt: skip
 
 
-def draw(config: Config, pictures: list[Picture]) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw the zooms, each with the frame of the next one, and the dimensions by zoom and by steps."""
-    figure, zooms = Figure(figsize=(16, 8.6), layout="constrained"), (1, *config.zooms)
-    above, below = figure.subfigures(2, 1, squeeze=False)[:, 0]
-    panels = above.subplots(1, len(pictures))
-    for axes, picture, zoom in zip(panels, pictures, zooms, strict=True):
-        title = f"x {zoom}: dimension {picture.dimensions()[-1]:.2f}"
-        fn.studies.trainability.draw(axes, picture, title, round(np.log10(zoom)) + (zoom > 1))
-    for axes, picture in zip(panels, pictures[1:], strict=False):
-        left, right, bottom, top = picture.extent
-        axes.plot([left, right, right, left, left], [bottom, bottom, top, top, bottom], "k", linewidth=1)
-    by_zoom, by_steps = below.subplots(1, 2)
-    by_zoom.semilogx(zooms, [picture.dimensions()[-1] for picture in pictures], "o-", label="here")
-    by_zoom.axhline(1.66, color="0.5", linestyle="--", label="paper, median of zooms")
-    by_zoom.set(xlabel="magnification", ylabel="box-counting dimension", title="after all steps")
-    for zoom, picture in zip(zooms, pictures, strict=True):
-        by_steps.semilogx(config.horizons, picture.dimensions(), "o-", label=f"x {zoom}")
-    by_steps.set(xlabel="steps", ylabel="box-counting dimension", title="stopped earlier")
+    pictures, zooms, horizons = list(measured["pictures"].values()), measured["zooms"], measured["horizons"]
+    dimensions = measured["dimensions by zoom and steps"]
+    figure, (*maps, by_zoom, by_steps) = panels(
+        f"The boundary of what trains is a fractal: magnified {zooms[-2]} times its dimension is {dimensions[-2, -1]:.2f}",
+        *(f"× {zoom}: dimension {of[-1]:.2f}" for zoom, of in zip(zooms, dimensions, strict=True)),
+        f"After all {horizons[-1]} steps",
+        "Stopped earlier",
+        rows=2,
+        height=5.6,
+    )
+    for axes, picture, zoom in zip(maps, pictures, zooms, strict=True):
+        image = draw_picture(axes, picture, round(np.log10(zoom)) + int(zoom > 1))
+    for axes, picture in zip(maps, pictures[1:], strict=False):
+        left, right, bottom, top = picture["extent"]
+        for color, width in (("white", 3), ("black", 1.2)):
+            axes.plot(
+                [left, right, right, left, left],
+                [bottom, bottom, top, top, bottom],
+                color=color,
+                linewidth=width,
+            )
+    add_key(figure, image, figure.axes)
+    by_zoom.semilogx(zooms, dimensions[:, -1], "o-", color="C0")
+    by_zoom.axhline(1.66, **REFERENCE)
+    by_zoom.annotate("paper: median over zooms", (zooms[0], 1.68), color="0.3")
+    by_zoom.set(xlabel="magnification", ylabel="box-counting dimension")
+    for zoom, values, color, marker in zip(zooms, dimensions, shades(len(zooms)), "os^D", strict=False):
+        by_steps.semilogx(horizons, values, f"{marker}-", color=color, label=f"× {zoom}")
+    by_steps.set(xlabel="steps", ylabel="box-counting dimension")
+    by_steps.legend(loc="upper left", ncols=2)
     for axes in (by_zoom, by_steps):
-        axes.set(ylim=(0.9, 2))
-        axes.legend(loc="upper left")
+        axes.set_ylim(0.9, 2)
     return figure
 
 
@@ -125,11 +138,14 @@ def main(config: Config) -> None:
         pictures.append(take(config, f"zoom-{magnification}", extent, config.middle))
     others = [take(config, f"seed-{s}", RATES, config.small, s) for s in range(1, config.num_seeds)]
     claims = make_claims(config, pictures, others)
-    Console().print(table(claims))
-    if not config.smoke:
-        measured = {"dimensions by zoom and steps": [picture.dimensions() for picture in pictures]}
-        path = write_report(__file__, __doc__, config, claims, draw(config, pictures), measured)
-        print(f"wrote {path} and .png")
+    zooms = (1, *config.zooms)
+    measured = {
+        "zooms": zooms,
+        "horizons": config.horizons,
+        "dimensions by zoom and steps": np.array([picture.dimensions() for picture in pictures]),
+        "pictures": {f"x {zoom}": pack(picture) for zoom, picture in zip(zooms, pictures, strict=True)},
+    }
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ import jax
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import add_key, draw_picture, pack, panels
+from reporting import Claim, publish
 
 Picture = fn.studies.trainability.Picture
 
@@ -106,19 +106,29 @@ def make_claims(config: Config, linearised: list[Picture]) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(config: Config, linearised: list[Picture], offsets: dict[str, Picture]) -> Figure:
-    figure = Figure(figsize=(16, 4.3), layout="constrained")
-    whole, closest, *others = figure.subplots(1, 2 + len(offsets))
-    fn.studies.trainability.draw(whole, linearised[0], "linearised network")
-    ratios, means = quadratic_boundary(config)
-    whole.plot(means + ratios / 2, means - ratios / 2, "k", linewidth=1, label="largest eigenvalue 2")
-    whole.legend(loc="upper right")
-    dimension, magnification = linearised[-1].dimensions()[-1], config.zooms[-1]
-    title = f"linearised, x {magnification}: dimension {dimension:.2f}"
-    fn.studies.trainability.draw(closest, linearised[-1], title, round(np.log10(magnification)) + 1)
-    for axes, (name, picture) in zip(others, offsets.items(), strict=True):
-        fn.studies.trainability.draw(axes, picture, f"offset added {name}")
-        axes.set(xlabel="log10 of the offset", ylabel="log10 of both layers' rate")
+def draw(measured: dict[str, Any]) -> Figure:
+    pictures, dimension, zoom = measured["pictures"], measured["dimension"], measured["zoom"]
+    figure, axes = panels(
+        "Without the nonlinearity the boundary is smooth; an offset of the weights leaves it rough",
+        "Linearized network",
+        f"Linearized, × {zoom}: dimension {dimension:.2f}",
+        "Offset added to the input weights once",
+        "Offset added at every step",
+        rows=2,
+        height=5.6,
+    )
+    for panel, picture, digits in zip(
+        axes, pictures.values(), (0, round(np.log10(zoom)) + 1, 0, 0), strict=True
+    ):
+        image = draw_picture(panel, picture, digits)
+    add_key(figure, image, axes)
+    ratios, means = measured["boundary"]
+    axes[0].plot(means + ratios / 2, means - ratios / 2, "k", linewidth=1)
+    axes[0].annotate("black line: the largest\neigenvalue is 2 / rate", (5.8, 5.7), ha="right", va="top")
+    for panel in axes[2:]:
+        panel.set(
+            xlabel="log10 of what is added to each input weight", ylabel="both layers: log10 of the rate"
+        )
     return figure
 
 
@@ -129,13 +139,15 @@ def main(config: Config) -> None:
     linearised = take_linearised(config)
     offsets = {name: take_offsets(config, name, name != "once") for name in ("once", "at every step")}
     claims = make_claims(config, linearised)
-    Console().print(table(claims))
-    if not config.smoke:
-        measured: dict[str, Any] = {
-            "dimensions of offsets": {name: picture.dimensions()[-1] for name, picture in offsets.items()}
-        }
-        figure = draw(config, linearised, offsets)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    pictures = {"linearized": linearised[0], "magnified": linearised[-1], **offsets}
+    measured: dict[str, Any] = {
+        "zoom": config.zooms[-1],
+        "dimension": linearised[-1].dimensions()[-1],
+        "dimensions of offsets": {name: picture.dimensions()[-1] for name, picture in offsets.items()},
+        "boundary": np.array(quadratic_boundary(config)),
+        "pictures": {name: pack(picture) for name, picture in pictures.items()},
+    }
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

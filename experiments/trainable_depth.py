@@ -19,22 +19,23 @@ Run `python experiments/trainable_depth.py`, or with `--smoke` for a few seconds
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import PUBLISHED, REFERENCE, panels
+from reporting import Claim, publish
 
 BIAS_VARIANCE = 0.05
 CRITICAL = 1.761
 CHAOTIC = 2.2  # from this scale on, the phase is chaotic and xi_c no longer large
 # Frontier / xi_c by scale in the reproduction, read off its grid of depths from 10 to 100.
-PUBLISHED = {
+PUBLISHED_MULTIPLES = {
     1.0: 5.5, 1.2: 6.7, 1.4: 4.7, 2.21: 4.6, 2.42: 4.8, 2.62: 4.8, 2.82: 4.7, 3.02: 4.7, 3.22: 4.5, 3.43: 4.3, 3.63: 4.8, 3.83: 4.7
 }  # fmt: skip
 
@@ -110,7 +111,7 @@ def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> l
     change = np.diff(frontier) / frontier[:-1]
     rise = np.where(scales[1:] <= peak[0], -change, np.where(scales[:-1] >= peak[-1], change, 0)).max().item()
     multiples = (frontier / xi)[scales >= CHAOTIC]
-    known = np.array([multiple for scale, multiple in PUBLISHED.items() if scale >= CHAOTIC])
+    known = np.array([multiple for scale, multiple in PUBLISHED_MULTIPLES.items() if scale >= CHAOTIC])
 
     def spread(multiples: np.ndarray) -> float:
         return np.abs(multiples / multiples.mean() - 1).max().item()
@@ -131,30 +132,47 @@ def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> l
     ]  # fmt: skip
 
 
-def draw(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw the map with frontier and theory, and beside it the frontier in units of xi_c."""
-    figure = Figure(figsize=(12, 4.8), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
-    scales = np.array(config.scales)
-    mesh = left.pcolormesh(scales, config.depths, accuracy, vmin=0, vmax=1, shading="nearest", cmap="magma")
-    figure.colorbar(mesh, ax=left, label="training accuracy, best of four learning rates")
-    limits, fine = left.get_ylim(), np.linspace(scales[0], scales[-1], 121)
-    xi = predict(fine)
-    left.plot(fine, 6 * xi, color="white", linewidth=2, label=r"$6\,\xi_c$")
-    left.plot(
-        scales, frontier, "o", color="deepskyblue", markeredgecolor="black", label="frontier: accuracy 0.5"
+    figure, (left, right) = panels(
+        r"Networks train as deep as signals reach: the frontier follows the depth scale $\xi_c$",
+        "Training accuracy, best of four learning rates",
+        r"Frontier / $\xi_c$, constant in the chaotic phase",
+        height=3.4,
+        ratios=(1.25, 1),
     )
-    left.set(xlabel=r"$\sigma_w^2$", ylabel="depth (hidden layers)", ylim=limits)
-    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, facecolor="0.5", framealpha=1)
-    right.fill_between([CHAOTIC, scales[-1]], 3, 7, color="0.92", label="claimed")
+    scales, depths, frontier = measured["scales"], measured["depths"], measured["frontier_by_scale"]
+    accuracy = measured["train_accuracy_by_depth_and_scale"]
+    mesh = left.pcolormesh(scales, depths, accuracy, vmin=0, vmax=1, shading="nearest", rasterized=True)
+    figure.colorbar(mesh, ax=left, label="training accuracy").outline.set_visible(False)
+    limits = left.get_ylim()
+    left.plot(measured["fine_scales"], 6 * measured["depth_scale"], color="white", linewidth=2)
+    left.annotate(r"$6\,\xi_c$", (2.2, 112), color="white")
+    dots: dict[str, Any] = {
+        "color": "white",
+        "markeredgecolor": "black",
+        "markersize": 5,
+        "linestyle": "none",
+        "marker": "o",
+    }
+    left.plot(scales, frontier, **dots, label="frontier: accuracy 0.5")
+    left.set(ylabel="depth (hidden layers)", ylim=limits)
+    right.fill_between([CHAOTIC, scales[-1]], 3, 7, color="0.92", label="range claimed, 3 to 7")
     right.plot(
-        list(PUBLISHED), list(PUBLISHED.values()), "x", color="0.3", label="reproduction, MNIST, width 300"
+        list(PUBLISHED_MULTIPLES),
+        list(PUBLISHED_MULTIPLES.values()),
+        **PUBLISHED,
+        label="published reproduction, MNIST, width 300",
     )
-    multiples = frontier / predict(scales)
-    right.plot(scales, multiples, "o", color="deepskyblue", markeredgecolor="black", label="frontier")
-    right.axvline(CRITICAL, color="0.6", linestyle=":", label="critical")
-    right.set(xlabel=r"$\sigma_w^2$", ylabel=r"frontier / $\xi_c$", ylim=0)
-    right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    xi = np.interp(scales, measured["fine_scales"], measured["depth_scale"])
+    right.plot(scales, frontier / xi, **dots | {"color": "C0"})
+    right.axvline(CRITICAL, **REFERENCE)
+    for name, align, offset in (("order", "right", -4), ("chaos", "left", 4)):
+        right.annotate(name, (CRITICAL, 1), (offset, 0), textcoords="offset points", ha=align, color="0.3")
+    right.set(ylabel=r"frontier / $\xi_c$", ylim=0)
+    for axes in (left, right):
+        axes.set(xlabel=r"variance $\sigma_w^2$ of weights")
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -166,12 +184,11 @@ def main(config: Config) -> None:
     accuracy = results.curves("train_accuracy").isel(step=-1).max("learning_rate").values
     frontier = find_frontier(accuracy, np.array(config.depths))
     claims = make_claims(accuracy, frontier, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        measured = {"train_accuracy_by_depth_and_scale": accuracy, "frontier_by_scale": frontier}
-        measured["num_diverged"] = results["diverged"].sum()
-        figure = draw(accuracy, frontier, config)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    fine = np.linspace(config.scales[0], config.scales[-1], 121)
+    measured: dict[str, Any] = {"train_accuracy_by_depth_and_scale": accuracy, "frontier_by_scale": frontier}
+    measured |= {"num_diverged": results["diverged"].sum(), "depths": config.depths, "scales": config.scales}
+    measured |= {"fine_scales": fine, "depth_scale": predict(fine)}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
 
 import fnnet as fn
-from reporting import Claim, table, write_report
+from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels, shades
+from reporting import Claim, publish
 
 Sizes = dict[str, np.ndarray]
 WAYS = ("muP", "standard")
@@ -131,33 +131,53 @@ def make_claims(losses: np.ndarray, sizes: Sizes, place: int, config: Config) ->
     ]  # fmt: skip
 
 
-def draw(losses: np.ndarray, logits: np.ndarray, place: int, config: Config) -> Figure:
+def draw(measured: dict[str, Any]) -> Figure:
     """Draw losses against rates, and how large logits become in networks of all widths."""
-    figure = Figure(figsize=(14, 4.4), layout="constrained")
-    *of_rates, of_logits = figure.subplots(1, 3)
-    rates, widths, best = np.array(config.log2_rates), np.array(config.widths), find_best(losses)
-    for row, (way, color, axes) in enumerate(zip(WAYS, ("C0", "C3"), of_rates, strict=True)):
-        for column, means in enumerate(losses[row].mean(axis=-1)):
-            lowest, shade = best[row, column], str(max(0.8 - 0.2 * column, 0))
-            axes.plot(rates, means, ".-", color=shade, label=f"w = {config.widths[column]}")
-            axes.plot(rates[lowest], means[lowest], "o", color=color, zorder=3)
-        axes.axhline(TOO_LARGE, color="black", linewidth=1, linestyle=":")
-        axes.axvline(rates[place], color="black", linewidth=1, linestyle=":")
-        axes.set(xlabel="learning rate (log2)", ylabel="training loss (nats)", yscale="log", ylim=(0.015, 5))
-        axes.set_title(f"{way}, each width's best rate marked")
+    rates, widths, place = measured["log2_rates"], measured["widths"], measured["place"]
+    figure, (*of_rates, of_logits) = panels(
+        "muP: one learning rate suits all widths; in the standard parameterization it falls",
+        "muP: the best rate stays",
+        "Standard: it falls",
+        f"Logits at the rate $2^{{{rates[place]:g}}}$",
+        height=3.1,
+    )
+    for row, (way, color, axes) in enumerate(zip(WAYS, ("C0", "C1"), of_rates, strict=True)):
+        losses = measured[way]["mean_losses"]
+        for width, means, shade in zip(widths, losses, shades(len(widths)), strict=True):
+            lowest = np.nanargmin(means)
+            axes.plot(rates, means, ".-", color=shade, markersize=3, label=f"{width}" if row == 0 else None)
+            axes.plot(
+                rates[lowest],
+                means[lowest],
+                "o",
+                markersize=6,
+                color=shade,
+                markeredgecolor="black",
+                zorder=3,
+            )
+        axes.axhline(TOO_LARGE, **REFERENCE)
+        axes.annotate(
+            "a rate is too large", (rates[0], TOO_LARGE), (0, 2), textcoords="offset points", color="0.3"
+        )
+        axes.axvline(rates[place], **REFERENCE | {"linestyle": ":"})
+        axes.set(
+            xlabel="log2 of the learning rate", ylabel="training loss (nats)", yscale="log", ylim=(0.015, 5)
+        )
         for steps, line in ((1, "d--"), (3, "o-")):
-            values = logits[row, ..., steps - 1]
-            mean, low, high, _ = fn.mean_interval(values)
-            of_logits.plot(widths, mean, line, color=color, label=f"{way}, step {steps}")
-            of_logits.fill_between(widths, low, high, alpha=0.15, color=color)
-        theory = logits[row, 0, :, 0].mean() * (widths / widths[0]) ** row  # constant under muP, else as w
-        of_logits.plot(widths, theory, "k:", label="theory, step 1" if row else None)
-    of_rates[0].legend(loc="lower left")
-    of_logits.set(title=f"coordinate check at the rate $2^{{{rates[place]:g}}}$", xlabel="width w")
-    of_logits.set(ylabel="mean magnitude of logits", xscale="log", yscale="log", ylim=(0.2, 200))
-    of_logits.set_xticks(widths, widths)
-    of_logits.minorticks_off()
+            found = measured["logits"][row, ..., steps - 1]
+            style = {"marker": line[0], "linestyle": line[1:], "markersize": 3}
+            draw_interval(of_logits, widths, intervals(found), color, f"{way}, step {steps}", **style)
+        theory = (
+            measured["logits"][row, 0, :, 0].mean() * (widths / widths[0]) ** row
+        )  # constant, or as the width
+        of_logits.plot(widths, theory, ":", color="0.2", label="theory, step 1" if row else None)
+    of_logits.set(xlabel="width w", ylabel="mean |logit|")
+    of_logits.set(xscale="log", yscale="log", ylim=(0.2, 300))
+    label_ticks(of_logits.xaxis, widths)
     of_logits.legend(loc="upper left")
+    handles, labels = of_rates[0].get_legend_handles_labels()
+    title = "width w (large: its best rate; dotted: the rate of the third panel)"
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, title=title)
     return figure
 
 
@@ -177,13 +197,11 @@ def main(config: Config) -> None:
     # [ways, widths, seeds, steps]
     sizes = {name: check.curves(name).squeeze("log2_rate").values for name in LAYERS}
     claims = make_claims(losses, sizes, place, config)
-    Console().print(table(claims))
-    if not config.smoke:
-        names = ("best_log2_rates", "largest_log2_rates", "mean_losses")
-        found = zip(WAYS, rates[best], edges, losses.mean(axis=-1), strict=True)
-        measured = {way: dict(zip(names, values, strict=True)) for way, *values in found}
-        figure = draw(losses, sizes["logits"], place, config)
-        print(f"wrote {write_report(__file__, __doc__, config, claims, figure, measured)} and .png")
+    names = ("best_log2_rates", "largest_log2_rates", "mean_losses")
+    found = zip(WAYS, rates[best], edges, losses.mean(axis=-1), strict=True)
+    measured: dict[str, Any] = {way: dict(zip(names, values, strict=True)) for way, *values in found}
+    measured |= {"log2_rates": rates, "widths": config.widths, "place": place, "logits": sizes["logits"]}
+    publish(__file__, __doc__, config, claims, measured, draw)
 
 
 if __name__ == "__main__":

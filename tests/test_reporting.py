@@ -1,9 +1,8 @@
-"""Reports of experiments, and their page."""
+"""Reports of experiments, and the figures drawn from them."""
 
 import io
 import json
 from dataclasses import dataclass
-from html.parser import HTMLParser
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +12,7 @@ from rich.console import Console
 from scipy import stats
 
 import fnnet as fn
-from reporting import Claim, table, write_page, write_report
+from reporting import Claim, draw_report, publish, read_measured, save_measurement, table, write_report
 
 
 def text_of(table):
@@ -27,19 +26,38 @@ class Config:
     depths: tuple[int, ...] = (1, 2)
 
 
+@dataclass(frozen=True)
+class Smoke:
+    smoke: bool
+
+
 CLAIMS = [
     Claim("wider <is> better", 0.5, fn.mean_interval([0.25, 0.75]), True),
     Claim("nothing diverges", None, {"depth 1": np.float32(np.inf), "depth 2": jnp.array([1.5, 2.0])}, False),
 ]
 
 
+def draw(measured):
+    figure = Figure()
+    figure.subplots().plot(measured["steps"], measured["losses"])
+    return figure
+
+
+MEASURED = {
+    "n": np.int64(3),
+    "steps": range(3),
+    "losses": np.array([1.0, np.nan, 0.25]),
+    "curves": np.ones((7, 30)),
+}
+
+
 def test_report_contains_all_measurements(tmp_path):
-    path = write_report(
-        tmp_path / "widths.py", "Wide is good.\n\nMore.\n", Config(), CLAIMS, Figure(), {"n": np.int64(3)}
-    )
+    path = write_report(tmp_path / "widths.py", "Wide is good.\n\nMore.\n", Config(), CLAIMS, MEASURED, draw)
     report = json.loads(path.read_text())
     assert path == tmp_path / "results" / "widths.json" and path.with_suffix(".png").stat().st_size > 1000
-    assert report["settings"] == {"depths": [1, 2]} and report["measured"] == {"n": 3}
+    assert report["settings"] == {"depths": [1, 2]}
+    measured = {"n": 3, "steps": [0, 1, 2], "losses": [1.0, "nan", 0.25], "curves": {"array": "curves"}}
+    assert report["measured"] == measured
     low, high = stats.t.interval(0.95, 1, 0.5, stats.sem([0.25, 0.75]))
     first, second = report["assertions"]
     assert first["measured"] == {
@@ -56,73 +74,37 @@ def test_report_contains_all_measurements(tmp_path):
     }
 
 
+def test_figures_are_drawn_from_what_the_report_has_measured(tmp_path):
+    drawn = []
+
+    def record(measured):
+        drawn.append(measured)
+        return draw(measured)
+
+    nested = {"by size": {"a": np.arange(200).reshape(2, 100), "b": [{"mean": 1.5}], "names": ["x", "y"]}}
+    path = write_report(tmp_path / "a.py", None, {}, [], MEASURED | nested, record)
+    picture = draw_report(path, record, path.with_suffix(".svg"))
+    assert picture.read_text().startswith("<?xml")
+    for measured in (*drawn, read_measured(path)):
+        np.testing.assert_array_equal(measured["losses"], MEASURED["losses"])
+        np.testing.assert_array_equal(measured["curves"], MEASURED["curves"])
+        found = measured["by size"]
+        np.testing.assert_array_equal(found["a"], nested["by size"]["a"])
+        assert found["b"] == [{"mean": 1.5}] and found["names"] == ["x", "y"]
+    write_report(tmp_path / "a.py", None, {}, [], {"n": 1})
+    assert not path.with_suffix(".npz").exists()  # which nothing names any more
+
+
+def test_a_smoke_run_draws_and_leaves_nothing(tmp_path, capsys):
+    for smoke in (True, False):
+        publish(str(tmp_path / "a.py"), "Wide.", Smoke(smoke), CLAIMS, MEASURED, draw)
+        assert (tmp_path / "results" / "a.png").exists() is not smoke
+        save_measurement(str(tmp_path / "b.py"), {"steps": [1, 2], "losses": [0.5, 0.25]}, draw, smoke)
+        assert (tmp_path / "results" / "b.png").exists() is not smoke
+    assert capsys.readouterr().out.count("wrote") == 2
+
+
 def test_the_terminal_shows_every_verdict():
     text = text_of(table(CLAIMS))
     assert "0.5 (-2.677 to 3.677, n = 2)" in text and "depth 1: inf; depth 2: 1.5, 2" in text
     assert text.count("yes") == 1 and text.count("NO") == 1
-
-
-class Text(HTMLParser):
-    """Collects the text of cells and the pictures of a page."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.cells, self.pictures, self.tag = [], [], None
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.tag = tag
-        if tag == "img":
-            self.pictures.append(dict(attributes)["src"])
-
-    def handle_data(self, data):
-        if self.tag == "td":
-            self.cells.append(data)
-
-
-def test_the_page_shows_claims_verdicts_and_pictures(tmp_path):
-    write_report(tmp_path / "b.py", "Wide is good.", {}, CLAIMS, Figure())
-    write_report(tmp_path / "a.py", "No <picture>.", {}, CLAIMS[1:])
-    (tmp_path / "results" / "other.json").write_text("[1, 2]")
-    (tmp_path / "results" / "broken.json").write_text("{")
-    page = write_page(tmp_path / "results").read_text()
-    text = Text(page)
-    assert "1 of 3 claims hold" in page and "No &lt;picture&gt;." in page and "<is>" not in page
-    assert text.pictures == ["b.png"]
-    assert text.cells[:3] == ["nothing diverges", "depth 1: inf", "no"]
-    assert "<td>depth 1: inf<br>depth 2: 1.5, 2<td" in page
-    assert [cell for cell in text.cells if cell in ("yes", "no")] == ["no", "yes", "no"]
-    assert page.index("No &lt;picture") < page.index("Wide is good")
-    with pytest.raises(fn.InputError, match="contains no report"):
-        write_page(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"about": "x", "assertions": "abc"},
-        {"about": 3, "assertions": []},
-        {"about": "x", "assertions": [{}]},
-        {"about": "x", "assertions": [{"claim": "c", "published": 1, "measured": 2, "holds": "no"}]},
-        {"about": "x", "assertions": [{"claim": "c", "published": {"mean": 1}, "holds": True}]},
-        "[" * 100_000,
-        b"\xff",
-    ],
-    ids=["a string of claims", "a number", "no keys", "no verdict", "no measurement", "nested", "no UTF-8"],
-)
-def test_the_page_ignores_files_of_another_form(tmp_path, content):
-    write_report(tmp_path / "a.py", "Wide is good.", {}, CLAIMS)
-    content = json.dumps(content) if isinstance(content, dict) else content
-    content = content if isinstance(content, bytes) else content.encode()
-    (tmp_path / "results" / "other.json").write_bytes(content)
-    assert "1 of 2 claims hold" in write_page(tmp_path / "results").read_text()
-
-
-def test_the_page_renders_docstrings(tmp_path):
-    claim = Claim("`tanh` learns", "0.8 < 1; more", 0.9, True)
-    about = "About `x`.\n\nPlain `f`\nwords.\n\n    a = 1 < 2\n      b\n\n1. One\n   more.\n2. Two.\n"
-    write_report(tmp_path / "a.py", about, {}, [claim])
-    page = write_page(tmp_path / "results").read_text()
-    assert "<h2>About <code>x</code>.</h2><p>Plain <code>f</code>\nwords.</p>" in page
-    assert "<pre>a = 1 &lt; 2\n  b</pre><ol><li>One\n   more.\n</li><li>Two.</li></ol>" in page
-    assert "<td><code>tanh</code> learns<td>0.8 &lt; 1<br>more<td>0.9" in page

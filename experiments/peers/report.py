@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("fnnet", "jax", "jaxlib", "flax", "optax", "torch", "scikit-learn", "numpy")
 
-COLORS = {
-    "fnnet": "crimson",
-    "jax_loop": "#9ecae1",
-    "jax_scan": "#4292c6",
-    "naive_vmap": "#08519c",
-    "flax_nnx": "#bcbddc",
-    "flax_nnx_partial": "#756bb1",
-    "torch_threads": "#fdbe85",
-    "torch_processes": "#fd8d3c",
-    "torch_func": "#a63603",
-    "sklearn_mlp": "#74c476",
+NAMES = {
+    "fnnet": "fnnet",
+    "jax_loop": "loop over a jitted JAX step",
+    "jax_scan": "one jitted scan per run",
+    "naive_vmap": "vmap of a whole training",
+    "flax_nnx": "Flax NNX loop",
+    "flax_nnx_partial": "Flax NNX loop, cached",
+    "torch_threads": "PyTorch, 1 process",
+    "torch_processes": "PyTorch, a process per core",
+    "torch_func": "torch.func",
+    "sklearn_mlp": "scikit-learn",
 }
+"""How systems are called in figures."""
 
 
 def spread(values: Sequence[float] | np.ndarray) -> dict[str, float]:
@@ -119,38 +120,24 @@ def to_table(report: dict[str, Any]) -> Table:
 
 
 def draw(report: dict[str, Any]) -> "Figure":
-    """Draw each system's part of the peak: a group of bars a network, whiskers from lowest to highest."""
-    from matplotlib.figure import Figure
+    """Draw each system's part of the peak: a panel for each network, a row for each system."""
+    from drawing import panels
 
     rows = report["rows"]
-    networks, systems = _names(rows, "network"), _names(rows, "system")
-    figure = Figure(figsize=(3 + 1.7 * len(networks), 4.6), layout="constrained")
-    axes = figure.subplots()
-    width = 0.84 / len(systems)
-    for index, system in enumerate(systems):
-        parts = [_find(rows, network, system)["fraction_of_peak"] for network in networks]
-        medians = np.array([part["median"] for part in parts])
-        whiskers = np.abs(np.array([[part["min"], part["max"]] for part in parts]).T - medians)
-        places = np.arange(len(networks)) + (index - (len(systems) - 1) / 2) * width
-        axes.bar(
-            places,
-            medians,
-            width,
-            yerr=whiskers,
-            label=system,
-            color=COLORS[system],
-            error_kw={"elinewidth": 0.8, "ecolor": "0.25"},
-        )
-    axes.axhline(1, color="0.2", linewidth=1, linestyle="--")
-    peak = report["peak_gflops"]["median"]
-    axes.text(len(networks) - 0.5, 1.01, f"peak, {peak:.0f} GFLOP/s", ha="right", va="bottom", fontsize=9)
-    axes.set_xlim(-0.5, len(networks) - 0.5)
-    axes.set_ylim(0, 1.1)
-    axes.set_xticks(range(len(networks)), networks)
-    axes.yaxis.set_major_formatter(lambda value, position: f"{value:.0%}")
-    axes.set_ylabel("part of the machine's peak")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right center", frameon=False)
+    networks, systems = _names(rows, "network"), _names(rows, "system")[::-1]
+    finding = f"fnnet comes nearest to the machine's peak of {report['peak_gflops']['median']:.0f} GFLOP/s"
+    figure, panels_ = panels(finding, *networks, height=2.9, sharey=True)
+    for axes, network in zip(panels_, networks, strict=True):
+        for place, system in enumerate(systems):
+            part = _find(rows, network, system)["fraction_of_peak"]
+            color = "C1" if system == "fnnet" else "C0"
+            axes.plot([part["min"], part["max"]], [place, place], color=color, linewidth=1)
+            axes.plot(part["median"], place, "o", color=color)
+        axes.set(xlim=(0, 1.02), xticks=[0, 0.5, 1])
+        axes.xaxis.set_major_formatter(lambda value, position: f"{value:.0%}")
+        axes.grid()
+    panels_[0].set_yticks(range(len(systems)), [NAMES.get(system, system) for system in systems])
+    figure.supxlabel("share of the peak (dot: median, line: lowest to highest of the rounds)", fontsize=8)
     return figure
 
 

@@ -32,7 +32,7 @@ from fnnet.task import Task
 from fnnet.types import Metrics
 
 _TINY_RATE = 1e-30  # positive, but changes no weight
-_MARKS = {"c_max": ("D", "C3"), "c_sharp": ("^", "C1"), "c_loss": ("s", "C0")}  # markers and colors of plots
+_MARKS = {"c_max": ("D", "C1"), "c_sharp": ("^", "C4"), "c_loss": ("s", "C0")}  # markers and colors of plots
 
 
 class CriticalConstants(NamedTuple):
@@ -237,8 +237,8 @@ def draw_constants(
         values = constants.get(name)
         if values is not None:
             axes.plot(widths, values.mean(axis=-1), color=color, label=name)
-            axes.plot(widths, values, marker, color=color, alpha=0.5)
-    axes.axhline(2, color="0.5", linestyle="--", linewidth=1, label="2, of a quadratic loss")
+            axes.plot(widths, values, marker, color=color, alpha=0.6, markersize=4)
+    axes.axhline(2, color="0.5", linestyle="--", linewidth=1, label="2, where a quadratic loss diverges")
     ticks = set(widths)
     if published is not None:
         for name, (marker, color) in _MARKS.items():
@@ -247,8 +247,7 @@ def draw_constants(
             label = name if by_width and constants.get(name) is None else None
             style = {"color": color, "markerfacecolor": "none", "label": label}
             axes.plot(list(by_width), list(by_width.values()), f"{marker}:", **style)
-        axes.plot([], [], "ks:", markerfacecolor="none", label="open: published")
+        axes.plot([], [], "ks:", markerfacecolor="none", label="published")
     axes.set(xscale="log", yscale="log", xlabel="width", xticks=sorted(ticks), xticklabels=sorted(ticks))
-    axes.set(ylim=(1, 40), yticks=(1, 2, 4, 8, 16), yticklabels=("1", "2", "4", "8", "16"))
+    axes.set(yticks=(1, 2, 4, 8, 16), yticklabels=("1", "2", "4", "8", "16"))
     axes.minorticks_off()
-    axes.legend(ncols=2, loc="upper center", fontsize="small")

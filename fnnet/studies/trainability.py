@@ -235,32 +235,47 @@ def zoom(picture: Picture, width: float) -> Extent:
     return center[0] - half, center[0] + half, center[1] - half, center[1] + half
 
 
-def draw(axes: Any, picture: Picture, title: str, num_digits: int = 0) -> None:
-    """Plot a picture: converged pixels in blue, diverged ones in red; darker is slower.
+def shade(picture: Picture) -> Float[np.ndarray, "side side"]:
+    """Return the shades of a picture: from -1 (converged slowest) to -0.15, and from 0.15 to 1 (diverged slowest).
 
-    Args:
-        axes: axes of a matplotlib figure.
-        picture: the picture.
-        title: title of the axes.
-        num_digits: decimals of the tick labels.
+    Each shade covers equally many pixels.
 
     Example:
-        >>> from matplotlib.figure import Figure
         >>> value = np.array([[-3.0, 5.0], [2.0, 1.0]])  # one pixel converged, three diverged
-        >>> axes = Figure().subplots()
-        >>> draw(axes, Picture((-3, 6, -3, 6), value[None] < 0, value), "four trainings")
-        >>> (axes.images[0].get_array() < 0).tolist()
-        [[True, False], [False, False]]
+        >>> shade(Picture((-3, 6, -3, 6), value[None] < 0, value)).round(2).tolist()
+        [[-1.0, 1.0], [0.72, 0.43]]
     """
     from scipy.stats import rankdata  # slow to import
 
-    shade = np.empty(picture.value.shape)
-    for kind in (picture.value < 0, picture.value >= 0):  # each shade covers equally many pixels
+    shades = np.empty(picture.value.shape)
+    for kind in (picture.value < 0, picture.value >= 0):
         ranks = rankdata(np.abs(picture.value[kind])) / max(np.sum(kind), 1)
-        shade[kind] = np.sign(picture.value[kind]) * (0.15 + 0.85 * ranks)
-    axes.imshow(shade, "RdBu_r", vmin=-1, vmax=1, origin="lower", extent=picture.extent, aspect="auto")
-    for axis, ends in ((axes.xaxis, picture.extent[:2]), (axes.yaxis, picture.extent[2:])):
+        shades[kind] = np.sign(picture.value[kind]) * (0.15 + 0.85 * ranks)
+    return shades
+
+
+def draw(axes: Any, shades: np.ndarray, extent: Extent, num_digits: int = 0) -> Any:
+    """Plot the shades of a picture: converged pixels in blue, diverged ones in red; darker is slower.
+
+    Args:
+        axes: axes of a matplotlib figure.
+        shades: from `shade`.
+        extent: of the picture.
+        num_digits: decimals of the tick labels.
+
+    Returns:
+        The image, for a color bar.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> axes = Figure().subplots()
+        >>> draw(axes, np.array([[-1.0, 0.4], [0.7, 1.0]]), (-3, 6, -3, 6)).get_clim()
+        (-1.0, 1.0)
+    """
+    image = axes.imshow(shades, "RdBu_r", vmin=-1, vmax=1, origin="lower", extent=extent, aspect="auto")
+    for axis, ends in ((axes.xaxis, extent[:2]), (axes.yaxis, extent[2:])):
         ticks = np.linspace(*ends, 4)
         axis.set_ticks(ticks, [f"{tick:.{num_digits}f}" for tick in ticks])
-    axes.set(title=title, xlim=picture.extent[:2], ylim=picture.extent[2:])
-    axes.set(xlabel="log10 of the input layer's rate", ylabel="log10 of the output layer's rate")
+    axes.set(xlim=extent[:2], ylim=extent[2:])
+    axes.set(xlabel="input layer: log10 of the rate", ylabel="output layer: log10 of the rate")
+    return image

@@ -1,0 +1,38 @@
+"""Draw the figures of all experiments again from their reports, without training.
+
+Run `python experiments/figures.py`, or `make figures`; with names for some of them, and with `--format pdf` or `svg` for
+vectors beside the bitmaps.
+"""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from reporting import draw_report
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to draw.
+
+    names: experiments, such as digits; none for all that have a figure.
+    format: of the pictures.
+    """
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    format: Literal["png", "pdf", "svg"] = "png"
+
+
+def main(config: Config) -> None:
+    results = Path(__file__).resolve().parent / "results"
+    for name in config.names or sorted(path.stem for path in results.glob("*.png")):
+        draw = importlib.import_module(name).draw
+        picture = results / f"{name}.{config.format}"
+        print(f"wrote {draw_report(results / f'{name}.json', draw, picture)}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config))
