@@ -138,10 +138,10 @@ def draw(measured: dict[str, Any]) -> Figure:
     both = converged & np.isfinite(apart) & np.isfinite(moved)
     counts = [int(np.sum(values[both] > BOUND)) for values in (apart, moved)]
     figure, (left, right) = panels(
-        f"Of {both.sum()} pixels that converge, {counts[0]} differ by more than {BOUND:g} from training alone, and "
+        f"Of {both.sum()} pixels that converge, {counts[0]} differ by more than $10^{{-9}}$ from training alone, and "
         f"{counts[1]} by a last digit of their rates",
         "Where a sweep and training alone differ",
-        "A last digit of the rates moves the same pixels",
+        "A last digit moves the same",
         height=3.4,
         ratios=(1.2, 1),
     )
