@@ -158,7 +158,7 @@ def draw(measured: dict[str, Any]) -> Figure:
         for axes, name in ((rates, "rate"), (updates, "updates")):
             means = intervals(found[name][arrive])
             draw_interval(axes, depths[arrive], means, f"C{number}", label=kind if axes is rates else None)
-        if not arrive.all():
+        if arrive.any() and not arrive.all():
             updates.annotate(
                 f"{kind}: beyond {depths[arrive][-1]} none\nof {measured['num_rates']} rates arrives",
                 (depths[arrive][-1], found["updates"][arrive][-1].mean()), (-8, -2), ha="right",

@@ -172,7 +172,8 @@ def draw(measured: dict[str, Any]) -> Figure:
         measured["relu"]["h2"], (1.0, 0.5), ("C1", "C0"), ("2 / fan-in (He)", "1 / fan-in"), strict=True
     ):
         plot(h2, values, factor ** np.arange(1, len(values) + 1), None, color)
-        h2.annotate(label, (6, values[5]), (8, -9), textcoords="offset points", color=color)
+        place = len(values) // 5
+        h2.annotate(label, (place + 1, values[place]), (8, -9), textcoords="offset points", color=color)
     q.set(ylabel="variance q of z", ylim=0)
     c.set(ylabel="correlation c of two inputs")
     gradient.set(ylabel="gradient / that of the last layer", yscale="log")
