@@ -26,12 +26,20 @@ class Config:
     format: Literal["png", "pdf", "svg"] = "png"
 
 
+def _reports(results: Path) -> list[str]:
+    """List the reports that have a figure."""
+    return sorted(path.stem for path in results.glob("*.json") if path.with_suffix(".png").exists())
+
+
 def main(config: Config) -> None:
     results = Path(__file__).resolve().parent / "results"
-    for name in config.names or sorted(path.stem for path in results.glob("*.png")):
+    for name in config.names or _reports(results):
         draw = importlib.import_module(name).draw
         picture = results / f"{name}.{config.format}"
-        print(f"wrote {draw_report(results / f'{name}.json', draw, picture)}")
+        try:
+            print(f"wrote {draw_report(results / f'{name}.json', draw, picture)}")
+        except KeyError as missing:
+            print(f"{name} is left as it is: its report lacks {missing}; run experiments/{name}.py again")
 
 
 if __name__ == "__main__":
