@@ -1,19 +1,23 @@
 """The code in pages of the documentation runs as written, in order, and prints what the pages say it prints.
 
-A `text` block right after a `python` block is what that block prints. Training differs in last digits between machines, so
+A `text` block right after a `python` block is what that block prints. Of `console` blocks, the lines that call fnnet run.
+Training differs in last digits between machines, so
 a number with a point may differ by one in its last digit, and a number after "about" by a tenth.
 """
 
 import re
+import shlex
 from pathlib import Path
 
 import jax
 import pytest
 
-DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ["tutorial.md"]
+from fnnet.cli.main import main
 
-BLOCK = re.compile(r"^```python\n(.*?)^```$(?:\s+^```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = ["concepts.md", "tour.md", "tutorial.md"]
+
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$(?:\s+^```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 NUMBER = re.compile(r"(about )?(-?\d+(?:\.(\d*))?(?:e[+-]?\d+)?)")
 
 
@@ -28,6 +32,12 @@ def check_printed(printed, said):
         assert abs(float(came[1]) - float(expected)) <= tolerance, printed
 
 
+def run_commands(lines):
+    for line in lines.splitlines():
+        if line.startswith("fnnet "):
+            main(shlex.split(line, comments=True)[1:])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_code_runs_as_written(page, tmp_path, monkeypatch, capsys):
@@ -35,9 +45,12 @@ def test_code_runs_as_written(page, tmp_path, monkeypatch, capsys):
     names = {"__name__": "__main__"}
     blocks = BLOCK.findall((DOCS / page).read_text())
     assert blocks
-    for code, said in blocks:
+    for language, code, said in blocks:
         with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):  # as for users
-            exec(compile(code, page, "exec"), names)
+            if language == "python":
+                exec(compile(code, page, "exec"), names)
+            else:
+                run_commands(code)
         printed = capsys.readouterr().out
         if said:
             check_printed(printed, said)
