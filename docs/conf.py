@@ -9,18 +9,26 @@ from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
 sys.path.insert(0, str(Path(__file__).parent))
+from claims import with_claims
 from docstrings import restructured
 
 project = "fnnet"
 author = "fnnet developers"
 release = importlib.metadata.version("fnnet")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
 exclude_patterns = ["_build"]
 
 html_theme = "sphinx_book_theme"
 html_title = "fnnet"
 html_math_renderer = "mathml"
+html_static_path = ["pages.css"]
+html_css_files = ["pages.css"]
 html_show_copyright = False
 html_show_sphinx = False
 
@@ -36,7 +44,10 @@ autodoc_preserve_defaults = True
 
 
 def _convert_docstring(app, what, name, obj, options, lines) -> None:
-    lines[:] = restructured(lines, set(getattr(obj, "__annotations__", {})) if what == "class" else set())
+    lines[:] = restructured(
+        lines,
+        set(getattr(obj, "__annotations__", {})) if what == "class" else set(),
+    )
 
 
 def _skip_member(app, what, name, obj, skip, options) -> bool | None:
@@ -44,21 +55,30 @@ def _skip_member(app, what, name, obj, skip, options) -> bool | None:
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
-def _link_results(app, docname, source) -> None:
-    """Turn links to tables of measurements, which are Markdown but no pages, into downloads."""
-    source[0] = re.sub(r"\]\(((?:\.\./)+experiments/results/\w+\.md)\)", r"](path:\1)", source[0])
+def _complete_page(app, docname, source) -> None:
+    """Fill in claims, and turn links to tables of measurements, which are Markdown but no pages, into downloads."""
+    page = with_claims(source[0])
+    source[0] = re.sub(
+        r"\]\(((?:\.\./)+experiments/results/\w+\.md)\)", r"](path:\1)", page
+    )
 
 
 def _visit_math(self, node) -> None:
     """Write formulas as MathML, which browsers draw without a script from elsewhere."""
     as_block = isinstance(node, nodes.math_block)
     formula = tex2mathml(node.astext(), as_block=as_block)
-    self.body.append(f'<div style="margin: 1rem 0">{formula}</div>' if as_block else formula)
+    self.body.append(
+        f'<div style="margin: 1rem 0">{formula}</div>' if as_block else formula
+    )
     raise nodes.SkipNode
 
 
 def setup(app) -> None:
-    app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))
-    app.connect("autodoc-process-docstring", _convert_docstring, priority=400)  # before napoleon
+    app.add_html_math_renderer(
+        "mathml", (_visit_math, None), (_visit_math, None)
+    )
+    app.connect(
+        "autodoc-process-docstring", _convert_docstring, priority=400
+    )  # before napoleon
     app.connect("autodoc-skip-member", _skip_member)
-    app.connect("source-read", _link_results)
+    app.connect("source-read", _complete_page)

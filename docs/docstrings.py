@@ -48,7 +48,9 @@ def _kind(line: str, last: str, after_blank: bool, outside: bool) -> str:
         return "doctest"
     if begins.startswith(("| ", "|-")):
         return "table"
-    if line.startswith("    ") and ((after_blank and outside) or last == "code"):
+    if line.startswith("    ") and (
+        (after_blank and outside) or last == "code"
+    ):
         return "code"
     return "text"
 
@@ -62,17 +64,24 @@ def _spans(lines: list[str]) -> list[str]:
         else:
             piece = piece.replace("|", r"\|").replace(", **", r", \*\*")
             piece = re.sub(r"(?<=\w)_(?!\w)", r"\\_", piece)
-            pieces[index] = "\\ " + piece if index and piece[:1].isalnum() else piece  # the s of `Task`s
+            pieces[index] = (
+                "\\ " + piece if index and piece[:1].isalnum() else piece
+            )  # the s of `Task`s
     return "".join(pieces).split("\n")
 
 
 def _table(lines: list[str]) -> list[str]:
-    rows = [line.strip().strip("|").split(" | ") for line in lines if line.strip()]
+    rows = [
+        line.strip().strip("|").split(" | ") for line in lines if line.strip()
+    ]
     rows = [row for row in rows if not set("".join(row)) <= set("-:|")]
     listed = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows:
         cells = _spans([cell.strip() for cell in row])
-        listed += [("   * - " if index == 0 else "     - ") + cell for index, cell in enumerate(cells)]
+        listed += [
+            ("   * - " if index == 0 else "     - ") + cell
+            for index, cell in enumerate(cells)
+        ]
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
     return [indent + line if line else line for line in listed] + [""]
 

@@ -15,7 +15,12 @@ import pytest
 from fnnet.cli.main import main
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ["concepts.md", "tour.md", "tutorial.md"]
+PAGES = [
+    "concepts.md",
+    "tour.md",
+    "tutorial.md",
+    *sorted(f"howto/{page.name}" for page in DOCS.glob("howto/*.md")),
+]
 
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$(?:\s+^```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 NUMBER = re.compile(r"(about )?(-?\d+(?:\.(\d*))?(?:e[+-]?\d+)?)")
