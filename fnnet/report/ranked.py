@@ -48,7 +48,7 @@ def ranked(
         >>> ranked(results, "test_loss", by=["depth"]).select("depth", "test_loss").rows()
         [(2, 0.30000000000000004), (1, 0.4)]
         >>> ranked(results, "test_loss", each_run=True, top=1).select("run", "depth", "learning_rate").rows()
-        [('bb3dfea8', 2, 0.1)]
+        [('33620231', 2, 0.1)]
     """
     import polars as pl
 
