@@ -9,6 +9,16 @@ function decode({type, bytes}) {
   return new {Int32: Int32Array, Float32: Float32Array, Float64: Float64Array}[type](buffer.buffer);
 }
 
+// Arrays by name, each decoded when it is first asked for.
+function decodedOnDemand(arrays = {}) {
+  const decoded = new Map();
+  const get = (name) => {
+    if (!decoded.has(name) && Object.hasOwn(arrays, name)) decoded.set(name, decode(arrays[name]));
+    return decoded.get(name);
+  };
+  return {get, names: Object.keys(arrays)};
+}
+
 const mapValues = (object, f) => new Map(Object.entries(object).map(([name, value]) => [name, f(value)]));
 
 const axes = new Map(

@@ -3,20 +3,18 @@
 const MAX_DRAWN_CURVES = 30;
 const curveData = data.curves && {
   steps: data.curves.steps,
-  envelope: mapValues(data.curves.envelope, decode),
+  envelope: decodedOnDemand(data.curves.envelope),
   ...Object.fromEntries(
     ["runs", "means"].map((view) => [
       view,
       {
         place: new Map([...decode(data.curves[view].rows)].map((row, place) => [row, place])),
-        ...Object.fromEntries(
-          ["value", "low", "high"].map((kind) => [kind, mapValues(data.curves[view][kind] || {}, decode)]),
-        ),
+        ...Object.fromEntries(["value", "low", "high"].map((kind) => [kind, decodedOnDemand(data.curves[view][kind])])),
       },
     ]),
   ),
 };
-const curveNames = curveData ? [...curveData.envelope.keys()] : [];
+const curveNames = curveData ? curveData.envelope.names : [];
 
 function drawCurves() {
   by("panel-curves").classList.toggle("empty", !curveData);
