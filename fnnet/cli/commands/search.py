@@ -108,7 +108,6 @@ def search(
         raise InputError("a search needs at least one axis, such as learning_rate=log:1e-3:1")
     space = None if method == "optuna" else _space(listed, drawn, num_configs, search_seed)
     subject = load_subject(data, recipe, out, [method, *drawn, *listed])
-    names = [axis.strip() for axis in over.split(",") if axis.strip()]
     with engine.open() as workers, naming_the_rate([*drawn, *listed]):
         options: dict[str, Any] = {
             "metric": metric,
@@ -121,25 +120,12 @@ def search(
             "engine": workers,
             "show_progress": True,
         }
-        ranking: dict[str, Any] = {"factor": factor, "over": names, "higher_is_better": direction}
         if space is None:
             results = _optimize(subject, listed, drawn, given, search_seed, direction, options)
-        elif method == "halving":
-            from fnnet.search.halving import successive_halving
-
-            results = successive_halving(
-                subject.recipe,
-                space,
-                subject.data,
-                rungs=_integers("--rungs", rungs or ""),
-                **ranking,
-                **options,
-            )
         else:
-            from fnnet.search.hyperband import hyperband
-
-            limits: dict[str, Any] = {"max_steps": max_steps, "min_steps": min_steps, "seed": search_seed}
-            results = hyperband(subject.recipe, space, subject.data, **limits, **ranking, **options)
+            names = [axis.strip() for axis in over.split(",") if axis.strip()]
+            options |= {"factor": factor, "over": names, "higher_is_better": direction}
+            results = _halve(subject, space, given, search_seed, options)
     output.print_ranked(results, metric, direction)
     for path in output.write_results(results, metric, subject.folder, heatmap=False):
         output.print_line(f"wrote {path}")
@@ -177,6 +163,21 @@ def _space(listed: Any, drawn: Any, num_configs: int | None, seed: int) -> "Spac
     check_integer("--num-configs", num_configs)
     space = random_design(num_configs, seed=seed, **drawn)
     return space * grid(**listed) if listed else space
+
+
+def _halve(
+    subject: Subject, space: "Space", given: dict[str, Any], seed: int, options: dict[str, Any]
+) -> "Results":
+    """Search by one successive halving, or by those of Hyperband."""
+    if given["rungs"] is not None:
+        from fnnet.search.halving import successive_halving
+
+        rungs = _integers("--rungs", given["rungs"])
+        return successive_halving(subject.recipe, space, subject.data, rungs=rungs, **options)
+    from fnnet.search.hyperband import hyperband
+
+    limits = {name: given[name] for name in OF_METHOD["hyperband"]}
+    return hyperband(subject.recipe, space, subject.data, seed=seed, **limits, **options)
 
 
 def _optimize(
