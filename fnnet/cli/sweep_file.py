@@ -117,51 +117,55 @@ def _table(path: Path, key: str, value: Any) -> Mapping[str, Any]:
 
 def _axis(path: Path, name: str, values: Any) -> str:
     """Return the word of an axis."""
+    if not name.isidentifier():
+        raise InputError(f"{path}: axes.{name} is not the name of an axis")
     listed = values if isinstance(values, list) else [values]
-    if listed and all(isinstance(value, list) for value in listed):
-        return f"{name}={json.dumps(listed)}"
-    texts = []
-    for value in listed:
-        if isinstance(value, bool):
-            texts.append("yes" if value else "no")
-        elif isinstance(value, int | float | str) and not (value != values and "," in str(value)):
-            texts.append(str(value))
-        else:
-            raise InputError(
-                f"{path}: axes.{name} is a list of numbers, names or lists, or a text such as "
-                f'"log:0.01:1:8"; got {value!r}'
-            )
-    return f"{name}={','.join(texts)}"
+    try:
+        if listed and all(isinstance(value, list) for value in listed):
+            return f"{name}={json.dumps(listed)}"
+        return f"{name}={','.join(_value(value, is_alone=not isinstance(values, list)) for value in listed)}"
+    except TypeError:
+        raise InputError(
+            f"{path}: axes.{name} is a list of numbers, names or lists, or a text such as "
+            f'"log:0.01:1:8"; got {values!r}'
+        ) from None
+
+
+def _value(value: Any, is_alone: bool) -> str:
+    """Spell a value of an axis; only a text that is alone may hold several."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float | str) or ("," in str(value) and not is_alone):
+        raise TypeError
+    return str(value)
 
 
 def _option(where: str, name: str, value: Any, kinds: Mapping[str, Any]) -> dict[str, str]:
     """Return the word of an option by its name, none where it asks for what is usual."""
-    kind = kinds.get(name, bool)
-    flag = name.replace("_", "-")
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise InputError(f"{where} must be true or false, got {value!r}")
-        if value and name in kinds:
-            return {_name(name): f"--{flag}"}
-        is_negated = not value and f"no_{name}" in kinds
-        return {_name(name): f"--no-{flag}"} if is_negated else {}
-    if isinstance(value, list) and all(
-        isinstance(item, str | int) and "," not in str(item) for item in value
-    ):
-        value = ",".join(map(str, value))
-    kinds_of_value = (
-        (kind,) if typing.get_origin(kind) is typing.Literal else typing.get_args(kind) or (kind,)
-    )
-    if int in kinds_of_value or float in kinds_of_value:
-        is_right = not isinstance(value, bool) and isinstance(
-            value, int if int in kinds_of_value else int | float
-        )
-        expected = "an integer" if int in kinds_of_value else "a number"
-    else:
-        is_right, expected = isinstance(value, str), "text"
-    if not is_right:
-        raise InputError(f"{where} must be {expected}, got {value!r}")
-    return {_name(name): f"--{flag}={value}"}
+    kind, flag = kinds.get(name, bool), name.replace("_", "-")
+    if kind is not bool:
+        return {_name(name): f"--{flag}={_text(where, value, kind)}"}
+    if not isinstance(value, bool):
+        raise InputError(f"{where} must be true or false, got {value!r}")
+    if value and name in kinds:
+        return {_name(name): f"--{flag}"}
+    is_negated = not value and f"no_{name}" in kinds
+    return {_name(name): f"--no-{flag}"} if is_negated else {}
+
+
+def _text(where: str, value: Any, kind: Any) -> str:
+    """Spell the value of an option that is of a kind, such as int or str | None; a list is joined by commas."""
+    kinds = typing.get_args(kind) or (kind,)
+    for number, accepted, expected in ((int, int, "an integer"), (float, int | float, "a number")):
+        if number in kinds:
+            if isinstance(value, bool) or not isinstance(value, accepted):
+                raise InputError(f"{where} must be {expected}, got {value!r}")
+            return str(value)
+    words = value if isinstance(value, list) else [value]
+    is_list_of_words = all(isinstance(word, str) and "," not in word for word in words)
+    if not is_list_of_words and not isinstance(value, str):
+        raise InputError(f"{where} must be text, got {value!r}")
+    return ",".join(words)
 
 
 def _name(option: str) -> str:

@@ -62,6 +62,8 @@ FILES = {
     "[axes]\nlearning_rate = {low = 1}\n": "s.toml: axes.learning_rate is a list of numbers, names or lists",
     "[axes]\nseed = [1, [2]]\n": "s.toml: axes.seed is a list of numbers",
     "[axes]\nactivation = ['relu,tanh']\n": "s.toml: axes.activation is a list of numbers",
+    "[axes]\nseed = [[1979-05-27]]\n": "s.toml: axes.seed is a list of numbers",
+    "[axes]\n'--out' = 5\n": "s.toml: axes.--out is not the name of an axis",
     "[axes]\nseed = 1979-05-27\n": "s.toml: axes.seed is a list of numbers",
     "[axes]\nlearning_rate = nan\n": "axis 'learning_rate' holds nan",
     "[axes]\nlerning_rate = 0.1\n[data]\ndataset = 'iris'": "did you mean 'learning_rate'?",
