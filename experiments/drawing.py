@@ -46,7 +46,7 @@ def panels(
         >>> [each.get_title("left") for each in axes], figure.get_suptitle()
         (['(a) Training', '(b) Test'], 'Wider is better.')
     """
-    figure, columns = StyledFigure(figsize=(WIDTH, height)), len(titles) // rows
+    figure, columns = StyledFigure(figsize=(WIDTH, height)), -(-len(titles) // rows)
     grid = figure.subplots(
         rows, columns, squeeze=False, width_ratios=ratios, sharey="row" if sharey else False
     )
@@ -54,8 +54,10 @@ def panels(
     for axes, letter, title, share in zip(grid.flat, ascii_lowercase, titles, shares, strict=False):
         text = f"({letter}) {title}" if len(titles) > 1 else title
         axes.set_title(textwrap.fill(text, int(WIDTH * share * 16) - 6), loc="left")
+    for unused in grid.flat[len(titles) :]:
+        unused.remove()
     figure.suptitle(textwrap.fill(finding, 94), x=0.006, horizontalalignment="left")
-    return figure, list(grid.flat)
+    return figure, list(grid.flat[: len(titles)])
 
 
 def draw_interval(axes: Axes, x: Any, means: Any, color: str, label: str | None = None, **style: Any) -> None:
