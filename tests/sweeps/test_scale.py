@@ -24,10 +24,10 @@ def through_coordinator(num_runs, sync):
 
 
 @pytest.mark.slow
-def test_65_536_runs_in_a_store_take_less_than_400_mb():
+def test_65_536_runs_in_a_store_take_less_than_150_mb():
     spent = through_coordinator(65_536, False)
-    # About 335 MB, and now and then some 20 more.
-    assert spent["chunks"] == 8192 and spent["prepared_bytes"] < spent["peak_bytes"] < 400e6
+    # Besides the libraries, of which more or less is resident.
+    assert spent["chunks"] == 8192 and 0 < spent["peak_bytes"] - spent["prepared_bytes"] < 150e6
 
 
 def seconds_of_chunks(num_runs):
