@@ -18,6 +18,8 @@ from fnnet.sweeps.events import Began, Committed, Compiled, Event, Finished, Pla
 from fnnet.sweeps.options import Options
 
 SPEED_SECONDS = 30.0  # over which the speed is averaged
+Pairs = tuple[tuple[str, Any], ...]
+"""A configuration: the names of its axes and their values."""
 
 
 class Progress:
@@ -48,7 +50,7 @@ class Progress:
             self._stage = event.name
             self._num_groups += 1
             if event.num_runs is not None:  # another rung, at which all runs are compared anew
-                self._num_runs, self._num_done = event.num_runs, 0
+                self._num_runs, self._num_done, self._num_diverged = event.num_runs, 0, 0
                 self._leader = Leader(self._planned.higher_is_better)
         elif isinstance(event, Segment):
             work = len(event.spec.run_ids) * (event.step - event.first_step)
@@ -83,7 +85,7 @@ class Progress:
         head = f"{self._stage}: " * bool(self._stage) + ", ".join(parts)
         speed = self._describe_speed(share, elapsed)
         found = [f"{self._num_diverged} diverged"] if self._num_diverged else []
-        found += [f"best {self._planned.metric} {self._leader}"] if self._leader.config is not None else []
+        found += [f"best {self._planned.metric} {best}"] if (best := str(self._leader)) else []
         self._show([row for row in (head, speed, "; ".join(found)) if row], share, is_urgent)
 
     def _describe_speed(self, share: float, elapsed: float) -> str:
@@ -112,7 +114,7 @@ class Progress:
 class Leader:
     """The best configuration among the runs that are finished.
 
-    config: in words; None where there is none.
+    config: its axes and their values; None where there is none.
     """
 
     def __init__(self, higher_is_better: bool):
@@ -121,15 +123,17 @@ class Leader:
         Args:
             higher_is_better: the direction of the metric.
         """
-        self.config: str | None = None
+        self.config: Pairs | None = None
         self._sign = 1 if higher_is_better else -1
-        self._values: dict[str, list[float]] = {}
-        self._scores: dict[str, float] = {}  # the mean, or its negative, so that higher is better
+        self._values: dict[Pairs, list[float]] = {}
 
     def __str__(self) -> str:
-        mean, low, high, num_runs = mean_interval(self._values[self.config or ""])
+        if self.config is None:
+            return ""
+        mean, low, high, num_runs = mean_interval(self._values[self.config])
         interval = f" ± {(high - low) / 2:.2g}, n = {num_runs}" if num_runs > 1 else ""
-        return f"{mean:.4g}{interval}" + (f" ({self.config})" if self.config else "")
+        config = " ".join(f"{name}={_short(value)}" for name, value in self.config)
+        return f"{mean:.4g}{interval}" + (f" ({config})" if config else "")
 
     def add(self, rows: Rows, axes: Sequence[str], metric: str) -> None:
         """Add runs.
@@ -139,21 +143,21 @@ class Leader:
             axes: that make a configuration.
             metric: the column that ranks them.
         """
-        changed: dict[str, None] = {}  # in order, so that the first of equal ones stays ahead
+        changed: dict[Pairs | None, None] = {}  # in order, so that the first of equal ones stays ahead
         for place, value in enumerate(rows[metric]):
-            named = [(name, rows[name][place]) for name in axes]
-            config = " ".join(f"{name}={_short(number)}" for name, number in named if number is not None)
+            pairs = ((name, rows[name][place]) for name in axes)
+            config = tuple((name, number) for name, number in pairs if number is not None)
             self._values.setdefault(config, []).append(float(value))
             changed[config] = None
-        for config in changed:
-            score = self._sign * float(np.mean(self._values[config]))
-            self._scores[config] = score if math.isfinite(score) else -math.inf
-        # Only where the best one got worse can one be ahead that did not change.
-        is_ahead = self.config is not None and self.config not in changed
-        rivals = [self.config, *changed] if is_ahead else [*self._scores]
-        self.config = max(rivals, key=lambda config: self._scores[config or ""])
-        if self._scores[self.config or ""] == -math.inf:
-            self.config = None
+        # A configuration that did not change can come ahead only where the best one did.
+        rivals = self._values if self.config in changed else {self.config: None, **changed}
+        best = max(rivals, key=self._score)
+        self.config = best if self._score(best) > -math.inf else None
+
+    def _score(self, config: Pairs | None) -> float:
+        """Return the mean, or its negative where lower is better."""
+        mean = math.nan if config is None else self._sign * float(np.mean(self._values[config]))
+        return mean if math.isfinite(mean) else -math.inf
 
 
 @contextlib.contextmanager

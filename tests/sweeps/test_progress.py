@@ -133,10 +133,12 @@ def test_the_best_configuration_is_that_of_the_best_mean():
             finite = {rate: mean for rate, mean in means.items() if np.isfinite(mean)}
             choose = max if higher_is_better else min
             best = choose(finite, key=finite.__getitem__) if finite else None
-            assert leader.config == (None if best is None else f"learning_rate={best}")
+            assert leader.config == (None if best is None else (("learning_rate", best),))
     leader = Leader(higher_is_better=True)
     leader.add(rows([1.0, 2.0, 3.0], [0.1] * 3), ["learning_rate"], "test_loss")
     assert str(leader) == "2 ± 2.5, n = 3 (learning_rate=0.1)"  # t = 4.303, s = 1
+    leader.add(rows([2.5, 3.5], [0.3333, 0.3334]), ["learning_rate"], "test_loss")
+    assert str(leader) == "3.5 (learning_rate=0.333)", "rates that look the same are two"
 
 
 def test_a_bar_moves_with_segments_on_a_terminal():
