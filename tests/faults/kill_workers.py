@@ -1,8 +1,9 @@
-"""Kills workers, nodes and coordinators of sweeps on a Ray cluster at random moments, and compares every bit.
+"""Kills workers, nodes, heads and coordinators of sweeps on a Ray cluster at random moments, and compares every bit.
 
-`python tests/faults/kill_workers.py --workers 20 --nodes 10 --coordinators 5` needs Ray; the cluster is three nodes of
-one core each on this machine. The kills are SIGKILL, and a node that is lost takes its worker with it. One run of each
-sweep kills its process whenever it trains ("poison"): it alone may be missing in the end.
+`python tests/faults/kill_workers.py --workers 20 --nodes 10 --coordinators 5 --heads 1` needs Ray; the cluster is three
+nodes of one core each on this machine. The kills are SIGKILL, and a node that is lost takes its worker with it; where the
+head is lost, the sweep may end, and goes on with a new cluster. In every second sweep one run kills its process whenever
+it trains ("poison"): it alone may be missing in the end.
 """
 
 import argparse
@@ -15,6 +16,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ray._private.node import Node
+    from ray.cluster_utils import Cluster
 
 NUM_STEPS, EVAL_EVERY, NUM_RUNS = 400, 100, 48
 
@@ -104,15 +110,32 @@ def worker_processes() -> list[int]:
     return found
 
 
+def start_cluster() -> "tuple[Cluster, list[Node]]":
+    """Start a head without cores, and three nodes of one core each."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    return cluster, [cluster.add_node(num_cpus=1) for _ in range(3)]
+
+
+def ends_within(process: subprocess.Popen, seconds: float) -> bool:
+    """Wait for a process; kill one that goes on for longer."""
+    try:
+        return process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+
+
 def main() -> None:
     """Kill, go on, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("workers", "nodes", "coordinators"):
-        parser.add_argument(f"--{name}", type=int, default=3)
+    for name, number in (("workers", 3), ("nodes", 3), ("coordinators", 3), ("heads", 1)):
+        parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     chooser = random.Random(arguments.seed)
-    from ray.cluster_utils import Cluster
 
     with tempfile.TemporaryDirectory() as folder:
         poison = Path(folder) / "poison"
@@ -120,10 +143,14 @@ def main() -> None:
         assert start(undisturbed, "", poison).wait() == 0, Path(f"{undisturbed}.log").read_text()
         expected = table_hash(undisturbed), table_hash(undisturbed, without_poison=True)
         print("undisturbed:", *expected, flush=True)
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-        nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
-        left = {"worker": arguments.workers, "node": arguments.nodes, "coordinator": arguments.coordinators}
-        done = dict.fromkeys([*left, "own node"], 0)
+        cluster, nodes = start_cluster()
+        left = {
+            "worker": arguments.workers,
+            "node": arguments.nodes,
+            "coordinator": arguments.coordinators,
+            "head": arguments.heads,
+        }
+        done = dict.fromkeys([*left, "own node", "sweep without head"], 0)
         number = 0
         while any(done[kind] < left[kind] for kind in left):
             store, number = Path(folder) / f"store{number}", number + 1
@@ -151,6 +178,12 @@ def main() -> None:
                     process.kill()
                     process.wait()
                     process = start(store, cluster.address, poison)
+                elif kind == "head" and (store / "chunks").is_dir():
+                    cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+                    done["sweep without head"] += ends_within(process, 60)
+                    cluster.shutdown()
+                    cluster, nodes = start_cluster()
+                    process, lost_node = start(store, cluster.address, poison), False
                 else:
                     continue
                 done[kind] += 1
