@@ -27,16 +27,16 @@ def run_command(plan: Mapping[str, Any], config: Mapping[str, Any], out: Path) -
         out: the folder to train it in.
 
     Example:
-        >>> command = ["fnnet", "sweep", "--dataset", "iris", "--part=1/2", "seed=0,1", "learning_rate=log:0.1:1:3"]
-        >>> run_command({"command": command}, {"seed": 1, "learning_rate": 0.1}, Path("one"))
-        ['fnnet', 'sweep', '--dataset', 'iris', 'seed=1', 'learning_rate=0.1', '--out', 'one']
+        >>> command = ["fnnet", "sweep", "--dataset", "a.csv", "--target", "width", "--part=1/2", "width=3,4", "seed=0,1"]
+        >>> run_command({"command": command}, {"width": 4, "seed": 1}, Path("one"))
+        ['fnnet', 'sweep', '--dataset', 'a.csv', '--target', 'width', 'width=4', 'seed=1', '--out', 'one']
     """
     command = plan.get("command")
     if not isinstance(command, list) or len(command) < 2 or command[1] != "sweep":
         return None
     words = ["fnnet", *_without(command[1:], ("--part", "--out"))]
-    options = [word for word in words if word.startswith("-") or word.partition("=")[0] not in config]
-    return [*options, *(f"{name}={axis_text(value)}" for name, value in config.items()), "--out", str(out)]
+    others = [word for word in words if "=" not in word or word.partition("=")[0] not in config]
+    return [*others, *(f"{name}={axis_text(value)}" for name, value in config.items()), "--out", str(out)]
 
 
 def run_call(plan: Mapping[str, Any], config: Mapping[str, Any], num_steps: int) -> str:
