@@ -56,14 +56,15 @@ def list_stores(folder: str | os.PathLike[str]) -> list[Listed]:
 
 
 def _find_stores(folder: Path, depth: int) -> Iterator[Path]:
-    if (folder / "plan.json").is_file():
+    try:
+        is_store = (folder / "plan.json").is_file()
+        inner = [each for each in folder.iterdir() if each.is_dir() and not each.is_symlink()]
+    except OSError:  # not ours to read
+        return
+    if is_store:
         yield folder
     elif depth:
-        try:
-            inner = sorted(each for each in folder.iterdir() if each.is_dir() and not each.is_symlink())
-        except OSError:  # not ours to read
-            return
-        for each in inner:
+        for each in sorted(inner):
             if not each.name.startswith("."):
                 yield from _find_stores(each, depth - 1)
 

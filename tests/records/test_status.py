@@ -122,6 +122,18 @@ def test_the_sweeps_in_a_folder_are_listed_and_others_are_not(tmp_path):
         list_stores(tmp_path / "nowhere")
 
 
+def test_a_folder_that_may_not_be_entered_is_ignored(tmp_path, monkeypatch):
+    def is_file(path):
+        if path.parent.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return path.exists() and not path.is_dir()
+
+    (tmp_path / "locked").mkdir()
+    fn.sweep(RECIPE, fn.grid(learning_rate=0.1), DATA, num_steps=2, store=tmp_path / "open")
+    monkeypatch.setattr(type(tmp_path), "is_file", is_file)
+    assert [each.folder.name for each in list_stores(tmp_path)] == ["open"]
+
+
 def test_a_status_needs_a_store(tmp_path):
     with pytest.raises(fn.InputError, match="holds no sweep"):
         read_status(tmp_path)
