@@ -1,6 +1,7 @@
 """The entry point of the command line: `fnnet sweep --dataset digits depth=1,2,4 learning_rate=log:1e-3:1:8`."""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -72,6 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs that were given up, and 128 plus the signal's number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # as stderr: "±" must not end a sweep in an ASCII terminal
     try:
         with raised_signals():
             if words[:1] and words[0] in FILED:
@@ -97,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         verb = "write" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else "use"
-        where = error.filename or "a file"
+        where = error.filename2 or error.filename or "a file"  # the target, of a move
         advice = "; remove it" if error.errno in (errno.EISDIR, errno.ELOOP) else ""
         sys.stderr.write(f"fnnet: cannot {verb} {where}: {error.strerror or error}{advice}{_kept(words)}\n")
         sys.exit(1)

@@ -98,7 +98,9 @@ def print_content(content: Any, **options: Any) -> None:
     from rich.console import Console
 
     console = Console(color_system=None) if os.environ.get("NO_COLOR") else Console()
-    console.print(content, **options)
+    with console.capture() as captured:
+        console.print(content, **options)
+    print(captured.get(), end="")  # where rich itself meets a closed stdout, it exits with 1
 
 
 def print_table(

@@ -284,7 +284,7 @@ def test_the_best_run_is_fully_trained():
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("words", [["--help"], ["sweep", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["sweep", "--help"], ["datasets"]])
 def test_closed_stdout_is_silent(words, unbuffered):
     read, write = os.pipe()
     os.close(read)
@@ -295,3 +295,14 @@ def test_closed_stdout_is_silent(words, unbuffered):
     )
     os.close(write)
     assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_a_terminal_without_unicode_gets_escapes(tmp_path):
+    data, space = fn.load_dataset("iris"), fn.grid(depth=[0, 1], learning_rate=0.1, seed=[0, 1])
+    fn.sweep(fn.mlp_recipe(data), space, data, num_steps=2, store=tmp_path / "ü")
+    code = "from fnnet.cli.main import main; main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "results", str(tmp_path / "ü")], capture_output=True, env=environment
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"") and rb" \xb1 " in ended.stdout
