@@ -1,4 +1,4 @@
-"""Progress of a sweep: how far it is, how fast it trains, and which configuration is best so far."""
+"""Progress of a sweep, as a person sees it: how far it is, how fast it trains, and what it has found so far."""
 
 import collections
 import contextlib
@@ -11,15 +11,12 @@ import numpy as np
 
 from fnnet.errors import InputError
 from fnnet.records.ranking import is_higher_better
-from fnnet.records.rows import Rows
-from fnnet.records.statistics import mean_interval
 from fnnet.sweeps.display import Show, shown
-from fnnet.sweeps.events import Began, Committed, Compiled, Event, Finished, Planned, Segment
+from fnnet.sweeps.events import Began, Committed, Compiled, Event, Failed, Finished, Planned, Segment
+from fnnet.sweeps.leader import Leader
 from fnnet.sweeps.options import Options
 
 SPEED_SECONDS = 30.0  # over which the speed is averaged
-Pairs = tuple[tuple[str, Any], ...]
-"""A configuration: the names of its axes and their values."""
 
 
 class Progress:
@@ -43,6 +40,7 @@ class Progress:
         self._underway: dict[str, tuple[float, float]] = {}  # and of others: work and FLOPs
         self._speeds = collections.deque([(self._started, 0.0)])  # FLOPs at times of the last seconds
         self._leader = Leader(planned.higher_is_better)
+        self._is_finished = False
 
     def note(self, event: Event) -> None:
         """Take note of an event, and show how far the sweep has got."""
@@ -57,8 +55,10 @@ class Progress:
             self._underway[event.spec.id] = work, work * self._planned.step_flops.get(event.spec.program, 0)
         elif isinstance(event, Committed):
             self._note_committed(event)
+        elif isinstance(event, Failed):
+            self._underway.pop(event.spec.id, None)
         elif isinstance(event, Finished):
-            self._stage = ""
+            self._stage, self._is_finished = "", True
         self.show(is_urgent=isinstance(event, Finished))
 
     def _note_committed(self, event: Committed) -> None:
@@ -78,7 +78,7 @@ class Progress:
         share = min(done / self._planned.work, 1.0) if self._planned.work else 1.0
         elapsed = self._clock() - self._started
         parts = [f"{self._num_done} of {self._num_runs} runs", f"{math.floor(100 * share)} %"]
-        if share >= 1 and not self._underway:
+        if self._is_finished:
             parts.append(f"{seconds_in_words(elapsed)} in all")
         elif done:
             parts.append(f"{seconds_in_words(elapsed * (1 - share) / share)} left")
@@ -96,10 +96,10 @@ class Progress:
         if planned.num_chunks > 1:
             parts.append(f"{self._num_chunks} of {planned.num_chunks} chunks")
         if share and elapsed:
-            parts.append(f"{_short(share * (planned.num_runs - planned.num_done) / elapsed)} runs/s")
+            parts.append(f"{share * (planned.num_runs - planned.num_done) / elapsed:.3g} runs/s")
         if flops := self._flops_per_second():
             of_peak = f" ({100 * flops / planned.peak:.0f} % of the peak)" if planned.peak else ""
-            parts.append(f"{_short(flops / 1e9)} GFLOP/s{of_peak}")
+            parts.append(f"{flops / 1e9:.3g} GFLOP/s{of_peak}")
         return ", ".join(parts)
 
     def _flops_per_second(self) -> float:
@@ -109,55 +109,6 @@ class Progress:
             self._speeds.popleft()
         since, before = self._speeds[0]
         return (flops - before) / (now - since) if now > since else 0.0
-
-
-class Leader:
-    """The best configuration among the runs that are finished.
-
-    config: its axes and their values; None where there is none.
-    """
-
-    def __init__(self, higher_is_better: bool):
-        """Begin without any run.
-
-        Args:
-            higher_is_better: the direction of the metric.
-        """
-        self.config: Pairs | None = None
-        self._sign = 1 if higher_is_better else -1
-        self._values: dict[Pairs, list[float]] = {}
-
-    def __str__(self) -> str:
-        if self.config is None:
-            return ""
-        mean, low, high, num_runs = mean_interval(self._values[self.config])
-        interval = f" ± {(high - low) / 2:.2g}, n = {num_runs}" if num_runs > 1 else ""
-        config = " ".join(f"{name}={_short(value)}" for name, value in self.config)
-        return f"{mean:.4g}{interval}" + (f" ({config})" if config else "")
-
-    def add(self, rows: Rows, axes: Sequence[str], metric: str) -> None:
-        """Add runs.
-
-        Args:
-            rows: one for each run.
-            axes: that make a configuration.
-            metric: the column that ranks them.
-        """
-        changed: dict[Pairs | None, None] = {}  # in order, so that the first of equal ones stays ahead
-        for place, value in enumerate(rows[metric]):
-            pairs = ((name, rows[name][place]) for name in axes)
-            config = tuple((name, number) for name, number in pairs if number is not None)
-            self._values.setdefault(config, []).append(float(value))
-            changed[config] = None
-        # A configuration that did not change can come ahead only where the best one did.
-        rivals = self._values if self.config in changed else {self.config: None, **changed}
-        best = max(rivals, key=self._score)
-        self.config = best if self._score(best) > -math.inf else None
-
-    def _score(self, config: Pairs | None) -> float:
-        """Return the mean, or its negative where lower is better."""
-        mean = math.nan if config is None else self._sign * float(np.mean(self._values[config]))
-        return mean if math.isfinite(mean) else -math.inf
 
 
 @contextlib.contextmanager
@@ -243,7 +194,3 @@ def seconds_in_words(number: float) -> str:
     minutes, seconds = divmod(round(number), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

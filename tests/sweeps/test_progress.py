@@ -12,9 +12,10 @@ import fnnet as fn
 from fnnet.lanes.chunk import ChunkSpec
 from fnnet.sweeps import display, execution
 from fnnet.sweeps.display import lines
-from fnnet.sweeps.events import Began, Committed, Finished, Planned, Segment
+from fnnet.sweeps.events import Began, Committed, Failed, Finished, Planned, Segment
+from fnnet.sweeps.leader import Leader
 from fnnet.sweeps.options import Options
-from fnnet.sweeps.progress import Leader, Progress, watched
+from fnnet.sweeps.progress import Progress, watched
 
 
 class Terminal(io.StringIO):
@@ -115,6 +116,27 @@ def test_a_line_says_groups_chunks_speed_and_diverged_runs(clock):
     progress.note(Committed(committed, 300, "0a"))
     assert "; group 2 of 3, 1 of 2 chunks, " in log.getvalue().splitlines()[-1]
     assert log.getvalue().splitlines()[-1].endswith("; 4 diverged")
+
+
+def test_runs_that_are_given_up_do_not_count_as_trained(clock):
+    log = io.StringIO()
+    progress = Progress(lines(log, clock), planned(num_runs=10, work=10 * 300), clock)
+    clock.seconds += 30
+    progress.note(Segment(spec(num_runs=8), 0, 240))
+    assert log.getvalue().splitlines()[-1].startswith("0 of 10 runs, 64 %, ")
+    progress.note(Failed(spec(num_runs=8), "killed"))
+    clock.seconds += 30
+    progress.note(Committed(rows([0.5] * 2, [0.1] * 2), 300, "0b"))
+    assert log.getvalue().splitlines()[-1].startswith("2 of 10 runs, 20 %, 4 min 0 s left")
+    progress.note(Finished(10))
+    assert log.getvalue().splitlines()[-1].startswith("2 of 10 runs, 20 %, 1 min 0 s in all")
+
+
+def test_the_seeds_of_a_configuration_without_an_axis_are_averaged():
+    leader = Leader(higher_is_better=False)
+    some = rows([3.0, 1.0, 2.5], [0.1] * 3)
+    leader.add({**some, "beta": np.array([np.nan, np.nan, 0.9])}, ["learning_rate", "beta"], "test_loss")
+    assert str(leader).startswith("2 ± ") and str(leader).endswith(", n = 2 (learning_rate=0.1)")
 
 
 def test_the_best_configuration_is_that_of_the_best_mean():
