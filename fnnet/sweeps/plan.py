@@ -76,7 +76,7 @@ class Plan(NamedTuple):
         """Return the number of updates of some runs."""
         if self.num_steps is not None:
             return np.full(len(runs), self.num_steps)
-        return np.asarray(self.space.axes["num_steps"])[self.space.codes["num_steps"][runs]]
+        return self.space.array("num_steps")[self.space.codes["num_steps"][runs]]
 
 
 def make_plan(recipe: Recipe, space: Space, data: Any, num_steps: int | None = 1, max_steps: int = 1) -> Plan:
