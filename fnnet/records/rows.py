@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from fnnet.errors import InputError
 from fnnet.records.arrays import pad_lists
 from fnnet.records.results import Results
 from fnnet.records.store import Store
@@ -42,12 +41,9 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
         True
     """
     store = Store(folder)
-    plan, tables = store.read_plan(), store.read_rows()
-    if plan is None:
-        raise InputError(f"{folder} holds no sweep: it has no plan.json")
-    results = collect(
-        Space.from_json(plan["space"]), map(from_table, tables), store, plan["higher_is_better"]
-    )
+    plan = store.require_plan()
+    tables = map(from_table, store.read_rows())
+    results = collect(Space.from_json(plan["space"]), tables, store, plan["higher_is_better"])
     if plan.get("earlier_num_steps") and len(results):
         num_steps = plan["settings"]["num_steps"]
         is_shorter = np.nanmax(results["step_curve"], axis=1) < num_steps

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fnnet.errors import InputError
 from fnnet.records.attempts import read_attempts
 from fnnet.records.lock import find_holder
 from fnnet.records.sealed import read_about
@@ -78,16 +77,15 @@ def read_status(folder: Path) -> Status:
         ('finished', 6, [({'depth': 0}, 3), ({'depth': 1}, 3)])
     """
     store = Store(folder)
-    plan = store.read_plan()
-    if plan is None:
-        raise InputError(f"{folder} holds no sweep: it has no plan.json")
+    plan = store.require_plan()
     space, rungs = Space.from_json(plan["space"]), plan["settings"].get("rungs") or []
+    place = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
     writer = find_holder(folder)
-    steps, diverged = _read_runs(store, space)
+    steps, diverged = _read_runs(store, place)
     length = _length(plan, space)
     is_done = steps > 0 if rungs else steps >= np.maximum(length, 1)
     states = [read_about(path) for path in store.list_files("states")]
-    underway = _underway(states, space)
+    underway = _underway(states, place)
     num_runs = _num_runs(plan, len(space))
     num_done = int(is_done.sum())
     is_finished = num_done >= num_runs and not (rungs and states)
@@ -107,10 +105,9 @@ def read_status(folder: Path) -> Status:
     )
 
 
-def _read_runs(store: Store, space: Space) -> tuple[np.ndarray, np.ndarray]:
+def _read_runs(store: Store, place: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return for how many steps each run was trained, 0 for none, and whether it diverged."""
-    place = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
-    steps, diverged = np.zeros(len(space), np.int64), np.zeros(len(space), bool)
+    steps, diverged = np.zeros(len(place), np.int64), np.zeros(len(place), bool)
     for rows in store.read_rows(columns=("diverged", "step_curve")):
         last_steps = rows["step_curve"].list.last()
         for run_id, has_diverged, step in zip(rows["id"], rows["diverged"], last_steps, strict=True):
@@ -126,10 +123,9 @@ def _length(plan: Mapping[str, Any], space: Space) -> np.ndarray:
     return np.full(len(space), plan["settings"].get("num_steps") or 1)
 
 
-def _underway(states: list[dict[str, Any]], space: Space) -> np.ndarray:
+def _underway(states: list[dict[str, Any]], place: Mapping[str, int]) -> np.ndarray:
     """Return the step of the saved state of each run, 0 where there is none."""
-    place = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
-    steps = np.zeros(len(space), np.int64)
+    steps = np.zeros(len(place), np.int64)
     for about in states:
         runs, step = about.get("runs"), about.get("step")
         for run_id in runs if isinstance(runs, list) and isinstance(step, int) else ():

@@ -125,6 +125,17 @@ class Store(Folder):
             plan["older_fingerprints"] = sorted({chunk.fingerprint for chunk in self.read_index().values()})
         return plan
 
+    def require_plan(self) -> dict[str, Any]:
+        """Read the plan of the sweep, as `read_plan` does.
+
+        Raises:
+            InputError: also when there is none.
+        """
+        plan = self.read_plan()
+        if plan is None:
+            raise InputError(f"{self.folder} holds no sweep: it has no plan.json")
+        return plan
+
     def commit_chunk(self, chunk_id: str, rows: pl.DataFrame, *, replace: bool = False) -> None:
         """Commit the finished runs of one chunk, one row per run. The first valid commit wins, unless `replace`.
 

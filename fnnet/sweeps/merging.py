@@ -59,7 +59,7 @@ class Merged(NamedTuple):
     space: Space
     groups: list[np.ndarray]
     described: Description
-    to_copy: list[list[str]]
+    to_copy: list[set[str]]
     finished: set[str]
 
 
@@ -127,9 +127,7 @@ def _open(folder: Folder) -> Source:
         InputError: when it has none, or is that of a search.
     """
     store = Store(folder)
-    plan = store.read_plan()
-    if plan is None:
-        raise InputError(f"{store.folder} holds no sweep: it has no plan.json")
+    plan = store.require_plan()
     if "rungs" in plan["settings"]:
         raise InputError(
             f"{store.folder} holds a search, which compares all of its runs; only sweeps are merged"
@@ -157,7 +155,7 @@ def _compare(sources: Sequence[Source], target: Store, *, mend: bool = False) ->
     described, groups = _describe([plan for _, plan in planned], space, target.folder)
     wanted = set(space.ids().tolist())
     holders: Holders = {}
-    to_copy = []
+    to_copy: list[set[str]] = []
     for store in [target, *(source.store for source in sources)]:
         index = store.read_index(mend=mend and store is target)
         foreign, shorter = recognize(described, space, groups, index)
@@ -166,7 +164,7 @@ def _compare(sources: Sequence[Source], target: Store, *, mend: bool = False) ->
                 f"{target.folder} holds {sum(foreign.values()):,} of these runs from another sweep; name another folder"
             )
         finished = [item for item in index.items() if item[0] not in {**foreign, **shorter}]
-        to_copy.append([chunk_id for chunk_id, chunk in finished if _hold(store, chunk, wanted, holders)])
+        to_copy.append({chunk_id for chunk_id, chunk in finished if _hold(store, chunk, wanted, holders)})
     return Merged(space, groups, described, to_copy[1:], set(holders))
 
 
