@@ -55,13 +55,12 @@ def digits():
 @pytest.fixture(scope="session")
 def mnist():
     """MNIST, if it is available offline."""
-    import os
+    from fnnet import load_dataset
+    from fnnet.data.catalog import read_catalog
 
-    import fnnet as fn
-
-    if "FNNET_DATA" not in os.environ:
-        pytest.skip("FNNET_DATA is not set")
-    return fn.load_dataset("mnist")
+    if not {entry.name: entry.is_here for entry in read_catalog()}["mnist"]:
+        pytest.skip("mnist is not in $FNNET_DATA")
+    return load_dataset("mnist")
 
 
 @pytest.fixture(autouse=True, scope="session")
