@@ -55,8 +55,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "predict": predict,
 }
-FILED = ("sweep", "plan")
-"""Commands that take a sweep file."""
+FILED = {"sweep": sweep, "plan": sweep, "search": search}
+"""Commands that take a file, by the command whose options the file may hold."""
 TOPICS: dict[str, Any] = {
     "axes": AXES_HELP,
     "data": DataOptions,
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with raised_signals():
             if words[:1] and words[0] in FILED:
-                words = sweep_file.expand(words, sweep, COMMANDS[words[0]])
+                words = sweep_file.expand(words, FILED[words[0]], COMMANDS[words[0]])
             if arguments is None:
                 sys.argv = ["fnnet", *words]  # which a store records
             _run(words)

@@ -1,4 +1,4 @@
-"""A sweep as a file: `fnnet sweep FILE.toml` stands for the words of a command line.
+"""A sweep or a search as a file: `fnnet sweep FILE.toml` stands for the words of a command line.
 
     steps = 1000                            # options of the command, without dashes
     [data]
@@ -9,7 +9,8 @@
     [engine]
     kind = "processes:2"                    # --engine, and options that `fnnet help engine` lists
 
-Words on the command line override those of the file. A store records the words, so it needs no file.
+The file of a search also holds `method`. Words on the command line override those of the file. A store records the
+words, so it needs no file.
 """
 
 import json
@@ -27,15 +28,15 @@ from fnnet.errors import InputError, unknown_name
 
 
 class SweepFileError(InputError):
-    """A mistake in a sweep file, in the words of the file."""
+    """A mistake in a file, in the words of the file."""
 
 
 GROUPS = {"data": DataOptions, "engine": EngineOptions}
-"""Tables of a sweep file, by the options that they hold."""
+"""Tables of a file, by the options that they hold."""
 
 
 def expand(words: Sequence[str], whole: Callable[..., None], command: Callable[..., None]) -> list[str]:
-    """Replace the name of a sweep file, where the first word after a command is one, by the words that it stands for.
+    """Replace the name of a file, where the first word after a command is one, by the words that it stands for.
 
     Args:
         words: a command line.
@@ -58,7 +59,7 @@ def expand(words: Sequence[str], whole: Callable[..., None], command: Callable[.
         return list(words)
     rest = list(words[2:])
     try:
-        options, axes = _read(Path(words[1]), whole)
+        method, options, axes = _read(Path(words[1]), whole)
     except InputError as error:
         raise SweepFileError(str(error)) from error
     taken = {_name(parameter.name) for parameter in parameters_of(command)[0]}
@@ -71,26 +72,30 @@ def expand(words: Sequence[str], whole: Callable[..., None], command: Callable[.
             axes[name] = word
         else:
             others.append(word)
-    return [words[0], *kept, *axes.values(), *others]
+    return [words[0], *method, *kept, *axes.values(), *others]
 
 
-def _read(path: Path, command: Callable[..., None]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the words of a file: by the name of the option, and by axis."""
+def _read(path: Path, command: Callable[..., None]) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """Return the words of a file: the method of a search, by the name of the option, and by axis."""
     try:
         document = tomllib.loads(path.read_text())
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read: {error.strerror}; fnnet init writes a sweep.toml"
+            f"{path} cannot be read: {error.strerror}; fnnet init writes files to begin with"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}") from error
     parameters, kinds = parameters_of(command)
     grouped = {field.name: table for table, group in GROUPS.items() for field in fields(group)}
-    own = [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY and p.name not in grouped]
+    own = [p.name for p in parameters if p.name != "axes" and p.name not in grouped]
+    _check_kind(path, document, is_search="method" in own)
+    method: list[str] = []
     options: dict[str, str] = {}
     axes: dict[str, str] = {}
     for key, value in document.items():
-        if key == "axes":
+        if key == "method":
+            method = [_text(f"{path}: {key}", value, str)]
+        elif key == "axes":
             axes = {name: _axis(path, name, values) for name, values in _table(path, key, value).items()}
         elif key in GROUPS:
             names = {
@@ -106,7 +111,17 @@ def _read(path: Path, command: Callable[..., None]) -> tuple[dict[str, str], dic
             raise unknown_name(f"key of {path}", key, [*own, "axes", *GROUPS])
         else:
             options |= _option(f"{path}: {key}", key, value, kinds)
-    return options, axes
+    return method, options, axes
+
+
+def _check_kind(path: Path, document: Mapping[str, Any], is_search: bool) -> None:
+    """Check that the file of a search is not given to a sweep, nor the other way round."""
+    if is_search and "method" not in document:
+        raise InputError(
+            f'{path} has no method, such as method = "halving"; a sweep is run by fnnet sweep {path}'
+        )
+    if "method" in document and not is_search:
+        raise InputError(f"{path} holds a search, of method {document['method']!r}: fnnet search {path}")
 
 
 def _table(path: Path, key: str, value: Any) -> Mapping[str, Any]:
@@ -161,11 +176,12 @@ def _text(where: str, value: Any, kind: Any) -> str:
             if isinstance(value, bool) or not isinstance(value, accepted):
                 raise InputError(f"{where} must be {expected}, got {value!r}")
             return str(value)
-    words = value if isinstance(value, list) else [value]
-    is_list_of_words = all(isinstance(word, str) and "," not in word for word in words)
-    if not is_list_of_words and not isinstance(value, str):
-        raise InputError(f"{where} must be text, got {value!r}")
-    return ",".join(words)
+    if isinstance(value, str):
+        return value
+    words = value if isinstance(value, list) else [None]
+    if not all(type(word) in (str, int) and "," not in str(word) for word in words):
+        raise InputError(f"{where} must be text, or a list of texts or integers; got {value!r}")
+    return ",".join(map(str, words))
 
 
 def _name(option: str) -> str:

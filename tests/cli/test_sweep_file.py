@@ -10,6 +10,7 @@ import pytest
 from command_lines import check_answer, mistakes, run
 
 import fnnet as fn
+from fnnet.cli.commands.search import search
 from fnnet.cli.commands.sweep import sweep
 from fnnet.cli.main import COMMANDS, main
 from fnnet.cli.sweep_file import expand
@@ -41,6 +42,39 @@ kind = "ray"
 workers = 3
 """
 
+SEARCH = """
+method = "halving"
+rungs = [4, 8, 16]
+factor = 2
+metric = "test_loss"
+over = ["seed", "depth"]
+num_configs = 5
+search_seed = 3
+lower_is_better = true
+[data]
+dataset = "iris"
+[axes]
+learning_rate = "log:0.01:1"
+seed = [0, 1]
+"""
+
+SEARCHES = {
+    "steps = 5\n": 's.toml has no method, such as method = "halving"; a sweep is run by fnnet sweep s.toml',
+    "method = 'halvng'\nmetric = 'test_loss'\n": "unknown method 'halvng'; did you mean 'halving'",
+    "method = 5\n": "s.toml: method must be text",
+    "method = 'halving'\n": "fnnet search needs --metric",
+    "method = 'halving'\nrugns = [4, 8]\n": "unknown key of s.toml 'rugns'; did you mean 'rungs'",
+    "method = 'halving'\nkeep_states = true\n": "unknown key of s.toml 'keep_states'",
+    "method = 'halving'\nrungs = [4.5]\n": "s.toml: rungs must be text, or a list of texts or integers; got [4.5]",
+    "method = 'halving'\nrungs = 4\n": "s.toml: rungs must be text, or a list of texts or integers; got 4",
+    "method = 'halving'\nmetric = 'test_loss'\nrungs = ['x']\n[axes]\nlearning_rate = [1, 2]\n": (
+        "--rungs must be integers"
+    ),
+    "method = 'halving'\nmetric = 'test_loss'\nnum_trials = 3\nrungs = [4, 8]\n": (
+        "--num-trials is for optuna, got halving"
+    ),
+}
+
 AXES = '[axes]\nlearning_rate = 0.1\n[data]\ndataset = "iris"\n'
 
 FILES = {
@@ -54,8 +88,9 @@ FILES = {
     "steps = 1.5\n": "s.toml: steps must be an integer, got 1.5",
     'state_every = "1"\n': "s.toml: state_every must be a number, got '1'",
     "keep_states = 1\n": "s.toml: keep_states must be true or false, got 1",
-    "out = 5\n": "s.toml: out must be text, got 5",
-    'metric = ["a,b"]\n': "s.toml: metric must be text, got ['a,b']",
+    "out = 5\n": "s.toml: out must be text, or a list of texts or integers; got 5",
+    'metric = ["a,b"]\n': "s.toml: metric must be text, or a list of texts or integers; got ['a,b']",
+    'method = "halving"\n': "s.toml holds a search, of method 'halving': fnnet search s.toml",
     "[data]\ndatset = 'iris'\n": "unknown key of [data] in s.toml 'datset'; did you mean 'dataset'",
     "[engine]\nengine = 'ray'\n": "unknown key of [engine] in s.toml 'engine'",
     "[engine]\nworkers = 1.5\n": "s.toml: engine.workers must be an integer, got 1.5",
@@ -99,20 +134,45 @@ def test_words_override_the_file_and_other_commands_take_what_they_know(place):
 
 @mistakes(FILES.items(), at_least=20)
 def test_mistakes_in_a_file(line, phrase, place, capsys):
-    Path("s.toml").write_text(line)
-    try:
-        main(["sweep", "s.toml"])
-    except SystemExit as stop:
-        assert stop.code == 2
+    check_file("sweep", line, phrase, capsys)
+
+
+@mistakes(SEARCHES.items(), at_least=10)
+def test_mistakes_in_the_file_of_a_search(line, phrase, place, capsys):
+    check_file("search", line, phrase, capsys)
+
+
+def check_file(command, text, phrase, capsys):
+    Path("s.toml").write_text(text)
+    with pytest.raises(SystemExit) as stop:
+        main([command, "s.toml"])
     error = capsys.readouterr().err
+    assert stop.value.code == 2
     assert phrase in error and error.startswith("fnnet: ") and error.count("\n") == 1, error
+
+
+def test_a_file_stands_for_the_words_of_a_search(place):
+    Path("s.toml").write_text(SEARCH)
+    words = expand(["search", "s.toml", "--rungs", "2,4", "seed=range:3"], search, search)
+    assert words == [
+        *("search", "halving", "--factor=2", "--metric=test_loss", "--over=seed,depth", "--num-configs=5"),
+        *(
+            "--search-seed=3",
+            "--lower-is-better",
+            "--dataset=iris",
+            "learning_rate=log:0.01:1",
+            "seed=range:3",
+        ),
+        *("--rungs", "2,4"),
+    ]
+    assert "--rungs=4,8,16" in expand(["search", "s.toml"], search, search)
 
 
 @mistakes(
     [
         (
             "sweep none.toml",
-            "none.toml cannot be read: No such file or directory; fnnet init writes a sweep.toml",
+            "none.toml cannot be read: No such file or directory; fnnet init writes files to begin with",
         ),
         ("sweep learning_rate=0.1 none.toml", "an axis is NAME=VALUES, such as depth=1,2,4; got 'none.toml'"),
         ("init afile", "afile is a file; name a folder"),
@@ -150,6 +210,12 @@ def test_what_init_writes_runs_as_it_is_and_the_store_has_the_command(place):
     again = fnnet(shlex.join(command[1:]))
     assert again.returncode == 0 and "resuming: 8 of 8 runs are done" in again.stdout
     assert fnnet("init").returncode == 2
+    found = fnnet("search search.toml --rungs 5,10 --num-configs 4 width=8")
+    assert found.returncode == 0 and "best of 1 fully trained configurations" in found.stdout, found.stderr
+    searched = fn.open_results("results/search")
+    assert len(searched) == 8 and set(searched["steps"]) == {5, 10}
+    command = Store("results/search").read_plan()["command"]
+    assert command[:3] == ["fnnet", "search", "halving"] and "width=8" in command
     shown = fnnet("show results/first --best test_accuracy --json")
     assert shown.returncode == 0 and "fnnet sweep --recipe=recipe:recipe" in shown.stdout
 

@@ -1,4 +1,4 @@
-"""`fnnet init`: a sweep to begin with."""
+"""`fnnet init`: a sweep and a search to begin with."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -7,11 +7,11 @@ import tyro
 
 from fnnet.errors import InputError
 
-NAMES = ("sweep.toml", "recipe.py")
+NAMES = ("sweep.toml", "search.toml", "recipe.py")
 
 
 def init(folder: tyro.conf.Positional[Path] = Path(), /) -> None:
-    """Write a commented sweep.toml and recipe.py to begin with; they run as they are.
+    """Write commented files to begin with, sweep.toml, search.toml and recipe.py; they run as they are.
 
         fnnet init first
 

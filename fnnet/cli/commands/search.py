@@ -62,6 +62,7 @@ def search(
         fnnet search halving --rungs 50,200 --metric test_loss learning_rate=log:0.1:1:8
 
     Axes are as for sweep, or drawn: log:LOW:HIGH, lin:LOW:HIGH, int:LOW:HIGH. The same command resumes a search.
+    A file such as fnnet init writes, search.toml, may stand for METHOD; words after it override the file.
 
     Args:
         method: halving, hyperband or optuna.
