@@ -39,7 +39,7 @@ def test_large_inputs_give_no_nan(name):
     assert np.isfinite(jax.grad(lambda z: ACTIVATIONS[name](z).sum())(z)).all()
 
 
-def test_a_function_stands_where_a_name_does():
+def test_function_stands_where_a_name_does():
     by_name, by_function = fn.mlp(2, [3], 1, "sine"), fn.mlp(2, [3], 1, jax.numpy.sin)
     params = by_name.init(jax.random.key(0))
     x = jax.numpy.array([0.3, -0.4])

@@ -56,7 +56,7 @@ def room_of(module):
     return found[0]
 
 
-def test_a_room_imports_only_from_rooms_above_it():
+def test_room_imports_only_from_rooms_above_it():
     checked = 0
     for module, path in MODULES.items():
         if module == "__init__":
@@ -112,7 +112,7 @@ def test_unknown_attributes_raise():
     assert not hasattr(fn, "swep")
 
 
-def test_the_version_is_that_of_the_project_and_types_are_published():
+def test_version_is_that_of_the_project_and_types_are_published():
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
     assert fn.__version__ == importlib.metadata.version("fnnet") == project["version"]
     assert (PACKAGE / "py.typed").exists()

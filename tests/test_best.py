@@ -70,7 +70,7 @@ def follow(values):
     ],
 )
 @pytest.mark.parametrize("higher", [False, True])
-def test_the_best_is_the_first_of_the_best_finite_values(values, lowest, highest, higher):
+def test_best_is_the_first_of_the_best_finite_values(values, lowest, highest, higher):
     task = keep_best(follow(values)._replace(higher_is_better={"seen": higher}), "seen")
     run = fn.train(task, {}, None, num_steps=len(values), eval_every=1)
     expected = highest if higher else lowest
@@ -128,7 +128,7 @@ def test_parameters_are_those_that_a_plain_loop_remembers(metric):
     assert len(set(steps)) > 1 and min(steps) < 50, steps
 
 
-def test_training_stays_the_same():
+def test_keeping_the_best_changes_no_bit_of_training():
     data, hparams = overfitting_data(), {"learning_rate": 0.1, "momentum": 0.9}
     network = fn.mlp(7, [16], 3)
     plain, keeping = (
@@ -142,7 +142,7 @@ def test_training_stays_the_same():
         np.testing.assert_allclose(other.curves[name], curve, rtol=1e-5, err_msg=name)
 
 
-def test_a_run_that_diverges_keeps_what_it_had_before():
+def test_diverged_run_keeps_its_best_parameters():
     """The rate jumps to where the loss grows without bound."""
     data = fn.load_dataset("wine")
     task = fn.autoencoder(
@@ -180,7 +180,7 @@ def test_buffers_are_kept_with_the_parameters():
     assert int(run.state.last.params["batches"]) == 45
 
 
-def test_the_best_in_float64(x64):
+def test_best_parameters_are_kept_in_float64(x64):
     values = [1.0, 1.0 - 1e-12, 1.0]
     task = follow(values)._replace(
         measure=lambda hp, state, data: {"seen": jnp.asarray(values)[state["count"] - 1]},
@@ -208,7 +208,7 @@ def test_the_best_in_float64(x64):
         ("test_acuracy", 0.0, "did you mean 'test_accuracy'"),
     ],
 )
-def test_a_metric_that_is_not_measured_is_refused_in_one_line(metric, fraction, message):
+def test_metric_that_is_not_measured_is_refused_in_one_line(metric, fraction, message):
     data = overfitting_data(fraction)
 
     def recipe(width):

@@ -40,7 +40,7 @@ class Text(HTMLParser):
             self.cells.append(data)
 
 
-def test_the_page_shows_claims_verdicts_and_pictures(tmp_path):
+def test_page_shows_claims_verdicts_and_pictures(tmp_path):
     write_report(tmp_path / "b.py", "Wide is good.", {}, CLAIMS, {}, draw)
     write_report(tmp_path / "a.py", "No <picture>.", {}, CLAIMS[1:])
     (tmp_path / "results" / "other.json").write_text("[1, 2]")
@@ -72,7 +72,7 @@ def test_the_page_shows_claims_verdicts_and_pictures(tmp_path):
     ],
     ids=["a string of claims", "a number", "no keys", "no verdict", "no measurement", "nested", "no UTF-8"],
 )
-def test_the_page_ignores_files_of_another_form(tmp_path, content):
+def test_page_ignores_files_of_another_form(tmp_path, content):
     write_report(tmp_path / "a.py", "Wide is good.", {}, CLAIMS)
     content = json.dumps(content) if isinstance(content, dict) else content
     content = content if isinstance(content, bytes) else content.encode()
@@ -80,7 +80,7 @@ def test_the_page_ignores_files_of_another_form(tmp_path, content):
     assert "1 of 2 claims hold" in write_page(tmp_path / "results").read_text()
 
 
-def test_the_page_renders_docstrings(tmp_path):
+def test_page_renders_docstrings(tmp_path):
     claim = Claim("`tanh` learns", "0.8 < 1; more", 0.9, True)
     about = "About `x`.\n\nPlain `f`\nwords.\n\n    a = 1 < 2\n      b\n\n1. One\n   more.\n2. Two.\n"
     write_report(tmp_path / "a.py", about, {}, [claim])

@@ -115,7 +115,7 @@ def test_accuracy_uses_the_best_matching(pairs):
     assert clustering.clustering_accuracy(clusters, targets) == best / len(pairs)
 
 
-def test_bad_arguments_are_refused():
+def test_invalid_arguments_are_refused():
     with pytest.raises(fn.InputError, match="num_clusters must be at least 2, got 1"):
         clustering.cluster_network(fn.mlp(3, [], 2), 1, 2)
     with pytest.raises(fn.InputError, match=r"not be empty .* got \(0,\) and \(0,\)"):

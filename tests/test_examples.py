@@ -44,7 +44,7 @@ def mean_of(cell):
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_is_short_and_documented(path):
+def test_example_is_short_and_documented(path):
     assert len(path.read_text().splitlines()) <= 60
     assert ast.get_docstring(ast.parse(path.read_text()))
     assert f"`{path.stem}`" in (ROOT / "README.md").read_text()
@@ -170,14 +170,14 @@ CHECKS = {
 @pytest.mark.parametrize(
     "path", [path for path in EXAMPLES if path.stem != "ppo_cartpole"], ids=lambda p: p.stem
 )
-def test_an_example_prints_what_it_says(path, tmp_path):
+def test_example_prints_what_it_says(path, tmp_path):
     printed = run(tmp_path, str(path))
     assert path.stem in CHECKS, f"write check_{path.stem}"
     CHECKS[path.stem](printed, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_user_s_script_runs(tmp_path):
+def test_users_script_runs(tmp_path):
     """The one that type checkers read, so that types are those of what comes."""
     assert run(tmp_path, str(ROOT / "tests/typing/user_script.py")).endswith("(30, 3) (1,)\n")
 

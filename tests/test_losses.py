@@ -30,7 +30,7 @@ def test_values_are_the_formulas(x64):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_class_stands_for_its_one_hot_vector(name):
+def test_class_stands_for_its_one_hot_vector(name):
     logits = jnp.asarray(LOGITS, jnp.float32)
     by_class = LOSSES[name](logits, jnp.array(2))
     assert by_class.shape == ()

@@ -27,13 +27,13 @@ def meminfo(name):
 
 
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="another system than Linux")
-def test_most_of_what_the_system_has_left_may_be_used(monkeypatch):
+def test_most_of_the_available_memory_may_be_used(monkeypatch):
     monkeypatch.setattr(memory, "_left_of_limits", lambda root: iter(()))
     assert 0.5 < memory.usable_bytes() / meminfo("MemAvailable:") < 0.7
     assert memory.usable_bytes() < meminfo("MemTotal:")
 
 
-def test_the_tightest_limit_counts(monkeypatch):
+def test_smallest_limit_counts(monkeypatch):
     monkeypatch.setattr(memory, "_left_of_limits", lambda root: iter([3000.0, 1000.0, 2000.0]))
     assert memory.usable_bytes() == 600
 
@@ -206,7 +206,7 @@ def test_out_of_memory_at_one_lane_says_what_a_run_needs_and_keeps_the_rest(
     assert sweep(data, tmp_path, lanes=2)["id"][:4].tolist() == rows
 
 
-def test_other_errors_are_not_answered(data, tmp_path):
+def test_other_errors_are_raised(data, tmp_path):
     def failing(event):
         if isinstance(event, Segment):
             raise jax.errors.JaxRuntimeError("INTERNAL: something else")
@@ -234,7 +234,7 @@ except fn.InputError as error:
 
 
 @pytest.mark.slow
-def test_a_network_that_is_too_large_is_refused_before_it_is_begun(tmp_path):
+def test_too_large_network_is_refused_before_training(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", TOO_LARGE, str(tmp_path / "store")],
         env=os.environ | {"FNNET_CACHE": str(tmp_path)},

@@ -161,14 +161,14 @@ def test_regression_metrics_match_scikit_learn(x64):
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_an_output_that_is_not_finite_is_wrong(broken):
+def test_output_that_is_not_finite_is_wrong(broken):
     logits = jnp.full((4, 3), broken)
     assert metrics.accuracy(logits, jnp.zeros(4, jnp.int32)) == 0
     assert metrics.top_k_accuracy(logits, jnp.zeros(4, jnp.int32), k=3) == 0
 
 
 @pytest.mark.parametrize("name", metrics.METRICS)
-def test_the_direction_of_a_metric_is_that_in_which_predictions_get_better(name):
+def test_direction_of_a_metric_is_that_in_which_predictions_get_better(name):
     if name in ("r2", "rmse", "mae", "huber"):
         targets, good = jnp.array([[1.0], [2.0], [4.0]]), jnp.array([[1.1], [2.0], [3.8]])
     else:
@@ -237,7 +237,7 @@ def test_metrics_that_cannot_be_named_are_refused(chosen, message):
         metrics.find_metrics.__wrapped__(chosen, jnp.arange(3), metrics.METRICS)
 
 
-def test_bad_arguments_of_metrics_are_refused():
+def test_invalid_arguments_of_metrics_are_refused():
     logits, classes = jnp.zeros((3, 2)), jnp.zeros(3, jnp.int32)
     with pytest.raises(InputError, match="num_bins must be a positive integer, got 0"):
         metrics.ece(logits, classes, 0)
@@ -268,7 +268,7 @@ def test_metrics_of_low_precision_outputs_are_computed_in_float32(dtype):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unknown", [3, 7, -1])
-def test_a_class_that_the_network_lacks_is_never_right(unknown):
+def test_class_without_an_output_is_never_right(unknown):
     outputs, classes = jnp.eye(3), jnp.array([0, unknown, 2])
     for k in (1, 2, 3):
         assert metrics.top_k_accuracy(outputs, classes, k) == jnp.float32(2 / 3)

@@ -51,7 +51,7 @@ def test_depth_zero_is_one_affine_map(inputs):
 
 @pytest.mark.parametrize("activation", ["relu", "softmax", lambda z: z / jnp.sqrt(1 + jnp.sum(z**2))])
 @pytest.mark.parametrize("widths", [[7, 4], [6, 6, 6]])
-def test_a_batch_gives_the_outputs_of_its_examples(inputs, activation, widths):
+def test_batch_gives_the_outputs_of_its_examples(inputs, activation, widths):
     network = fn.mlp(IN, widths, OUT, activation, residual=True, initializer="pytorch", stack_from=2)
     params = network.init(jax.random.key(0))
     outputs = network.apply_batch(params, inputs)
@@ -148,7 +148,7 @@ def test_stacked_layers_equal_separate_ones(inputs, parameterization, residual):
     chex.assert_trees_all_close(of_stacked, of_separate, rtol=1e-5, atol=1e-6)
 
 
-def test_the_program_of_a_stack_does_not_grow_with_its_depth():
+def test_program_of_a_stack_does_not_grow_with_its_depth():
     """Lines of the lowered program, not seconds: compilation time follows them and does not flicker."""
 
     def num_lines(depth):
@@ -216,7 +216,7 @@ def test_impossible_sizes_are_refused(arguments, message):
         fn.mlp(*arguments)
 
 
-def test_a_batch_is_refused_with_advice(inputs):
+def test_batch_is_refused_with_advice(inputs):
     network = fn.mlp(IN, WIDTHS, OUT)
     with pytest.raises(fn.InputError, match=r"batch of shape \(n, 3\), got \(3,\)"):
         network.apply_batch(network.init(jax.random.key(0)), inputs[0])

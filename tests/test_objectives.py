@@ -28,7 +28,7 @@ def penalized(optimizer="sgd"):
     )
 
 
-def test_an_objective_is_minimized_with_the_keys_of_the_steps():
+def test_objective_is_minimized_with_the_keys_of_the_steps():
     """Equals a loop with optax and numpy's gradient; the other metrics are curves."""
     run = fn.train(
         penalized("adam"), {"noise": 0.5, "learning_rate": 0.1, "seed": 2}, X, num_steps=3, eval_every=1
@@ -55,7 +55,7 @@ def shrinking(key, hp, data):
     return {"end": end, "size": curve, "steps_made": 4}
 
 
-def test_a_whole_training_is_swept_stored_and_resumed(tmp_path):
+def test_whole_training_is_swept_stored_and_resumed(tmp_path):
     space = fn.grid(decay=[0.5, 1.0], seed=range(3))
     options = {"num_steps": 1, "lanes": 1, "store": tmp_path}
     part = fn.sweep(lambda: fn.function_task(shrinking), fn.grid(decay=[0.5], seed=range(3)), DATA, **options)
@@ -73,7 +73,7 @@ def test_a_whole_training_is_swept_stored_and_resumed(tmp_path):
     assert fn.verify(lambda: fn.function_task(shrinking), tmp_path, DATA)["size"] < 1e-6
 
 
-def test_a_whole_training_is_not_timed_in_advance():
+def test_whole_training_is_not_timed_in_advance():
     """It runs once, whether lanes are given or chosen."""
     calls = []
 
@@ -93,7 +93,7 @@ def test_a_whole_training_is_not_timed_in_advance():
         calls.clear()
 
 
-def test_a_training_that_ends_in_no_number_has_diverged():
+def test_training_that_ends_in_nan_has_diverged():
     def train(key, hp, data):
         return {"curve": hp["value"] * jnp.array([1.0, 2.0])}
 
@@ -118,12 +118,12 @@ def test_a_training_that_ends_in_no_number_has_diverged():
         (lambda key, hp, data: {}, {"num_steps": 1}, "numbers and curves by name, got none"),
     ],
 )
-def test_what_no_training_returns_is_refused(train, options, message):
+def test_invalid_return_of_a_training_is_refused(train, options, message):
     with pytest.raises(fn.InputError, match=message):
         fn.prepare(lambda: fn.function_task(train), fn.grid(decay=[0.5]), None, **options)
 
 
-def test_a_seed_that_a_training_ignores_is_refused():
+def test_unused_seed_of_a_training_is_refused():
     def train(key, hp, data):
         return {"end": hp["decay"]}
 

@@ -77,7 +77,7 @@ def test_every_named_optimizer_equals_optax_alone():
     check_paths(OPTIMIZERS)
 
 
-def test_a_schedule_of_a_lane_equals_optax_alone():
+def test_schedule_of_a_lane_equals_optax_alone():
     def lane(rate, warmup, length):
         build = from_hparams("adam", schedule="cosine")
         hparams = {"learning_rate": rate, "warmup_fraction": warmup, "final_factor": 0.1, "num_steps": length}
@@ -123,7 +123,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("one", "other", "others"), SAME)
-def test_a_name_is_the_same_program_as_a_function(one, other, others):
+def test_name_is_the_same_program_as_a_function(one, other, others):
     numbers = {"learning_rate": 0.1} | dict.fromkeys(others, 0.5)
     assert traced(one, **numbers) == traced(other, **numbers)
 
@@ -203,7 +203,7 @@ def test_numbers_out_of_range_are_refused(numbers, message):
 
 
 @pytest.mark.slow
-def test_a_grid_of_optimizers_schedules_and_warmups_is_one_sweep():
+def test_grid_of_optimizers_schedules_and_warmups_is_one_sweep():
     """Each run is that of training alone, and no two are the same."""
     data = fn.load_dataset("iris")
     axes = {"optimizer": ["sgd", "adam"], "schedule": ["constant", "linear"], "warmup_fraction": [0.0, 0.3]}

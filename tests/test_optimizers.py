@@ -111,7 +111,7 @@ def test_impossible_numbers_are_refused(make, message):
         make()
 
 
-def test_the_gradient_through_clipping_is_finite_where_all_gradients_are_zero():
+def test_gradient_through_clipping_is_finite_where_all_gradients_are_zero():
     """Clipping is the identity around 0, so the derivative of a clipped gradient there is that of the gradient."""
 
     def clipped(scale):
@@ -122,7 +122,7 @@ def test_the_gradient_through_clipping_is_finite_where_all_gradients_are_zero():
 
 
 @pytest.mark.slow
-def test_the_gradient_through_training_with_dead_units_is_finite(digits):
+def test_gradient_through_training_with_dead_units_is_finite(digits):
     data = jax.tree.map(lambda leaf: leaf[:20], digits)
     network = fn.mlp(64, [7], 10, "relu", initializer="zeros", use_bias=False)
 
@@ -196,5 +196,5 @@ def test_invalid_optimizers_raise_one_line(optimizer, message):
 
 
 @pytest.mark.parametrize("optimizer", [fn.sgd(0.1, momentum=0.9), optax.adam(1e-3)])
-def test_an_optimizer_or_a_function_is_accepted(optimizer):
+def test_optimizer_or_a_function_is_accepted(optimizer):
     assert fit(optimizer) == fit(lambda hp: optimizer)

@@ -62,7 +62,7 @@ def test_mup_scales_match_the_table(optimizer, weight_updates, bias_updates):
 
 @pytest.mark.slow
 @jax.numpy_dtype_promotion("standard")  # optax needs it
-def test_a_loop_by_hand_is_mup_too():
+def test_handwritten_loop_matches_mup():
     """Wrapped in `scale_updates`, optax's optimizer makes the steps of `supervised`, which also read the scales."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(16, 5)).astype(np.float32), rng.integers(0, 3, 16).astype(np.int32)
@@ -87,7 +87,7 @@ def test_a_loop_by_hand_is_mup_too():
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
-def test_a_network_scaled_for_the_other_kind_of_optimizer_is_refused(kind):
+def test_network_scaled_for_the_other_kind_of_optimizer_is_refused(kind):
     network = fn.mlp(5, [12, 8], 3, parameterization=fn.mup(4, optimizer=kind))
     other = {"sgd": "lion", "adam": "sgd"}[kind]
     advice = {"sgd": "adam", "adam": "sgd"}[kind]
@@ -101,7 +101,7 @@ def test_a_network_scaled_for_the_other_kind_of_optimizer_is_refused(kind):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_the_recipe_of_the_command_line_takes_mup(optimizer):
+def test_recipe_of_the_command_line_takes_mup(optimizer):
     data = fn.load_dataset("iris")
     run, by_hand = (
         fn.train(task, {"learning_rate": 0.1}, data, num_steps=3).curves["batch_loss"]

@@ -60,5 +60,5 @@ def test_commands_on_a_table_run_in_sequence(empty_folder, capsys):
     )  # the run, the header, the rows
 
 
-def test_it_is_short():
+def test_readme_is_short():
     assert len(README.splitlines()) <= 220

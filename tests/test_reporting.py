@@ -95,7 +95,7 @@ def test_figures_are_drawn_from_what_the_report_has_measured(tmp_path):
     assert not path.with_suffix(".npz").exists()  # which nothing names any more
 
 
-def test_a_smoke_run_draws_and_leaves_nothing(tmp_path, capsys):
+def test_smoke_run_draws_and_leaves_nothing(tmp_path, capsys):
     for smoke in (True, False):
         publish(str(tmp_path / "a.py"), "Wide.", Smoke(smoke), CLAIMS, MEASURED, draw)
         assert (tmp_path / "results" / "a.png").exists() is not smoke
@@ -104,7 +104,7 @@ def test_a_smoke_run_draws_and_leaves_nothing(tmp_path, capsys):
     assert capsys.readouterr().out.count("wrote") == 2
 
 
-def test_the_terminal_shows_every_verdict():
+def test_terminal_shows_every_verdict():
     text = text_of(table(CLAIMS))
     assert "0.5 (-2.677 to 3.677, n = 2)" in text and "depth 1: inf; depth 2: 1.5, 2" in text
     assert text.count("yes") == 1 and text.count("NO") == 1

@@ -54,7 +54,7 @@ def test_schedules_take_traced_numbers():
         np.testing.assert_allclose(second, 2 * first, rtol=1e-6)
 
 
-def test_lengths_may_be_traced_too():
+def test_schedule_lengths_may_be_traced():
     for make in (
         lambda length: schedules.cosine(1.0, length, 0.0),
         lambda length: schedules.step_decay(1.0, 0.5, length),
@@ -80,7 +80,7 @@ def test_schedules_of_python_numbers_are_float64_with_x64(x64, rate):
         np.testing.assert_allclose(schedule(step), value, rtol=1e-14)
 
 
-def test_a_run_and_a_lane_of_a_sweep_have_the_same_rate(x64):
+def test_run_and_lane_have_the_same_rate(x64):
     step = jnp.array(3, jnp.int32)
     assert schedules.cosine(0.3, 10)(step) == schedules.cosine(jnp.full((), 0.3, jnp.float64), 10)(step)
 
@@ -112,5 +112,5 @@ def test_impossible_schedules_are_refused(make, message):
         make()
 
 
-def test_a_warmup_of_no_steps_is_no_warmup():
+def test_warmup_of_zero_steps_is_no_warmup():
     assert schedules.linear_warmup(0.3, 0)(jnp.array(0)) == jnp.float32(0.3)

@@ -67,7 +67,7 @@ def compiled_steps(task):
     return program.steps.lower(hparams, progress, (), None, step, step).compile().as_text()
 
 
-def test_a_step_that_ignores_its_key_computes_none():
+def test_unused_key_costs_nothing():
     """Threefry is all that shifts and xors bits here."""
     assert "xor" in compiled_steps(noting())
     without = compiled_steps(noting(uses_key=False))
@@ -75,7 +75,7 @@ def test_a_step_that_ignores_its_key_computes_none():
 
 
 @pytest.mark.parametrize("part", ["init", "step", "neither", "nested"])
-def test_a_seed_that_nothing_uses_is_refused(part):
+def test_unused_seed_is_refused(part):
     with_key, without = noting(), noting(uses_key=False)
     tasks = {
         "init": without._replace(init=with_key.init),
@@ -102,7 +102,7 @@ def test_seeds_of_any_task_are_integers(seed):
             make_plan(noting, fn.grid(size=1.0, seed=[seed]), None)
 
 
-def test_what_params_returns_is_kept_and_predict_gets_it(tmp_path):
+def test_params_are_kept_and_given_to_predict(tmp_path):
     """Parameters averaged over the steps are stored and evaluated, with the run's hyper-parameters."""
     data = fn.load_dataset("iris")
     network = fn.mlp(4, [5], 3)

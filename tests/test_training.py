@@ -27,7 +27,7 @@ def one_weight():
     return network, fn.supervised(network, "quadratic", optimizer="sgd", batch_size=None)
 
 
-def test_worked_example():
+def test_worked_example_of_gradient_descent():
     network, task = one_weight()
     params = network.init(None)
     x, y = jnp.array([2.0]), jnp.array([6.0])
@@ -155,7 +155,7 @@ def test_curves_are_measured_every_k_steps_and_at_the_end(eval_every, steps, bat
     assert run.metrics == {"updates": 10}
 
 
-def test_the_first_divergence_is_noted():
+def test_first_divergence_is_recorded():
     task = toy()._replace(
         step=lambda key, hp, state, t: (state, {"loss": jnp.where((t == 3) | (t > 6), jnp.nan, 0.0)})
     )
@@ -175,7 +175,7 @@ def test_validation_is_measured_where_there_is_one():
     assert set(measured) == expected
 
 
-def test_a_linear_autoencoder_finds_principal_components():
+def test_linear_autoencoder_finds_principal_components():
     """Baldi & Hornik 1989: the best linear code of size k spans the first k principal components."""
     data = fn.load_dataset("wine")
     task = fn.autoencoder(
@@ -200,14 +200,14 @@ def test_a_linear_autoencoder_finds_principal_components():
         ),
     ],
 )
-def test_impossible_runs_are_refused(change, message):
+def test_invalid_run_lengths_are_refused(change, message):
     _, task = one_weight()
     arguments = {"hparams": {"learning_rate": 0.1}, "num_steps": 3} | change
     with pytest.raises(fn.InputError, match=message):
         fn.train(task, data=ONE_EXAMPLE, **arguments)
 
 
-def test_a_network_that_does_not_fit_the_targets_is_refused(digits):
+def test_network_that_does_not_fit_the_targets_is_refused(digits):
     task = fn.supervised(fn.mlp(64, [8], 3), "cross_entropy", optimizer=fn.sgd(0.1))
     with pytest.raises(fn.InputError, match="the network has 3 outputs"):
         fn.train(task, {}, digits, num_steps=1)
@@ -284,7 +284,7 @@ def test_invalid_parts_of_a_task_are_refused_in_one_line(change, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_metric_may_be_a_python_number():
+def test_metric_may_be_a_python_number():
     data = fn.from_arrays(*ARRAYS, test=ARRAYS)
     task = fn.supervised(
         fn.mlp(3, [], 2), "mse", optimizer=fn.sgd(0.1), batch_size=5, metrics={"one": lambda o, t: 1.0}

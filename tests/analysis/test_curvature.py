@@ -128,7 +128,7 @@ def test_lanczos_continues_after_an_invariant_subspace(matrix):
 
 
 @pytest.mark.slow
-def test_a_diverged_run_does_not_affect_others():
+def test_diverged_run_does_not_affect_others():
     network = fn.mlp(3, [7], 2, "tanh")
     params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 4))
     params[0]["w"] = params[0]["w"].at[1, 0, 0].set(jnp.nan)
@@ -216,7 +216,7 @@ def test_trace_is_unbiased_and_its_error_matches_the_formula(x64):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
-def test_the_parts_of_the_noise_scale_are_unbiased(x64, batch_size):
+def test_parts_of_the_noise_scale_are_unbiased(x64, batch_size):
     """Their means over all samples of 4 from a population of 4, with replacement, are the population's."""
     population, w = np.array([[-1.0, 0.5], [2.0, 1.0], [0.0, 3.0], [4.0, -2.0]]), jnp.array([0.5, -2.0])
     samples = jnp.array(population)[np.array(list(itertools.product(range(4), repeat=4)))]
@@ -268,6 +268,6 @@ def test_impossible_numbers_are_refused(call, message):
         call(lambda w: w @ w, jnp.ones(3))
 
 
-def test_an_unknown_loss_is_refused():
+def test_unknown_loss_is_refused():
     with pytest.raises(fn.InputError, match="did you mean 'quadratic'"):
         make_objective(fn.mlp(3, [], 2), "quadratc")

@@ -77,7 +77,7 @@ def test_maps_have_the_known_closed_forms(x64, c):
     np.testing.assert_allclose(mean_field.correlation_map("identity", c, q, 2.0), c, rtol=1e-10, atol=1e-14)
 
 
-def test_the_slope_is_the_derivative_of_the_map_at_the_fixed_point(x64):
+def test_slope_is_the_derivative_of_the_map_at_the_fixed_point(x64):
     point = mean_field.fixed_point("sine", 3.0, 0.3)
     slope = jax.grad(lambda c: mean_field.correlation_map("sine", c, point.variance, 3.0, 0.3))
     for c in (0.2, 0.9):
@@ -123,7 +123,7 @@ def test_where_signals_vanish_or_explode_there_is_no_correlation():
         assert jnp.isnan(point.correlation) and jnp.isnan(point.depth_scale)
 
 
-def test_an_unknown_activation_is_refused():
+def test_unknown_activation_is_refused():
     with pytest.raises(fn.InputError, match="tanh"):
         mean_field.fixed_point("tahn", 1.0)
 

@@ -29,7 +29,7 @@ def test_activations_match_a_forward_pass_in_numpy(x64):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
-def test_a_network_without_intermediates_is_refused():
+def test_network_without_intermediates_is_refused():
     network = fn.mlp(3, [], 2)._replace(intermediates=None)
     with pytest.raises(fn.InputError, match="must have intermediates"):
         rep.activations(network, network.init(jax.random.key(0)), jnp.ones((5, 3)))

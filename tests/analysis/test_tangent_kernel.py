@@ -20,7 +20,7 @@ def flat_derivatives(network: fn.Network, params: object, inputs: np.ndarray) ->
 
 
 @pytest.mark.slow
-def test_the_sum_of_kernels_is_the_product_of_derivatives() -> None:
+def test_sum_of_kernels_is_the_product_of_derivatives() -> None:
     network = fn.mlp(3, [5, 4], 2, "tanh")
     params = network.init(jax.random.key(0))
     inputs = np.random.default_rng(0).standard_normal((4, 3))
@@ -45,7 +45,7 @@ def test_linearized_networks_match_value_and_slope() -> None:
 
 
 @pytest.mark.slow
-def test_a_step_multiplies_the_errors_of_a_linearized_network() -> None:
+def test_step_multiplies_the_errors_of_a_linearized_network() -> None:
     network = fn.mlp(3, [6], 1, "tanh")
     params = network.init(jax.random.key(0))
     rng = np.random.default_rng(0)

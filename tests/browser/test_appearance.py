@@ -68,7 +68,7 @@ def printable(text):
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def test_hostile_values_are_shown_as_they_are(opened):
+def test_hostile_values_are_escaped(opened):
     assert len(HOSTILE) >= 50
     space = fn.grid(name=HOSTILE, learning_rate=[0.1, 0.3])
     page = opened(fn.Results(space, {"test_loss": np.arange(2.0 * len(HOSTILE)) + 1}))
@@ -87,7 +87,7 @@ def test_hostile_values_are_shown_as_they_are(opened):
     assert page.page.evaluate("window.hacked") is None
 
 
-def test_texts_of_figures_are_no_tex(opened):
+def test_text_of_figures_is_not_tex(opened):
     names = ["$$\\frac{1}{2}$$", "\\(x\\)", "\\[y\\]"]
     space = fn.grid(**{"$$x^2$$": names, "depth": [1, 2]})
     page = opened(fn.Results(space, {"test_loss": np.arange(6.0) + 1}))
@@ -100,7 +100,7 @@ def test_texts_of_figures_are_no_tex(opened):
 
 
 @pytest.mark.parametrize("first", range(0, len(HOSTILE), 6))
-def test_hostile_names_of_axes_and_metrics_are_shown_as_they_are(opened, first):
+def test_hostile_names_of_axes_and_metrics_are_escaped(opened, first):
     names = [name for name in HOSTILE[first : first + 6] if name]
     rng = np.random.default_rng(first)
     axes = {name: [0.1, 0.2, 0.4] if place < 3 else [0.3] for place, name in enumerate(names)}
@@ -176,7 +176,7 @@ def test_small_and_odd_sweeps_open_too(opened, space, columns):
         page.settle()
 
 
-def test_a_notebook_shows_the_page_in_a_frame(browser, tmp_path):
+def test_notebook_shows_the_page_in_a_frame(browser, tmp_path):
     results = fn.Results(fn.grid(depth=[1, 2, 4], seed=range(2)), {"test_loss": np.arange(6.0) + 1})
     path = tmp_path / "notebook.html"
     path.write_text(f"<!DOCTYPE html><meta charset='utf-8'>{results.report()._repr_html_()}")

@@ -146,7 +146,7 @@ def test_means_that_are_not_finite_break_the_line_and_stand_at_the_edge(opened, 
     assert page.columns("parallel.lines")["ys"][0][-1] < 0
 
 
-def test_a_click_on_a_cell_keeps_its_rows_and_another_lets_them_go(opened, results):
+def test_click_on_a_cell_keeps_its_rows_and_another_lets_them_go(opened, results):
     page = opened(results)
     page.click("heatmap", 1, 0)
     assert page.text("table-title") == "1 of 10 configurations"
@@ -154,7 +154,7 @@ def test_a_click_on_a_cell_keeps_its_rows_and_another_lets_them_go(opened, resul
     assert page.text("table-title") == "All 10 configurations"
 
 
-def test_a_box_in_lines_and_in_the_spread_keeps_what_is_in_it(opened, results):
+def test_box_in_lines_and_in_the_spread_keeps_what_is_in_it(opened, results):
     page = opened(results)
     low, high = limits_of(page)
     page.drag("lines", (-2.5, low + 0.01), (-0.5, high - 0.01))
@@ -169,7 +169,7 @@ def test_a_box_in_lines_and_in_the_spread_keeps_what_is_in_it(opened, results):
     assert x in [pytest.approx(float(row["test_accuracy"])) for row in page.rows()]
 
 
-def test_the_table_has_all_digits_sorts_and_filters(opened, results):
+def test_table_has_all_digits_sorts_and_filters(opened, results):
     page = opened(results)
     page.view("runs")
     accuracy = results["test_accuracy"]
@@ -197,7 +197,7 @@ def test_the_table_has_all_digits_sorts_and_filters(opened, results):
     assert len(page.columns("parallel.hover")["ys"]) == 1, "the row is pinned"
 
 
-def test_the_address_keeps_what_is_shown(opened, results):
+def test_address_keeps_what_is_shown(opened, results):
     page = opened(results)
     page.view("runs")
     page.choose("metric", "test_loss")

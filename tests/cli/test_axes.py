@@ -177,7 +177,7 @@ NUMBERS = [
 
 
 @mistakes(FORMS, NAMES, NUMBERS, at_least=120)
-def test_mistakes(line, phrase, place, capsys):
+def test_invalid_input_is_refused_in_one_line(line, phrase, place, capsys):
     check_answer(line, phrase, place, capsys)
 
 
@@ -192,6 +192,6 @@ def test_axes_match_the_recipe():
     assert names >= set(AXES) > set(inspect.signature(recipe).parameters)
 
 
-def test_the_help_lists_optimizers_and_schedules():
+def test_help_lists_optimizers_and_schedules():
     words = set(re.findall(r"\w+", AXES_HELP))
     assert words >= {*OPTIMIZERS, *SCHEDULES, *AXES}

@@ -135,7 +135,7 @@ DATA = [
 
 
 @mistakes(COMMAND, OPTIONS, FOLDERS, DATA, at_least=100)
-def test_mistakes(line, phrase, place, capsys):
+def test_invalid_input_is_refused_in_one_line(line, phrase, place, capsys):
     check_answer(line, phrase, place, capsys)
 
 
@@ -163,7 +163,7 @@ def test_help_fits_a_screen_and_begins_with_an_example(line, phrase, capsys, mon
     assert max(map(len, lines)) <= 80 and len(lines) <= 40
 
 
-def test_the_example_of_each_help_is_a_valid_line():
+def test_example_of_each_help_is_a_valid_line():
     for name, command in COMMANDS.items():
         words = shlex.split(help_text.describe(name, command).partition("\n")[0])
         assert words[:2] == ["fnnet", name]
@@ -179,7 +179,7 @@ def test_the_example_of_each_help_is_a_valid_line():
         f"sweep --steps 3 --out adir2 loss=mse depth=0 {RATE}",
     ],
 )
-def test_valid_lines(line, place, capsys):
+def test_valid_commands_are_accepted(line, place, capsys):
     code, printed, error = run(line, capsys)
     assert code == 0 and "test_accuracy" in printed, error
     table = pl.read_csv(next(place.rglob("table.csv")))

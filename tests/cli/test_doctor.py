@@ -32,7 +32,7 @@ def quick(monkeypatch):
     ],
     at_least=3,
 )
-def test_mistakes(line, phrase, place, capsys):
+def test_invalid_input_is_refused_in_one_line(line, phrase, place, capsys):
     check_answer(line, phrase, place, capsys)
 
 
@@ -41,7 +41,7 @@ def examine(line, capsys):
     return code, {check["name"]: check for check in json.loads(printed)}
 
 
-def test_a_good_machine_and_store(quick, trained, place, capsys):
+def test_doctor_passes_on_a_healthy_machine_and_store(quick, trained, place, capsys):
     before = sorted(place.rglob("*"))
     code, found = examine(f"doctor {trained}", capsys)
     assert code == 0 and not any(check["state"] == "wrong" for check in found.values())
@@ -52,7 +52,7 @@ def test_a_good_machine_and_store(quick, trained, place, capsys):
     assert sorted(place.rglob("*")) == before
 
 
-def test_damage_is_wrong_and_has_advice(quick, trained, capsys):
+def test_doctor_reports_damage_with_advice(quick, trained, capsys):
     (chunk,) = (trained / "chunks").iterdir()
     content = chunk.read_bytes()
     chunk.write_bytes(content[:-1])
@@ -74,14 +74,14 @@ def test_damage_is_wrong_and_has_advice(quick, trained, capsys):
         (True, 5.0, "", "warning", 0),
     ],
 )
-def test_the_disk(quick, place, capsys, monkeypatch, is_needed, seconds, problem, state, code):
+def test_doctor_reports_the_disk(quick, place, capsys, monkeypatch, is_needed, seconds, problem, state, code):
     abilities = [Ability("links", problem, seconds, is_needed)]
     monkeypatch.setattr("fnnet.records.health.examine_disk", lambda folder: abilities)
     ended, found = examine("doctor", capsys)
     assert ended == code and found["disk, links"]["state"] == state and found["disk, links"]["advice"]
 
 
-def test_load_and_versions(quick, place, capsys, monkeypatch):
+def test_doctor_reports_load_and_versions(quick, place, capsys, monkeypatch):
     monkeypatch.setattr("os.getloadavg", lambda: (99.0, 0.0, 0.0))
     versions = dict.fromkeys(doctor.PACKAGES, "1.2.3") | {"jaxlib": "1.1.0"}
     monkeypatch.setattr(doctor.metadata, "version", versions.__getitem__)
@@ -90,7 +90,7 @@ def test_load_and_versions(quick, place, capsys, monkeypatch):
     assert code == 1 and found["versions"]["advice"] == "pip install jaxlib==1.2.3"
 
 
-def test_a_cache_that_cannot_be_written(quick, place, capsys, monkeypatch):
+def test_doctor_reports_an_unwritable_cache(quick, place, capsys, monkeypatch):
     monkeypatch.setenv("FNNET_CACHE", "/proc/cache")
     monkeypatch.setattr("os.access", lambda path, mode: not str(path).startswith("/proc"))
     _, found = examine("doctor", capsys)

@@ -66,7 +66,7 @@ def files(made, place):
 
 
 @mistakes(MISTAKES, at_least=15)
-def test_mistakes(line, phrase, files, capsys):
+def test_invalid_input_is_refused_in_one_line(line, phrase, files, capsys):
     check_answer(line, phrase, files, capsys)
 
 
@@ -90,7 +90,7 @@ def test_accuracy_is_that_of_the_predicted_classes(files, capsys):
     assert all(run_id[:8] in printed for run_id in fn.open_results("store").top("train_loss", 2)["id"])
 
 
-def test_a_regression_on_a_file_and_on_the_test_split(place, capsys):
+def test_regression_on_a_file_and_on_the_test_split(place, capsys):
     bunch = sklearn.datasets.load_diabetes(scaled=False)
     frame = pl.DataFrame(dict(zip(bunch.feature_names, bunch.data.T, strict=True)))
     frame.with_columns(target=pl.Series(bunch.target)).write_csv("all.csv")

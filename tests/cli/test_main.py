@@ -28,7 +28,7 @@ def run(arguments, capsys):
 
 
 @pytest.mark.slow
-def test_a_sweep_writes_table_and_picture(tmp_path, capsys):
+def test_sweep_writes_table_and_picture(tmp_path, capsys):
     out = tmp_path / "sweep"
     axes = ["depth=0,1", "learning_rate=log:0.01:1:3", "seed=range:2"]
     main([*IRIS, "--out", str(out), *axes])
@@ -55,13 +55,13 @@ def test_plan_trains_nothing_and_counts_missing_runs(tmp_path, monkeypatch, caps
     assert "12 runs of 30 steps in 2 programs, 6 still to train" in capsys.readouterr().out
 
 
-def test_default_folder(tmp_path, monkeypatch, capsys):
+def test_default_folder_is_named_after_data_and_axes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main([*IRIS, "learning_rate=0.1", "seed=0,1"])
     assert (tmp_path / "results" / "iris-learning_rate-seed" / "table.csv").exists()
 
 
-def test_regression_sweep(tmp_path, capsys):
+def test_regression_is_swept(tmp_path, capsys):
     main(
         [
             "sweep",
@@ -77,7 +77,7 @@ def test_regression_sweep(tmp_path, capsys):
     assert "test_r2" in capsys.readouterr().out
 
 
-def test_forms_of_axes():
+def test_axes_are_parsed():
     space = parse_space(
         ["a=1,2.5,word,true", "b=lin:0:1:3", "c=range:2", "d=range:1:6:2", "e=log:1e-2:1:2", "f=[[3,2],[7]]"]
     )
@@ -207,7 +207,7 @@ def test_exported_regression_predicts_in_original_units(sweeps, tmp_path, capsys
         ("none", [], "holds no sweep"),
     ],
 )
-def test_invalid_exports(sweep, arguments, message, sweeps, tmp_path, capsys):
+def test_invalid_export_is_refused(sweep, arguments, message, sweeps, tmp_path, capsys):
     target = tmp_path / "model.safetensors"
     code, error = run(["export", str(sweeps / sweep), *arguments, "--out", str(target)], capsys)
     assert code == 2 and message in error and error.count("\n") == 1
@@ -252,7 +252,7 @@ def test_export_needs_mlp_recipe(tmp_path, capsys):
         ("", "the first line must name the columns, got an empty one"),
     ],
 )
-def test_invalid_tables(text, message, sweeps, tmp_path, capsys):
+def test_invalid_table_is_refused(text, message, sweeps, tmp_path, capsys):
     model, table = tmp_path / "model.safetensors", tmp_path / "flowers.csv"
     main(["export", str(sweeps / "iris"), "--best", "test_loss", "--out", str(model)])
     if text is not None:
@@ -263,7 +263,7 @@ def test_invalid_tables(text, message, sweeps, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("words", [["sweep", "--help"], ["sweep", "depth="], ["swep"], ["help", "axes"]])
-def test_help_and_mistakes_in_words_load_nothing_heavy(words):
+def test_help_and_usage_errors_load_nothing_heavy(words):
     code = "import sys; from fnnet.cli.main import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
     code += "heavy = {'jax', 'numpy', 'sklearn', 'polars', 'matplotlib', 'scipy'} & set(sys.modules); assert not heavy, heavy"
     subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
@@ -275,7 +275,7 @@ def test_importing_fnnet_is_light():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_best_run_is_fully_trained():
+def test_best_run_is_fully_trained():
     columns = {"test_loss": np.array([0.1, 0.4, 0.3, 0.2]), "steps": np.array([5, 20, 20, 5])}
     results = fn.Results(fn.grid(seed=range(4)), columns)
     assert choose_run(results, [], "test_loss").space[0] == {"seed": 2}
@@ -297,7 +297,7 @@ def test_closed_stdout_is_silent(words, unbuffered):
     assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
 
 
-def test_a_terminal_without_unicode_gets_escapes(tmp_path):
+def test_terminal_without_unicode_gets_escapes(tmp_path):
     data, space = fn.load_dataset("iris"), fn.grid(depth=[0, 1], learning_rate=0.1, seed=[0, 1])
     fn.sweep(fn.mlp_recipe(data), space, data, num_steps=2, store=tmp_path / "ü")
     code = "from fnnet.cli.main import main; main()"

@@ -65,7 +65,7 @@ MISTAKES = [
 
 
 @mistakes(MISTAKES, at_least=15)
-def test_mistakes(line, phrase, own, capsys):
+def test_invalid_input_is_refused_in_one_line(line, phrase, own, capsys):
     sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
     try:
         check_answer(line, phrase, own, capsys)
@@ -102,7 +102,7 @@ def test_help_lists_the_axes_of_the_recipe(line, phrases, own, capsys):
 
 
 @pytest.mark.slow
-def test_a_sweep_of_an_own_recipe_is_stored_and_verified(own, capsys):
+def test_sweep_of_an_own_recipe_is_stored_and_verified(own, capsys):
     line = "sweep --recipe flowers:of_data --steps 3 depth=0,1 learning_rate=0.1 momentum=0.5"
     code, printed, error = run(line, capsys)
     assert code == 0 and "best test_accuracy" in printed, error

@@ -43,7 +43,7 @@ MISTAKES = [
 
 
 @mistakes(MISTAKES, at_least=20)
-def test_mistakes(line, phrase, place, capsys):
+def test_invalid_input_is_refused_in_one_line(line, phrase, place, capsys):
     check_answer(line, phrase, place, capsys)
 
 
@@ -61,7 +61,7 @@ def test_without_ray_its_extra_is_named(place, capsys, monkeypatch):
         (EngineOptions("ray", gpus_per_worker=0.5), 5, 1, "training on 5 Ray workers of 0.5 GPUs each"),
     ],
 )
-def test_the_workers_are_said_in_one_line(options, workers, cores, line):
+def test_workers_are_described_in_one_line(options, workers, cores, line):
     engine = fn.engines.local()._replace(num_workers=workers, cores=cores)
     assert options.describe(engine) == line
 
@@ -84,7 +84,7 @@ def test_processes_end_with_the_sweep_whatever_they_train():
     assert time.monotonic() - started < 200
 
 
-def test_an_interrupted_merge_says_how_it_is_completed(place, capsys, monkeypatch):
+def test_interrupted_merge_says_how_it_is_completed(place, capsys, monkeypatch):
     def stop(folders, out):
         raise KeyboardInterrupt
 
@@ -147,7 +147,7 @@ def start(*words, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", [[], ["--recipe", "flowers:recipe"]])
-def test_a_sweep_trains_on_processes(place, recipe):
+def test_sweep_trains_on_processes(place, recipe):
     Path("flowers.py").write_text(RECIPE)
     words = ["sweep", "--dataset", "iris", *recipe, "--steps", "5", "--lanes", "2", *AXES.split()]
     for name, engine in (("here", "local"), ("there", "processes:2")):
@@ -207,7 +207,7 @@ def test_no_worker_outlives_its_command(place, signum):
 
 
 @pytest.mark.parametrize(("poison", "num_rows"), [(0.3, 2), (None, 0)], ids=["one rate", "all"])
-def test_runs_that_were_given_up_are_said_and_exit_with_1(place, capsys, monkeypatch, poison, num_rows):
+def test_failed_runs_are_reported_and_exit_with_1(place, capsys, monkeypatch, poison, num_rows):
     here = fn.engines.local()
 
     def submit(function, *arguments):

@@ -63,7 +63,7 @@ def store(trained, place):
 
 
 @mistakes(MISTAKES, at_least=24)
-def test_mistakes(line, phrase, store, place, capsys):
+def test_invalid_input_is_refused_in_one_line(line, phrase, store, place, capsys):
     check_answer(line, phrase, place, capsys)
 
 
@@ -73,7 +73,7 @@ def read_json(line, capsys):
     return json.loads(printed)
 
 
-def test_status(store, capsys):
+def test_status_counts_runs(store, capsys):
     code, printed, _ = run("status store", capsys)
     assert code == 0 and "store: finished: 8 of 8 runs done, 0 running, 0 failed, 0 diverged" in printed
     found = read_json("status store", capsys)
@@ -159,7 +159,7 @@ def test_show_has_all_of_a_run_and_the_command_that_trains_it_alone(store, place
     np.testing.assert_allclose(again["test_loss"], one["test_loss"], rtol=1e-5)
 
 
-def test_the_command_of_a_run_trains_the_same(store, place, capsys):
+def test_command_of_a_run_trains_the_same(store, place, capsys):
     words = ["fnnet", *shlex.split("sweep --dataset iris depth=0,1 learning_rate=0.1,0.3 seed=0,1 --steps 6")]
     stored = Store("store")
     plan = {**stored.read_plan(), "command": words}
@@ -186,7 +186,7 @@ def test_list_shows_sweeps_and_unreadable_plans(trained, place, capsys):
     assert run("list adir", capsys)[1] == "no sweep in adir\n"
 
 
-def test_compare(store, capsys):
+def test_compare_tests_the_difference_of_two_sweeps(store, capsys):
     results = fn.open_results("store")
     one, two = results.where(depth=0), results.where(depth=1)
     found = read_json("compare store store --metric test_loss --where depth=0", capsys)
@@ -196,7 +196,7 @@ def test_compare(store, capsys):
     assert two["test_loss"].mean() != one["test_loss"].mean()
 
 
-def test_datasets(place, capsys):
+def test_datasets_are_listed(place, capsys):
     assert {row["name"]: row["num_features"] for row in read_json("datasets", capsys)}["wine"] == 13
     assert "regression" in run("datasets", capsys)[1]
 
@@ -226,7 +226,7 @@ def test_readers_load_no_jax_and_take_no_lock(line, store, place):
     assert ended.stdout and "\x1b" not in ended.stdout, "NO_COLOR is stronger than FORCE_COLOR"
 
 
-def test_a_sweep_without_finished_runs(place, capsys, stop_at_evaluation):
+def test_sweep_without_finished_runs(place, capsys, stop_at_evaluation):
     data, (stop, _) = fn.load_dataset("iris"), stop_at_evaluation(1)
     with pytest.raises(RuntimeError):
         fn.sweep(

@@ -51,7 +51,7 @@ def train(tmp_path):
     return train
 
 
-def test_a_page_is_written_into_the_folder_or_where_it_is_wanted(train, tmp_path, capsys):
+def test_page_is_written_into_the_folder_or_where_it_is_wanted(train, tmp_path, capsys):
     store = train()
     main(["report", str(store)])
     assert capsys.readouterr().out == f"wrote {store}/report.html: 6 runs\n"
@@ -80,7 +80,7 @@ def test_watching_writes_the_page_until_the_sweep_is_done(train, monkeypatch, ca
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_mistakes_are_named_before_anything_is_written(train, capsys):
+def test_invalid_input_is_refused_before_anything_is_written(train, capsys):
     store = train()
     for options, said in (
         (["--metric", "test_los"], "test_loss"),
@@ -92,7 +92,7 @@ def test_mistakes_are_named_before_anything_is_written(train, capsys):
     assert not (store / "report.html").exists()
 
 
-def test_a_sweep_ends_with_its_page(tmp_path, capsys):
+def test_sweep_ends_with_its_page(tmp_path, capsys):
     out = tmp_path / "sweep"
     axes = ["depth=0", "learning_rate=0.1,0.2", "seed=0,1"]
     main(["sweep", "--dataset", "iris", "--steps", "3", "--out", str(out), *axes])
@@ -101,7 +101,7 @@ def test_a_sweep_ends_with_its_page(tmp_path, capsys):
     assert page["title"] == "sweep" and len(page["views"]) == 2
 
 
-def test_what_cannot_be_drawn_is_said_and_the_table_is_written(tmp_path, capsys):
+def test_undrawable_heat_map_is_reported_and_the_table_written(tmp_path, capsys):
     columns = {"note": np.array(["a", "b"]), "diverged": np.zeros(2, bool)}
     results = fn.Results(fn.grid(learning_rate=[0.1, 0.2]), columns)
     results = fn.Results(results.space, {**columns, "id": results.space.ids()})

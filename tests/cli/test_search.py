@@ -54,7 +54,7 @@ MISTAKES = [
 
 
 @mistakes(MISTAKES, at_least=20)
-def test_mistakes(line, phrase, place, capsys):
+def test_invalid_input_is_refused_in_one_line(line, phrase, place, capsys):
     check_answer(line, phrase, place, capsys)
 
 
@@ -66,7 +66,7 @@ def test_without_optuna_its_extra_is_named(place, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_halving_is_that_of_the_library_and_resumes(place, capsys):
+def test_halving_matches_the_library_and_resumes(place, capsys):
     line = f"{HALVING} depth=0,1 learning_rate=0.01,0.1,1 seed=0,1"
     main(shlex.split(line))
     printed = capsys.readouterr().out
@@ -87,7 +87,7 @@ def test_halving_is_that_of_the_library_and_resumes(place, capsys):
 
 
 @pytest.mark.slow
-def test_hyperband_draws_what_the_design_draws(place, capsys):
+def test_hyperband_draws_the_same_design(place, capsys):
     line = "search hyperband --dataset iris --metric test_loss --max-steps 16 --min-steps 4 --num-configs 6"
     main(shlex.split(f"{line} --search-seed 3 --out h learning_rate=log:0.01:1 depth=int:0:1 seed=0,1"))
     design = fn.random_design(6, seed=3, learning_rate=fn.LogUniform(0.01, 1), depth=fn.IntUniform(0, 1))

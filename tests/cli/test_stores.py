@@ -62,7 +62,7 @@ def trained(tmp_path_factory):
 
 
 @mistakes(MISTAKES, at_least=20)
-def test_mistakes_about_a_store(line, phrase, trained, place, capsys):
+def test_invalid_store_is_refused_in_one_line(line, phrase, trained, place, capsys):
     shutil.copytree(trained, place / "store")
     check_answer(line, phrase, place, capsys)
 
@@ -72,7 +72,7 @@ def test_mistakes_about_a_store(line, phrase, trained, place, capsys):
     [("", [0, 1]), ("seed=1", [1]), ("--best train_loss", None)],
     ids=["all", "some", "best"],
 )
-def test_trackers_get_the_runs_that_have_the_values(words, seeds, trained, place, capsys, monkeypatch):
+def test_trackers_get_the_selected_runs(words, seeds, trained, place, capsys, monkeypatch):
     given = []
     monkeypatch.setitem(trackers.TRACKERS, "tensorboard", lambda *arguments: given.append(arguments))
     code, printed, _ = run(f"export {trained} {words} --to tensorboard --out t", capsys)

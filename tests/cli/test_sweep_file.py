@@ -108,7 +108,7 @@ FILES = {
 }
 
 
-def test_a_file_stands_for_words(place):
+def test_file_stands_for_words(place):
     Path("s.toml").write_text(WHOLE)
     words = expand(["sweep", "s.toml"], sweep, sweep)
     assert words == [
@@ -133,7 +133,7 @@ def test_words_override_the_file_and_other_commands_take_what_they_know(place):
 
 
 @mistakes(FILES.items(), at_least=20)
-def test_mistakes_in_a_file(line, phrase, place, capsys):
+def test_invalid_file_is_refused_in_one_line(line, phrase, place, capsys):
     check_file("sweep", line, phrase, capsys)
 
 
@@ -151,7 +151,7 @@ def check_file(command, text, phrase, capsys):
     assert phrase in error and error.startswith("fnnet: ") and error.count("\n") == 1, error
 
 
-def test_a_file_stands_for_the_words_of_a_search(place):
+def test_file_stands_for_the_words_of_a_search(place):
     Path("s.toml").write_text(SEARCH)
     words = expand(["search", "s.toml", "--rungs", "2,4", "seed=range:3"], search, search)
     assert words == [
@@ -180,7 +180,7 @@ def test_a_file_stands_for_the_words_of_a_search(place):
     ],
     at_least=4,
 )
-def test_mistakes(line, phrase, place, capsys):
+def test_invalid_input_is_refused_in_one_line(line, phrase, place, capsys):
     if line.startswith("sweep"):
         with pytest.raises(SystemExit):
             main(shlex.split(line))
@@ -228,7 +228,7 @@ def test_init_overwrites_nothing(place, capsys):
 
 
 @pytest.mark.slow
-def test_a_dry_run_is_a_plan(place, capsys):
+def test_dry_run_is_a_plan(place, capsys):
     Path("s.toml").write_text(f"steps = 5\n{AXES}")
     main(["sweep", "s.toml", "seed=range:3", "--dry-run"])
     printed = capsys.readouterr().out

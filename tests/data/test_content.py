@@ -49,7 +49,7 @@ def test_functions_cannot_be_hashed():
         content_hash({"x": content_hash})
 
 
-def test_the_hash_of_a_dataset_depends_on_its_arrays():
+def test_hash_of_a_dataset_depends_on_its_arrays():
     data = fn.load_dataset("iris")
     moved = jax.tree.map(lambda leaf: leaf + 1, data)
     replaced = dataclasses.replace(data, train=data.test)

@@ -66,7 +66,7 @@ def test_dtypes(inputs, targets, expected):
             assert (examples.inputs.dtype.name, examples.targets.dtype.name) == expected
 
 
-def test_a_dataset_owns_its_arrays():
+def test_dataset_owns_its_arrays():
     (x, y), test = arrays(), (np.ones((4, 2), np.float32), np.zeros(4, np.int32))
     data = from_arrays(x, y, test=test)
     before = data.test.inputs.copy(), data.train.inputs.copy()

@@ -108,7 +108,7 @@ def files(folder) -> list[str]:
 
 
 @pytest.mark.parametrize("behaviour", ["good", "raw"])
-def test_a_good_mirror(fetch, tmp_path, behaviour):
+def test_good_mirror(fetch, tmp_path, behaviour):
     assert fetch(behaviour) == CONTENT[NAME]
     assert files(tmp_path) == [f"{NAME}.gz"]
     assert read_pinned(tmp_path / "cache" / f"{NAME}.gz", PINNED) == CONTENT[NAME]
@@ -127,25 +127,25 @@ BAD = {
 
 
 @pytest.mark.parametrize("behaviour", BAD)
-def test_a_bad_mirror_leaves_nothing(fetch, tmp_path, behaviour):
+def test_bad_mirror_leaves_nothing(fetch, tmp_path, behaviour):
     with pytest.raises(InputError, match=f"(?s)could not download {NAME}.gz.*{behaviour}/.*{BAD[behaviour]}"):
         fetch(behaviour)
     assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize("behaviour", BAD)
-def test_the_second_mirror_is_the_fallback(fetch, tmp_path, behaviour):
+def test_second_mirror_is_the_fallback(fetch, tmp_path, behaviour):
     assert fetch(behaviour, "good") == CONTENT[NAME]
     assert files(tmp_path) == [f"{NAME}.gz"]
 
 
-def test_the_error_names_every_bad_mirror(fetch, tmp_path):
+def test_error_names_every_bad_mirror(fetch, tmp_path):
     with pytest.raises(InputError, match=r"(?s)/dies/.*/wrong/.*expected content of SHA-256"):
         fetch("dies", "wrong")
     assert files(tmp_path) == []
 
 
-def test_a_bad_download_does_not_touch_a_good_file(fetch, tmp_path):
+def test_bad_download_does_not_touch_a_good_file(fetch, tmp_path):
     fetch("good")
     with pytest.raises(InputError):
         fetch("wrong")
@@ -224,7 +224,7 @@ def test_images_are_downloaded_once(source, tmp_path):
     assert Mirror.requests == {"dies": 4, "good": 4}
 
 
-def test_a_damaged_file_in_the_cache_is_replaced(source, tmp_path):
+def test_damaged_file_in_the_cache_is_replaced(source, tmp_path):
     load_images(source, allow_http=True)
     damaged = tmp_path / "cache" / "tiny_images" / f"{NAME}.gz"
     damaged.write_bytes(damaged.read_bytes()[:-5])
@@ -254,7 +254,7 @@ def test_users_copies_come_first(source, tmp_path, folder, suffix):
 
 
 @pytest.mark.parametrize("folder", ["data/tiny-images", "data"])
-def test_a_damaged_user_copy_is_an_error(source, tmp_path, folder):
+def test_damaged_user_copy_is_an_error(source, tmp_path, folder):
     (tmp_path / folder).mkdir(parents=True)
     (tmp_path / folder / NAME).write_bytes(CONTENT[NAME][:-1] + b"\xff")
     with pytest.raises(

@@ -64,7 +64,7 @@ def test_messages_name_the_problem(content, message):
         parse_idx(content, "t10k")
 
 
-def test_a_header_cannot_allocate_memory():
+def test_header_cannot_allocate_memory():
     sizes = [2**32 - 1] * 3
     content = struct.pack(">HBB3I", 0, 0x0E, 3, *sizes) + bytes(7)
     tracemalloc.start()

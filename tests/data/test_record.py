@@ -24,7 +24,7 @@ def test_named_data_are_reloaded_with_their_options():
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_file_is_reloaded_from_any_folder(tmp_path, monkeypatch):
+def test_file_is_reloaded_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savez("own.npz", inputs=np.random.default_rng(0).normal(size=(23, 3)), targets=np.arange(23) % 2)
     data = fn.load_dataset("own.npz", test_fraction=0.3)

@@ -176,7 +176,7 @@ def test_roles_of_columns(tmp_path, options, features, note):
     assert set(options.get("drop", ())) <= set(data.preprocessing.ignored)
 
 
-def test_a_counter_can_be_the_only_feature(tmp_path):
+def test_counter_can_be_the_only_feature(tmp_path):
     path = write(tmp_path / "t.csv", {"time": range(1_700_000_000, 1_700_000_050), "target": [0, 1] * 25})
     data = load_dataset(path)
     assert data.feature_names == ("time",) and data.train.inputs.std() == pytest.approx(1, abs=1e-3)

@@ -76,7 +76,7 @@ def test_processes_train_to_the_same_bits(pool, expected, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_begun_here_goes_on_there(pool, expected, tmp_path, stop_at_evaluation):
+def test_sweep_resumes_on_another_engine(pool, expected, tmp_path, stop_at_evaluation):
     options = {**OPTIONS, "store": tmp_path, "state_every": 0.0}
     with pytest.raises(RuntimeError, match="stopped"):
         fn.sweep(recipe_of(DATA), SPACE, DATA, on_event=stop_at_evaluation(5)[0], **options)
@@ -87,7 +87,7 @@ def test_a_sweep_begun_here_goes_on_there(pool, expected, tmp_path, stop_at_eval
 
 
 @pytest.mark.slow
-def test_a_mistake_of_the_recipe_comes_back_as_it_was(pool):
+def test_error_of_the_recipe_is_raised_unchanged(pool):
     def recipe():
         def step(key, hparams, state, batch):
             if os.environ.get("FNNET_TEST_HERE"):
@@ -145,7 +145,7 @@ def test_another_recipe_on_a_worker_is_refused_with_both_programs(pool):
 
 
 @pytest.mark.slow
-def test_a_broken_pool_ends_the_sweep_and_keeps_what_is_finished(tmp_path):
+def test_broken_pool_ends_the_sweep_and_keeps_what_is_finished(tmp_path):
     marker = tmp_path / "kill"
 
     def recipe(start):
@@ -182,7 +182,7 @@ def test_a_broken_pool_ends_the_sweep_and_keeps_what_is_finished(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["device", "versions", "flags", "number of devices", "matmul precision"])
-def test_a_worker_of_another_kind_is_refused_by_name(name):
+def test_worker_of_another_kind_is_refused_by_name(name):
     prepared = fn.prepare(recipe_of(DATA), SPACE, DATA, **OPTIONS)
     first = prepared.crew.worker
     other = first._replace(name="elsewhere:7", environment=first.environment | {name: "another"})
@@ -199,7 +199,7 @@ def _compute_precisely():
 
 
 @pytest.mark.slow
-def test_a_worker_of_another_precision_is_refused_before_its_program_is(pool):
+def test_worker_of_another_precision_is_refused_before_its_program_is(pool):
     other = ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=_compute_precisely
     )
@@ -216,7 +216,7 @@ def test_a_worker_of_another_precision_is_refused_before_its_program_is(pool):
 
 
 @pytest.mark.parametrize("num_lost", [2, 3])
-def test_a_worker_that_is_lost_before_training_is_asked_again(num_lost, expected):
+def test_worker_that_is_lost_before_training_is_asked_again(num_lost, expected):
     here, lost, before = engines.local(), [], signal.getsignal(signal.SIGINT)
 
     def submit(function, *args):
@@ -246,7 +246,7 @@ def test_a_worker_that_is_lost_before_training_is_asked_again(num_lost, expected
 
 
 @pytest.mark.parametrize("on_error", ["stop", "continue"])
-def test_an_error_stops_a_sweep_or_leaves_its_chunk_out(on_error, expected):
+def test_error_stops_a_sweep_or_leaves_its_chunk_out(on_error, expected):
     prepared = fn.prepare(recipe_of(DATA), SPACE, DATA, **OPTIONS)
     local, calls = prepared.crew.engine, []
 
@@ -288,7 +288,7 @@ def test_an_error_stops_a_sweep_or_leaves_its_chunk_out(on_error, expected):
         ),
     ],
 )
-def test_what_cannot_train_is_refused(make, words):
+def test_engine_that_cannot_train_is_refused(make, words):
     with pytest.raises(fn.InputError, match=words):
         make()
 

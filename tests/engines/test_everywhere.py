@@ -15,7 +15,7 @@ def expected(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", sorted(everywhere.ENGINES.keys() - {"local"}))
-def test_an_engine_returns_the_bits_of_this_process(name, expected, tmp_path):
+def test_engine_returns_the_bits_of_this_process(name, expected, tmp_path):
     module = {"dask": "distributed"}.get(name, name)
     if name != "processes":
         pytest.importorskip(module, reason=f"{module} is not installed")

@@ -43,7 +43,7 @@ def test_ray_trains_to_the_same_numbers(engine, tmp_path):
     assert here not in set(attempts["worker"]) and attempts["runs"].sum() == len(SPACE)
 
 
-def test_a_lost_worker_is_replaced_and_a_run_that_kills_is_given_up(engine, tmp_path):
+def test_lost_worker_is_replaced_and_a_run_that_kills_is_given_up(engine, tmp_path):
     import jax
     import jax.numpy as jnp
 
@@ -74,7 +74,7 @@ def test_a_lost_worker_is_replaced_and_a_run_that_kills_is_given_up(engine, tmp_
     assert killed.exists() and (attempts["outcome"] == "lost").sum() >= 3
 
 
-def test_a_cluster_without_room_for_a_worker_is_refused(engine):
+def test_cluster_without_room_for_a_worker_is_refused(engine):
     with pytest.raises(fn.InputError, match="too few for a worker with cpus=64"):
         engines.ray(cpus=64)
     with pytest.raises(fn.InputError, match="0 GPUs, too few"):

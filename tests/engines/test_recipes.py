@@ -63,7 +63,7 @@ def engine(request):
 @pytest.mark.parametrize(
     "recipe", [CLOSURE, "from recipes import recipe\n"], ids=["of a script", "of a module"]
 )
-def test_a_recipe_beside_a_script_trains_elsewhere(recipe, engine, tmp_path):
+def test_recipe_beside_a_script_trains_elsewhere(recipe, engine, tmp_path):
     (tmp_path / "recipes.py").write_text(MODULE)
     (tmp_path / "script.py").write_text(SCRIPT.format(recipe=recipe, engine=engine, call=GUARDED))
     ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
@@ -71,7 +71,7 @@ def test_a_recipe_beside_a_script_trains_elsewhere(recipe, engine, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_recipe_of_a_notebook_trains_elsewhere(engine, tmp_path):
+def test_recipe_of_a_notebook_trains_elsewhere(engine, tmp_path):
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
     nbformat = pytest.importorskip("nbformat")
     source = SCRIPT.format(recipe=CLOSURE, engine=engine, call="\nmain()")
@@ -165,7 +165,7 @@ def test_recipes_of_any_kind_travel_by_value(own_recipes, kind):
     assert not cloudpickle.list_registry_pickle_by_value()
 
 
-def test_what_the_user_sends_by_value_stays_so(own_recipes):
+def test_modules_registered_by_value_stay_so(own_recipes):
     cloudpickle.register_pickle_by_value(own_recipes)
     sent_of(own_recipes.recipe, None, [])
     assert cloudpickle.list_registry_pickle_by_value() == {"own_recipes"}
@@ -175,7 +175,7 @@ def test_what_the_user_sends_by_value_stays_so(own_recipes):
 CLUSTERS = (np.random.default_rng(0).normal(size=(3000, 11)).astype(np.float32), np.arange(3000) % 3)
 
 
-def test_what_cannot_be_sent_is_said():
+def test_unpicklable_recipe_is_refused():
     lock = multiprocessing.get_context("spawn").Lock()
 
     def recipe():

@@ -55,7 +55,7 @@ def assert_all_trained(outcome, expected):
     check_numbers(outcome.tables, expected)
 
 
-def test_a_worker_that_hangs_holds_nothing_up(planned):
+def test_hanging_worker_delays_nothing(planned):
     prepared, expected = planned
     cluster = Scripted(2, {4: 1000.0})
     outcome = run(prepared, cluster)
@@ -90,7 +90,7 @@ LATE = {4: 9.0, 5: 30.0, 7: 6.0}  # with three workers, call 6 repeats call 4, a
 
 
 @pytest.mark.parametrize("faulty", [(), (4,), (6,), (4, 6)])
-def test_the_second_answer_is_compared_with_the_first(planned, tmp_path, faulty):
+def test_second_answer_is_compared_with_the_first(planned, tmp_path, faulty):
     prepared, expected = planned
     cluster = Scripted(3, LATE, faulty=faulty)
     outcome = run(prepared._replace(store=Store(tmp_path)), cluster)
@@ -121,12 +121,12 @@ def test_the_second_answer_is_compared_with_the_first(planned, tmp_path, faulty)
     np.testing.assert_array_equal(results["train_loss"][rows], kept)
 
 
-def test_an_alarm_can_end_the_sweep(planned):
+def test_alarm_can_end_the_sweep(planned):
     with pytest.raises(UserWarning, match="different bits"):
         run(planned[0], Scripted(3, LATE, faulty=(4,)), action="error")
 
 
-def test_an_answer_of_one_rung_is_compared_during_the_next(planned):
+def test_answer_of_one_rung_is_compared_during_the_next(planned):
     prepared, expected = planned
     cluster = Scripted(2, {5: 12.0, 7: 10.0}, faulty=(5,))
     stages = [Stage(prepared.runs, [3], 0), Stage(prepared.runs[:4], [3, STEPS], 1)]
@@ -141,7 +141,7 @@ def test_an_answer_of_one_rung_is_compared_during_the_next(planned):
     )
 
 
-def test_a_copy_that_is_lost_leaves_the_other_one(planned, tmp_path):
+def test_lost_copy_leaves_the_other_one(planned, tmp_path):
     prepared, _ = planned
     # The second copy is lost, a third one is sent, the first one is lost, and the third one answers.
     cluster = Scripted(3, {4: 12.0, 5: 60.0, 6: 0.5, 7: 7.0}, lost=(4, 6))
@@ -170,7 +170,7 @@ def test_nothing_is_sent_twice_in_process(planned, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_process_that_hangs_holds_nothing_up(tmp_path):
+def test_hanging_process_delays_nothing(tmp_path):
     hung, others = tmp_path / "hung", multiprocessing.active_children()
 
     def recipe():

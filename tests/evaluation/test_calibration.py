@@ -72,14 +72,14 @@ def test_accuracy_stays_and_calibration_improves(x64):
     )
 
 
-def test_ends_of_the_range(x64):
+def test_temperature_stays_within_its_range(x64):
     sure = jnp.array([[2.0, 0.0], [0.0, 1.0]])
     np.testing.assert_allclose(fit_temperature(sure, jnp.array([0, 1])), 1e-3)  # all right
     np.testing.assert_allclose(fit_temperature(sure, jnp.array([1, 0])), 1e3)  # all wrong
     assert np.isnan(fit_temperature(sure.at[0, 0].set(jnp.nan), jnp.array([0, 1])))
 
 
-def test_each_network_has_its_temperature():
+def test_temperature_is_fitted_per_network():
     rng = np.random.default_rng(1)
     logits, targets = zip(*(overconfident(rng, scale) for scale in (0.3, 1.0, 5.0)), strict=True)
     many = jax.vmap(fit_temperature)(jnp.array(logits, jnp.float32), jnp.array(targets))

@@ -124,7 +124,7 @@ INPUTS = RNG.normal(size=(5, 3)).astype(np.float32)
 
 
 @pytest.mark.slow
-def test_an_ensemble_is_a_network():
+def test_ensemble_is_a_network():
     keys = jax.random.split(jax.random.key(0), 4)
     members = [NETWORK.init(key) for key in keys]
     together = fn.ensemble(NETWORK, 4)
@@ -153,7 +153,7 @@ def test_many_ensembles_are_evaluated_at_once():
     )
 
 
-def test_an_ensemble_trains_with_its_members_learning_rates():
+def test_ensemble_trains_with_its_members_learning_rates():
     network = fn.mlp(3, [7], 2, parameterization=fn.mup(2))
     together = fn.ensemble(network, 4)
     assert together.update_scales == network.update_scales is not None
@@ -212,7 +212,7 @@ def test_greedy_selection_ignores_diverged_members(x64):
 
 
 @pytest.mark.slow
-def test_the_best_runs_make_an_ensemble(tmp_path):
+def test_best_runs_make_an_ensemble(tmp_path):
     data, network = fn.load_dataset("iris", validation_fraction=0.25), fn.mlp(4, [6], 3)
 
     def recipe():
@@ -267,7 +267,7 @@ def test_top_compares_what_was_fully_trained():
         ),
     ],
 )
-def test_bad_arguments_are_refused(wrong, message):
+def test_invalid_arguments_are_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         wrong()
 

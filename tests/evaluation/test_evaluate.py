@@ -106,7 +106,7 @@ def test_any_pytree_can_be_parameters_and_any_array_an_input():
 
 
 @pytest.mark.slow
-def test_deep_networks_and_numbers():
+def test_depths_and_numbers_are_evaluated():
     network = fn.mlp(FEATURES, [5] * 12, 2)
     inputs, targets = examples_of(40).inputs, RNG.normal(size=(40, 2)).astype(np.float32)
     params = stacked(network, 3)

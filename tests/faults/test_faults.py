@@ -19,7 +19,7 @@ FAULTS = Path(__file__).parent
     ],
     ids=lambda command: command[0],
 )
-def test_faults(command):
+def test_stores_survive_faults(command):
     """In a process of its own, with the environment a user would have."""
     environment = {name: value for name, value in os.environ.items() if name != "FNNET_CACHE"}
     run = subprocess.run(

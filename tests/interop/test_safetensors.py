@@ -59,7 +59,7 @@ def test_another_suffix_is_refused(path):
     assert list(path.parent.iterdir()) == []
 
 
-def test_an_interrupted_export_leaves_no_file_and_can_be_repeated(path):
+def test_interrupted_export_leaves_no_file_and_can_be_repeated(path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
@@ -72,7 +72,7 @@ def test_an_interrupted_export_leaves_no_file_and_can_be_repeated(path):
     load(path)
 
 
-def test_a_file_system_without_links_is_written_too(path, monkeypatch):
+def test_file_system_without_links_is_supported(path, monkeypatch):
     def refused(*arguments):
         raise PermissionError(1, "Operation not permitted")
 
@@ -98,7 +98,7 @@ def test_round_trip_is_exact(depth, use_bias, dtype, path):
     assert loaded.feature_names == ("height", "color=red", "color is missing")
 
 
-def test_the_documented_lines_read_a_file_with_numpy_alone(path, tmp_path, monkeypatch):
+def test_documented_lines_read_a_file_with_numpy_alone(path, tmp_path, monkeypatch):
     model = make_model()
     save(path, model)
     code = "\n".join(re.findall(r"^ {4}(.*)$", interop.__doc__, flags=re.MULTILINE))
@@ -149,7 +149,7 @@ def test_nothing_is_overwritten(path):
         ({"loss": "crossentropy"}, "did you mean 'cross_entropy'"),
     ],
 )
-def test_an_inconsistent_model_is_not_saved(change, message, path):
+def test_inconsistent_model_is_not_saved(change, message, path):
     model = make_model()
     if "arguments" in change:
         change = {"arguments": model.arguments | change["arguments"]}
@@ -288,7 +288,7 @@ def test_mutated_files_are_refused_or_read_within_their_size(path):
 @pytest.mark.parametrize(
     ("shape", "size"), [([2**40, 7], 2**40 * 28), ([2**62, 2**62], 84), ([0, 2**62], 0), ([-3, -7], 84)]
 )
-def test_a_wrong_shape_allocates_nothing(shape, size, path):
+def test_wrong_shape_allocates_nothing(shape, size, path):
     save(path, make_model())
     header, arrays = parts(path.read_bytes())
     description = json.loads(header["__metadata__"]["fnnet"])
@@ -335,7 +335,7 @@ def test_invalid_files_are_refused(content, message, path):
         load(path)
 
 
-def test_a_missing_file_is_refused(path):
+def test_missing_file_is_refused(path):
     with pytest.raises(fn.InputError, match="no such file"):
         load(path)
     with pytest.raises(fn.InputError, match="no such file"):

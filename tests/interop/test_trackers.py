@@ -40,7 +40,7 @@ def is_same(found, wanted):
     return np.array_equal(np.array(found), np.array(wanted), equal_nan=True)
 
 
-def test_tensorboard(results, tmp_path):
+def test_tensorboard_reads_back_what_was_exported(results, tmp_path):
     pytest.importorskip("tensorboard", reason="pip install 'fnnet[tensorboard]'")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
@@ -71,7 +71,7 @@ def test_tensorboard(results, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of MLflow's own database code
-def test_mlflow(results, tmp_path):
+def test_mlflow_reads_back_what_was_exported(results, tmp_path):
     pytest.importorskip("mlflow", reason="pip install 'fnnet[mlflow]'")
     from mlflow.tracking import MlflowClient
 
@@ -115,7 +115,7 @@ def kind_of(record):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_wandb(results, tmp_path):
+def test_wandb_reads_back_what_was_exported(results, tmp_path):
     pytest.importorskip("wandb", reason="pip install 'fnnet[wandb]'")
     trackers.to_wandb(results.where(learning_rate=0.1), tmp_path / "runs", "sweep")
     paths = list((tmp_path / "runs").glob("wandb/offline-*/*.wandb"))
@@ -148,7 +148,7 @@ def test_wandb(results, tmp_path):
 @pytest.mark.parametrize(
     ("name", "package"), [("tensorboard", "tensorboard"), ("mlflow", "mlflow"), ("wandb", "wandb")]
 )
-def test_a_missing_tracker_names_its_extra_and_nothing_is_overwritten(
+def test_missing_tracker_names_its_extra_and_nothing_is_overwritten(
     name, package, results, tmp_path, monkeypatch
 ):
     for module in list(sys.modules):

@@ -14,7 +14,7 @@ from fnnet.lanes.canary import canary
 from fnnet.sweeps import fingerprint
 
 
-def test_the_canary_is_the_same_in_float64(x64):
+def test_canary_is_the_same_in_float64(x64):
     assert canary.__wrapped__() == canary()
 
 
@@ -52,7 +52,7 @@ def test_programs_of_another_canary_are_in_another_folder(no_cache_configured, m
     assert jax.config.values["jax_compilation_cache_dir"] == str(cache_folder() / "xla" / "another")
 
 
-def test_a_store_of_another_canary_is_refused_unless_that_is_accepted(tmp_path, monkeypatch):
+def test_store_of_another_canary_is_refused_unless_that_is_accepted(tmp_path, monkeypatch):
     def toy():
         return fn.Task(
             init=lambda key, hp, data: hp["seed"].astype(float),

@@ -32,7 +32,7 @@ def step_seconds(cost):
 
 
 @given(best=POWERS, guess=POWERS, most=POWERS)
-def test_the_fastest_number_is_found_from_either_side(best, guess, most):
+def test_fastest_number_of_lanes_is_found_from_either_side(best, guess, most):
     guess = min(guess, most)
     cost_of, asked = machine(lambda lanes: 100 * (1 + abs(math.log2(lanes / best))))
     assert choose_lanes(cost_of, step_seconds, guess, most, limit=1e9).lanes == min(best, most)
@@ -41,14 +41,14 @@ def test_the_fastest_number_is_found_from_either_side(best, guess, most):
 
 
 @given(seconds=st.floats(0, 2 * WORTH_PROBING), guess=POWERS)
-def test_a_short_sweep_tries_nothing_else(seconds, guess):
+def test_short_sweep_times_no_other_number_of_lanes(seconds, guess):
     cost_of, asked = machine(lambda lanes: seconds)
     assert choose_lanes(cost_of, step_seconds, guess, most=4096, limit=1e9).lanes == guess
     tried = {guess} if seconds < WORTH_PROBING else {guess, 2 * guess, guess // 2} - {0}
     assert set(asked) == tried
 
 
-def test_a_hair_faster_is_not_worth_another_number():
+def test_hardly_faster_lanes_are_not_chosen():
     cost_of, _ = machine(lambda lanes: 100 * 0.98 ** math.log2(lanes))
     assert choose_lanes(cost_of, step_seconds, 8, 64, limit=1e9).lanes == 8
 
@@ -61,7 +61,7 @@ def test_a_hair_faster_is_not_worth_another_number():
 )
 @example(fixed=0, per_lane=10, limit=80, guess=64)
 @example(fixed=5, per_lane=10, limit=84, guess=64)
-def test_memory_is_a_straight_line(fixed, per_lane, limit, guess):
+def test_memory_is_extrapolated_linearly(fixed, per_lane, limit, guess):
     cost_of, asked = machine(lambda lanes: 0.1, lambda lanes: fixed + lanes * per_lane, limit)
     fitting = [2**e for e in range(7) if 2**e <= guess and fixed + 2**e * per_lane <= limit]
     if fitting:
@@ -74,7 +74,7 @@ def test_memory_is_a_straight_line(fixed, per_lane, limit, guess):
     assert len(asked) <= 3
 
 
-def test_growing_stops_where_memory_ends():
+def test_lanes_stop_growing_where_memory_ends():
     cost_of, _ = machine(lambda lanes: 1000 / lanes, lambda lanes: 10 * lanes, limit=200)
     assert choose_lanes(cost_of, step_seconds, 4, 64, limit=200).lanes == 16
 
@@ -86,7 +86,7 @@ def test_most_lanes_is_the_next_power_of_two(num_runs):
 
 
 @given(bytes_per_run=st.integers(1, 10**9), num_runs=st.integers(1, 10**6))
-def test_a_guess_fills_the_cache_and_not_more(bytes_per_run, num_runs):
+def test_first_guess_fills_the_cache(bytes_per_run, num_runs):
     lanes = first_guess(bytes_per_run, num_runs)
     assert math.log2(lanes).is_integer() and lanes <= min(64, most_lanes(num_runs))
     if lanes > 8:
@@ -114,7 +114,7 @@ def lanes_in(folder):
     return [group["lanes"] for group in Store(folder).read_plan()["groups"]]
 
 
-def test_a_group_keeps_its_lanes_until_it_grows(tmp_path, monkeypatch):
+def test_group_keeps_its_lanes_until_it_grows(tmp_path, monkeypatch):
     def sweep(first, seeds, **options):
         space = fn.grid(first=first, decay=[0.25, 0.5, 0.75], seed=range(seeds))
         return fn.sweep(toy, space, None, num_steps=5, store=tmp_path, **options)

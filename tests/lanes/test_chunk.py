@@ -37,7 +37,7 @@ def test_stopping_on_the_way_adds_an_evaluation_and_moves_none(first, length, ev
     stops=st.sets(st.integers(1, 60), min_size=1),
     eval_every=st.none() | st.integers(1, 70),
 )
-def test_a_chunk_is_measured_at_multiples_and_at_its_stops(step, stops, eval_every):
+def test_chunk_is_measured_at_multiples_and_at_its_stops(step, stops, eval_every):
     stops = sorted(stops | {60})
     spec = ChunkSpec("0a", ["f3"], {}, {}, 0, 4, eval_every, stops, "c1")
     measured = [n for n in range(1, 61) if n in stops or (eval_every is not None and n % eval_every == 0)]
@@ -96,7 +96,7 @@ def test_every_metric_of_a_step_is_a_curve_as_in_a_run_alone():
 
 
 @pytest.mark.slow
-def test_a_bfloat16_network_sweeps_to_a_table_and_back_from_its_store(tmp_path):
+def test_bfloat16_network_sweeps_to_a_table_and_back_from_its_store(tmp_path):
     network = fn.mlp(4, [7], 3)
     low = network._replace(
         init=lambda key: jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), network.init(key))

@@ -26,7 +26,7 @@ print(json.dumps(counts))
 
 
 @pytest.mark.slow
-def test_a_program_is_compiled_once_a_group_and_never_again(tmp_path):
+def test_program_is_compiled_once_a_group_and_never_again(tmp_path):
     """Three programs a group (begin, steps, measure), none of them in a second process."""
 
     def counted():

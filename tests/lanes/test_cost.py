@@ -42,7 +42,7 @@ def flops_by_hand(depth):
 
 
 @pytest.mark.parametrize(("depth", "flops"), [(1, 840), (3, 3780), (9, 12_600)])
-def test_a_step_s_products_are_counted(depth, flops):
+def test_products_of_a_step_are_counted(depth, flops):
     step, arguments = one_step(depth)
     assert flops_by_hand(depth) == flops == count_flops(step, *arguments)
 
@@ -64,7 +64,7 @@ def test_lanes_multiply_the_count():
     assert count_flops(jax.vmap(step, in_axes=(0, 0, None)), rates, states, batch) == 6 * 3780
 
 
-def test_the_dearer_branch_counts():
+def test_costlier_branch_counts():
     x, thin, wide, narrow = np.ones((5, 3)), np.ones((3, 2)), np.ones((3, 7)), np.ones((7, 2))
 
     def branches(is_wide, x):
@@ -111,7 +111,7 @@ def test_memory_is_the_lanes_arrays():
     np.testing.assert_allclose(slopes, slopes[0], rtol=1e-3)
 
 
-def test_what_is_only_between_arguments_and_results_counts_too():
+def test_temporaries_count_as_memory():
     """The third of a sorted vector is one number, and making it takes the vector, for one lane at a time."""
     task = fn.Task(
         init=lambda key, hp, data: jnp.sort(jnp.arange(float(VECTOR)) * hp["decay"])[2],
@@ -143,7 +143,7 @@ def watched(program):
     return program._replace(**functions), calls
 
 
-def test_what_fits_is_measured_on_all_devices():
+def test_fitting_lanes_are_timed_on_all_devices():
     program, calls = watched(big_vectors())
     cost = measure_cost(program, decays(program, 3), np.int32(0), None, limit=1e9)
     assert calls and cost.lanes == 3
@@ -151,7 +151,7 @@ def test_what_fits_is_measured_on_all_devices():
     assert all(0 < seconds < 10 for seconds in (cost.begin, cost.step, cost.measure)) and cost.segment >= 0
 
 
-def test_what_does_not_fit_is_not_run():
+def test_lanes_that_do_not_fit_are_not_run():
     program, calls = watched(big_vectors())
     needed = measure_cost(program, decays(program, 3), np.int32(0), None, limit=1e9).num_bytes
     calls.clear()
@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_not_run():
 
 
 @pytest.mark.parametrize(("message", "is_raised"), [("RESOURCE_EXHAUSTED: no", False), ("ABORTED", True)])
-def test_what_fits_by_count_alone_is_infinite_too(message, is_raised):
+def test_lanes_that_fit_by_count_alone_cost_infinity(message, is_raised):
     def failing(*args):
         raise jax.errors.JaxRuntimeError(message)
 
@@ -185,7 +185,7 @@ def test_calls_and_steps_are_told_apart(monkeypatch, per_call, per_step, max_ste
     assert (cost.begin, cost.measure) == (0.25, 0.125)
 
 
-def test_the_time_of_a_single_step_counts_once(monkeypatch):
+def test_time_of_a_single_step_counts_once(monkeypatch):
     cost = measured_on_a_clock(monkeypatch, 0.0625, 0.03125, max_steps=1)
     assert cost.segment + cost.step == 0.09375
 
@@ -236,13 +236,13 @@ def test_costs_are_read_where_they_were_written(folder):
     assert len(list(folder.iterdir())) == 1, "nothing temporary is left"
 
 
-def test_another_program_has_another_file(folder):
+def test_each_program_has_its_own_file(folder):
     CostFile("a", 2, 10).add(FOUR)
     for other in (("b", 2, 10), ("a", 3, 10), ("a", 2, 11)):
         assert CostFile(*other).read() == {}, other
 
 
-def test_other_flags_have_another_file(folder, monkeypatch):
+def test_each_set_of_flags_has_its_own_file(folder, monkeypatch):
     CostFile("a", 2, 10).add(FOUR)
     monkeypatch.setenv("XLA_FLAGS", "--something")
     assert CostFile("a", 2, 10).read() == {}
@@ -269,7 +269,7 @@ def test_other_flags_have_another_file(folder, monkeypatch):
     ],
     ids=lambda content: content[:30].decode(errors="replace") or "empty",
 )
-def test_a_damaged_file_holds_nothing_and_is_replaced(folder, content):
+def test_damaged_file_holds_nothing_and_is_replaced(folder, content):
     file = CostFile("a", 2, 10)
     file.add(EIGHT)
     (path,) = folder.iterdir()
@@ -280,7 +280,7 @@ def test_a_damaged_file_holds_nothing_and_is_replaced(folder, content):
     assert json.loads(path.read_bytes()) == [list(FOUR)]
 
 
-def test_a_folder_that_cannot_be_written_to_keeps_nothing(tmp_path, monkeypatch):
+def test_folder_that_cannot_be_written_to_keeps_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "file"))
     file = CostFile("a", 2, 10)

@@ -66,7 +66,7 @@ def elsewhere(recipe, data, spec, state, first_step, stop):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cuts", [[], [7, 25]], ids=str)
-def test_a_worker_that_gets_bytes_trains_the_same_bits(chunk, cuts):
+def test_worker_that_gets_bytes_trains_the_same_bits(chunk, cuts):
     recipe, data, spec, prepared = chunk
     program = make_program(recipe(**spec.static), make_mesh(), max_steps=20)
     progress, expected = train_segment(

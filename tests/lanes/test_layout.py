@@ -56,19 +56,19 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("batch_size", [BATCH, None])
-def test_the_first_weights_are_turned_and_what_the_optimizer_keeps_of_them(name, batch_size, data):
+def test_first_weights_and_their_optimizer_state_are_transposed(name, batch_size, data):
     optimizer, expected = OPTIMIZERS[name]
     network = mlp(FEATURES, [WIDTH, WIDTH], 3)
     task = supervised(network, "cross_entropy", optimizer=optimizer, batch_size=batch_size)
     assert turned_leaves(task, data) == expected
 
 
-def test_the_last_weights_of_an_autoencoder_are_not_turned(data):
+def test_last_weights_of_an_autoencoder_are_not_transposed(data):
     task = autoencoder(mlp(FEATURES, [2], FEATURES), optimizer=sgd(0.1), batch_size=BATCH)
     assert turned_leaves(task, data) == ["params/0/w"]
 
 
-def test_weights_that_lie_as_products_want_them_are_not_turned():
+def test_weights_in_the_order_of_their_products_are_not_transposed():
     """Weights `[fan_out, fan_in]` of somebody else's task."""
 
     def step(hparams, weights, batch):

@@ -8,7 +8,7 @@ from fnnet.lanes.cost import count_flops
 from fnnet.lanes.program import make_mesh
 
 
-def test_the_better_time_of_all_devices_counts(monkeypatch):
+def test_better_time_of_all_devices_counts(monkeypatch):
     monkeypatch.setattr(peak, "CPU_SIZE", 48)
     seconds = iter([10.0, 13.0, 20.0, 22.0])  # 3 s, then 2 s
     monkeypatch.setattr(peak.time, "perf_counter", lambda: next(seconds))

@@ -25,7 +25,7 @@ def number_of(config):
 
 
 @pytest.mark.parametrize("space", [GRID, fn.grid(widths=[(3,), (5, 4)], name=["a", "b"], flag=[True, False])])
-def test_a_grid_has_a_dimension_per_axis_in_any_order_of_runs(space):
+def test_grid_has_a_dimension_per_axis_in_any_order_of_runs(space):
     steps = [10, 20, 30, 35]
     order = np.random.default_rng(0).permutation(len(space))
     for shuffled in (space.take(order), fn.union(*(space.take([row]) for row in order))):
@@ -58,7 +58,7 @@ def test_other_runs_have_one_dimension_with_the_axes_as_coordinates(space):
         np.testing.assert_array_equal(curves[name], space.column(name))
 
 
-def test_an_axis_that_no_run_has_is_left_out():
+def test_axis_that_no_run_has_is_left_out():
     results = measured(MIXED, [3, 6])
     curves = results.curves("test_loss")
     assert curves.dims == ("run", "step")

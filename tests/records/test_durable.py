@@ -26,7 +26,7 @@ def ended():
     return process.pid
 
 
-def test_a_temporary_file_of_a_living_process_stays(tmp_path, ended):
+def test_temporary_file_of_a_living_process_stays(tmp_path, ended):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         living = [temporary_of(tmp_path, pid) for pid in (os.getpid(), other.pid, 1)]
         dead = [temporary_of(tmp_path, ended), tmp_path / ".fnnet-abc.tmp"]
@@ -38,7 +38,7 @@ def test_a_temporary_file_of_a_living_process_stays(tmp_path, ended):
     assert not living[1].exists()
 
 
-def test_a_temporary_file_of_another_machine_stays_for_a_day(tmp_path, ended):
+def test_temporary_file_of_another_machine_stays_for_a_day(tmp_path, ended):
     new, old = (temporary_of(tmp_path, ended, machine) for machine in ("0" * 8, "1" * 8))
     before = time.time() - 25 * 3600
     os.utime(old, (before, before))
@@ -46,7 +46,7 @@ def test_a_temporary_file_of_another_machine_stays_for_a_day(tmp_path, ended):
     assert new.exists() and not old.exists()
 
 
-def test_a_file_that_is_being_written_is_known_by_its_process(tmp_path):
+def test_file_that_is_being_written_is_known_by_its_process(tmp_path):
     seen = []
 
     def publish(temporary, path):

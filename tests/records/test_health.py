@@ -26,7 +26,7 @@ def shorten(path):
     path.write_bytes(path.read_bytes()[:-1])
 
 
-def test_a_good_store_is_good_and_not_changed(store):
+def test_healthy_store_passes_unchanged(store):
     before = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")}
     found = examine_store(store.folder)
     assert found == (("", len(store.list_files("chunks")), [], 0, 0, None)) and found.num_chunks == 4
@@ -34,7 +34,7 @@ def test_a_good_store_is_good_and_not_changed(store):
 
 
 @pytest.mark.parametrize("kind", ["chunks", "params", "states"])
-def test_a_damaged_file_is_named(store, kind):
+def test_damaged_file_is_named(store, kind):
     path = store.list_files(kind)[1]
     shorten(path)
     found = examine_store(store.folder)
@@ -42,7 +42,7 @@ def test_a_damaged_file_is_named(store, kind):
     assert path.exists()
 
 
-def test_strange_files_and_leftovers(store):
+def test_unknown_files_and_leftovers_are_listed(store):
     (store.folder / "params" / "strange.arrays").write_bytes(b"")
     (store.folder / "chunks" / ".fnnet-00000000-1-x.tmp").write_bytes(b"")
     store.quarantine(store.list_files("chunks")[0])
@@ -50,7 +50,7 @@ def test_strange_files_and_leftovers(store):
     assert found.damaged == ["params/strange.arrays"] and found.num_leftover == 1 and found.num_set_aside == 1
 
 
-def test_a_damaged_plan_and_a_missing_one(store):
+def test_damaged_or_missing_plan_is_reported(store):
     shorten(store.plan_path)
     assert "is damaged" in examine_store(store.folder).problem
     store.plan_path.unlink()
@@ -59,17 +59,17 @@ def test_a_damaged_plan_and_a_missing_one(store):
         examine_store(store.folder.parent)
 
 
-def test_a_writer_is_seen(store):
+def test_running_writer_is_reported(store):
     with store.writing():
         assert examine_store(store.folder).writer == os.getpid()
 
 
-def test_a_disk_that_can_do_all_is_left_as_it_was(tmp_path):
+def test_disk_probe_leaves_no_files(tmp_path):
     assert all(ability.problem == "" and 0 <= ability.seconds < 5 for ability in examine_disk(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_disk_cannot_do_is_named(tmp_path, monkeypatch):
+def test_missing_features_of_a_disk_are_named(tmp_path, monkeypatch):
     def refuse(*paths):
         raise OSError(errno.EPERM, "Operation not permitted")
 

@@ -55,7 +55,7 @@ def test_missing_params_are_refused(trained, tmp_path):
         trained._take(np.zeros(0, int)).params()
 
 
-def test_the_params_of_one_run_are_those_of_its_row(trained, alone):
+def test_params_of_one_run_are_those_of_its_row(trained, alone):
     expected = alone(2, learning_rate=0.1, seed=4).state.params
     row = list(trained.space).index({"depth": 2, "learning_rate": 0.1, "seed": 4})
     assert_close(trained.params(row), expected)

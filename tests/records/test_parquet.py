@@ -55,7 +55,7 @@ def test_only_damaged_chunks_are_left_out(damaged, columns):
         assert rows.equals(CHUNKS[chunk_id].select(INDEX) if columns is not None else CHUNKS[chunk_id])
 
 
-def test_the_index_of_a_store_names_the_runs_of_its_chunks(tmp_path):
+def test_index_of_a_store_names_the_runs_of_its_chunks(tmp_path):
     store = Store(tmp_path)
     with store.writing():
         for chunk_id, rows in CHUNKS.items():

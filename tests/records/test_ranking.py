@@ -11,7 +11,7 @@ from fnnet.records.store import Store
 
 
 @pytest.mark.parametrize("metric", ["test_accuracy", "test_loss"])
-def test_the_best_is_compared_with_the_runner_up(results, metric):
+def test_best_is_compared_with_the_runner_up(results, metric):
     best = results.best(metric)
     assert best.config == {"depth": 1, "learning_rate": 0.3}
     assert best.gap == pytest.approx(0.15)
@@ -31,7 +31,7 @@ def test_nan_is_never_the_best():
         fn.Results(fn.grid(seed=[0]), columns).best("loss")
 
 
-def test_a_given_direction_overrides_that_of_the_metric(results):
+def test_given_direction_overrides_that_of_the_metric(results):
     worst = results.best("test_accuracy", higher_is_better=False)
     assert worst.config == {"depth": 1, "learning_rate": 0.9} and worst.gap == pytest.approx(0.7)
     values = np.array([3.0, np.nan, 7.0, 5.0])
@@ -43,7 +43,7 @@ def test_a_given_direction_overrides_that_of_the_metric(results):
             ask("diverged")
 
 
-def test_the_direction_of_an_own_metric_is_kept_in_the_store(tmp_path):
+def test_direction_of_an_own_metric_is_kept_in_the_store(tmp_path):
     data = fn.load_dataset("iris")
     metrics = {
         "hits": fn.metrics.Metric(lambda outputs, targets: jnp.sum(outputs), higher_is_better=True),
@@ -71,14 +71,14 @@ def test_the_direction_of_an_own_metric_is_kept_in_the_store(tmp_path):
         fn.open_results(tmp_path).best("test_hits")
 
 
-def test_an_infinite_runner_up_has_no_p_value():
+def test_infinite_runner_up_has_no_p_value():
     values = np.array([2.0, 2.0, np.inf, np.inf])
     results = fn.Results(fn.grid(depth=[1, 2], seed=[0, 1]), {"loss": values, "diverged": values > 9})
     best = results.best("loss")
     assert best.config == {"depth": 1} and best.gap == np.inf and np.isnan(best.p_value)
 
 
-def test_a_constant_configuration_is_compared_without_a_warning():
+def test_constant_configuration_is_compared_without_a_warning():
     values = np.array([0.5, 0.5, 0.5, 0.4, 0.42, 0.41])
     space = fn.grid(depth=[1, 2], seed=range(3))
     best = fn.Results(space, {"test_accuracy": values, "diverged": values > 9}).best("test_accuracy")
@@ -94,7 +94,7 @@ def test_unknown_names_are_refused(results):
             results.best("test_accuracy", over=over)
 
 
-def test_a_sweep_need_not_have_seeds(results):
+def test_sweep_without_seeds_is_ranked(results):
     assert results.where(seed=0).best("test_accuracy").config == {"depth": 1, "learning_rate": 0.3}
     columns = {"loss": np.array([2.0, 1.0]), "diverged": np.zeros(2, bool)}
     assert fn.Results(fn.grid(depth=[1, 2]), columns).best("loss").config == {"depth": 2}

@@ -31,7 +31,7 @@ def untrained(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["seconds", "diverged", "step", "batch_loss", "id", "lane", "roc_curve"])
-def test_a_metric_named_like_a_column_is_refused_before_training(name, untrained):
+def test_metric_named_like_a_column_is_refused_before_training(name, untrained):
     with pytest.raises(fn.InputError, match=f"metric {name!r} .* another name"):
         fn.sweep(
             toy(lambda hp, state, data: {name: hp["a"] * state}), fn.grid(a=[1.0, 2.0]), None, num_steps=4
@@ -39,13 +39,13 @@ def test_a_metric_named_like_a_column_is_refused_before_training(name, untrained
 
 
 @pytest.mark.parametrize("name", ["seconds", "rung", "steps", "warm_curve"])
-def test_an_axis_named_like_a_column_is_refused_before_training(name, untrained):
+def test_axis_named_like_a_column_is_refused_before_training(name, untrained):
     recipe = toy(lambda hp, state, data: {"value": hp[name]})
     with pytest.raises(fn.InputError, match=f"axis {name!r} .* another name"):
         fn.sweep(recipe, fn.grid(**{name: [1.0, 2.0]}), None, num_steps=4)
 
 
-def test_an_axis_or_metric_may_be_called_place_or_row():
+def test_axis_or_metric_may_be_called_place_or_row():
     recipe = toy(lambda hp, state, data: {"row": hp["place"] * state})
     table = fn.sweep(recipe, fn.grid(place=[5.0, 7.0]), None, num_steps=4).table()
     assert table["place"].to_list() == [5, 7] and table["row"].to_list() == [20, 28]
@@ -94,13 +94,13 @@ def test_results_and_plans_are_printed_in_one_line(trained):
     assert repr(fn.Network(lambda key: 1 / 0, lambda params, x: x)) == "Network"
 
 
-def test_a_notebook_shows_tables(trained):
+def test_notebook_shows_tables(trained):
     shown = fn.Results(fn.grid(name=["<b>"]), {"test_loss": np.array([0.5])})._repr_html_()
     assert "<table" in shown and "0.5" in shown and "<b>" not in shown and "&lt;b&gt;" in shown
     assert "<td>learning_rate</td><td>3</td>" in trained.space._repr_html_()
 
 
-def test_the_table_locates_runs_in_the_store_only_when_asked(trained):
+def test_table_locates_runs_in_the_store_only_when_asked(trained):
     records = ["id", "chunk", "lane", "fingerprint"]
     assert not set(records) & set(trained.table().columns)
     assert trained.table(records=True).columns == [*trained.table().columns, *records]

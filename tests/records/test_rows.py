@@ -24,7 +24,7 @@ def test_rows_become_a_table_with_lists():
     assert table.rows() == [(IDS[0], "a", True, [0.0, 2.0, 4.0]), (IDS[1], None, False, [1.0, 3.0, 5.0])]
 
 
-def test_a_table_becomes_rows_with_padded_curves_and_shared_texts():
+def test_table_becomes_rows_with_padded_curves_and_shared_texts():
     table = pl.DataFrame({"id": IDS[:3], "chunk": ["c0", "c0", "c1"], "step_curve": [[1, 2], [1, 2], [1]]})
     rows = from_table(table)
     np.testing.assert_array_equal(rows["step_curve"], [[1, 2], [1, 2], [1, np.nan]])
@@ -32,7 +32,7 @@ def test_a_table_becomes_rows_with_padded_curves_and_shared_texts():
     assert rows["chunk"][0] is rows["chunk"][1]
 
 
-def test_the_longest_of_several_rows_of_a_run_counts_and_of_equal_ones_the_first():
+def test_longest_of_several_rows_of_a_run_counts_and_of_equal_ones_the_first():
     def part(runs, loss, steps):
         ends = np.array(loss, np.float32)
         return {
@@ -60,7 +60,7 @@ def test_the_longest_of_several_rows_of_a_run_counts_and_of_equal_ones_the_first
     np.testing.assert_array_equal(results["step_curve"], [[10, 20], [10, np.nan], [10, np.nan], [10, 20]])
 
 
-def test_a_column_that_some_rows_lack_is_nan_there():
+def test_column_that_some_rows_lack_is_nan_there():
     parts = [
         {"id": IDS[:2], "loss": np.float32([1, 2]), "rate": np.int32([3, 4])},
         {"id": IDS[2:3], "loss": np.float32([5])},

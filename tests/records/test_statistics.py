@@ -51,7 +51,7 @@ def test_one_run_has_no_interval():
     assert np.isnan(fn.mean_interval([2.0])[1:3]).all()
 
 
-def test_a_mean_of_nothing_is_refused():
+def test_mean_of_no_runs_is_refused():
     with pytest.raises(fn.InputError, match="at least one value"):
         fn.mean_interval([])
 

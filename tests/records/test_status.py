@@ -17,7 +17,7 @@ RECIPE = fn.mlp_recipe(DATA)
 SPACE = fn.grid(depth=[0, 1], learning_rate=[0.1, 1e9], seed=range(3))
 
 
-def test_a_finished_sweep(tmp_path):
+def test_finished_sweep(tmp_path):
     fn.sweep(RECIPE, SPACE, DATA, num_steps=4, store=tmp_path)
     status = read_status(tmp_path)
     diverged = fn.open_results(tmp_path)["diverged"]
@@ -32,7 +32,7 @@ def test_a_finished_sweep(tmp_path):
     ]
 
 
-def test_a_sweep_that_was_broken_off_and_one_that_trains(tmp_path, stop_at_evaluation):
+def test_interrupted_and_running_sweeps_are_told_apart(tmp_path, stop_at_evaluation):
     stop, _ = stop_at_evaluation(4)  # the first chunk has two evaluations
     with pytest.raises(RuntimeError):
         fn.sweep(
@@ -70,13 +70,13 @@ def test_failed_runs_are_counted_until_they_are_done(tmp_path):
 
 
 @pytest.mark.parametrize(("part", "num_runs"), [((1, 5), 3), ((5, 5), 2)])
-def test_a_part_counts_its_own_runs(tmp_path, part, num_runs):
+def test_part_counts_its_own_runs(tmp_path, part, num_runs):
     results = fn.sweep(RECIPE, SPACE, DATA, num_steps=3, store=tmp_path, part=part)
     status = read_status(tmp_path)
     assert (status.state, status.num_runs, status.num_done) == ("finished", len(results), num_runs)
 
 
-def test_a_search_counts_the_runs_that_reached_each_rung(tmp_path):
+def test_search_counts_the_runs_that_reached_each_rung(tmp_path):
     space = fn.grid(learning_rate=[0.01, 0.1, 0.2, 0.4, 0.8], seed=range(2))
     fn.successive_halving(
         RECIPE,
@@ -92,7 +92,7 @@ def test_a_search_counts_the_runs_that_reached_each_rung(tmp_path):
     assert status.rungs == {2: 10, 4: 4, 8: 2} and status.state == "finished" and status.num_done == 10
 
 
-def test_a_sweep_that_goes_on_to_more_steps(tmp_path, stop_at_evaluation):
+def test_sweep_that_goes_on_to_more_steps(tmp_path, stop_at_evaluation):
     options = {"store": tmp_path, "keep_states": True, "lanes": 1}
     fn.sweep(RECIPE, SPACE, DATA, num_steps=3, **options)
     assert read_status(tmp_path)[:4] == ("finished", 12, 12, 0), (
@@ -105,7 +105,7 @@ def test_a_sweep_that_goes_on_to_more_steps(tmp_path, stop_at_evaluation):
     assert (status.num_done, status.num_running, status.state) == (0, 12, "unfinished")
 
 
-def test_the_sweeps_in_a_folder_are_listed_and_others_are_not(tmp_path):
+def test_sweeps_in_a_folder_are_listed_and_others_are_not(tmp_path):
     for name in ("b", "a/x", ".hidden"):
         fn.sweep(RECIPE, fn.grid(learning_rate=[0.1, 0.2]), DATA, num_steps=2, store=tmp_path / name)
     (tmp_path / "c").mkdir()
@@ -122,7 +122,7 @@ def test_the_sweeps_in_a_folder_are_listed_and_others_are_not(tmp_path):
         list_stores(tmp_path / "nowhere")
 
 
-def test_a_folder_that_may_not_be_entered_is_ignored(tmp_path, monkeypatch):
+def test_folder_that_may_not_be_entered_is_ignored(tmp_path, monkeypatch):
     def is_file(path):
         if path.parent.name == "locked":
             raise PermissionError(13, "Permission denied", str(path))
@@ -134,12 +134,12 @@ def test_a_folder_that_may_not_be_entered_is_ignored(tmp_path, monkeypatch):
     assert [each.folder.name for each in list_stores(tmp_path)] == ["open"]
 
 
-def test_a_status_needs_a_store(tmp_path):
+def test_status_needs_a_store(tmp_path):
     with pytest.raises(fn.InputError, match="holds no sweep"):
         read_status(tmp_path)
 
 
-def test_the_number_of_steps_may_be_an_axis(tmp_path):
+def test_number_of_steps_may_be_an_axis(tmp_path):
     fn.sweep(RECIPE, fn.grid(learning_rate=0.1, num_steps=[2, 5]), DATA, store=tmp_path)
     assert read_status(tmp_path).state == "finished"
     assert np.unique(fn.open_results(tmp_path)["num_steps"]).tolist() == [2, 5]

@@ -51,7 +51,7 @@ def steps_trained():
 
 
 @pytest.mark.slow
-def test_a_finished_sweep_trains_nothing_again(data, tmp_path, steps_trained):
+def test_finished_sweep_trains_nothing_again(data, tmp_path, steps_trained):
     first = sweep(data, tmp_path)
     assert len(steps_trained) == 16
     again = sweep(data, tmp_path)
@@ -60,7 +60,7 @@ def test_a_finished_sweep_trains_nothing_again(data, tmp_path, steps_trained):
 
 
 @pytest.mark.slow
-def test_a_finished_sweep_grows_by_what_is_new(data, tmp_path, steps_trained):
+def test_finished_sweep_grows_by_what_is_new(data, tmp_path, steps_trained):
     old = without_times(sweep(data, tmp_path, rates=3, seeds=2))
     files = {path: path.read_bytes() for path in (tmp_path / "chunks").iterdir()}
     grown = sweep(data, tmp_path, rates=5, seeds=4)
@@ -100,7 +100,7 @@ def test_only_a_damaged_chunk_is_trained_again(data, tmp_path, steps_trained):
     assert [path.name for path in (tmp_path / "damaged").iterdir()] == [f"{hit.name}.0"]
 
 
-def test_a_damaged_plan_is_written_anew(data, tmp_path, steps_trained):
+def test_damaged_plan_is_rewritten(data, tmp_path, steps_trained):
     whole = sweep(data, tmp_path).table()
     plan = tmp_path / "plan.json"
     plan.write_text(plan.read_text().replace('"num_steps": 20', '"num_steps": 21'))
@@ -138,26 +138,26 @@ def test_other_data_are_another_sweep(data, tmp_path):
         sweep(other, tmp_path, rates=1, accept_fingerprint=True)
 
 
-def test_a_second_writer_is_refused(data, tmp_path):
+def test_second_writer_is_refused(data, tmp_path):
     with Store(tmp_path).writing(), pytest.raises(fn.InputError, match="another process is writing"):
         sweep(data, tmp_path)
 
 
-def test_a_foreign_folder_is_refused(data, tmp_path):
+def test_folder_of_other_files_is_refused(data, tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(fn.InputError, match="holds files but no sweep"):
         sweep(data, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_mistake_writes_nothing(data, tmp_path):
+def test_invalid_sweep_writes_nothing(data, tmp_path):
     with pytest.raises(fn.InputError, match="learning_rate"):
         fn.sweep(fn.mlp_recipe(data), fn.grid(seed=[0]), data, num_steps=5, store=tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.slow
-def test_the_state_of_a_chunk_is_resumed(data, tmp_path, stop_at_evaluation):
+def test_state_of_a_chunk_is_resumed(data, tmp_path, stop_at_evaluation):
     """Stopped in its last segment, a chunk goes on from the border before, to the same bits."""
     options = {"eval_every": 5, "state_every": 0.0, "rates": 2, "seeds": 1}
     whole = sweep(data, tmp_path / "whole", **options)
@@ -174,7 +174,7 @@ def test_the_state_of_a_chunk_is_resumed(data, tmp_path, stop_at_evaluation):
 
 
 @pytest.mark.slow
-def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, stop_at_evaluation):
+def test_state_of_another_fingerprint_is_not_resumed(data, tmp_path, stop_at_evaluation):
     on_event, calls = stop_at_evaluation(3)
     options = {"eval_every": 5, "state_every": 0.0, "rates": 1, "seeds": 2, "on_event": on_event}
     with pytest.raises(RuntimeError, match="stopped"):
@@ -183,7 +183,7 @@ def test_a_state_of_another_fingerprint_is_not_resumed(data, tmp_path, stop_at_e
     assert calls == [5, 10, 15] + 2 * [5, 10, 15, 20]
 
 
-def test_a_damaged_state_starts_its_chunk_over(tmp_path):
+def test_damaged_state_starts_its_chunk_over(tmp_path):
     store = Store(tmp_path)
     with store.writing():
         store.save_state("0" * 16, Sealed({"step": 3}, {"w": np.ones((5, 2))}))
@@ -193,7 +193,7 @@ def test_a_damaged_state_starts_its_chunk_over(tmp_path):
         assert store.load_state("0" * 16) is None
 
 
-def test_a_state_goes_once_all_its_runs_are_finished(tmp_path):
+def test_state_is_deleted_once_its_runs_are_finished(tmp_path):
     store = Store(tmp_path)
     runs = {digit: [digit * 32, digit * 31 + "f"] for digit in "0123"}
     with store.writing():
@@ -213,7 +213,7 @@ def test_names_never_become_paths(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_member_is_the_network_that_was_trained(data, tmp_path):
+def test_member_is_the_network_that_was_trained(data, tmp_path):
     results = sweep(data, tmp_path, save_params=True)
     recipe = fn.mlp_recipe(data)
     for run in (0, 7, 15):
@@ -229,7 +229,7 @@ def test_a_member_is_the_network_that_was_trained(data, tmp_path):
         sweep(data, None).params(0)
 
 
-def test_an_unfinished_sweep_can_be_read(data, tmp_path):
+def test_unfinished_sweep_can_be_read(data, tmp_path):
     whole = sweep(data, tmp_path)
     sorted((tmp_path / "chunks").iterdir())[0].unlink()
     part = fn.open_results(tmp_path)

@@ -48,7 +48,7 @@ def check_members(results):
     np.testing.assert_allclose(kept[0]["w"], alone.state.params[0]["w"], atol=1e-5)
 
 
-def test_it_is_read_unchanged(folder):
+def test_format_2_is_read_unchanged(folder):
     before = contents(folder)
     results = fn.open_results(folder)
     assert results.table().height == 8 and results["step_curve"].tolist() == 8 * [[4, 8, 12]]
@@ -56,14 +56,14 @@ def test_it_is_read_unchanged(folder):
     assert contents(folder) == before
 
 
-def test_a_store_is_opened_without_loading_jax(folder):
+def test_store_is_opened_without_loading_jax(folder):
     code = "import sys, fnnet as fn; print(len(fn.open_results(sys.argv[1]).space), 'jax' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["8", "False"]
 
 
 @pytest.mark.slow
-def test_a_sweep_upgrades_it_in_place_and_trains_nothing_again(folder):
+def test_sweep_upgrades_format_2_in_place_and_trains_nothing_again(folder):
     table = fn.open_results(folder).table(records=True)
     state = folder / "states" / f"{'0' * 16}.state"
     state.parent.mkdir()
@@ -84,7 +84,7 @@ def test_a_sweep_upgrades_it_in_place_and_trains_nothing_again(folder):
     assert {path for path in again if again[path] != contents(folder)[path]} <= {Path("plan.json")}
 
 
-def test_an_interrupted_upgrade_is_finished_by_the_next(folder, monkeypatch):
+def test_interrupted_upgrade_is_finished_by_the_next(folder, monkeypatch):
     store, table = Store(folder), fn.open_results(folder).table(records=True)
     with monkeypatch.context() as patch:
         patch.setattr(Store, "write_plan", lambda self, plan: (_ for _ in ()).throw(OSError("full")))
@@ -101,7 +101,7 @@ def test_an_interrupted_upgrade_is_finished_by_the_next(folder, monkeypatch):
 @pytest.mark.parametrize(
     "arrays", [{"w": np.array(["a"])}, {"w": np.zeros(3, [("x", "f4")])}, {"w": np.array([None])}]
 )
-def test_params_that_are_no_numbers_are_damage(arrays):
+def test_params_that_are_not_numbers_count_as_damage(arrays):
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     body = buffer.getvalue()

@@ -26,7 +26,7 @@ from fnnet.report.advice import advice
         ),
     ],
 )
-def test_a_bad_sweep_gets_advice(diverged, scale, line):
+def test_poor_sweep_gets_advice(diverged, scale, line):
     space = fn.grid(learning_rate=[0.1, 0.3, 1.0, 3.0])
     inputs = np.array([[1.0, -scale, 0.0], [1.0, scale, 2.0]])
     results = fn.Results(space, {"diverged": np.array(diverged, bool)})

@@ -44,7 +44,7 @@ def decompose(codes, values):
 
 
 @pytest.mark.parametrize("num_seeds", [1, 4])
-def test_the_decomposition_of_a_grid_is_that_by_definition(num_seeds):
+def test_decomposition_of_a_grid_matches_the_definition(num_seeds):
     sizes = {"depth": 2, "width": 3, "rate": 5}
     grid = np.indices([*sizes.values(), num_seeds]).reshape(4, -1)
     codes = dict(zip(sizes, grid, strict=False))
@@ -60,7 +60,7 @@ def test_the_decomposition_of_a_grid_is_that_by_definition(num_seeds):
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
 
 
-def test_a_product_of_two_axes_is_an_effect_of_the_pair():
+def test_product_of_two_axes_is_an_effect_of_the_pair():
     first, second = (each.ravel() for each in np.indices([3, 5]))
     values = (first - 1.0) * (second - 2.0)
     shares = anova({"first": first, "second": second}, values)
@@ -89,7 +89,7 @@ def importance_of(space, values, metric="test_loss", view="runs"):
     return find_importance(rows, [axis for axis in axes if axis.name != "seed"], metrics[0])
 
 
-def test_the_method_says_what_was_decomposed():
+def test_method_says_what_was_decomposed():
     space = fn.grid(depth=[1, 2], learning_rate=[0.1, 0.3, 0.9], seed=range(2))
     values = np.linspace(1.0, 2.0, 12)
     assert "exact; values of test_loss" in importance_of(space, values).method
@@ -109,7 +109,7 @@ def test_seeds_have_a_share_among_runs_and_none_among_means():
     assert "seeds" not in of_means.shares and sum(of_means.shares.values()) == pytest.approx(1)
 
 
-def test_numbers_of_other_designs_are_judged_as_optuna_judges_them():
+def test_importance_of_numbers_matches_optuna():
     optuna = pytest.importorskip("optuna")
     from optuna.distributions import FloatDistribution, IntDistribution
     from optuna.importance import PedAnovaImportanceEvaluator
@@ -160,7 +160,7 @@ def _divergence_of(every, good):
     return np.sum(good**2 / every) - 1
 
 
-def test_an_axis_that_some_runs_lack_is_judged_among_the_others():
+def test_axis_that_some_runs_lack_is_judged_among_the_others():
     space = fn.grid(optimizer="sgd", momentum=fn.linspace(0, 0.9, 30)) | fn.grid(
         optimizer="adam", b1=fn.linspace(0.8, 0.9, 40)
     )

@@ -51,7 +51,7 @@ def test_runs_are_those_of_the_table(results):
         assert axis["values"] == sorted(axis["values"])
 
 
-def test_means_are_those_of_the_table_over_seeds(results):
+def test_means_match_the_table_over_seeds(results):
     view, table = collect_content(results)["views"]["means"], results.table(over="seed")
     for name in ("test_loss", "test_accuracy"):
         for kind, column in (("value", name), ("low", f"{name}_low"), ("high", f"{name}_high")):
@@ -61,7 +61,7 @@ def test_means_are_those_of_the_table_over_seeds(results):
     assert "seed" not in view["codes"]
 
 
-def test_students_quantiles_are_scipys(results):
+def test_quantiles_of_student_match_scipy(results):
     quantiles = decoded(collect_content(results)["student"])
     np.testing.assert_allclose(quantiles, stats.t.ppf(0.975, np.arange(1, 201)))
 
@@ -82,7 +82,7 @@ def test_conditional_axes_are_missing_where_runs_lack_them():
     assert codes == {"optimizer": [0, 0, 1], "momentum": [1, 0, -1], "b1": [-1, -1, 0]}
 
 
-def test_the_rung_of_a_search_is_drawn_as_an_axis_but_has_no_importance():
+def test_rung_of_a_search_is_drawn_as_an_axis_but_has_no_importance():
     space = fn.grid(learning_rate=[0.1, 0.3, 0.5], seed=range(2))
     columns = {"test_loss": np.arange(6.0), "rung": np.array([1, 1, 0, 0, 0, 0])}
     steps = np.array([30, 30, 10, 10, 10, 10])
@@ -97,7 +97,7 @@ def test_the_rung_of_a_search_is_drawn_as_an_axis_but_has_no_importance():
     )
 
 
-def test_a_value_is_one_level_unless_there_are_very_many():
+def test_value_is_one_level_unless_there_are_very_many():
     axis = make_axis("rate", tuple(np.arange(40.0)[::-1]), np.repeat(np.arange(40), 3))
     assert len(axis.levels) == 10 and axis.levels[0] == "0 to 3"
     assert np.bincount(axis.level_of_value[axis.codes]).tolist() == [12] * 10
@@ -145,7 +145,7 @@ def test_too_many_curves_are_left_out_by_configuration_and_said_so(results):
     np.testing.assert_array_equal(curves.envelope["test_loss"], find_envelope(results["test_loss_curve"]))
 
 
-def test_the_spread_is_that_of_numpy(results):
+def test_spread_matches_numpy(results):
     seeds = find_seeds(results)
     spread = find_spread(results["test_accuracy"], seeds)
     by_config = results["test_accuracy"].reshape(6, 4)
@@ -157,7 +157,7 @@ def test_the_spread_is_that_of_numpy(results):
     assert lossy.num_configs == 4
 
 
-def test_the_least_difference_beyond_noise_is_that_of_a_pooled_t_test():
+def test_least_difference_beyond_noise_matches_a_pooled_t_test():
     text = describe_noise("loss", 0.3, 1.0, num_configs=5, num_runs=4)
     least = stats.t.ppf(0.975, 15) * 0.3 * np.sqrt(2 / 4)
     assert f"{least:.4g}" in text
@@ -174,14 +174,14 @@ def test_the_least_difference_beyond_noise_is_that_of_a_pooled_t_test():
         ([1, 0, 1, 1, 0, 0], "3 of 6 runs diverged, at values of every axis."),
     ],
 )
-def test_where_runs_diverged(diverged, said):
+def test_diverged_runs_are_located(diverged, said):
     results = fn.Results(
         fn.grid(name=["a", "b"], rate=[0.1, 0.3, 0.9]), {"diverged": np.array(diverged, bool)}
     )
     assert describe_diverged(results, find_axes(results)) == said
 
 
-def test_the_page_asks_for_nothing_and_ends_no_script(results):
+def test_page_asks_for_nothing_and_ends_no_script(results):
     hostile = "</script><img src=x onerror=alert(1)>"
     space = fn.grid(**{hostile: [hostile, "b"]}, depth=[1, 2])
     page = fn.Results(space, {hostile[:20]: np.arange(4.0)}).report()
@@ -193,7 +193,7 @@ def test_the_page_asks_for_nothing_and_ends_no_script(results):
     assert "<script" not in page._repr_html_()
 
 
-def test_a_report_of_a_store_says_how_it_was_made(tmp_path):
+def test_report_of_a_store_says_how_it_was_made(tmp_path):
     data = fn.load_dataset("iris")
     space = fn.grid(depth=0, learning_rate=[0.1, 0.2], seed=range(2))
     results = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=4, store=tmp_path / "iris")
@@ -205,7 +205,7 @@ def test_a_report_of_a_store_says_how_it_was_made(tmp_path):
     assert part["head"]["about"][0].startswith("2 of 4 runs are finished")
 
 
-def test_a_report_refuses_what_it_cannot_show(results):
+def test_report_refuses_what_it_cannot_show(results):
     with pytest.raises(InputError, match="at least one finished run"):
         fn.Results(results.space.take([]), {}).report()
     with pytest.raises(InputError, match=r"test_acuracy.*test_accuracy"):

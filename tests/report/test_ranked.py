@@ -61,7 +61,7 @@ def test_only_fully_trained_runs_of_a_search_are_ranked():
         ({"top": 0}, "top must be a positive integer"),
     ],
 )
-def test_mistakes(options, message):
+def test_invalid_input_is_refused_in_one_line(options, message):
     with pytest.raises(fn.InputError, match=message):
         ranked(RESULTS, **{"metric": "test_accuracy", **options})
 
@@ -80,7 +80,7 @@ def test_text_is_escaped_in_each_style():
         text_table(headings, lines, style="latx")
 
 
-def test_a_sparkline_is_monotone_and_as_wide_as_asked():
+def test_sparkline_is_monotone_and_as_wide_as_asked():
     line = sparkline(np.linspace(3, 5, 101).tolist(), width=16)
     assert len(line) == 16 and sorted(line) == list(line) and (line[0], line[-1]) == ("▁", "█")
     assert sparkline([0.0] * 99 + [1.0], width=8) == "▁▁▁▁▁▁▁█", "the last value is always kept"

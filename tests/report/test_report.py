@@ -28,7 +28,7 @@ def text_of(table):
     return console.file.getvalue()
 
 
-def test_the_table_has_the_best_rate_of_each_depth(results):
+def test_table_has_the_best_rate_of_each_depth(results):
     rows = [line for line in text_of(tables.best(results, "test_accuracy")).splitlines() if "│" in line]
     cells = [[cell.strip() for cell in row.strip("│ ").split("│")] for row in rows]
     assert cells == [
@@ -37,7 +37,7 @@ def test_the_table_has_the_best_rate_of_each_depth(results):
     ]
 
 
-def test_the_heat_map_shows_every_cell_and_the_diverged_ones(results):
+def test_heat_map_shows_every_cell_and_the_diverged_ones(results):
     figure = plots.heatmap(results, "test_accuracy")
     axes = figure.axes[0]
     cells = axes.images[0].get_array()
@@ -238,7 +238,7 @@ def test_any_column_is_drawn_and_tabulated_in_a_given_direction(results):
             show(own, "flatness")
 
 
-def test_a_heat_map_is_drawn_on_given_axes(results):
+def test_heat_map_is_drawn_on_given_axes(results):
     left, right = Figure(figsize=(9, 3)).subplots(1, 2)
     figure = plots.heatmap(results, "test_accuracy", axes=right)
     assert figure is left.figure and not left.images and len(right.images) == 2
@@ -259,7 +259,7 @@ def _zeros(number):
 
 
 @pytest.mark.parametrize("style", ["markdown", "latex"])
-def test_the_table_of_the_best_is_written_for_papers(results, style):
+def test_table_of_the_best_is_written_in_latex_and_markdown(results, style):
     text = tables.best(results, "test_accuracy", style=style)
     if style == "latex":
         assert text.startswith(
@@ -272,19 +272,19 @@ def test_the_table_of_the_best_is_written_for_papers(results, style):
         tables.best(results, "test_accuracy", style="html")
 
 
-def test_the_best_of_any_axis_is_tabulated(results):
+def test_best_of_any_axis_is_tabulated(results):
     rows = cells_of_best(text_of(tables.best(results, "test_accuracy", axis="depth")))
     assert [row[:2] for row in rows] == [["0.1", "4"], ["0.2", "1"], ["0.4", "1"]]
 
 
-def test_a_metric_without_a_direction_has_no_summary(capsys):
+def test_metric_without_a_direction_has_no_summary(capsys):
     space = fn.grid(learning_rate=[0.1, 0.3])
     own = fn.Results(space, {"sharpness": np.array([1.0, 2.0]), "diverged": np.zeros(2, bool)})
     output.print_results(own, "sharpness", np.zeros((3, 1)))
     assert capsys.readouterr().err.startswith("no summary: unknown metric to rank by 'sharpness'")
 
 
-def test_a_notebook_displays_the_figure(results):
+def test_notebook_displays_the_figure(results):
     figure = plots.heatmap(results, "test_accuracy")
     header = figure._repr_png_()[:24]  # by which IPython shows an object that it was not taught to show
     assert header.startswith(b"\x89PNG\r\n\x1a\n")

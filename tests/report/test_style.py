@@ -30,7 +30,7 @@ def results_of(**axes):
     )
 
 
-def test_the_style_leaves_the_settings_of_matplotlib_alone(tmp_path):
+def test_style_leaves_the_settings_of_matplotlib_alone(tmp_path):
     with matplotlib.rc_context({"font.size": 17, "axes.facecolor": "red", "savefig.dpi": 30}):
         before = dict(matplotlib.rcParams)
         results = results_of(depth=[1, 2], learning_rate=[0.1, 0.2])
@@ -44,7 +44,7 @@ def test_the_style_leaves_the_settings_of_matplotlib_alone(tmp_path):
         assert dict(matplotlib.rcParams) == before
 
 
-def test_axes_of_yours_keep_your_style():
+def test_given_axes_keep_their_style():
     with matplotlib.rc_context({"legend.fontsize": 17}):
         axes = Figure().subplots()
         fn.plots.curves(results_of(depth=[1, 2], learning_rate=0.1), "test_loss", axes=axes)
@@ -84,7 +84,7 @@ def test_names_are_readable_everywhere_in_a_figure():
     assert axes.get_legend().get_title().get_text() == "Fashion-MNIST"
 
 
-def test_names_with_signs_of_mathematics_are_drawn_as_they_are(tmp_path):
+def test_names_with_mathematical_signs_are_drawn_literally(tmp_path):
     hostile = ["$x$", "a_$\\frac$", "100 %", "{}^_"]
     figure = StyledFigure()
     figure.subplots().set_title(" ".join(map(readable, hostile)))

@@ -54,7 +54,7 @@ def reached_by_brute_force(full, metric="test_loss", sign=1):
 
 
 @pytest.mark.slow
-def test_the_better_configurations_go_on_with_all_their_seeds(halved, full):
+def test_better_configurations_are_promoted_with_all_their_seeds(halved, full):
     reached = reached_by_brute_force(full)
     assert sorted(set(reached)) == [0, 1, 2] and halved["rung"].tolist() == reached
 
@@ -68,7 +68,7 @@ def test_more_is_better_where_the_metric_says_so(data, full):
     assert worst_first == reached_by_brute_force(full, "test_loss", -1)
 
 
-def test_every_run_equals_the_sweep_s_at_the_rung_it_reached(halved, full):
+def test_each_run_matches_the_sweep_at_its_last_rung(halved, full):
     for run, rung in enumerate(halved["rung"]):
         place = RUNGS[rung] // 4 - 1
         for metric in ("test_loss", "train_loss"):
@@ -78,7 +78,7 @@ def test_every_run_equals_the_sweep_s_at_the_rung_it_reached(halved, full):
         assert steps[np.isfinite(steps)].tolist() == list(RUNGS[: rung + 1])
 
 
-def test_the_best_is_sought_among_those_that_reached_the_end(halved):
+def test_best_is_chosen_among_fully_trained_runs(halved):
     finished = halved["rung"] == 2
     best = halved.best("test_loss")
     assert best.interval.num_runs == 3
@@ -104,7 +104,7 @@ def test_survivors_train_in_fewer_lanes(data, full, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path):
+def test_interrupted_search_resumes_with_the_same_bits(data, tmp_path):
     options = {"state_every": 0.0, "eval_every": 4, "lanes": 2, "save_params": True}
     whole = search(data, store=tmp_path / "whole", **options)
     ended, limit = [], [0]
@@ -138,7 +138,7 @@ def test_a_search_that_was_stopped_goes_on_with_the_same_bits(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_finished_search_trains_nothing_and_lost_states_are_made_again(data, tmp_path):
+def test_finished_search_trains_nothing_and_lost_states_are_made_again(data, tmp_path):
     options = {"lanes": 2, "state_every": 0.0, "store": tmp_path}
     whole = search(data, **options)
     trained = []
@@ -214,7 +214,7 @@ def slow_starters():
     )
 
 
-def test_the_best_of_a_hyperband_is_the_best_fully_trained_run_of_any_bracket():
+def test_best_of_a_hyperband_is_the_best_fully_trained_run_of_any_bracket():
     space = fn.grid(q=np.arange(1.0, 23).tolist())
     results = fn.hyperband(slow_starters, space, None, max_steps=9, min_steps=1, factor=3, metric="loss")
     updates, losses = results["updates"], results["loss"]
@@ -250,7 +250,7 @@ def kept(data, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
+def test_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
     _, results = kept
     task = fn.mlp_recipe(data)()
     steps, brackets = results["steps"], results["bracket"]
@@ -270,7 +270,7 @@ def test_the_parameters_of_a_hyperband_are_those_of_the_runs_alone(data, kept):
 
 
 @pytest.mark.slow
-def test_the_folder_of_a_hyperband_is_one_store(kept):
+def test_folder_of_a_hyperband_is_one_store(kept):
     folder, results = kept
     reopened = fn.open_results(folder)
     assert reopened.table().equals(results.table())

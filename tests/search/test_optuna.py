@@ -167,7 +167,7 @@ def test_samplers_find_the_optimum(name, num_trials):
 
 
 @pytest.mark.slow
-def test_a_search_matches_a_grid_on_iris():
+def test_search_matches_a_grid_on_iris():
     data = fn.load_dataset("iris")
     recipe = fn.mlp_recipe(data)
     settings = {"num_steps": 60, "lanes": 4}

@@ -25,7 +25,7 @@ def broken(error, after=0):
 @pytest.mark.parametrize(
     ("error", "queued"), [(RuntimeError("out of luck"), []), (KeyboardInterrupt(), ["WAITING"] * 3)]
 )
-def test_a_sweep_that_breaks_off_leaves_no_trial_running(monkeypatch, error, queued):
+def test_failing_sweep_leaves_no_trial_running(monkeypatch, error, queued):
     """Trials that were told keep their values; the others fail, and those without fault are queued again."""
     monkeypatch.setattr(interop, "sweep", broken(error, after=1))
     study = random_study()
@@ -34,7 +34,7 @@ def test_a_sweep_that_breaks_off_leaves_no_trial_running(monkeypatch, error, que
     assert states(study) == ["COMPLETE"] * 3 + ["FAIL"] * 3 + queued
 
 
-def test_a_sampler_that_breaks_off_leaves_no_trial_running(calls):
+def test_failing_sampler_leaves_no_trial_running(calls):
     class Interrupted(optuna.samplers.RandomSampler):
         def sample_independent(self, study, trial, name, distribution):
             if trial.number == 3 and name == "second_rate":
@@ -50,7 +50,7 @@ def test_a_sampler_that_breaks_off_leaves_no_trial_running(calls):
     assert states(study) == ["RUNNING", "FAIL", "FAIL", "FAIL", "WAITING", "WAITING"]
 
 
-def test_a_stopped_search_goes_on(tmp_path, monkeypatch, calls):
+def test_interrupted_search_resumes(tmp_path, monkeypatch, calls):
     """The same call, with the study from its storage and the same store, does the rest and nothing twice."""
 
     def study(seed):
@@ -94,7 +94,7 @@ def test_a_stopped_search_goes_on(tmp_path, monkeypatch, calls):
     assert fn.open_results(settings["store"]).table().equals(table)
 
 
-def test_a_study_can_get_a_store_later(tmp_path):
+def test_study_can_get_a_store_later(tmp_path):
     """The runs of earlier trials are trained for it, and agree with what was told."""
     study = random_study()
     search(study, num_trials=3)

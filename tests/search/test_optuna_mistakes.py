@@ -68,7 +68,9 @@ CHOICE = {**RATES, "curvatures": Choice([(2.0, 0.5), (1.0, 0.5)])}
         (lambda: after(**RATES), RATES, {"num_trials": 1}, "must exceed the 1 completed trials .* got 1"),
     ],
 )
-def test_mistakes_are_found_before_a_trial_is_asked_for(make_study, distributions, settings, message, calls):
+def test_invalid_search_is_refused_before_a_trial_is_asked(
+    make_study, distributions, settings, message, calls
+):
     def recipe(curvatures=CURVATURES):
         if curvatures[0] <= 0:
             raise InputError(f"curvature {curvatures[0]}")
@@ -81,7 +83,7 @@ def test_mistakes_are_found_before_a_trial_is_asked_for(make_study, distribution
     assert calls == [] and len(study.trials) == num_trials
 
 
-def test_a_metric_of_ones_own_goes_either_way():
+def test_user_metric_is_minimized_or_maximized():
     """Nothing in its name says which end is better, so the study's direction is right."""
     study = random_study(direction="maximize")
     results = search(study, metric="closeness", num_trials=2)

@@ -48,7 +48,7 @@ def oracle_id(config):
     return f"{high:016x}{low:016x}"
 
 
-def test_a_grid_is_the_product_with_the_last_axis_fastest():
+def test_grid_is_the_product_with_the_last_axis_fastest():
     axes = {"depth": [1, 2], "activation": ["relu", "tanh", "sine"], "seed": range(2)}
     space = fn.grid(**axes)
     expected = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
@@ -56,7 +56,7 @@ def test_a_grid_is_the_product_with_the_last_axis_fastest():
     assert space.column("activation").tolist() == [config["activation"] for config in expected]
 
 
-def test_a_single_value_is_an_axis():
+def test_single_value_is_an_axis():
     assert fn.grid(width=3, activation="relu", seed=[1, 2])[1] == {
         "width": 3,
         "activation": "relu",
@@ -140,7 +140,7 @@ def test_zipped_axes_move_together():
     assert space.axes == {"width": (64, 128), "learning_rate": (0.2, 0.1, 0.3)}
 
 
-def test_a_product_has_all_pairs_with_the_last_space_fastest():
+def test_product_has_all_pairs_with_the_last_space_fastest():
     left, right = zip_axes(a=[1, 2], b=[3, 4]), fn.grid(c=[5, 6, 7])
     expected = [one | other for one in left for other in right]
     assert list(left * right) == list(product(left, right)) == expected
@@ -148,7 +148,7 @@ def test_a_product_has_all_pairs_with_the_last_space_fastest():
     assert list(right * fn.grid(width=9)) == [{**config, "width": 9} for config in right]
 
 
-def test_a_union_has_every_run_once():
+def test_union_has_every_run_once():
     space = fn.grid(a=[3, 1]) | fn.grid(a=[1, 2]) | fn.grid(a=[3])
     assert list(space) == [{"a": 3}, {"a": 1}, {"a": 2}] and space.axes == {"a": (3, 1, 2)}
     assert exact(fn.grid(a=[1, 0.5]) | fn.grid(a=[True, 1.0])) == ["{'a': 1}", "{'a': 0.5}", "{'a': True}"]
@@ -239,7 +239,7 @@ def test_ids_of_a_grid_share_no_prefix():
         assert len({run_id[places] for run_id in ids.tolist()}) > 890
 
 
-def test_a_space_is_filtered_by_a_function_of_its_configurations():
+def test_space_is_filtered_by_a_function_of_its_configurations():
     space = fn.grid(depth=[1, 2, 4], width=[3, 5]) | fn.grid(optimizer="adam", depth=[2, 8])
     kept = space.filter(lambda run: run["depth"] * run.get("width", 1) < 8)
     assert list(kept) == [run for run in space if run["depth"] * run.get("width", 1) < 8]

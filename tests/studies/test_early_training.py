@@ -68,7 +68,7 @@ def test_constants_are_nan_if_all_runs_diverge():
         assert np.isnan([found.c_loss, found.c_sharp, found.c_max]).all()
 
 
-def test_the_threshold_itself_is_no_divergence():
+def test_threshold_itself_is_no_divergence():
     assert constants([1, 1e5, 1.01e5, 1], [1, 1, 1, 1]).c_max == 2.0
     assert constants([1, 9, 10, 11], [1, 1, 1, 1], threshold=10.0).c_max == 3.5
 

@@ -65,7 +65,7 @@ def test_rises_are_counted(x64, data):
 
 
 @pytest.mark.slow
-def test_the_networks_of_a_sweep_are_kept_and_can_be_evaluated(data, tmp_path):
+def test_networks_of_a_sweep_are_kept_and_can_be_evaluated(data, tmp_path):
     network = fn.mlp(1, [4], 1, "tanh")
     recipe = lambda: fn.studies.edge_of_stability.gradient_descent(network)  # noqa: E731
     results = fn.sweep(

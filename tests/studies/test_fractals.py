@@ -12,7 +12,7 @@ def carpet(generations: int) -> np.ndarray:
     return (places[:, None] & places) == 0
 
 
-def test_a_straight_line_has_dimension_one() -> None:
+def test_straight_line_has_dimension_one() -> None:
     rows, columns = np.mgrid[:256, :256]
     assert fn.studies.fractals.box_dimension(rows < 100) == pytest.approx(1.0, abs=0.01)
     assert fn.studies.fractals.box_dimension(2 * rows < columns) == pytest.approx(1.0, abs=0.03)
@@ -28,7 +28,7 @@ def test_sierpinskis_triangle_has_its_dimension() -> None:
     assert fn.studies.fractals.box_dimension(carpet(9)) == pytest.approx(np.log(3) / np.log(2), abs=0.1)
 
 
-def test_the_boundary_is_where_pixels_differ() -> None:
+def test_boundary_is_where_pixels_differ() -> None:
     picture = np.random.default_rng(1).random((9, 9)) < 0.7
     expected = [[len(np.unique(picture[i : i + 2, j : j + 2])) > 1 for j in range(8)] for i in range(8)]
     np.testing.assert_array_equal(fn.studies.fractals.find_boundary(picture), expected)
@@ -40,6 +40,6 @@ def test_without_boundary_there_is_no_dimension() -> None:
         fn.studies.fractals.box_dimension(np.ones((48, 48), bool))
 
 
-def test_a_picture_that_is_not_square_is_refused():
+def test_picture_that_is_not_square_is_refused():
     with pytest.raises(fn.InputError, match=r"square, got shape \(64, 32\)"):
         fn.studies.fractals.box_dimension.__wrapped__(np.zeros((64, 32), bool))

@@ -64,7 +64,7 @@ def test_pixels_match_numpy(problem, reapplied):
 
 
 @pytest.mark.slow
-def test_a_linearized_network_has_a_quadratic_loss(problem):
+def test_linearized_network_has_a_quadratic_loss(problem):
     """Its error after a step is multiplied by 1 - 2 / n * kernel, so one step and the kernel give every loss."""
     network, data = problem
     params = network.init(jax.random.key(0))
@@ -84,7 +84,7 @@ def test_a_linearized_network_has_a_quadratic_loss(problem):
 
 
 @pytest.mark.slow
-def test_a_picture_lists_its_pixels_from_below(problem):
+def test_picture_lists_its_pixels_from_below(problem):
     network, data = problem
     extent = (0.0, 5.0, -1.0, 1.0)
     space = trainability.rate_grid(extent, 3, seed=2)

@@ -35,7 +35,7 @@ def test_events_come_in_order_and_add_up():
     assert sum(len(event.rows["id"]) for event in events if isinstance(event, Committed)) == 5
 
 
-def test_what_a_listener_raises_ends_the_sweep_and_keeps_finished_chunks(tmp_path):
+def test_error_of_a_listener_ends_the_sweep_and_keeps_finished_chunks(tmp_path):
     committed = []
 
     def stop(event):

@@ -39,7 +39,7 @@ def test_seeds_and_orders_of_batches_matter(swept):
     assert len(np.unique(results["train_loss"])) > 0.9 * len(space)
 
 
-def test_the_table_has_a_row_a_run(swept):
+def test_table_has_one_row_per_run(swept):
     _, space, results = swept
     table = results.table()
     assert table.select(space.axes.keys()).rows(named=True) == list(space)
@@ -76,7 +76,7 @@ LANES = fn.grid(learning_rate=[0.05], seed=range(12))
 @pytest.mark.parametrize(
     "position", [0, 6, *(pytest.param(i, marks=pytest.mark.slow) for i in (1, 2, 3, 4, 5, 7, 8, 9, 10, 11))]
 )
-def test_a_diverging_run_changes_no_bit_of_its_neighbors(data, healthy, position, poison):
+def test_diverging_run_changes_no_bit_of_its_neighbors(data, healthy, position, poison):
     recipe = poisoned(position, -1) if poison == "rate" else poisoned(-1, position)
     hit = fn.sweep(recipe, LANES, data, num_steps=30, eval_every=10, lanes=6)
     others = np.arange(12) != position
@@ -87,7 +87,7 @@ def test_a_diverging_run_changes_no_bit_of_its_neighbors(data, healthy, position
 
 
 @pytest.mark.slow
-def test_the_bits_do_not_depend_on_lanes_devices_or_process(data, tmp_path):
+def test_bits_do_not_depend_on_lanes_devices_or_process(data, tmp_path):
     """8, 16 and 32 lanes a device; 1 and 2 devices; and another process."""
     code = """
 import sys, jax, numpy as np
@@ -135,7 +135,7 @@ def test_two_weights_can_be_swept():
 
 
 @pytest.mark.parametrize("name", ["seconds", "product"])
-def test_an_axis_cannot_be_called_like_a_column(name):
+def test_axis_named_like_a_column_is_refused(name):
     task = fn.Task(
         init=lambda key, hp, data: hp[name],
         step=lambda key, hp, state, batch: (state, {"loss": state}),

@@ -47,13 +47,13 @@ def folder(reference, tmp_path):
 
 
 @pytest.mark.parametrize("made", [[], ["chunks"], ["lock"], ["chunks", "params", "states", "lock"]])
-def test_a_folder_whose_making_was_cut_short_is_a_sweep(tmp_path, made):
+def test_folder_whose_making_was_cut_short_is_a_sweep(tmp_path, made):
     for name in made:
         (tmp_path / name).touch() if name == "lock" else (tmp_path / name).mkdir()
     assert sweep(tmp_path).table().height == 3
 
 
-def test_a_finished_sweep_without_its_lock_and_empty_folders_is_a_sweep(folder):
+def test_finished_sweep_without_its_lock_and_empty_folders_is_a_sweep(folder):
     (folder / "lock").unlink(missing_ok=True)
     (folder / "states").rmdir()
     (folder / "notes.txt").write_text("mine")
@@ -61,7 +61,7 @@ def test_a_finished_sweep_without_its_lock_and_empty_folders_is_a_sweep(folder):
 
 
 @pytest.mark.parametrize("name", ["chunks/mine.parquet", "thesis.txt", "states/notes/x"])
-def test_a_folder_with_a_lock_and_foreign_files_is_no_sweep(tmp_path, name):
+def test_folder_with_a_lock_and_foreign_files_is_no_sweep(tmp_path, name):
     (tmp_path / "lock").touch()
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("precious")
@@ -85,7 +85,7 @@ def test_temporaries_of_others_are_left_alone(folder):
     assert all(path.read_text() == "mine" for path in others) and not own.exists()
 
 
-def test_a_lock_that_is_a_link_is_refused_and_not_followed(folder):
+def test_lock_that_is_a_link_is_refused_and_not_followed(folder):
     victim = folder.parent / "victim"
     victim.write_text("precious")
     (folder / "lock").unlink(missing_ok=True)
@@ -99,7 +99,7 @@ def test_a_lock_that_is_a_link_is_refused_and_not_followed(folder):
     ("name", "kind"),
     [("chunks", "file"), ("params", "file"), ("states", "link"), ("damaged", "file"), ("lock", "folder")],
 )
-def test_what_stands_in_the_place_of_a_folder_or_the_lock_is_named_and_left_alone(tmp_path, name, kind):
+def test_path_that_is_no_folder_or_lock_is_named_and_kept(tmp_path, name, kind):
     path = tmp_path / name
     makers = {"folder": path.mkdir, "link": lambda: path.symlink_to(path), "file": path.touch}
     makers[kind]()
@@ -110,7 +110,7 @@ def test_what_stands_in_the_place_of_a_folder_or_the_lock_is_named_and_left_alon
     assert os.path.lexists(path)
 
 
-def test_a_lock_of_another_user_is_named(folder, monkeypatch):
+def test_lock_of_another_user_is_named(folder, monkeypatch):
     def refused(*arguments):
         raise PermissionError(errno.EACCES, "Permission denied", str(folder / "lock"))
 
@@ -120,7 +120,7 @@ def test_a_lock_of_another_user_is_named(folder, monkeypatch):
         sweep(folder)
 
 
-def test_a_sound_store_has_no_folder_for_damaged_files(folder):
+def test_healthy_store_has_no_folder_for_damaged_files(folder):
     assert not (folder / "damaged").exists()
 
 
@@ -147,7 +147,7 @@ def test_hashes_that_cannot_be_read_are_named(folder, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("name", "kind"), [("table.parquet", "loop"), ("table.csv", "folder"), ("heatmap.png", "folder")]
 )
-def test_what_stands_in_the_place_of_a_table_is_named(tmp_path, name, kind, capsys):
+def test_path_that_is_no_table_is_named(tmp_path, name, kind, capsys):
     from fnnet.cli import main as cli
 
     path = tmp_path / "s" / name
@@ -162,7 +162,7 @@ def test_what_stands_in_the_place_of_a_table_is_named(tmp_path, name, kind, caps
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
-def test_a_file_system_without_locks_has_one_writer_too(tmp_path, monkeypatch, code):
+def test_file_system_without_locks_has_one_writer_too(tmp_path, monkeypatch, code):
     import fcntl
 
     def no_locks(*arguments):
@@ -178,7 +178,7 @@ def test_a_file_system_without_locks_has_one_writer_too(tmp_path, monkeypatch, c
 
 @pytest.mark.parametrize("name", ["plan.json", "SHA256SUMS", "chunks", "params", "states"])
 @pytest.mark.parametrize("kind", ["folder", "loop"])
-def test_what_stands_in_the_place_of_a_file_is_set_aside(folder, name, kind):
+def test_path_that_is_no_file_is_set_aside(folder, name, kind):
     path = folder / name
     if path.is_dir():
         ids = sorted(chunk.stem for chunk in (folder / "chunks").iterdir())
@@ -205,7 +205,7 @@ def failing(patch, name, code):
     patch.setattr(durable, "os", faulty)
 
 
-def test_an_error_of_the_system_names_the_file(tmp_path, monkeypatch):
+def test_error_of_the_system_names_the_file(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         failing(patch, "write", errno.ENOSPC)
         with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}"):
@@ -213,7 +213,7 @@ def test_an_error_of_the_system_names_the_file(tmp_path, monkeypatch):
     assert sweep(tmp_path).table().height == 3
 
 
-def test_the_command_line_says_it_in_one_line(tmp_path, monkeypatch, capsys):
+def test_command_line_reports_it_in_one_line(tmp_path, monkeypatch, capsys):
     from fnnet.cli import main as cli
 
     words = [
@@ -235,7 +235,7 @@ def test_the_command_line_says_it_in_one_line(tmp_path, monkeypatch, capsys):
     assert line.startswith(f"fnnet: cannot write {tmp_path / 's'}: ") and "the same command resumes" in line
 
 
-def test_a_state_that_cannot_be_saved_ends_no_sweep(tmp_path, monkeypatch):
+def test_state_that_cannot_be_saved_ends_no_sweep(tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "states"))
 
@@ -246,7 +246,7 @@ def test_a_state_that_cannot_be_saved_ends_no_sweep(tmp_path, monkeypatch):
         assert sweep(tmp_path, state_every=0.0).table().height == 3
 
 
-def test_a_finished_sweep_can_be_shown_where_nothing_can_be_written(folder, monkeypatch):
+def test_finished_sweep_can_be_shown_where_nothing_can_be_written(folder, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     failing(monkeypatch, "write", errno.EROFS)
     before = sorted(path.stat().st_mtime_ns for path in folder.rglob("*"))
@@ -255,7 +255,7 @@ def test_a_finished_sweep_can_be_shown_where_nothing_can_be_written(folder, monk
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_saves_the_chunk_under_way(tmp_path, signum):
+def test_signal_saves_the_chunk_under_way(tmp_path, signum):
     events = []
 
     def signaled(event):
@@ -279,7 +279,7 @@ def test_a_signal_saves_the_chunk_under_way(tmp_path, signum):
     assert sweep(tmp_path).table().height == 3
 
 
-def test_a_signal_that_is_ignored_stays_so(tmp_path):
+def test_signal_that_is_ignored_stays_so(tmp_path):
     """As SIGHUP is under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -312,7 +312,7 @@ except fn.InputError as error:
 
 
 @pytest.mark.slow
-def test_a_system_without_affinity_and_fcntl_sweeps_and_windows_is_refused_in_one_line(tmp_path):
+def test_system_without_affinity_and_fcntl_sweeps_and_windows_is_refused_in_one_line(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, str(tmp_path)], capture_output=True, text=True, timeout=120
     )
@@ -324,7 +324,7 @@ def test_a_system_without_affinity_and_fcntl_sweeps_and_windows_is_refused_in_on
 @pytest.mark.parametrize(
     ("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
 )
-def test_a_signal_ends_the_command_in_one_line(tmp_path, signum, code):
+def test_signal_ends_the_command_in_one_line(tmp_path, signum, code):
     code_of_fnnet = "from fnnet.cli.main import main; main()"
     command = [
         sys.executable,

@@ -35,7 +35,7 @@ def set_lanes(lanes):
         *map(set_lanes, (-1, 0, 10**9, "x", None)),
     ],
 )
-def test_a_plan_of_any_other_form_is_refused_in_one_line(store, change):
+def test_plan_of_any_other_form_is_refused_in_one_line(store, change):
     rewrite(store, change)
     for use in (fn.open_results, sweep):
         with pytest.raises(fn.InputError, match=r"plan\.json"):
@@ -90,7 +90,7 @@ def test_arrays_of_any_other_form_are_damage(store, arrays):
         fn.open_results(store.folder).params(row)
 
 
-def test_a_state_of_any_other_form_starts_its_chunk_over(reference, tmp_path, stop_at_evaluation):
+def test_state_of_any_other_form_starts_its_chunk_over(reference, tmp_path, stop_at_evaluation):
     with pytest.raises(RuntimeError, match="stopped"):
         sweep(tmp_path, state_every=0.0, on_event=stop_at_evaluation(2)[0])
     (path,) = (tmp_path / "states").iterdir()

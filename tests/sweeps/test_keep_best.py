@@ -83,7 +83,7 @@ def test_all_runs_are_verified(whole):
 
 
 @pytest.mark.slow
-def test_a_sweep_that_was_stopped_anywhere_resumes_to_the_same_bits(tmp_path, whole, stop_at_evaluation):
+def test_sweep_that_was_stopped_anywhere_resumes_to_the_same_bits(tmp_path, whole, stop_at_evaluation):
     for number in (2, 9, 14):
         folder = tmp_path / str(number)
         with pytest.raises(RuntimeError, match="stopped"):
@@ -138,7 +138,7 @@ def test_halving_keeps_the_best_of_each_run_and_resumes(tmp_path, stop_at_evalua
 
 
 @pytest.mark.slow
-def test_a_sweep_goes_on_to_more_steps_from_a_common_evaluation(tmp_path):
+def test_sweep_goes_on_to_more_steps_from_a_common_evaluation(tmp_path):
     space = fn.grid(width=[5], learning_rate=[0.1], seed=range(3))
     sweep(tmp_path / "grown", space, num_steps=18, keep_states=True)
     grown = sweep(tmp_path / "grown", space, num_steps=50)

@@ -21,7 +21,7 @@ def test_parameters_are_kept_unless_they_are_many(reference, tmp_path, monkeypat
     np.testing.assert_array_equal(weights(sweep(tmp_path, save_params=True)), weights(reference[1]))
 
 
-def test_a_sweep_that_kept_no_parameters_keeps_none_until_it_is_told_to(reference, tmp_path):
+def test_sweep_that_kept_no_parameters_keeps_none_until_it_is_told_to(reference, tmp_path):
     kept = sweep(tmp_path, save_params=False)
     assert table(sweep(tmp_path)).equals(table(kept)) and not list((tmp_path / "params").iterdir())
     again = sweep(tmp_path, save_params=True)

@@ -50,7 +50,7 @@ def test_lengths_are_an_axis_and_curves_end_with_their_runs():
     ("axes", "options", "words"),
     [({"num_steps": [4, 7]}, {}, "up to 7 steps"), ({}, {"num_steps": 7}, "for 7 steps")],
 )
-def test_a_prepared_sweep_says_how_long_runs_are(axes, options, words):
+def test_prepared_sweep_says_how_long_runs_are(axes, options, words):
     prepared = fn.prepare(decaying, fn.grid(rate=[0.1, 0.2], **axes), DATA, **options)
     assert words in repr(prepared) and words.removeprefix("for ") == prepared.steps
 
@@ -71,7 +71,7 @@ def test_longer_runs_are_added_to_a_store(tmp_path):
     assert fn.verify(decaying, tmp_path, DATA, num_runs=6)["number"] < 1e-6
 
 
-def test_the_length_of_a_stopped_run_is_that_of_a_whole_one():
+def test_length_of_a_stopped_run_is_that_of_a_whole_one():
     """A schedule is not shorter for the runs that a search stops."""
     space = fn.grid(rate=[0.1, 0.5, 0.2])
     found = fn.successive_halving(

@@ -90,7 +90,7 @@ def test_parts_merged_are_the_whole_sweep(made, parts, tmp_path):
     assert plan["groups"] == Store(made[0] / "whole").read_plan()["groups"]
 
 
-def test_a_part_has_runs_of_few_programs(made):
+def test_part_has_runs_of_few_programs(made):
     widths = [set(fn.open_results(made[0] / f"part{number}")["width"].tolist()) for number in (1, 2, 3, 4)]
     assert widths == [{2}, {2}, {2, 4}, {4}]
     last = fn.grid(seed=range(3), width=[2, 4])  # where the static axis changes fastest
@@ -99,7 +99,7 @@ def test_a_part_has_runs_of_few_programs(made):
     assert [job.estimate.num_missing for job in prepared.jobs] == [0, 3], "the other program is not compiled"
 
 
-def test_the_whole_sweep_has_nothing_to_do_in_a_merged_store(made, parts, tmp_path):
+def test_whole_sweep_has_nothing_to_do_in_a_merged_store(made, parts, tmp_path):
     fn.merge_stores(parts, tmp_path / "all")
     before = content(tmp_path / "all" / "chunks")
     equal(sweep(tmp_path / "all", on_event=_fail_to_train), made[1])
@@ -125,7 +125,7 @@ def test_missing_runs_are_counted_and_the_whole_sweep_trains_them(made, parts, t
     assert sum(committed) == 4 + lost
 
 
-def test_a_part_that_comes_later_is_added(made, parts, tmp_path):
+def test_part_that_comes_later_is_added(made, parts, tmp_path):
     with pytest.warns(UserWarning, match=r"12 of 15 runs; part 4 of 4 is missing or unfinished"):
         fn.merge_stores(parts[:3], tmp_path / "all")
     equal(fn.merge_stores([tmp_path / "all", *parts[3:]], tmp_path / "all"), made[1])
@@ -156,7 +156,7 @@ def test_stores_of_other_runs_of_one_sweep_are_joined(tmp_path):
     np.testing.assert_array_equal(joined["train_loss"], whole["train_loss"][order])
 
 
-def test_the_plan_says_what_made_the_whole(parts, tmp_path):
+def test_plan_says_what_made_the_whole(parts, tmp_path):
     for number, part in enumerate(parts, 1):
         words = ["sweep", "--part", f"{number}/4", "width=2,4", f"--out=part{number}", "--steps", "6"]
         plan = Store(part).read_plan()
@@ -194,7 +194,7 @@ def stop_at(monkeypatch, method, number):
         ("write_plan", 1, None),
     ],
 )
-def test_a_killed_merge_passes_for_no_sweep_and_is_completed(
+def test_interrupted_merge_is_not_a_sweep_and_can_be_completed(
     made, parts, tmp_path, monkeypatch, method, number, num_committed
 ):
     out = tmp_path / "all"
@@ -211,7 +211,7 @@ def test_a_killed_merge_passes_for_no_sweep_and_is_completed(
     equal(sweep(again), made[1])
 
 
-def test_a_state_goes_on_after_the_merge(made, parts, tmp_path, stop_at_evaluation):
+def test_state_goes_on_after_the_merge(made, parts, tmp_path, stop_at_evaluation):
     shutil.rmtree(parts[2])
     with pytest.raises(RuntimeError, match="stopped"):
         sweep(parts[2], part=(3, 4), state_every=0.0, on_event=stop_at_evaluation(2)[0])
@@ -271,7 +271,7 @@ def test_recipes_are_compared_where_any_two_stores_have_a_program(tmp_path):
         fn.merge_stores([tmp_path / name for name in "abc"], tmp_path / "all")
 
 
-def test_another_machine_is_refused_by_name(parts, tmp_path):
+def test_store_of_another_machine_is_refused_by_name(parts, tmp_path):
     store = Store(parts[1])
     plan = store.read_plan()
     plan["fingerprint"]["device"] = "another CPU"
@@ -291,7 +291,7 @@ def test_runs_that_disagree_are_refused(tmp_path):
     assert not (tmp_path / "all").exists()
 
 
-def test_a_folder_without_its_plan_is_taken_for_no_other_sweep(parts, tmp_path):
+def test_folder_without_its_plan_is_taken_for_no_other_sweep(parts, tmp_path):
     sweep(tmp_path / "all", num_steps=8)
     (tmp_path / "all" / "plan.json").unlink()
     with pytest.raises(fn.InputError, match=f"all holds {NUM_RUNS} of these runs from another sweep"):

@@ -51,13 +51,13 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("message", SHAPES)
-def test_what_jax_says_of_shapes_becomes_one_line_with_the_place(message):
+def test_shape_errors_of_jax_become_one_line_with_the_place(message):
     line, cause = refusal(toy(**SHAPES[message]))
     assert re.fullmatch(message.replace("(", r"\(").replace(")", r"\)") + ".*", line), line
     assert re.search(r"\(test_mistakes.py, line \d+\)", line) and isinstance(cause, TypeError | ValueError)
 
 
-def test_what_jax_says_of_a_recipe_is_one_line_too():
+def test_jax_errors_in_a_recipe_become_one_line():
     def recipe(width):
         return toy(init=jnp.ones(width) @ jnp.ones(width + 1))
 
@@ -67,7 +67,7 @@ def test_what_jax_says_of_a_recipe_is_one_line_too():
         make_plan(recipe, fn.grid(width=3, rate=0.1), None)
 
 
-def test_a_user_s_own_errors_pass_unchanged():
+def test_errors_of_the_user_pass_unchanged():
     def init(key, hp, data):
         raise ValueError("no such weights")
 
@@ -84,7 +84,7 @@ def test_python_code_that_needs_a_number_gets_advice(use):
     assert isinstance(cause, jax.errors.JAXTypeError)
 
 
-def test_a_schedule_of_optax_that_needs_a_number_gets_advice():
+def test_schedule_of_optax_that_needs_a_number_gets_advice():
     def step(key, hp, w, batch):
         rate = optax.warmup_cosine_decay_schedule(0.0, hp["rate"], 10, 40)
         return w - rate(3) * w, {"loss": jnp.sum(w)}
@@ -93,7 +93,7 @@ def test_a_schedule_of_optax_that_needs_a_number_gets_advice():
     assert "step of the task uses a traced number" in line and "fn.schedules" in line
 
 
-def test_an_argument_that_the_recipe_never_uses_is_no_axis():
+def test_argument_that_the_recipe_never_uses_is_no_axis():
     def recipe(num_epochs, depth=1, *, width=5):
         return (lambda: width), depth
 
@@ -118,7 +118,7 @@ def test_arguments_that_are_used_are_not_refused(recipe):
     check_used(recipe, ("first", "second"))
 
 
-def test_an_axis_that_only_some_runs_read_is_named_with_them():
+def test_axis_that_only_some_runs_read_is_named_with_them():
     data = fn.load_dataset("iris")
     space = fn.grid(optimizer=["sgd", "adam"], learning_rate=0.1, momentum=[0.5])
     with pytest.raises(
@@ -138,7 +138,7 @@ def test_arguments_of_another_kind_are_named():
         evaluate(toy, None, None)
 
 
-def test_the_hyper_parameters_of_a_task_are_found():
+def test_hyper_parameters_of_a_task_are_found():
     data = fn.load_dataset("iris")
     task = fn.mlp_recipe(data)(depth=0, optimizer="lion", schedule="step")
     required, optional = find_hparams(task, data)

@@ -46,7 +46,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("first", [12, 10], ids=["at an evaluation", "between evaluations"])
-def test_a_sweep_that_goes_on_equals_a_longer_one(tmp_path, whole, first):
+def test_sweep_that_goes_on_equals_a_longer_one(tmp_path, whole, first):
     trained = []
 
     def note(event):
@@ -82,7 +82,7 @@ def test_only_what_the_last_sweep_needs_is_left(tmp_path):
         sweep(11, tmp_path)
 
 
-def test_an_interrupted_one_resumes(tmp_path, whole):
+def test_interrupted_continuation_resumes(tmp_path, whole):
     """At any moment each run is there whole, short or long."""
     sweep(12, tmp_path, keep_states=True)
 
@@ -111,7 +111,7 @@ def test_an_interrupted_one_resumes(tmp_path, whole):
     assert_same_bits(sweep(22, tmp_path), whole[22])
 
 
-def test_a_sweep_grows_in_both_ways_at_once(tmp_path):
+def test_sweep_grows_in_both_ways_at_once(tmp_path):
     more = fn.grid(depth=[0, 1], learning_rate=[0.03, 0.3], seed=range(5))
     sweep(7, tmp_path / "grown", keep_states=True)
     grown = sweep(13, tmp_path / "grown", more)
@@ -125,7 +125,7 @@ def test_lost_states_are_trained_again(tmp_path, whole):
     assert_same_bits(sweep(17, tmp_path), whole[17])
 
 
-def test_what_is_left_to_do_is_said(tmp_path):
+def test_missing_runs_and_steps_are_reported(tmp_path):
     sweep(100, tmp_path, keep_states=True)
     space, options = SPACE, {"eval_every": 6, "store": tmp_path, "lanes": 2}
     on = fn.prepare(recipe, space, DATA, num_steps=104, **options)
@@ -152,13 +152,13 @@ def decaying():
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_go_on_is_refused(tmp_path, call, words):
+def test_sweep_that_cannot_continue_is_refused(tmp_path, call, words):
     with pytest.raises(InputError, match=words):
         call(tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
 
-def test_a_task_that_has_come_to_read_its_length_is_refused(tmp_path):
+def test_task_that_has_come_to_read_its_length_is_refused(tmp_path):
     def task(scale=1):
         def step(key, hparams, number, batch):
             rate = hparams["rate"] * (hparams["num_steps"] if reads else 1)

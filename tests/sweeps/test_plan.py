@@ -29,7 +29,7 @@ def test_arguments_of_the_recipe_are_static_and_all_else_is_traced(data):
     }
 
 
-def test_a_sweep_without_static_axes_is_one_group(data):
+def test_sweep_without_static_axes_is_one_group(data):
     plan = make_plan(fn.mlp_recipe(data), fn.grid(learning_rate=[0.1, 0.2]), data)
     assert len(plan.groups) == 1 and plan.groups[0].static == {}
 
@@ -48,18 +48,18 @@ def test_a_sweep_without_static_axes_is_one_group(data):
         ({"seed": [0]}, "reads the hyper-parameter 'learning_rate', which is missing"),
     ],
 )
-def test_mistakes_are_found_before_any_work(data, axes, message):
+def test_invalid_sweep_is_refused_before_training(data, axes, message):
     with pytest.raises(fn.InputError, match=message):
         make_plan(fn.mlp_recipe(data), fn.grid(**axes), data)
 
 
-def test_a_recipe_s_missing_argument_is_named(data):
+def test_missing_argument_of_the_recipe_is_named(data):
     with pytest.raises(fn.InputError, match="argument 'depth' has no default"):
         make_plan(lambda depth: None, fn.grid(seed=[0]), data)
 
 
 @pytest.mark.slow
-def test_an_axis_may_exist_only_where_another_has_a_value(data):
+def test_axis_may_exist_only_where_another_has_a_value(data):
     """Plain runs and runs with momentum, in one sweep: two programs, and no momentum where there is none."""
     space = fn.grid(width=4, learning_rate=[0.1, 0.2]) | fn.grid(
         width=4, nesterov=True, momentum=[0.5, 0.9], learning_rate=0.1
@@ -115,7 +115,7 @@ def test_values_that_no_run_may_have_are_refused_before_any_work(data, axes, mes
         ({"order": ["shuffled", "with_replacement"]}, None),
     ],
 )
-def test_a_data_seed_that_draws_no_batch_is_refused(data, axes, message):
+def test_data_seed_that_draws_no_batch_is_refused(data, axes, message):
     space = fn.grid(learning_rate=0.1, data_seed=[4, 5], **axes)
     if message is None:
         assert make_plan(fn.mlp_recipe(data), space, data).traced_axes == ("learning_rate", "data_seed")
@@ -125,7 +125,7 @@ def test_a_data_seed_that_draws_no_batch_is_refused(data, axes, message):
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_a_data_seed_may_be_read_by_the_task_itself(reads):
+def test_data_seed_may_be_read_by_the_task_itself(reads):
     task = fn.Task(
         init=lambda key, hp, data: jnp.float32(hp["data_seed"] if reads else 0),
         step=lambda key, hp, w, batch: (w, {"loss": w}),
@@ -139,7 +139,7 @@ def test_a_data_seed_may_be_read_by_the_task_itself(reads):
         make_plan(lambda: task, space, None)
 
 
-def test_a_task_checks_every_value_of_every_traced_axis_once(data):
+def test_task_checks_every_value_of_every_traced_axis_once(data):
     checked = []
 
     def recipe(depth):
@@ -151,7 +151,7 @@ def test_a_task_checks_every_value_of_every_traced_axis_once(data):
     assert checked == [(depth, *run) for depth in (0, 2) for run in [(0.1, 0), (0.1, 1), (0.2, 0), (0.3, 0)]]
 
 
-def test_an_axis_that_the_message_does_not_name_is_found_by_the_run(data):
+def test_axis_that_the_message_does_not_name_is_found_by_the_run(data):
     def recipe():
         optimizer = lambda hp: fn.sgd(0.1, momentum=hp["mu"])  # noqa: E731
         return fn.supervised(fn.mlp(4, [7], 3), "cross_entropy", optimizer=optimizer, batch_size=5)
@@ -161,13 +161,13 @@ def test_an_axis_that_the_message_does_not_name_is_found_by_the_run(data):
 
 
 @pytest.mark.slow
-def test_a_full_batch_is_a_value_of_the_axis_batch_size(data):
+def test_full_batch_is_a_value_of_the_axis_batch_size(data):
     space = fn.grid(batch_size=["full", 120, 30], learning_rate=0.1, depth=0, order="sequential")
     losses = fn.sweep(fn.mlp_recipe(data), space, data, num_steps=3)["train_loss"]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5) and abs(losses[0] - losses[2]) > 1e-4
 
 
-def test_what_is_no_recipe_is_refused_in_one_line(data):
+def test_invalid_recipe_is_refused_in_one_line(data):
     task = fn.supervised(fn.mlp(4, [7], 3), "mse", optimizer=lambda hp: fn.sgd(hp["rate"]))
     space = fn.grid(rate=[0.1])
     plain = inspect.unwrap(make_plan)
@@ -196,7 +196,7 @@ def test_numbers_of_64_bits_survive_where_x64_is_on(x64):
     assert results["rate_seen"].tolist() == [1e-60, 1e39] * 2
 
 
-def test_a_recipe_s_other_annotations_are_left_to_the_recipe(data):
+def test_other_annotations_of_the_recipe_are_ignored(data):
     def recipe(widths: tuple[int, int], rate: float = 0.1, name: "str" = "relu", scale: int | None = None):
         optimizer = fn.sgd(rate * (scale or 1))
         return fn.supervised(fn.mlp(4, widths, 3, name), "cross_entropy", optimizer=optimizer, batch_size=5)

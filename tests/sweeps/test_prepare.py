@@ -35,7 +35,7 @@ def recipe_of(data, activation="relu"):
 
 
 @pytest.mark.slow
-def test_an_estimate_says_what_the_sweep_takes(data):
+def test_estimate_says_what_the_sweep_takes(data):
     space = fn.grid(depth=[0, 1], learning_rate=[0.1, 0.2], seed=range(7))
     options = {"num_steps": 20, "eval_every": 6, "lanes": 2}
     prepared = fn.prepare(recipe_of(data), space, data, **options)
@@ -65,7 +65,7 @@ def test_every_order_of_batches_has_chunks_of_its_own(data):
 
 
 @pytest.mark.slow
-def test_an_estimate_is_about_what_is_missing(data, tmp_path):
+def test_estimate_is_about_what_is_missing(data, tmp_path):
     def space(seeds):
         return fn.grid(depth=[0, 1], learning_rate=[0.1, 0.2], seed=range(seeds))
 
@@ -99,7 +99,7 @@ def measured(monkeypatch, tmp_path):
 SPACE = fn.grid(learning_rate=[0.1, 0.2], seed=range(7))
 
 
-def test_the_time_is_that_of_all_chunks(data, measured):
+def test_estimated_time_is_that_of_all_chunks(data, measured):
     options = {"num_steps": 9, "eval_every": 5, "lanes": 3}
     (estimate,) = fn.prepare(recipe_of(data), SPACE, data, **options).estimates
     # Segments of 4 steps, two and one of them; 14 runs are three chunks of 6 lanes at most.
@@ -108,7 +108,7 @@ def test_the_time_is_that_of_all_chunks(data, measured):
 
 
 @pytest.mark.slow
-def test_what_was_measured_is_not_measured_again(data, measured):
+def test_measured_costs_are_reused(data, measured):
     def estimates(activation="relu", **options):
         measured.clear()
         recipe = recipe_of(data, activation)
@@ -126,7 +126,7 @@ def test_what_was_measured_is_not_measured_again(data, measured):
     assert measured == [8], "batches are drawn for another number of steps"
 
 
-def test_what_was_measured_is_not_believed_when_less_memory_is_left(data, measured, monkeypatch):
+def test_measured_costs_are_ignored_when_less_memory_is_left(data, measured, monkeypatch):
     fn.prepare(recipe_of(data), SPACE, data, num_steps=9)
     monkeypatch.setattr(worker, "usable_bytes", lambda: 7999.0)
     measured.clear()
@@ -135,18 +135,18 @@ def test_what_was_measured_is_not_believed_when_less_memory_is_left(data, measur
 
 
 @given(step=st.floats(1e-9, 1e4), max_steps=st.integers(1, 1000))
-def test_a_segment_is_short_enough_to_wait_for(step, max_steps):
+def test_segment_is_at_most_seconds_long(step, max_steps):
     steps = segment_steps(Cost(8, 1, 1.0, 1.0, step, 1.0), max_steps)
     assert 1 <= steps <= max_steps
     assert steps == 1 or steps * step <= 2.0
     assert steps == max_steps or (steps + 1) * step > 2.0
 
 
-def test_what_was_never_measured_has_the_longest_segments():
+def test_unmeasured_groups_have_the_longest_segments():
     assert segment_steps(Cost(8, 1, *[math.inf] * 4), 77) == 77
 
 
-def test_the_time_of_a_chunk_adds_up():
+def test_time_of_a_chunk_adds_up():
     cost = Cost(8, 1, begin=3.0, segment=0.25, step=1.0, measure=0.5)
     # Measured after 7, 14 and 20 steps, in segments of 2: 4 + 4 + 3 of them.
     seconds = chunk_seconds(cost, 20, 7, 7)
@@ -169,7 +169,7 @@ def shrinking(power=1):
     return recipe
 
 
-def test_a_changed_recipe_is_refused(tmp_path):
+def test_changed_recipe_is_refused(tmp_path):
     def sweep(power, firsts=(1.0,), **options):
         space = fn.grid(first=list(firsts), decay=[0.25, 0.5], seed=range(3))
         return fn.sweep(shrinking(power), space, None, num_steps=2, store=tmp_path, **options)
@@ -214,7 +214,7 @@ def test_rows_tell_the_number_of_lanes_that_was_chosen(tmp_path, monkeypatch):
     assert names(2) == two
 
 
-def test_a_sweep_needs_no_traced_axis(tmp_path):
+def test_sweep_needs_no_traced_axis(tmp_path):
     def recipe(first, decay):
         return fn.Task(
             init=lambda key, hp, data: jnp.full((3,), first),

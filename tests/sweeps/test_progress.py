@@ -53,7 +53,7 @@ def planned(**fields):
     return Planned(**{**defaults, "num_groups": 1, "num_chunks": 0, "step_flops": {}, "peak": None, **fields})
 
 
-def test_a_log_has_a_line_at_least_every_thirty_seconds(clock):
+def test_log_has_a_line_at_least_every_thirty_seconds(clock):
     log = io.StringIO()
     progress = Progress(lines(log, clock), planned(num_runs=40, work=40 * 300), clock)
     progress.show(is_urgent=True)
@@ -72,7 +72,7 @@ def test_a_log_has_a_line_at_least_every_thirty_seconds(clock):
     assert percents == sorted(percents) and len(set(percents)) == len(percents), "it moves within chunks"
 
 
-def test_a_line_says_how_many_how_fast_and_which_is_best(clock):
+def test_line_says_how_many_how_fast_and_which_is_best(clock):
     log = io.StringIO()
     what = {
         "num_runs": 10,
@@ -95,7 +95,7 @@ def test_a_line_says_how_many_how_fast_and_which_is_best(clock):
     )
 
 
-def test_a_line_says_groups_chunks_speed_and_diverged_runs(clock):
+def test_line_says_groups_chunks_speed_and_diverged_runs(clock):
     log = io.StringIO()
     what = {"num_runs": 16, "work": 16 * 300, "num_groups": 3, "num_chunks": 2}
     speed = {"step_flops": {"c1": 7e9, "c2": 1.0}, "peak": 40e9}
@@ -118,7 +118,7 @@ def test_a_line_says_groups_chunks_speed_and_diverged_runs(clock):
     assert log.getvalue().splitlines()[-1].endswith("; 4 diverged")
 
 
-def test_runs_that_are_given_up_do_not_count_as_trained(clock):
+def test_failed_runs_do_not_count_as_trained(clock):
     log = io.StringIO()
     progress = Progress(lines(log, clock), planned(num_runs=10, work=10 * 300), clock)
     clock.seconds += 30
@@ -132,14 +132,14 @@ def test_runs_that_are_given_up_do_not_count_as_trained(clock):
     assert log.getvalue().splitlines()[-1].startswith("2 of 10 runs, 20 %, 1 min 0 s in all")
 
 
-def test_the_seeds_of_a_configuration_without_an_axis_are_averaged():
+def test_seeds_of_a_configuration_without_an_axis_are_averaged():
     leader = Leader(higher_is_better=False)
     some = rows([3.0, 1.0, 2.5], [0.1] * 3)
     leader.add({**some, "beta": np.array([np.nan, np.nan, 0.9])}, ["learning_rate", "beta"], "test_loss")
     assert str(leader).startswith("2 ± ") and str(leader).endswith(", n = 2 (learning_rate=0.1)")
 
 
-def test_the_best_configuration_is_that_of_the_best_mean():
+def test_best_configuration_is_that_of_the_best_mean():
     rng = np.random.default_rng(0)
     for higher_is_better in (False, True):
         leader, before = Leader(higher_is_better), []
@@ -160,7 +160,7 @@ def test_the_best_configuration_is_that_of_the_best_mean():
     assert str(leader) == "3.5 (learning_rate=0.333)", "rates that look the same are two"
 
 
-def test_a_bar_moves_with_segments_on_a_terminal():
+def test_bar_moves_with_segments_on_a_terminal():
     terminal = Terminal()
     with watched(Options(show_progress=True), terminal) as emit:
         emit(planned(num_runs=8, work=800))
@@ -183,7 +183,7 @@ def data():
 SPACE = fn.grid(depth=0, learning_rate=[0.1, 0.3, 0.5], seed=range(2))
 
 
-def test_a_sweep_in_a_log_is_never_silent(data, monkeypatch, capfd, tmp_path):
+def test_sweep_in_a_log_is_never_silent(data, monkeypatch, capfd, tmp_path):
     monkeypatch.setattr(display, "LINE_SECONDS", 0.0)
     options = {"num_steps": 40, "eval_every": 10, "lanes": 2, "store": tmp_path, "show_progress": True}
     results = fn.sweep(fn.mlp_recipe(data), SPACE, data, **options)
@@ -200,7 +200,7 @@ def test_a_sweep_in_a_log_is_never_silent(data, monkeypatch, capfd, tmp_path):
     assert "runs" not in capfd.readouterr().err, "there was nothing to train"
 
 
-def test_a_halving_says_which_rung_it_is_at(data, monkeypatch, capfd):
+def test_halving_says_which_rung_it_is_at(data, monkeypatch, capfd):
     monkeypatch.setattr(display, "LINE_SECONDS", 0.0)
     options = {"rungs": [4, 12], "metric": "test_loss", "factor": 3, "show_progress": True}
     fn.successive_halving(fn.mlp_recipe(data), SPACE, data, **options)
@@ -209,7 +209,7 @@ def test_a_halving_says_which_rung_it_is_at(data, monkeypatch, capfd):
     assert "best test_loss" in written
 
 
-def test_a_metric_without_a_known_direction_shows_no_best_run(capfd):
+def test_metric_without_a_known_direction_shows_no_best_run(capfd):
     task = fn.Task(
         init=lambda key, hp, data: jnp.zeros(()),
         step=lambda key, hp, total, batch: (total + hp["rate"], {"loss": total}),
@@ -221,7 +221,7 @@ def test_a_metric_without_a_known_direction_shows_no_best_run(capfd):
     assert "2 of 2 runs, 100 %" in (written := capfd.readouterr().err) and "best" not in written
 
 
-def test_a_long_sweep_says_its_part_of_the_peak(data, monkeypatch, capfd):
+def test_long_sweep_says_its_part_of_the_peak(data, monkeypatch, capfd):
     monkeypatch.setattr(display, "LINE_SECONDS", 0.0)
     monkeypatch.setattr(execution, "SECONDS_FOR_PEAK", 0.0)
     fn.sweep(fn.mlp_recipe(data), SPACE, data, num_steps=40, show_progress=True)

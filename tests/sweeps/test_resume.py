@@ -54,7 +54,7 @@ def test_rows_of_another_sweep_are_moved_aside_and_trained_again_when_that_is_ac
     assert len(list((store.folder / "damaged").glob("*.parquet.*"))) == 3
 
 
-def test_a_recipe_that_changes_while_other_static_values_are_swept_is_noticed(tmp_path):
+def test_recipe_that_changes_while_other_static_values_are_swept_is_noticed(tmp_path):
     def part(*widths):
         return fn.grid(width=widths) * SPACE
 
@@ -80,7 +80,7 @@ def test_batches_that_differ_after_the_first_step_are_another_program(tmp_path):
         sweep(tmp_path, make=lambda: recipe(batches=drawing(2.0)))
 
 
-def test_the_state_of_one_chunk_is_not_taken_for_that_of_another(reference, tmp_path, stop_at_evaluation):
+def test_state_of_one_chunk_is_not_taken_for_that_of_another(reference, tmp_path, stop_at_evaluation):
     with pytest.raises(RuntimeError, match="stopped"):
         sweep(tmp_path, state_every=0.0, on_event=stop_at_evaluation(3)[0])
     (state,) = (tmp_path / "states").iterdir()
@@ -90,7 +90,7 @@ def test_the_state_of_one_chunk_is_not_taken_for_that_of_another(reference, tmp_
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
-def test_a_sweep_goes_on_with_another_number_of_devices(
+def test_sweep_goes_on_with_another_number_of_devices(
     tmp_path, monkeypatch, stop_at_evaluation, before, after
 ):
     """The 4 runs under way fill one chunk of two devices, or two chunks of one."""
@@ -115,7 +115,7 @@ def test_a_sweep_goes_on_with_another_number_of_devices(
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_plan_says_what_made_the_sweep(store):
+def test_plan_says_what_made_the_sweep(store):
     plan = store.read_plan()
     assert plan["recipe"]["name"].endswith("weight_sweeps:recipe.<locals>.of")
     assert plan["recipe"]["file"] == weight_sweeps.__file__ and "def of(width=2)" in plan["recipe"]["source"]
@@ -135,7 +135,7 @@ def test_a_plan_says_what_made_the_sweep(store):
     assert fn.verify(recipe(), store.folder, DATA, num_runs=99)["train_loss"] < 1e-6
 
 
-def test_a_store_of_a_named_data_set_and_the_ready_made_recipe_is_verified_alone(tmp_path, capsys):
+def test_store_of_a_named_data_set_and_the_ready_made_recipe_is_verified_alone(tmp_path, capsys):
     from fnnet.cli import main as cli
 
     data = fn.load_dataset("iris", split_seed=3)

@@ -46,5 +46,5 @@ def bytes_of_a_chunk(num_runs):
     return peak
 
 
-def test_a_chunk_of_a_large_design_costs_no_more_than_one_of_a_small_design():
+def test_chunk_of_a_large_design_costs_no_more_than_one_of_a_small_design():
     assert bytes_of_a_chunk(80_000) < 2 * bytes_of_a_chunk(800)
