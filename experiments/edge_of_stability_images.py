@@ -82,8 +82,7 @@ def make_claims(results: fn.Results, config: Config) -> list[Claim]:
 def draw(measured: dict[str, Any]) -> Figure:
     """Draw sharpness and loss of every run."""
     figure, (left, right) = panels(
-        f"On {measured['num_images']:,} images of {readable(measured['dataset'])}, too, networks get sharper until "
-        "2 / learning rate, and train on",
+        f"Also on {readable(measured['dataset'])}, networks get sharper until 2 / learning rate, and train on",
         "Sharpness (dashed: 2 / learning rate)",
         "Training loss",
         height=3.1,

@@ -179,8 +179,8 @@ def in_words(value: Any) -> str:
         '0.6456 (0.6311 to 0.6601, n = 5)'
         >>> in_words({"width 64": 0.5, "width 256": [1, 2.0]}), in_words(None)
         ('width 64: 0.5; width 256: 1, 2', '')
-        >>> in_words({"rise": 188, "converge": 190, "of": 190})
-        'rise: 188 of 190; converge: 190 of 190'
+        >>> in_words({"rise": 188, "converge": 190, "of": 190, "rate": 0.5})
+        'rise: 188 of 190; converge: 190 of 190; rate: 0.5'
     """
     if value is None:
         return ""
@@ -189,7 +189,10 @@ def in_words(value: Any) -> str:
             mean, low, high = (in_words(value[name]) for name in ("mean", "low", "high"))
             return f"{mean} ({low} to {high}, n = {value['num_runs']})"
         total = f" of {value['of']}" if "of" in value else ""
-        return "; ".join(f"{name}: {in_words(item)}{total}" for name, item in value.items() if name != "of")
+        words = {name: in_words(item) for name, item in value.items() if name != "of"}
+        return "; ".join(
+            f"{name}: {text}{total * isinstance(value[name], int)}" for name, text in words.items()
+        )
     if isinstance(value, list | tuple):
         return ", ".join(in_words(item) for item in value)
     if isinstance(value, bool):
