@@ -1,51 +1,43 @@
-"""A thousand networks on ten thousand examples: how near to the machine's peak, in how much memory, how exactly.
+"""A thousand networks on ten thousand examples: how near to the peak, in how much memory, how exactly.
 
-1,000 networks 784-128-10 see the 10,000 test images of MNIST. Speed counts the products alone, 2 m k n operations each,
-and every round stands beside the peak that was measured just before and after it: products of 2048 x 2048 matrices by
-XLA on all cores. Memory is the most that the process held resident while it evaluated, Python, data and parameters
-included, before the matrices of the peak were there. The same networks one at a time must give the same classes, and
-logits within 1e-5.
+1,000 networks 784-128-10 evaluate the 10,000 test images of MNIST. Speed counts the matrix products alone, 2
+m k n operations each, and every round is compared with the peak measured just before and after it: products
+of 2048 x 2048 matrices by XLA on all cores. Memory is the most that the process held resident while it
+evaluated, Python, data and parameters included. The same networks one at a time must give the same classes,
+and logits within 1e-5.
 
 Run `python experiments/batch_evaluation.py`, or with `--smoke` for a few seconds' version.
 """
 
-import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
-import tyro
-from rich.console import Console
-from rich.table import Table
 
 import fnnet as fn
+from measurements import main, markdown_table, reset_peak, resident_bytes, spread
 from peers.peak import FLOPS, prepare
-from peers.report import describe_commit, describe_machine, describe_versions, spread
 
 METRICS = ["accuracy", "nll", "brier", "ece"]
 
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment.
+    """Settings of the measurement.
 
-    num_networks: evaluated in each round.
-    num_rounds: of which median, lowest and highest are told.
-    smoke: few networks on digits; writes nothing.
+    images: the data set.
+    width: of the hidden layer.
+    num_rounds: in which speed is measured.
     """
 
+    images: str = "mnist"
+    width: int = 128
     num_networks: int = 1000
     num_rounds: int = 5
-    smoke: bool = False
-
-
-def resident_bytes(field: str) -> int:
-    """Read the process's resident memory: VmRSS now, or VmHWM at its highest."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def draw_networks(network: fn.Network, num_networks: int) -> fn.types.Params:
@@ -59,17 +51,17 @@ def draw_networks(network: fn.Network, num_networks: int) -> fn.types.Params:
     return params
 
 
-def timed(function) -> float:
+def timed(function: Callable[[], Any]) -> float:
     started = time.perf_counter()
     function()
     return time.perf_counter() - started
 
 
-def measure_memory(network: fn.Network, params, examples: fn.Examples) -> dict:
+def measure_memory(evaluate: Callable[[], Any]) -> dict[str, float]:
     """Evaluate twice, the first time with compilation."""
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again
+    reset_peak()
     before = resident_bytes("VmRSS")
-    seconds = [timed(lambda: fn.evaluate(network, params, examples, METRICS)) for _ in range(2)]
+    seconds = [timed(evaluate) for _ in range(2)]
     return {
         "bytes_before": before,
         "bytes_at_most": resident_bytes("VmHWM"),
@@ -77,7 +69,7 @@ def measure_memory(network: fn.Network, params, examples: fn.Examples) -> dict:
     }
 
 
-def measure_speed(network: fn.Network, params, examples: fn.Examples, flops: float, num_rounds: int) -> dict:
+def measure_speed(evaluate: Callable[[], Any], flops: float, num_rounds: int) -> dict[str, dict[str, float]]:
     """Measure rounds of evaluation, each between two measurements of the peak."""
     multiply = prepare()
     multiply()
@@ -87,7 +79,7 @@ def measure_speed(network: fn.Network, params, examples: fn.Examples, flops: flo
 
     peaks, speeds, fractions = [peak()], [], []
     for _ in range(num_rounds):
-        speeds.append(flops / timed(lambda: fn.evaluate(network, params, examples, METRICS)))
+        speeds.append(flops / timed(evaluate))
         peaks.append(peak())
         fractions.append(speeds[-1] / np.mean(peaks[-2:]))
     return {
@@ -97,21 +89,23 @@ def measure_speed(network: fn.Network, params, examples: fn.Examples, flops: flo
     }
 
 
-def compare(network: fn.Network, params, examples: fn.Examples) -> dict:
+def take(params: fn.types.Params, networks: int | slice) -> fn.types.Params:
+    return jax.tree.map(lambda leaf: leaf[networks], params)
+
+
+def compare(network: fn.Network, params: fn.types.Params, examples: fn.Examples) -> dict[str, Any]:
     """Compare classes and logits with those of one network at a time, by a plain `vmap` and by `evaluate`."""
     plain = jax.jit(jax.vmap(network.apply, in_axes=(None, 0)))
     num_networks = len(jax.tree.leaves(params)[0])
     differing, differing_bits, largest = 0, 0, 0.0
     for first in range(0, num_networks, 20):
-        some = jax.tree.map(lambda leaf: leaf[first : first + 20], params)  # noqa: B023
+        some = take(params, slice(first, first + 20))
         together = fn.evaluate(network, some, examples, ["outputs"])["outputs"]
         for place, logits in enumerate(together):
-            one = jax.tree.map(lambda leaf: leaf[place], some)  # noqa: B023
-            alone = np.asarray(plain(one, examples.inputs))
+            alone = np.asarray(plain(take(some, place), examples.inputs))
             differing += int((logits.argmax(axis=1) != alone.argmax(axis=1)).sum())
             largest = max(largest, float(np.abs(logits - alone).max()))
-        one = jax.tree.map(lambda leaf: leaf[:1], some)
-        alone = fn.evaluate(network, one, examples, ["outputs"])["outputs"]
+        alone = fn.evaluate(network, take(some, slice(1)), examples, ["outputs"])["outputs"]
         differing_bits += int((alone.view(np.uint32) != together[:1].view(np.uint32)).sum())
     return {
         "predictions": num_networks * len(examples.inputs),
@@ -121,38 +115,34 @@ def compare(network: fn.Network, params, examples: fn.Examples) -> dict:
     }
 
 
-def main(config: Config) -> None:
+def measure(config: Config) -> dict[str, Any]:
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    test = fn.load_dataset("digits" if config.smoke else "mnist").test
-    num_networks = 24 if config.smoke else config.num_networks
-    sizes = [test.inputs.shape[1], 16 if config.smoke else 128, 10]
+    test = fn.load_dataset(config.images).test
+    sizes = [test.inputs.shape[1], config.width, 10]
     network = fn.mlp(sizes[0], sizes[1:-1], sizes[-1])
-    params = draw_networks(network, num_networks)
-    flops = 2.0 * num_networks * len(test.inputs) * (sizes[0] * sizes[1] + sizes[1] * sizes[2])
-    found = measure_memory(network, params, test)
-    found |= measure_speed(network, params, test, flops, 1 if config.smoke else config.num_rounds)
-    found |= compare(network, params, test)
+    params = draw_networks(network, config.num_networks)
+    flops = 2.0 * config.num_networks * len(test.inputs) * (sizes[0] * sizes[1] + sizes[1] * sizes[2])
 
-    table = Table(title=f"{num_networks} networks {'-'.join(map(str, sizes))} on {len(test.inputs)} examples")
-    for heading in ("", "median", "lowest", "highest"):
-        table.add_column(heading, justify="right")
-    for name in ("peak_gflops", "gflops", "fraction_of_peak"):
-        table.add_row(name, *(f"{found[name][key]:.3g}" for key in ("median", "min", "max")))
-    Console().print(table)
-    print(
-        f"memory: {found['bytes_at_most'] / 1e6:.0f} MB at most, {found['bytes_before'] / 1e6:.0f} MB before"
+    def evaluate() -> dict[str, Any]:
+        return fn.evaluate(network, params, test, METRICS)
+
+    report = {"num_networks": config.num_networks, "sizes": sizes, "metrics": METRICS}
+    report |= measure_memory(evaluate)
+    return report | measure_speed(evaluate, flops, config.num_rounds) | compare(network, params, test)
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    names = ("peak_gflops", "gflops", "fraction_of_peak")
+    rows = [[name, *(f"{report[name][key]:.3g}" for key in ("median", "min", "max"))] for name in names]
+    title = f"{report['num_networks']} networks {'-'.join(map(str, report['sizes']))}"
+    most, before = report["bytes_at_most"] / 1e6, report["bytes_before"] / 1e6
+    return (
+        f"{markdown_table([title, 'median', 'lowest', 'highest'], rows)}\n\n"
+        f"Memory: at most {most:.0f} MB, before evaluation {before:.0f} MB. One network at a time: "
+        f"{report['other_classes']} of {report['predictions']:,} classes differ, and logits by at most "
+        f"{report['largest_logit_difference']:.1e}.\n"
     )
-    print(
-        f"one at a time: {found['other_classes']} of {found['predictions']:,} classes are others, logits differ by "
-        f"at most {found['largest_logit_difference']:.1e}"
-    )
-    if not config.smoke:
-        about = {"machine": describe_machine(), "versions": describe_versions(), "commit": describe_commit()}
-        report = about | {"num_networks": num_networks, "sizes": sizes, "metrics": METRICS} | found
-        path = Path(__file__).parent / "results" / "batch_evaluation.json"
-        path.write_text(json.dumps(report, indent=1) + "\n")
-        print(f"wrote {path}")
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, to_markdown, smoke=Config("digits", width=16, num_networks=24, num_rounds=1))

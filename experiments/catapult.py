@@ -1,45 +1,42 @@
 """The catapult: with rates from 2 / lambda to 4 / lambda, training leaps out of a sharp valley and ends in a flat one.
 
-Lewkowycz, Bahri, Dyer, Sohl-Dickstein & Gur-Ari (2020), "The large learning rate phase of deep learning: the catapult
-mechanism". Their solvable model is the network f = v.u x / sqrt(n) with half the squared error on one example, x = 1 and
-y = 0. Where f = 0 the curvature of its loss is the kernel lambda = (|u|^2 + |v|^2) / n. Gradient descent with the rate r
-is exactly
+Lewkowycz, Bahri, Dyer, Sohl-Dickstein & Gur-Ari (2020), "The large learning rate phase of deep learning: the
+catapult mechanism". Their solvable model is the network f = v.u x / sqrt(n) with half the squared error on
+one example, x = 1 and y = 0. Where f = 0, the curvature of its loss is the kernel lambda = (|u|^2 + |v|^2) /
+n. A step of gradient descent with the rate r is exactly
 
     f'      = (1 - r lambda + r^2 f^2 / n) f
     lambda' = lambda + (r f^2 / n) (r lambda - 4).
 
-In units c = r x initial lambda, c < 2 converges and hardly moves lambda, 2 < c < 4 first raises the loss until lambda has
-fallen below 2 / r, and c > 4 diverges. Here n = 512, in float64, from u and v of N(0, 1).
+In units c = r x initial lambda, c < 2 converges and hardly moves lambda, 2 < c < 4 first raises the loss
+until lambda has fallen below 2 / r, and c > 4 diverges. Here n = 512, in float64, with u and v drawn from
+N(0, 1).
 
 Run `python experiments/catapult.py`, or with `--smoke` for fewer rates, seeds and steps.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim, at_most, in_every_run
 from drawing import REFERENCE, panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment.
-
-    num_rates: from c = 0 to 5, evenly spaced; the bounds 2 and 4 themselves are left out.
-    """
+    """Settings of the experiment; rates are evenly spaced from c = 0 to 5, without the bounds 2 and 4."""
 
     width: int = 512
     num_rates: int = 50
     num_seeds: int = 10
     num_steps: int = 2000
-    smoke: bool = False
 
 
 class State(NamedTuple):
@@ -51,7 +48,7 @@ class State(NamedTuple):
 
 
 def catapult(width: int) -> fn.Task:
-    """Make the task of training the model with a learning rate of c / (initial lambda)."""
+    """Build the task of training the model with a learning rate of c / (initial lambda)."""
     network = fn.mlp(
         1, [width], 1, "identity", use_bias=False, initializer="lecun_normal", parameterization="ntk"
     )
@@ -89,7 +86,7 @@ class Paths(NamedTuple):
 
 
 def iterate_map(output: np.ndarray, kernel: np.ndarray, rate: np.ndarray, config: Config) -> Paths:
-    """Compute what the model does without a network, from where it starts."""
+    """Iterate the exact map from where the networks start."""
     outputs, kernels = [output], [kernel]
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(config.num_steps):
@@ -103,28 +100,25 @@ def iterate_map(output: np.ndarray, kernel: np.ndarray, rate: np.ndarray, config
 def make_claims(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths) -> list[Claim]:
     with np.errstate(over="ignore", invalid="ignore"):
         loss = trained.outputs**2 / 2
-        rises = np.diff(loss, axis=0) > 1e-20 * loss[0]  # smaller ones are of rounding
+        rises = np.diff(loss, axis=0) > 1e-20 * loss[0]  # less is rounding
     converges, is_flat = loss[-1] < 1e-6 * loss[0], rates * trained.kernels[-1] < 2
     apart = np.abs(trained.outputs - mapped.outputs)[:, converges]
     scale = np.maximum(np.abs(mapped.outputs), np.abs(mapped.outputs[0]))[:, converges]
     ratio = trained.kernels[:, converges] / mapped.kernels[:, converges]
-    worst = {"output": float(np.max(apart / scale)), "lambda": float(np.max(np.abs(ratio - 1)))}
+    errors = {"output": np.max(apart / scale).item(), "lambda": np.max(np.abs(ratio - 1)).item()}
 
-    def every(claim: str, published: str, where: np.ndarray, properties: dict[str, np.ndarray]) -> Claim:
-        """Claim that all runs with some values of c have all properties."""
-        counts = {name: int(has[where].sum()) for name, has in properties.items()}
-        num_runs = converges[where].size
-        return Claim(claim, published, {**counts, "of": num_runs}, set(counts.values()) == {num_runs})
-
-    lazy = {"never rise": ~rises.any(axis=0), "converge": converges}
-    leap = {"rise": loss.max(axis=0) > loss[0], "converge": converges, "end with rate x lambda < 2": is_flat}
-    never = {"diverge": ~np.isfinite(loss[-1])}
+    lazy, leaping = cs < 2, (cs > 2) & (cs < 4)
+    stays = {"never rise": ~rises.any(axis=0)[lazy], "converge": converges[lazy]}
+    leaps = {"rise": (loss.max(axis=0) > loss[0])[leaping], "converge": converges[leaping]}
+    leaps["end with rate x lambda < 2"] = is_flat[leaping]
+    ends = "the loss rises above its initial value, every run converges, and to rate x lambda < 2"
+    steps = "in runs that converge, the relative difference from the map (of f, to the larger of |f| and its start)"
     return [
-        every("c < 2: no step raises the loss, and every run converges", "lazy", cs < 2, lazy),
-        every("2 < c < 4: the loss rises above its initial value, every run converges, and to rate x lambda < 2", "catapult", (cs > 2) & (cs < 4), leap),
-        every("c > 4: every run diverges", "divergent", cs > 4, never),
-        Claim("each step of runs that converge is that of the map: lambda relatively to 1e-10, f also to its initial value", 0, worst, max(worst.values()) <= 1e-10),
-    ]  # fmt: skip
+        in_every_run("c < 2: no step raises the loss, and every run converges", stays, "lazy"),
+        in_every_run(f"2 < c < 4: {ends}", leaps, "catapult"),
+        in_every_run("c > 4: every run diverges", {"diverge": ~np.isfinite(loss[-1])[cs > 4]}, "divergent"),
+        at_most(steps, 1e-10, errors, 0),
+    ]
 
 
 def draw(measured: dict[str, Any]) -> Figure:
@@ -154,44 +148,37 @@ def draw(measured: dict[str, Any]) -> Figure:
     right.axvspan(2, 4, color="0.92", linewidth=0)
     for place, name in ((1, "lazy"), (3, "catapult"), (4.7, "diverges")):
         right.annotate(name, (place, 4.7), ha="center")
-    right.set(
-        xlabel="c = η × initial curvature", ylabel="η × curvature λ at the end", xlim=(0, 5.4), ylim=(0, 5)
-    )
-    handles = left.get_legend_handles_labels()
+    right.set(xlabel="c = η × initial curvature", ylabel="η × curvature λ at the end")
+    right.set(xlim=(0, 5.4), ylim=(0, 5))
     title = "c (dots: training, lines: the exact map; 0.5 and 1.5 hardly move the curvature)"
-    figure.legend(*handles, title=title, loc="outside lower center", ncols=5)
+    figure.legend(*left.get_legend_handles_labels(), title=title, loc="outside lower center", ncols=5)
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, num_rates=10, num_seeds=2, num_steps=300)
+def measure(config: Config) -> Findings:
     spaced = np.linspace(0, 5, config.num_rates + 1)[1:]
     cs = spaced[~np.isin(spaced, (2, 4))]
-    space = fn.grid(c=cs.tolist(), seed=range(config.num_seeds))
+    space, task = fn.grid(c=cs.tolist(), seed=range(config.num_seeds)), catapult(config.width)
     with jax.enable_x64(True):
-        results = fn.sweep(
-            lambda: catapult(config.width), space, None, num_steps=config.num_steps, eval_every=1
-        )
+        results = fn.sweep(lambda: task, space, None, num_steps=config.num_steps, eval_every=1)
     first, rates = (results.curves(name).isel(step=0).values for name in ("first_output", "rate"))
     mapped = iterate_map(first, cs[:, None] / rates, rates, config)
     after = (results.curves(name).transpose("step", ...).values for name in ("output", "kernel"))
     trained = Paths(*(np.concatenate([start[:1], path]) for start, path in zip(mapped, after, strict=True)))
-    claims = make_claims(cs, rates, trained, mapped)
     shown = [int(np.argmin(np.abs(cs - c))) for c in (0.5, 1.5, 2.5, 3.5, 4.5)]
-    followed = [
-        (paths.outputs[:31, shown, 0].T, paths.kernels[:31, shown, 0].T) for paths in (trained, mapped)
-    ]
-    ends = np.isfinite(trained.kernels[-1])
+    both, ends = np.array([trained, mapped])[:, :, :31, shown, 0], np.isfinite(trained.kernels[-1])
+    outputs, kernels = both.transpose(1, 0, 3, 2)
+    with np.errstate(over="ignore"):
+        losses = outputs**2 / 2
     measured = {
         "shown": cs[shown],
-        "loss": np.stack([outputs**2 / 2 for outputs, _ in followed]),
-        "curvature": np.stack([rates[shown, 0][:, None] * kernels for _, kernels in followed]),
+        "loss": losses,
+        "curvature": rates[shown, 0][:, None] * kernels,
         "c": np.broadcast_to(cs[:, None], ends.shape)[ends],
         "at_end": (rates * trained.kernels[-1])[ends],
     }
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return make_claims(cs, rates, trained, mapped), measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(num_rates=10, num_seeds=2, num_steps=300))

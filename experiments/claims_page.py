@@ -12,11 +12,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from claims import in_words
 from fnnet import InputError
-from reporting import in_words
 
 TOPICS = {
-    "What the article says": "gradient_descent digits tasks clustering feature_extraction data_scaling representation",
+    "What the article says": (
+        "gradient_descent digits tasks clustering feature_extraction data_scaling representation"
+    ),
     "Deep linear networks; order, chaos and trainable depth": (
         "deep_linear deep_linear_rates signal_propagation trainable_depth"
     ),
@@ -32,21 +34,7 @@ TOPICS = {
 }
 """Reports in reading order; others come last."""
 
-STYLE = """
-:root { color-scheme: light dark; --yes: light-dark(#1a7f37, #4ac26b); --no: light-dark(#c6212d, #ff7b72); }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-section { border-top: 1px solid #8886; margin-top: 2.5rem; }
-table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
-th:first-child { width: 34%; } th:nth-child(2) { width: 20%; } th:last-child { width: 3rem; }
-th, td { text-align: left; vertical-align: top; padding: 0.35rem 0.6rem; border-bottom: 1px solid #8884; }
-pre { margin: 0 2rem; overflow-x: auto; }
-img { width: 100%; background: white; }
-p, li { overflow-wrap: anywhere; }
-.count { white-space: nowrap; } .up { float: right; font-size: 0.85rem; }
-.yes { color: var(--yes); } .no { color: var(--no); font-weight: bold; }
-details { font-size: 0.85rem; margin-top: 0.6rem; }
-body:has(#failing:checked) :is(section:not(.fails), section > :is(p, ol, pre, img, details), tr:has(.yes)) { display: none; }
-"""
+STYLE = Path(__file__).with_suffix(".css")
 
 
 def write_page(folder: Path) -> Path:
@@ -67,9 +55,8 @@ def write_page(folder: Path) -> Path:
     if not reports:
         raise InputError(f"{folder} contains no report; run an experiment without --smoke to write one")
     by_topic = _sort(reports)
-    claims = [claim for report in reports.values() for claim in report["assertions"]]
-    failing = len(claims) - sum(claim["holds"] for claim in claims)
-    head = f"{len(claims) - failing} of {len(claims)} claims hold"
+    verdicts = [claim["holds"] for report in reports.values() for claim in report["assertions"]]
+    head = f"{sum(verdicts)} of {len(verdicts)} claims hold"
     contents = "".join(
         f"<h3>{escape(topic)}</h3><ol>{''.join(_entry(path, reports[path]) for path in paths)}</ol>"
         for topic, paths in by_topic.items()
@@ -78,10 +65,10 @@ def write_page(folder: Path) -> Path:
     page = folder / "index.html"
     page.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{head}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
-        f'<h1 id="top">Claims and measurements</h1><p>{head}. Measured values are means, with the 95 % interval of the '
-        f"mean and the number n of runs in parentheses, where there are several runs.</p>"
-        f'<p><label><input type="checkbox" id="failing"> Show only the {failing} claims that fail</label></p>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE.read_text()}</style>'
+        f'<h1 id="top">Claims and measurements</h1><p>{head}. Measured values are means, with the 95 % '
+        f"interval of the mean and the number n of runs in parentheses, where there are several runs.</p>"
+        f'<p><label><input type="checkbox" id="failing"> Show only the {verdicts.count(False)} claims that fail</label></p>'
         f"<nav>{contents}</nav>{sections}</html>\n"
     )
     return page
@@ -121,11 +108,8 @@ def _sort(paths: Iterable[Path]) -> dict[str, list[Path]]:
 def _entry(path: Path, report: dict[str, Any]) -> str:
     """Render a line of the contents, with the claims that fail."""
     held = sum(claim["holds"] for claim in report["assertions"])
-    fails = "".join(
-        f'<li class="no">{_inline(claim["claim"])}</li>'
-        for claim in report["assertions"]
-        if not claim["holds"]
-    )
+    failing = [_inline(claim["claim"]) for claim in report["assertions"] if not claim["holds"]]
+    fails = "".join(f'<li class="no">{claim}</li>' for claim in failing)
     return (
         f'<li><a href="#{escape(path.stem)}">{_inline(_title(report))}</a> '
         f'<span class="count">({held} of {len(report["assertions"])})</span>'
@@ -143,8 +127,8 @@ def _section(path: Path, report: dict[str, Any]) -> str:
         f'<section id="{escape(path.stem)}"{fails}><a class="up" href="#top">back to the list</a>'
         f"<h2>{_inline(_title(report))}</h2>{blocks}{_image(path.with_suffix('.png'), _title(report))}"
         f"<table><tr><th>claim<th>published<th>measured<th>holds</tr>{rows}</table>"
-        f"<details><summary>{escape(path.name)}: settings and versions</summary><pre>{escape(settings)}</pre></details>"
-        "</section>"
+        f"<details><summary>{escape(path.name)}: settings and versions</summary>"
+        f"<pre>{escape(settings)}</pre></details></section>"
     )
 
 

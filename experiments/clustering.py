@@ -15,7 +15,7 @@ Run `python experiments/clustering.py`, or with `--smoke` for a few seconds' ver
 
 import itertools
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
 from matplotlib.figure import Figure
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 import fnnet as fn
+from claims import Claim
 from drawing import PUBLISHED, draw_classes, intervals, panels
 from fnnet.clustering import cluster_network, clustering_accuracy, deep_clustering
 from fnnet.report.labels import readable
-from reporting import Claim, publish
+from reporting import Findings, main
 
 PUBLISHED_ACCURACY = {"k-means on pixels": 0.5349, "k-means on codes": 0.8184, "deep clustering": 0.8430}
 MAX_POINTS = 3000  # that are drawn
@@ -60,7 +60,6 @@ class Config:
     num_steps: tuple[int, int] = (4800, 2000)
     batch_size: int = 250
     store: Path = Path("results/clustering")
-    smoke: bool = False
 
 
 def train(task: fn.Task, name: str, num_steps: int, data: fn.Dataset, config: Config) -> Any:
@@ -170,12 +169,9 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
+def measure(config: Config) -> Findings:
     scores: dict[str, Scores] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        if config.smoke:
-            config = replace(config, datasets=("digits",), num_seeds=2, widths=(16,))
-            config = replace(config, num_steps=(20, 20), store=Path(temporary))
         for name in config.datasets:
             data = fn.load_dataset(name)
             clusters, codes = cluster(data, config)
@@ -189,8 +185,8 @@ def main(config: Config) -> None:
     claims = [claim for name, each in scores.items() for claim in make_claims(name, each)]
     plane = PCA(2).fit_transform(codes).astype(np.float32)[:MAX_POINTS]
     measured = {"scores": scores, "codes": plane, "classes": data.test.targets[:MAX_POINTS].astype(np.int8)}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(datasets=("digits",), num_seeds=2, widths=(16,), num_steps=(20, 20)))

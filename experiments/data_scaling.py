@@ -1,7 +1,7 @@
 """More data makes networks better, and most classical classifiers as well.
 
 The article says that deep learning goes on to gain from data where classical methods stop. Here a network of 100 relu
-neurons and five classical classifiers get 100 to 60,000 examples of Fashion-MNIST, each pixel standardised over all of
+neurons and five classical classifiers get 100 to 60,000 examples of Fashion-MNIST, each pixel standardized over all of
 them. The network trains for the same number of steps with Adam on any number of examples; the classical classifiers have
 the settings of the Fashion-MNIST benchmark (Xiao, Rasul & Vollgraf 2017, table 3). Subsets are nested, and the network
 begins from other weights with each.
@@ -24,13 +24,13 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import label_ticks, panels
 from fnnet.report.labels import readable
-from reporting import Claim, publish
+from reporting import Findings, main
 
 NETWORK = 0.871  # published, of 100 relu neurons and all examples
 
@@ -53,8 +53,7 @@ class Config:
     width: int = 100
     batch_size: int = 200
     num_steps: int = 6000
-    store: Path | None = Path("results/data_scaling")
-    smoke: bool = False
+    store: Path = Path("results/data_scaling")
 
 
 def subset(number: Any, size: int, of: int) -> jax.Array:
@@ -109,9 +108,7 @@ def fit_classical(data: fn.Dataset, config: Config) -> dict[str, list[np.ndarray
         part(number, size) for size, num in zip(config.sizes, nums, strict=True) for number in range(num)
     ]
     # The largest first, so that at the end no core waits for it.
-    slowest_first = fn.studies.classical.accuracies(
-        config.classifiers[::-1], parts[::-1], show_progress=not config.smoke
-    )
+    slowest_first = fn.studies.classical.accuracies(config.classifiers[::-1], parts[::-1], show_progress=True)
     by_size = np.split(slowest_first[::-1, ::-1], np.cumsum(nums)[:-1])
     return {name: [each[:, column] for each in by_size] for column, name in enumerate(config.classifiers)}
 
@@ -175,18 +172,25 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, dataset="digits", sizes=(50, 200, 1438), compared=(50, 200), num_subsets=2)
-        config = replace(config, num_steps=20, store=None)
-        config = replace(config, classifiers=("naive Bayes", "logistic regression", "SVM"))
+def measure(config: Config) -> Findings:
     data = fn.load_dataset(config.dataset, standardize=True)
     found = {"network": train_networks(data, config), **fit_classical(data, config)}
     claims = make_claims(found, config)
     powers = {name: fit_power(by_size, config) for name, by_size in found.items()}
     measured = {"dataset": config.dataset, "sizes": config.sizes, "test_accuracy": found, "powers": powers}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(
+            dataset="digits",
+            sizes=(50, 200, 1438),
+            compared=(50, 200),
+            num_subsets=2,
+            num_steps=20,
+            classifiers=("naive Bayes", "logistic regression", "SVM"),
+        ),
+    )

@@ -1,33 +1,35 @@
-"""Networks that differ in nothing but their seed are better together: more often right, and as sure as they should be.
+"""Networks that differ only in their seed are better together: more often right, and rightly sure.
 
-Deep ensembles (Lakshminarayanan et al. 2017) average the probabilities of networks trained from different initial
-weights; error, NLL and Brier score fall with the number of members, most of it for the first five. The paper shows it
-in a figure, on MNIST. This is a port to the MLP of the MNIST-1D benchmark (Greydanus & Kobak 2024, whose notebook has
-it 65.1 % right), with that benchmark's data and settings, where a network is wrong more often and much too sure.
+Deep ensembles (Lakshminarayanan et al. 2017) average the probabilities of networks trained from different
+initial weights; error, NLL and Brier score fall with the number of members, most of it for the first five.
+The paper shows it in a figure, on MNIST. This is a port to the MLP of the MNIST-1D benchmark (Greydanus &
+Kobak 2024, whose notebook has it 65.1 % right), with that benchmark's data and settings, where a network is
+wrong more often and much too sure.
 
-Beside it stands temperature scaling (Guo et al. 2017), fitted to 1,000 signals of another seed of the generator: of
-the average, or of each member and then of their average. What comes of it: one temperature calibrates a single network
-better than four others beside it do, but makes it no more accurate. For the average of members that are too sure it is
-no cure; for the average of calibrated members it is, and they are also the most accurate.
+Beside it stands temperature scaling (Guo et al. 2017), fitted to 1,000 signals of another seed of the
+generator: of the average, or of each member and then of their average. One temperature calibrates a single
+network better than four others beside it do, but makes it no more accurate. For the average of members that
+are too sure it is no cure; for the average of calibrated members it is, and they are also the most accurate.
 
-Means are over disjoint ensembles, with the 95 % interval of Student's t: of seeds, for all see the same examples.
+Means are over disjoint ensembles, with the 95 % interval of Student's t: over seeds, since all see the same
+examples.
 
 Run `python experiments/deep_ensembles.py`, or with `--smoke` for a few seconds' version.
 """
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 import optax
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim, at_least, at_most, near
 from drawing import draw_interval, intervals, label_ticks, panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 METRICS = {"accuracy": "accuracy", "nll": "NLL", "brier": "Brier score", "ece": "ECE"}
 WAYS = ("as trained", "temperature of the average", "temperatures of members, then of the average")
@@ -48,27 +50,20 @@ class Config:
     num_members: int = 15
     size: int = 5
     num_steps: int = 6000
-    smoke: bool = False
 
 
 def train(network: fn.Network, data: fn.Dataset, config: Config) -> Any:
-    """Train all members of all ensembles, in the benchmark's way; returns their parameters, stacked."""
-    task = fn.supervised(
-        network,
-        "cross_entropy",
-        optimizer=optax.adam(0.01),
-        batch_size=100,
-        order="sequential",
-    )
-    space, num_steps = fn.grid(seed=range(config.num_ensembles * config.num_members)), config.num_steps
+    """Train all members of all ensembles as the benchmark does; return their parameters, stacked."""
+    options: Any = {"optimizer": optax.adam(0.01), "batch_size": 100, "order": "sequential"}
+    task = fn.supervised(network, "cross_entropy", **options)
+    space = fn.grid(seed=range(config.num_ensembles * config.num_members))
     with tempfile.TemporaryDirectory() as store:
-        return fn.sweep(
-            lambda: task, space, data, num_steps=num_steps, store=store, save_params=True
-        ).params()
+        kept: Any = {"store": store, "save_params": True}
+        return fn.sweep(lambda: task, space, data, num_steps=config.num_steps, **kept).params()
 
 
-def measure(test: Any, validation: Any, targets: Any, validation_targets: Any) -> Scores:
-    """Measure one ensemble with and without temperatures, from its members' outputs `[members, n, classes]`."""
+def measure_ensemble(test: Any, validation: Any, targets: Any, validation_targets: Any) -> Scores:
+    """Measure an ensemble with and without temperatures, from its members' outputs `[members, n, classes]`."""
     average = fn.evaluation.ensembles.average
 
     def calibrated(test: Any, validation: Any) -> tuple[Any, Any]:
@@ -89,29 +84,32 @@ def measure(test: Any, validation: Any, targets: Any, validation_targets: Any) -
 
 
 def make_claims(alone: Scores, by_size: list[Scores], size: int) -> list[Claim]:
-    """State what was to be shown, and whether it was; `alone` is the mean member of each ensemble of this size."""
+    """State what holds of ensembles; `alone` is the mean member of each ensemble of this size."""
     mean = fn.mean_interval
     trained, at_average, at_both = WAYS
     single, single_best = alone[trained], alone[at_average]
     one, five, most = (by_size[m - 1][trained] for m in (1, size, len(by_size)))
     best = by_size[size - 1][at_both]
-    above = {name: np.max(five[name] - single[name]).item() for name in ("nll", "brier")}
-    part = {name: mean((one[name] - five[name]) / (one[name] - most[name])) for name in above}
+    above_member = {name: np.max(five[name] - single[name]).item() for name in ("nll", "brier")}
+    shares = {name: mean((one[name] - five[name]) / (one[name] - most[name])) for name in above_member}
+    gain = mean(five["accuracy"] - single["accuracy"])
     moved = max(np.max(np.abs(m[trained]["accuracy"] - m[at_average]["accuracy"])).item() for m in by_size)
-    accuracy, gain = mean(single["accuracy"]), mean(five["accuracy"] - single["accuracy"])
-    ratio, ratio_single = mean(single["ece"] / five["ece"]), mean(single["ece"] / single_best["ece"])
     gain_best, nll_best = mean(best["accuracy"] - five["accuracy"]), mean(single_best["nll"] - best["nll"])
+    gains = f"{size} members bring more than half of what {len(by_size)} do"
+    accurate = f"at both temperatures, {size} members are more accurate than as trained"
+    likely = f"at both temperatures, {size} members have a lower NLL than the mean member at its own"
+    ratio, ratio_single = single["ece"] / five["ece"], single["ece"] / single_best["ece"]
     return [
-        Claim("a member is as accurate as the benchmark's, within 0.02", 0.651, accuracy, abs(accuracy.mean - 0.651) <= 0.02),
-        Claim(f"{size} members are at least 0.04 more accurate than the mean member", None, gain, gain.mean >= 0.04),
-        Claim(f"{size} members have an ECE at least 3 times lower than the mean member's", None, ratio, ratio.mean >= 3),
-        Claim("no ensemble has a higher NLL or Brier score than its mean member", 0, above, max(above.values()) <= 0),
-        Claim(f"{size} members bring more than half of what {len(by_size)} do", None, part, all(p.low > 0.5 for p in part.values())),
+        near("a member is as accurate as the benchmark's", 0.651, mean(single["accuracy"]), 0.02),
+        at_least(f"the gain in accuracy of {size} members over the mean member", 0.04, gain),
+        at_least(f"the ratio of the mean member's ECE to that of {size} members", 3, mean(ratio)),
+        at_most("the excess of an ensemble's NLL or Brier score over its mean member's", 0, above_member, 0),
+        Claim(gains, None, shares, all(share.low > 0.5 for share in shares.values())),
         Claim("one temperature changes no accuracy", 0, moved, moved == 0),
-        Claim("one temperature lowers the mean member's ECE at least 3 times", None, ratio_single, ratio_single.mean >= 3),
-        Claim(f"at both temperatures, {size} members are more accurate than as trained", None, gain_best, gain_best.low > 0),
-        Claim(f"at both temperatures, {size} members have a lower NLL than the mean member at its own", None, nll_best, nll_best.low > 0),
-    ]  # fmt: skip
+        at_least("the ratio of the mean member's ECE to that at one temperature", 3, mean(ratio_single)),
+        Claim(accurate, None, gain_best, gain_best.low > 0),
+        Claim(likely, None, nll_best, nll_best.low > 0),
+    ]
 
 
 def draw(measured: dict[str, Any]) -> Figure:
@@ -121,59 +119,48 @@ def draw(measured: dict[str, Any]) -> Figure:
         *METRICS.values(),
         height=2.7,
     )
-    styles: tuple[dict[str, Any], ...] = (
-        {"linewidth": 3, "alpha": 0.6, "marker": ""},
-        {"linestyle": "--"},
-        {},
-    )
+    styles: Any = ({"linewidth": 3, "alpha": 0.6, "marker": ""}, {"linestyle": "--"}, {})
     for axes, (metric, label) in zip(panels_, METRICS.items(), strict=True):
         for number, (way, style) in enumerate(zip(WAYS, styles, strict=True)):
             curve = measured["by_size"][way][metric]
             sizes = range(1, len(curve["mean"]) + 1)
-            draw_interval(
-                axes, sizes, curve, f"C{number}", label=way if axes is panels_[0] else None, **style
-            )
+            draw_interval(axes, sizes, curve, f"C{number}", way if axes is panels_[0] else None, **style)
         axes.set(xlabel="members", ylabel=f"test {label}")
         axes.set_xticks([1, 5, 10, 15])
     panels_[1].set_yscale("log")
     label_ticks(panels_[1].yaxis, [1, 2, 3, 4, 5])
-    figure.legend(
-        loc="outside lower center",
-        ncols=3,
-        title="bands: 95 % intervals; temperatures change no accuracy of the average",
-    )
+    title = "bands: 95 % intervals; temperatures change no accuracy of the average"
+    figure.legend(loc="outside lower center", ncols=3, title=title)
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, num_ensembles=2, num_members=3, size=2, num_steps=100)
+def measure(config: Config) -> Findings:
     data, validation = fn.load_dataset("mnist1d"), fn.data.make_mnist1d(seed=43).test
     network = fn.mlp(40, [100, 100], 10, initializer="pytorch", residual=True)
     params = train(network, data, config)
     test, held_out = (
         fn.evaluate(network, params, examples, ["outputs"])["outputs"] for examples in (data.test, validation)
     )
-    measure_all = jax.jit(jax.vmap(measure, in_axes=(0, 0, None, None)))
+    measure_all = jax.jit(jax.vmap(measure_ensemble, in_axes=(0, 0, None, None)))
 
     def measure_first(size: int, num_members: int) -> Scores:
         """Cut all networks into ensembles of some members, and measure the first few of each."""
         kept = (all_.reshape(-1, num_members, *all_.shape[1:])[:, :size] for all_ in (test, held_out))
         return jax.device_get(measure_all(*kept, data.test.targets, validation.targets))
 
-    by_size = [measure_first(size, config.num_members) for size in range(1, config.num_members + 1)]
+    sizes = range(1, config.num_members + 1)
+    by_size = [measure_first(size, config.num_members) for size in sizes]
     alone = jax.tree.map(
         lambda values: values.reshape(-1, config.num_members)[:, : config.size].mean(axis=1),
         measure_first(1, 1),
     )
-    claims = make_claims(alone, by_size, config.size)
     curves = {
         way: {name: intervals(np.stack([scores[way][name] for scores in by_size])) for name in METRICS}
         for way in WAYS
     }
     measured = {"mean_member": jax.tree.map(fn.mean_interval, alone), "by_size": curves}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return make_claims(alone, by_size, config.size), measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(num_ensembles=2, num_members=3, size=2, num_steps=100))

@@ -12,18 +12,18 @@ float64, is compared with it. Theory is of infinitely small rates, so that error
 Run `python experiments/deep_linear.py`, or with `--smoke` for larger rates and fewer measurements.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 SIZE = 8
 DEPTHS = (2, 3)
@@ -45,7 +45,6 @@ class Config:
     rates: tuple[float, float] = (1e-2, 1e-3)
     end_time: float = 30.0
     sample_time: float = 0.01
-    smoke: bool = False
 
 
 def train(config: Config) -> np.ndarray:
@@ -143,9 +142,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, rates=(0.1, 0.01), sample_time=0.5)
+def measure(config: Config) -> Findings:
     with jax.enable_x64(True):
         trained = train(config)
     times = config.sample_time * np.arange(1, trained.shape[-1] + 1)
@@ -159,8 +156,8 @@ def main(config: Config) -> None:
     every = max(1, len(times) // 300)
     shown = {"times": times[::every], "trained": trained[..., ::every], "theory": theory[..., ::every]}
     measured = {"rates": config.rates, "strengths": config.strengths, **shown}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(rates=(0.1, 0.01), sample_time=0.5))

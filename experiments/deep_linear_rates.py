@@ -13,19 +13,19 @@ matrices diverges later, so that their updates do not change smoothly with depth
 Run `python experiments/deep_linear_rates.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 SIZE = 32
 STRENGTHS = np.linspace(0.5, 1, 8)  # of the modes of the map
@@ -47,8 +47,7 @@ class Config:
     num_rates: int = 20
     num_seeds: int = 5
     max_updates: int = 2000
-    store: Path | None = Path("results/deep_linear_rates")
-    smoke: bool = False
+    store: Path = Path("results/deep_linear_rates")
 
 
 def counting(task: fn.Task) -> fn.Task:
@@ -178,9 +177,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, depths=(4, 16), num_rates=4, num_seeds=2, max_updates=30, store=None)
+def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     found = find_fastest(config)
     claims = make_claims(found, config)
@@ -191,8 +188,8 @@ def main(config: Config) -> None:
     }
     arrivals = np.array([arrival_time(depth) for depth in config.depths])
     measured |= {"theory_updates": arrivals / found["decoupled"]["rate"][:, 0], "found": found}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(depths=(4, 16), num_rates=4, num_seeds=2, max_updates=30))

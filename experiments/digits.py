@@ -14,20 +14,20 @@ Run `python experiments/digits.py`, or with `--smoke` for a few seconds' version
 """
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import WIDTH
 from fnnet.report.labels import readable
 from fnnet.report.style import StyledFigure
-from reporting import Claim, publish
+from reporting import Findings, main
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 RATES = (0.01, 10)
@@ -47,7 +47,6 @@ class Config:
     num_seeds: int = 3
     num_steps: int = 1000
     store: Path = Path("results/digits")
-    smoke: bool = False
 
 
 def network_of(data: fn.Dataset, depth: int, activation: str, config: Config) -> fn.Network:
@@ -191,11 +190,8 @@ def _draw_forward(figure: Any, measured: dict[str, Any]) -> None:
         axes.set_title(title, loc="left")
 
 
-def main(config: Config) -> None:
+def measure(config: Config) -> Findings:
     with tempfile.TemporaryDirectory() as temporary:
-        if config.smoke:
-            config = replace(config, datasets=("digits",), depths=(2,), width=8, num_rates=2, num_seeds=2)
-            config = replace(config, num_steps=20, store=Path(temporary))
         datasets = {name: fn.load_dataset(name, validation_fraction=0.1) for name in config.datasets}
         found = {name: sweep(data, config) for name, data in datasets.items()}
         drawn = config.datasets[-1]
@@ -211,8 +207,12 @@ def main(config: Config) -> None:
         "outputs": layers[-1].z,
         "probabilities": jax.nn.softmax(layers[-1].z),
     }
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(datasets=("digits",), depths=(2,), width=8, num_rates=2, num_seeds=2, num_steps=20),
+    )

@@ -11,17 +11,17 @@ Means are over seeds, with the 95 % interval of Student's t.
 Run `python experiments/double_descent.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import PUBLISHED, draw_interval, intervals, label_ticks, panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 PUBLISHED_LOSS = {4: 1.45, 7: 1.38, 12: 1.36, 21: 1.60, 27: 2.31, 36: 4.16, 47: 4.42, 61: 3.78, 80: 3.40, 104: 3.07, 177: 2.72, 300: 2.34}  # fmt: skip
 """The notebook's test loss by H, without noise."""
@@ -43,8 +43,7 @@ class Config:
     widths: tuple[int, ...] = (4, 7, 12, 21, 27, 36, 47, 61, 104, 177, 300)
     num_seeds: int = 3
     num_epochs: int = 500
-    store: Path | None = Path("results/double_descent")
-    smoke: bool = False
+    store: Path = Path("results/double_descent")
 
 
 def make_data(noise: float) -> fn.Dataset:
@@ -66,7 +65,7 @@ def train(noise: float, config: Config) -> fn.Results:
 
     space = fn.grid(width=config.widths, seed=range(config.num_seeds))
     num_steps = config.num_epochs * (data.train.num_examples // 100)
-    store = config.store and config.store / f"noise-{noise}"
+    store = config.store / f"noise-{noise}"
     return fn.sweep(recipe, space, data, num_steps=num_steps, store=store, show_progress=True)
 
 
@@ -119,9 +118,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, widths=(4, 47), num_seeds=2, num_epochs=1, store=None)
+def measure(config: Config) -> Findings:
     widths = np.array(config.widths)
     found = {name: train(noise, config) for name, noise in NOISES.items()}
     claims = make_claims(found, widths)
@@ -132,8 +129,8 @@ def main(config: Config) -> None:
         )
         values = {"test_loss": intervals(loss), "test_error": intervals(1 - accuracy)}
         by_width[name] = values | {"first_fit": claim.measured["first H"]}
-    publish(__file__, __doc__, config, claims, {"widths": widths, "by_width": by_width}, draw)
+    return claims, {"widths": widths, "by_width": by_width}
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(widths=(4, 47), num_seeds=2, num_epochs=1))

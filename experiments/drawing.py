@@ -76,8 +76,8 @@ def intervals(runs: Any) -> dict[str, Any]:
     """Return the means over the last axis and their 95 % intervals, by name.
 
     Example:
-        >>> {name: round(float(value[0]), 2) for name, value in intervals([[1.0, 3.0]]).items() if name != "num_runs"}
-        {'mean': 2.0, 'low': -10.71, 'high': 14.71}
+        >>> {name: round(float(value), 2) for name, value in intervals([1.0, 3.0]).items()}
+        {'mean': 2.0, 'low': -10.71, 'high': 14.71, 'num_runs': 2.0}
     """
     return {name: np.asarray(value) for name, value in fn.mean_interval(np.asarray(runs))._asdict().items()}
 
@@ -125,3 +125,34 @@ def label_ticks(axis: Any, values: Sequence[Any]) -> None:
     """Put ticks at these values only, as plain numbers, also on a logarithmic scale."""
     axis.set_ticks(list(values), [f"{value:g}" for value in values])
     axis.set_minor_locator(NullLocator())
+
+
+def draw_seeds(
+    axes: Axes, x: Any, runs: Any, color: str, marker: str = "o", size: float = 3, **style: Any
+) -> None:
+    """Draw runs `[x, seeds]` as marks, and their means as a line.
+
+    Args:
+        size: of the marks.
+        style: of the line, such as its label.
+    """
+    axes.plot(x, np.mean(runs, axis=-1), **{"color": color} | style)
+    axes.plot(x, runs, marker, color=color, markersize=size)
+
+
+def note(axes: Axes, text: str, at: Any, offset: tuple[float, float] = (0, 2), **style: Any) -> None:
+    """Write text at a point of the data, moved by an offset in points."""
+    axes.annotate(text, at, offset, textcoords="offset points", **{"color": "0.3"} | style)
+
+
+def stacked(finding: str, height: float, ratios: tuple[float, float]) -> tuple[Figure, Any, Any]:
+    """Create a figure of two subfigures, one above the other, for rows that differ too much for `panels`."""
+    figure = StyledFigure(figsize=(WIDTH, height))
+    subfigures: Any = figure.subfigures(2, 1, height_ratios=ratios)
+    figure.suptitle(finding, x=0.006, ha="left")
+    return figure, *subfigures
+
+
+def title_row(subfigure: Any, title: str) -> None:
+    """Write the title of a subfigure whose panels belong together, as small as those of panels."""
+    subfigure.suptitle(title, x=0.006, ha="left", fontsize=8.5, fontweight="normal")

@@ -8,7 +8,7 @@ Kalra & Barkeshli (2023), "Phase diagram of early training dynamics in deep neur
     c_max      the largest c below all that diverge, where a batch's loss goes beyond 1e5.
 
 As with them, c_loss and c_sharp are c_max where no c up to there has the property. The loss is half the squared error,
-averaged over examples and outputs; each input is standardised; there are no biases. Their depth 8 is 7 hidden layers and
+averaged over examples and outputs; each input is standardized; there are no biases. Their depth 8 is 7 hidden layers and
 the output, which is how depth is counted here.
 
 This is a port of depth x width with tanh: full batches of 512 examples of MNIST-1D instead of CIFAR-10, on which loss and
@@ -20,18 +20,18 @@ other examples than at first. x begins at 0.8 here, 0 there. Means are over seed
 Run `python experiments/early_training_phases.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import panels
 from fnnet.report.labels import readable
-from reporting import Claim, publish
+from reporting import Findings, main
 
 Constants = fn.studies.early_training.CriticalConstants
 
@@ -54,8 +54,7 @@ class Config:
     num_examples: int = 512
     num_steps: int = 10
     num_iterations: int = 12
-    store: Path | None = Path("results/early_training_phases")
-    smoke: bool = False
+    store: Path = Path("results/early_training_phases")
 
 
 def find_phases(config: Config) -> Constants:
@@ -126,10 +125,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, depths=(2,), widths=(16,), num_seeds=1, exponents=(0, 4, 1))
-        config = replace(config, num_examples=64, num_iterations=4, store=None)
+def measure(config: Config) -> Findings:
     found = find_phases(config)
     claims = make_claims(found, config)
     measured = {
@@ -138,8 +134,14 @@ def main(config: Config) -> None:
         "widths": config.widths,
         "constants": found,
     }
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(
+            depths=(2,), widths=(16,), num_seeds=1, exponents=(0, 4, 1), num_examples=64, num_iterations=4
+        ),
+    )

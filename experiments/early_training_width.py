@@ -4,7 +4,7 @@ Kalra & Barkeshli (2023), "Phase diagram of early training dynamics in deep neur
 sharpness, c_loss is the smallest with which the loss is ever above its initial value in 10 steps, c_sharp the same of the
 sharpness, and c_max the largest below all that diverge; `early_training_phases.py` has more on them, on loss and inputs.
 
-This is width in their setting: 7 hidden layers, He's initialisation, N(0, 1 / fan_in) for the output, batches of 512. It
+This is width in their setting: 7 hidden layers, He's initialization, N(0, 1 / fan_in) for the output, batches of 512. It
 is a port to Fashion-MNIST from CIFAR-10 and to widths up to 1024 of 2048. Loss and initial sharpness are those of 512
 training examples; theirs are of all, and of 4,096, with which c_loss came out the same. c_sharp, which takes 30 times as
 long, is measured with tanh only. At width 256 c_loss spreads: of ten seeds, from 3.7 to 7.5; theirs is of one.
@@ -15,18 +15,18 @@ here, 0 there. Means are over seeds, with the 95 % interval of Student's t.
 Run `python experiments/early_training_width.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import panels
 from fnnet.report.labels import readable
-from reporting import Claim, publish
+from reporting import Findings, main
 
 Constants = fn.studies.early_training.CriticalConstants
 
@@ -60,8 +60,7 @@ class Config:
     num_measured: int = 512
     num_steps: int = 10
     num_iterations: int = 12
-    store: Path | None = Path("results/early_training_width")
-    smoke: bool = False
+    store: Path = Path("results/early_training_width")
 
 
 def find_phases(config: Config) -> Constants:
@@ -127,17 +126,26 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, depth=2, widths=(16,), num_seeds=1, exponents=(0, 4.5, 1.5), store=None)
-        config = replace(
-            config, dataset="digits", num_train=512, batch_size=64, num_measured=64, num_iterations=4
-        )
+def measure(config: Config) -> Findings:
     found = find_phases(config)
     claims = make_claims(found, config)
     measured = {"dataset": config.dataset, "depth": config.depth, "widths": config.widths, "constants": found}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(
+            depth=2,
+            widths=(16,),
+            num_seeds=1,
+            exponents=(0, 4.5, 1.5),
+            dataset="digits",
+            num_train=512,
+            batch_size=64,
+            num_measured=64,
+            num_iterations=4,
+        ),
+    )

@@ -1,7 +1,7 @@
 """Gradient descent trains at the edge of stability: sharpness rises to 2 / learning rate and stays there.
 
 Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural networks typically occurs at the edge of
-stability". Their toy, as published: a network 1-100-1 with tanh and their initialisation on 20 points of a Chebyshev
+stability". Their toy, as published: a network 1-100-1 with tanh and their initialization on 20 points of a Chebyshev
 polynomial, trained by full-batch gradient descent on half the squared error. The sharpness is the largest eigenvalue of
 its Hessian, by Lanczos' method.
 
@@ -13,20 +13,20 @@ another implementation. Means are over seeds, with the 95 % interval of Student'
 Run `python experiments/edge_of_stability.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from numpy.polynomial import Chebyshev
 
 import fnnet as fn
+from claims import Claim
 from drawing import REFERENCE, panels, shades
-from reporting import Claim, publish
+from reporting import Findings, main
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class Config:
     num_seeds: int = 5
     num_steps: int = 20_000
     eval_every: int = 100
-    store: Path | None = Path("results/edge_of_stability")
-    smoke: bool = False
+    store: Path = Path("results/edge_of_stability")
 
 
 def make_network() -> fn.Network:
@@ -68,7 +67,7 @@ def fit(degree: int, config: Config) -> fn.Results:
         fn.from_arrays(x, y, test=(x, y)),
         num_steps=config.num_steps,
         eval_every=config.eval_every,
-        store=config.store and config.store / f"T{degree}",
+        store=config.store / f"T{degree}",
         show_progress=True,
     )
 
@@ -136,9 +135,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, store=None, degrees=(3,), num_seeds=1, num_steps=400)
+def measure(config: Config) -> Findings:
     found = {degree: fit(degree, config) for degree in config.degrees}
     claims = make_claims(found, config)
     shown = config.degrees[len(config.degrees) // 2]
@@ -154,8 +151,8 @@ def main(config: Config) -> None:
         "sharpness": curves["sharpness"].values,
         "loss": curves["train_loss"].values,
     }
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(degrees=(3,), num_seeds=1, num_steps=400))

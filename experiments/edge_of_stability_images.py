@@ -1,9 +1,9 @@
 """At the edge of stability on images, too: networks get sharper until 2 / learning rate, and train on there.
 
 Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural networks typically occurs at the edge of
-stability". A port: their network 200-200 with tanh and PyTorch's initialisation, by full-batch gradient descent on half
+stability". A port: their network 200-200 with tanh and PyTorch's initialization, by full-batch gradient descent on half
 the squared error, summed over outputs, on 1,000 images of Fashion-MNIST instead of 5,000 of CIFAR-10, each pixel
-standardised, for a fixed number of steps.
+standardized, for a fixed number of steps.
 
 The sharpness is the largest eigenvalue of the Hessian, by Lanczos' method; late sharpness is the mean of the last 10
 measurements of a run. Means are over seeds, with the 95 % interval of Student's t.
@@ -11,19 +11,19 @@ measurements of a run. Means are over seeds, with the 95 % interval of Student's
 Run `python experiments/edge_of_stability_images.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import REFERENCE, panels, shades
 from fnnet.report.labels import readable
-from reporting import Claim, publish
+from reporting import Findings, main
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class Config:
     num_seeds: int = 2
     num_steps: int = 3000
     eval_every: int = 75
-    store: Path | None = Path("results/edge_of_stability_images")
-    smoke: bool = False
+    store: Path = Path("results/edge_of_stability_images")
 
 
 def fit(config: Config) -> fn.Results:
@@ -104,18 +103,19 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, store=None, dataset="digits", num_images=100)
-        config = replace(config, num_seeds=1, num_steps=40, eval_every=20)
+def measure(config: Config) -> Findings:
     results = fit(config)
     claims = make_claims(results, config)
     loss = results.curves("train_loss")
     measured = {name: getattr(config, name) for name in ("dataset", "num_images", "rates")}
     measured |= {"steps": loss["step"].values, "loss": loss.values}
     measured |= {"relative_sharpness": relative_sharpness(results)}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(dataset="digits", num_images=100, num_seeds=1, num_steps=40, eval_every=20),
+    )

@@ -1,8 +1,8 @@
 """The Fashion-MNIST benchmark: eight networks and five classical classifiers on raw pixels.
 
 Xiao, Rasul & Vollgraf (2017), "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms",
-table 3, as quoted by others. Each pixel is standardised over the training set. The networks have scikit-learn's settings:
-Adam at 0.001, batches of 200, Glorot's uniform initialisation. They train for 20 epochs here, there until the loss no
+table 3, as quoted by others. Each pixel is standardized over the training set. The networks have scikit-learn's settings:
+Adam at 0.001, batches of 200, Glorot's uniform initialization. They train for 20 epochs here, there until the loss no
 longer falls; its penalty of 1e-4 on squared weights is left out. The classical classifiers have the table's best
 settings; the support vector machine (SVM) is given 10,000 of the 60,000 examples, as it would take ten minutes.
 
@@ -14,18 +14,18 @@ Means over seeds come with the 95 % interval of Student's t.
 Run `python experiments/fashion_mnist.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optax
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import PUBLISHED, panels
 from fnnet.report.labels import readable
-from reporting import Claim, publish
+from reporting import Findings, main
 
 PUBLISHED_NETWORKS = {
     ("relu", (100,)): 0.871,
@@ -53,8 +53,7 @@ class Config:
     batch_size: int = 200
     num_steps: int = 6000
     num_seeds: int = 3
-    store: Path | None = Path("results/fashion_mnist")
-    smoke: bool = False
+    store: Path = Path("results/fashion_mnist")
 
 
 def train_networks(data: fn.Dataset, config: Config) -> fn.Results:
@@ -81,7 +80,7 @@ def fit_classical(data: fn.Dataset, config: Config) -> dict[str, float]:
     others = [name for name in fn.studies.classical.FASHION_MNIST if name != "SVM"]
     fewer = fn.load_dataset(config.dataset, num_train=config.num_for_svm, standardize=True)
     svm = fn.studies.classical.accuracies(["SVM"], [fewer])[0, 0]
-    found = fn.studies.classical.accuracies(others, [data], show_progress=not config.smoke)[0]
+    found = fn.studies.classical.accuracies(others, [data], show_progress=True)[0]
     return {"SVM": float(svm)} | dict(zip(others, found.tolist(), strict=True))
 
 
@@ -147,12 +146,7 @@ def _row_label(name: str) -> str:
     return f"{readable(activation)} {hidden.replace(', ', '–')}" if activation in ("relu", "tanh") else name
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(
-            config, dataset="digits", num_train=400, num_for_svm=200, batch_size=20, num_steps=30
-        )
-        config = replace(config, num_seeds=2, store=None)
+def measure(config: Config) -> Findings:
     data = fn.load_dataset(config.dataset, num_train=config.num_train, standardize=True)
     results = train_networks(data, config)
     networks = {
@@ -171,8 +165,14 @@ def main(config: Config) -> None:
         "published": published | fn.studies.classical.FASHION_MNIST,
         "largest_difference": max(abs(networks[name].mean - value) for name, value in published.items()),
     }
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(
+            dataset="digits", num_train=400, num_for_svm=200, batch_size=20, num_steps=30, num_seeds=2
+        ),
+    )

@@ -2,7 +2,7 @@
 
 The article says that deep learning saves the extraction of features. So one network is given pixels, and five classical
 classifiers are given pixels, or their first principal components, or histograms of oriented gradients (Dalal & Triggs
-2005). All have 10,000 training examples, of MNIST and of Fashion-MNIST, with each feature standardised over them; the
+2005). All have 10,000 training examples, of MNIST and of Fashion-MNIST, with each feature standardized over them; the
 classifiers have the settings of the Fashion-MNIST benchmark (Xiao, Rasul & Vollgraf 2017), which are best for pixels.
 Published numbers are theirs, or of their list of results, and of all 60,000 examples.
 
@@ -11,19 +11,19 @@ Means over seeds come with the 95 % interval of Student's t. The classical class
 Run `python experiments/feature_extraction.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import optax
-import tyro
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 import fnnet as fn
+from claims import Claim
 from drawing import intervals, panels
 from fnnet.report.labels import readable
-from reporting import Claim, publish
+from reporting import Findings, main
 
 PUBLISHED = {
     "mnist": {"others": "0.972, random forest 0.970", "SVM": "0.972, SVM 0.976"},
@@ -52,7 +52,6 @@ class Config:
     hidden: tuple[int, ...] = (100,)
     num_steps: int = 2000
     num_seeds: int = 5
-    smoke: bool = False
 
 
 class Found(NamedTuple):
@@ -101,9 +100,7 @@ def train_network(pixels: fn.Dataset, config: Config) -> np.ndarray:
 def compare(name: str, config: Config) -> Found:
     data = fn.load_dataset(name, num_train=config.num_train)
     features = extract(data, config)
-    found = fn.studies.classical.accuracies(
-        config.classifiers, list(features.values()), show_progress=not config.smoke
-    )
+    found = fn.studies.classical.accuracies(config.classifiers, list(features.values()), show_progress=True)
     rows = [dict(zip(config.classifiers, row, strict=True)) for row in found.tolist()]
     return Found(train_network(features["pixels"], config), dict(zip(features, rows, strict=True)))
 
@@ -153,14 +150,23 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, datasets=("digits",), num_train=200, classifiers=("naive Bayes", "SVM"))
-        config = replace(config, num_components=10, cell_size=2, num_steps=20, num_seeds=2)
+def measure(config: Config) -> Findings:
     found = {name: compare(name, config) for name in config.datasets}
     claims = [claim for name, each in found.items() for claim in make_claims(name, each)]
-    publish(__file__, __doc__, config, claims, found, draw)
+    return claims, found
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(
+            datasets=("digits",),
+            num_train=200,
+            classifiers=("naive Bayes", "SVM"),
+            num_components=10,
+            cell_size=2,
+            num_steps=20,
+            num_seeds=2,
+        ),
+    )

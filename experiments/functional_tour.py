@@ -12,18 +12,18 @@ Run `python experiments/functional_tour.py`, or with `--smoke` for fewer steps.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,6 @@ class Config:
     """Settings of the tour.
 
     difference: the relative change of the learning rate in the finite difference.
-    smoke: few steps; writes nothing.
     """
 
     dataset: str = "digits"
@@ -40,7 +39,6 @@ class Config:
     num_steps: int = 200
     num_members: int = 5
     difference: float = 1e-4
-    smoke: bool = False
 
 
 def at_most(claim: str, bound: float, measured: Any) -> Claim:
@@ -133,9 +131,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, num_steps=20, num_members=2)
+def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     data = fn.load_dataset(config.dataset)
     data = jax.tree.map(lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf, data)
@@ -154,8 +150,8 @@ def main(config: Config) -> None:
         gradient_through_training(train, config),
     ]
     measured = {"num_steps": config.num_steps, **follow_rates(train)}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(num_steps=20, num_members=2))

@@ -10,18 +10,18 @@ with lambda its largest curvature.
 Run `python experiments/gradient_descent.py`, or with `--smoke` for a coarser grid of rates.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import REFERENCE, panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 X, Y, START, BEST = 2.0, 6.0, 5.0, 3.0
 CURVATURE = X**2
@@ -38,7 +38,6 @@ class Config:
     drawn: tuple[float, ...] = (0.02, 0.1, 0.25, 0.4, 0.51)
     num_rates: int = 600
     num_steps: int = 1000
-    smoke: bool = False
 
 
 def one_weight() -> fn.Network:
@@ -129,9 +128,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, num_rates=30)
+def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     example = np.array([[X]]), np.array([[Y]])
     data = fn.from_arrays(*example, test=example)
@@ -147,8 +144,8 @@ def main(config: Config) -> None:
     distances = np.abs(weights[:, np.array(num_steps) - 1].T - BEST)
     measured = {"drawn": config.drawn, "paths": paths, "rates": rates}
     measured |= {"num_steps": num_steps, "distances": distances}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(num_rates=30))

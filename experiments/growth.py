@@ -1,11 +1,11 @@
 """How the time of a sweep grows with its runs, their steps, and the width and depth of the networks.
 
-Each axis is varied alone, on handwritten digits. Twice the runs or twice the steps should take twice as long: a
-slope of 1 where both scales are logarithmic. With width and depth the slopes begin lower, because a step of a small
-network costs something whatever its size, and rise towards 2 and 1.
+Each axis is varied alone, on handwritten digits. Twice the runs or twice the steps should take twice as long:
+a slope of 1 where both scales are logarithmic. With width and depth the slopes begin lower, because a step of
+a small network costs something whatever its size, and rise towards 2 and 1.
 
-Run `python experiments/growth.py`, or with `--smoke` for a few seconds' version. What is timed is training with its
-measurements, of programs that are compiled.
+Run `python experiments/growth.py`, or with `--smoke` for a few seconds' version. What is timed is training
+with its measurements, of programs that are compiled.
 """
 
 import os
@@ -15,28 +15,26 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table
 
 import fnnet as fn
 from drawing import REFERENCE, label_ticks, panels
 from fnnet.report.labels import readable
-from peers.report import describe_commit, describe_machine, describe_versions, spread
-from reporting import save_measurement
+from measurements import main, markdown_table, spread
 
 
 @dataclass(frozen=True)
 class Config:
     """Settings of the experiment.
 
+    axes: what is varied.
+    num_values: how many values of each axis are taken, from the smallest on.
     repeats: times that each sweep is trained; the median counts.
-    smoke: two little sweeps of two axes; writes nothing.
     """
 
+    axes: tuple[str, ...] = ("runs", "steps", "width", "depth")
+    num_values: int = 10
     repeats: int = 3
-    smoke: bool = False
 
 
 class Size(NamedTuple):
@@ -67,7 +65,7 @@ AXES: tuple[Axis, ...] = (
 
 
 def sweep_seconds(data: fn.Dataset, size: Size, repeats: int) -> list[float]:
-    """Train one sweep some times; returns the seconds of each."""
+    """Train one sweep several times; return the seconds of each."""
 
     def recipe(depth: int, width: int) -> fn.Task:
         network = fn.mlp(data.num_features, [width] * depth, data.num_outputs, activation="relu")
@@ -88,7 +86,7 @@ def fit_slope(values: Sequence[int], seconds: Sequence[float]) -> float:
     return float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
 
 
-def measure(axis: Axis, data: fn.Dataset, repeats: int) -> dict:
+def time_axis(axis: Axis, data: fn.Dataset, repeats: int) -> dict[str, Any]:
     """Time one axis; `slope` is fitted to all values, `last_slope` to the last two."""
     seconds = [
         spread(sweep_seconds(data, axis.rest._replace(**{axis.name: value}), repeats))
@@ -103,6 +101,14 @@ def measure(axis: Axis, data: fn.Dataset, repeats: int) -> dict:
         "slope": round(fit_slope(axis.values, medians), 3),
         "last_slope": round(fit_slope(axis.values[-2:], medians[-2:]), 3),
     }
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    rows = []
+    for each in report["series"]:
+        ends = [f"{each['values'][end]:,}: {each['seconds'][end]['median']:.3g} s" for end in (0, -1)]
+        rows.append([each["axis"], *ends, f"{each['slope']:.2f}", f"{each['last_slope']:.2f}"])
+    return markdown_table(["seconds of a sweep", "from", "to", "slope", "at the end"], rows) + "\n"
 
 
 def draw(report: dict[str, Any]) -> Figure:
@@ -132,25 +138,15 @@ def draw(report: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
+def measure(config: Config) -> dict[str, Any]:
     data = fn.load_dataset("digits")
-    axes, repeats = AXES, config.repeats
-    if config.smoke:
-        axes, repeats = tuple(axis._replace(values=axis.values[:2]) for axis in axes[::3]), 1
-    report = {"machine": describe_machine(), "versions": describe_versions(), "commit": describe_commit()}
-    table = Table(title="seconds of a sweep")
-    for heading in ("axis", "from", "to", "slope", "at the end"):
-        table.add_column(heading, justify="right")
-    series = []
+    axes = [
+        axis._replace(values=axis.values[: config.num_values]) for axis in AXES if axis.name in config.axes
+    ]
     with tempfile.TemporaryDirectory() as cache:
         os.environ["FNNET_CACHE"] = cache  # with nothing in it, all is compiled before training begins
-        for axis in axes:
-            series.append(each := measure(axis, data, repeats))
-            ends = [f"{each['values'][end]:,}: {each['seconds'][end]['median']:.3g} s" for end in (0, -1)]
-            table.add_row(axis.name, *ends, f"{each['slope']:.2f}", f"{each['last_slope']:.2f}")
-    Console().print(table)
-    save_measurement(__file__, report | {"series": series}, draw, config.smoke)
+        return {"series": [time_axis(axis, data, config.repeats) for axis in axes]}
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, to_markdown, smoke=Config(axes=("runs", "depth"), num_values=2, repeats=1), draw=draw)

@@ -1,10 +1,10 @@
 """The largest learning rate of networks follows the initial sharpness, and not depth itself.
 
 The networks are those of Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural networks typically
-occurs at the edge of stability": 1 to 4 hidden layers of 200 with tanh, PyTorch's initialisation, full batches, half the
+occurs at the edge of stability": 1 to 4 hidden layers of 200 with tanh, PyTorch's initialization, full batches, half the
 squared error summed over outputs. A port, to 250 images of Fashion-MNIST instead of 5,000 of CIFAR-10, each pixel
-standardised, and to 200 steps. That the largest learning rate falls with depth was recalled from memory, and not read in
-the paper. To tell depth from the initial sharpness, Glorot's initialisation is tried, too; and the rates are given in
+standardized, and to 200 steps. That the largest learning rate falls with depth was recalled from memory, and not read in
+the paper. To tell depth from the initial sharpness, Glorot's initialization is tried, too; and the rates are given in
 units of 2 over the initial sharpness, where Lewkowycz, Bahri, Dyer, Sohl-Dickstein & Gur-Ari (2020), "The large learning
 rate phase of deep learning", saw networks train up to 2, and with relu up to 6.
 
@@ -15,18 +15,18 @@ bound is in `critical_learning_rate.py`.
 Run `python experiments/largest_learning_rate.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import REFERENCE, label_ticks, panels
 from fnnet.report.labels import readable
-from reporting import Claim, publish
+from reporting import Findings, main
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ class Config:
     rates: tuple[float, float, int] = (0.02, 1.0, 18)
     num_seeds: int = 3
     num_steps: int = 200
-    store: Path | None = Path("results/largest_learning_rate")
-    smoke: bool = False
+    store: Path = Path("results/largest_learning_rate")
 
 
 def fit(config: Config) -> tuple[np.ndarray, np.ndarray]:
@@ -134,16 +133,19 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, store=None, dataset="digits", num_images=100)
-        config = replace(config, depths=(1,), rates=(0.1, 1.0, 2), num_seeds=1, num_steps=20)
+def measure(config: Config) -> Findings:
     largest, sharpness = fit(config)
     claims = make_claims(largest, sharpness, config)
     measured = {name: getattr(config, name) for name in ("dataset", "num_images", "initializers", "depths")}
     measured |= {"largest_learning_rate": largest, "initial_sharpness": sharpness}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(
+            dataset="digits", num_images=100, depths=(1,), rates=(0.1, 1.0, 2), num_seeds=1, num_steps=20
+        ),
+    )

@@ -4,21 +4,18 @@ Run `python experiments/learning_rate_depth.py`, or with `--smoke` for a few sec
 `--dataset mnist`. It prints the best rate for each depth and draws all of them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 
 import fnnet as fn
+from reporting import parse
 
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment.
-
-    smoke: train few runs for few steps, and write nothing.
-    """
+    """Settings of the sweep."""
 
     dataset: str = "digits"
     depths: tuple[int, ...] = (1, 2, 4, 8)
@@ -26,12 +23,11 @@ class Config:
     num_seeds: int = 4
     width: int = 64
     num_steps: int = 1000
-    smoke: bool = False
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, depths=(1, 4), num_rates=4, num_seeds=2, num_steps=50)
+def main() -> None:
+    smoke = Config(depths=(1, 4), num_rates=4, num_seeds=2, num_steps=50)
+    config, is_smoke = parse(smoke, __doc__)
     data = fn.load_dataset(config.dataset)
 
     def recipe(depth: int) -> fn.Task:
@@ -46,7 +42,7 @@ def main(config: Config) -> None:
     results = fn.sweep(recipe, space, data, num_steps=config.num_steps, show_progress=True)
 
     Console().print(fn.tables.best(results, "test_accuracy"))
-    if not config.smoke:
+    if not is_smoke:
         path = Path(__file__).parent / "results" / f"learning_rate_depth-{data.name}.png"
         path.parent.mkdir(exist_ok=True)
         fn.plots.heatmap(results, "test_accuracy").savefig(path)
@@ -54,4 +50,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main()

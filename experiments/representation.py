@@ -3,7 +3,7 @@
 The article says that deeper layers hold more abstract and more compressed representations. Two measurements of it, on
 networks of depth 2, 4 and 8 trained on MNIST, and on the same networks before training: how well a linear probe reads
 the digit off each layer (Alain & Bengio 2016), and how many dimensions a layer's activations use, as effective rank
-(Roy & Vetterli 2007) of the centred activations of the test split. Pixels are layer 0; the network's outputs are left
+(Roy & Vetterli 2007) of the centered activations of the test split. Pixels are layer 0; the network's outputs are left
 out.
 
 Means are over seeds, with the 95 % interval of Student's t.
@@ -12,22 +12,22 @@ Run `python experiments/representation.py`, or with `--smoke` for a few seconds'
 """
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 import fnnet as fn
+from claims import Claim
 from drawing import WIDTH, draw_classes, draw_interval, intervals, label_ticks, shades
 from fnnet.analysis.representations import activations, effective_rank, fit_probe, probe_layers
 from fnnet.report.style import StyledFigure
-from reporting import Claim, publish
+from reporting import Findings, main
 
 MAX_POINTS = 2000  # that are drawn
 
@@ -48,7 +48,6 @@ class Config:
     num_seeds: int = 5
     num_steps: int = 3000
     store: Path = Path("results/representation")
-    smoke: bool = False
 
 
 def train(networks: dict[int, fn.Network], data: fn.Dataset, config: Config) -> dict[str, dict[int, Any]]:
@@ -68,7 +67,7 @@ def train(networks: dict[int, fn.Network], data: fn.Dataset, config: Config) -> 
     }
 
 
-def centred_rank(features: Any) -> jax.Array:
+def centered_rank(features: Any) -> jax.Array:
     return effective_rank(features - jnp.mean(features, axis=0, keepdims=True))
 
 
@@ -77,7 +76,7 @@ def measure_pixels(data: fn.Dataset) -> tuple[float, float]:
     probe = fit_probe(data.train.inputs, data.train.targets, data.num_outputs)
     guesses = data.test.inputs @ np.asarray(probe["w"]) + np.asarray(probe["b"])
     accuracy = fn.metrics.accuracy(jnp.asarray(guesses), jnp.asarray(data.test.targets))
-    return float(accuracy), float(centred_rank(jnp.asarray(data.test.inputs)))
+    return float(accuracy), float(centered_rank(jnp.asarray(data.test.inputs)))
 
 
 def measure_hidden(network: fn.Network, stacked: Any, data: fn.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +84,7 @@ def measure_hidden(network: fn.Network, stacked: Any, data: fn.Dataset) -> tuple
 
     def measure(params: Any) -> tuple[jax.Array, jax.Array]:
         hidden = activations(network, params, data.test.inputs)[:-1]
-        return probe_layers(network, params, data)[:-1], jnp.stack([centred_rank(h) for h in hidden])
+        return probe_layers(network, params, data)[:-1], jnp.stack([centered_rank(h) for h in hidden])
 
     return jax.device_get(jax.jit(lambda stacked: jax.lax.map(measure, stacked))(stacked))
 
@@ -156,11 +155,8 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
+def measure(config: Config) -> Findings:
     with tempfile.TemporaryDirectory() as temporary:
-        if config.smoke:
-            config = replace(config, dataset="digits", depths=(2,), width=8, num_seeds=2)
-            config = replace(config, num_steps=20, store=Path(temporary))
         data = fn.load_dataset(config.dataset)
         networks = {  # with an array for each layer: none is stacked
             depth: fn.mlp(data.num_features, [config.width] * depth, data.num_outputs, stack_from=99)
@@ -187,8 +183,8 @@ def main(config: Config) -> None:
         ),
         "classes": data.test.targets[:MAX_POINTS].astype(np.int8),
     }
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(dataset="digits", depths=(2,), width=8, num_seeds=2, num_steps=20))

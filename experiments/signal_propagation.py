@@ -12,19 +12,19 @@ al. 2015). Means are over networks, with the 95 % interval of Student's t. How d
 Run `python experiments/signal_propagation.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from scipy.optimize import brentq
 
 import fnnet as fn
+from claims import Claim
 from drawing import panels, shades
-from reporting import Claim, publish
+from reporting import Findings, main
 
 BIAS_VARIANCE = 0.05
 CRITICAL = 1.761  # the scale of the critical line, published
@@ -40,7 +40,6 @@ class Config:
     num_draws: random networks of each scale.
     tanh_layers, tanh_scales: their hidden layers and scales, of which the first and last have a published xi_c.
     relu_layers: hidden layers of the others.
-    smoke: few small networks; writes nothing.
     """
 
     width: int = 1000
@@ -48,7 +47,6 @@ class Config:
     tanh_layers: int = 20
     tanh_scales: tuple[float, ...] = (1.0, 1.2, 2.0, 2.5, 4.0)
     relu_layers: int = 30
-    smoke: bool = False
 
 
 def draw_networks(
@@ -187,9 +185,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, width=50, num_draws=2, tanh_layers=4, relu_layers=4)
+def measure(config: Config) -> Findings:
     tanh = draw_networks("tanh", config.tanh_scales, BIAS_VARIANCE, config.tanh_layers, config)
     relu = draw_networks("relu", (2.0, 1.0), 0.0, config.relu_layers, config)
     theory = predict(config.tanh_scales, config.tanh_layers)
@@ -204,8 +200,8 @@ def main(config: Config) -> None:
     predicted = {"q": signals.variance, "c": signals.correlation}
     predicted["relative_gradient"] = points.gradient_factor[:, None] ** (to_last / 2)
     measured = {"scales": config.tanh_scales, **means, "theory": predicted}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(width=50, num_draws=2, tanh_layers=4, relu_layers=4))

@@ -1,36 +1,35 @@
 """Successive halving finds as good a configuration as the full sweep, in a fraction of its time.
 
-Each of 5 searches draws 64 configurations of depth, learning rate and momentum, with 4 seeds each: 256 runs on
+Each of 5 searches draws 64 configurations of depth, learning rate and momentum, with 4 seeds each: 256 runs
+    on
 handwritten digits. The full sweep trains all of them for 1600 steps. The search compares them after 100, 400
-and 1600 steps and keeps a quarter each time: 256 runs, then 64, then 16, of which the best configuration, 4 runs,
-is what it finds.
+and 1600 steps and keeps a quarter each time: 256 runs, then 64, then 16, of which the best configuration, 4
+runs, is what it finds.
 
-Run `python experiments/successive_halving.py`, or with `--smoke` for a few seconds' version. Each is timed twice:
-with an empty compilation cache, and again with what the first time left there.
+Run `python experiments/successive_halving.py`, or with `--smoke` for a few seconds' version. Each is timed
+twice: with an empty compilation cache, and again with what the first time left there.
 """
 
-import json
 import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import tyro
-from rich.console import Console
-from rich.table import Table
+from typing import Any
 
 import fnnet as fn
+from measurements import main, markdown_table
 
 METRIC = "test_accuracy"
 
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment.
+    """Settings of the measurement.
 
-    smoke: one small search, which writes nothing.
+    rungs: steps after which configurations are compared.
+    factor: how many times fewer configurations each rung has than the one before.
     """
 
     dataset: str = "digits"
@@ -39,7 +38,6 @@ class Config:
     num_seeds: int = 4
     rungs: tuple[int, ...] = (100, 400, 1600)
     factor: float = 4
-    smoke: bool = False
 
 
 def search_space(seed: int, config: Config) -> fn.Space:
@@ -55,7 +53,7 @@ def search_space(seed: int, config: Config) -> fn.Space:
 
 
 def timed(search: Callable[[], fn.Results]) -> tuple[list[float], fn.Results]:
-    """Search twice, first without any program compiled before; returns the seconds of each."""
+    """Search twice, the first time with no program compiled; return the seconds of each."""
     for file in Path(os.environ["FNNET_CACHE"]).rglob("*"):
         if file.is_file():
             file.unlink()
@@ -67,7 +65,7 @@ def timed(search: Callable[[], fn.Results]) -> tuple[list[float], fn.Results]:
     return seconds, results
 
 
-def compare(seed: int, data: fn.Dataset, config: Config) -> dict:
+def compare(seed: int, data: fn.Dataset, config: Config) -> dict[str, Any]:
     """Search once with halving and once in full."""
     space, recipe = search_space(seed, config), fn.mlp_recipe(data)
     halving_seconds, halved = timed(
@@ -89,42 +87,30 @@ def compare(seed: int, data: fn.Dataset, config: Config) -> dict:
     }
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, num_searches=1, num_configs=3, num_seeds=2, rungs=(5, 20))
+def measure(config: Config) -> dict[str, Any]:
     data = fn.load_dataset(config.dataset)
     with tempfile.TemporaryDirectory() as cache:
         os.environ["FNNET_CACHE"] = cache
-        rows = [compare(seed, data, config) for seed in range(config.num_searches)]
-    table = Table(
-        title=f"{config.num_configs} configurations x {config.num_seeds} seeds, rungs {config.rungs}"
-    )
-    for heading in (
+        return {"rows": [compare(seed, data, config) for seed in range(config.num_searches)]}
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    rows = []
+    for row in report["rows"]:
+        best = f"{row['best']:.4f} ({row['low']:.4f} to {row['high']:.4f})"
+        both = zip(row["seconds"], row["full_seconds"], strict=True)
+        times = [f"{seconds:.1f} s = {seconds / full:.0%}" for seconds, full in both]
+        rows.append([row["search"], f"{row['found']:.4f}", best, "yes" if row["is_inside"] else "no", *times])
+    headings = [
         "search",
         "found",
         "best of all, 95 % interval",
         "inside",
         "time, of the full sweep's",
         "again",
-    ):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(
-            str(row["search"]),
-            f"{row['found']:.4f}",
-            f"{row['best']:.4f} ({row['low']:.4f} to {row['high']:.4f})",
-            "yes" if row["is_inside"] else "no",
-            *(
-                f"{seconds:.1f} s = {seconds / full_seconds:.0%}"
-                for seconds, full_seconds in zip(row["seconds"], row["full_seconds"], strict=True)
-            ),
-        )
-    Console().print(table)
-    if not config.smoke:
-        path = Path(__file__).parent / "results" / f"successive_halving-{data.name}.json"
-        path.write_text(json.dumps(rows, indent=1) + "\n")
-        print(f"wrote {path}")
+    ]
+    return markdown_table(headings, rows) + "\n"
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, to_markdown, smoke=Config(num_searches=1, num_configs=3, num_seeds=2, rungs=(5, 20)))

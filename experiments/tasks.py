@@ -13,20 +13,20 @@ Run `python experiments/tasks.py`, or with `--smoke` for a few seconds' version.
 """
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import optax
-import tyro
 from matplotlib.figure import Figure
 from numpy.polynomial import Chebyshev
 from sklearn.linear_model import Ridge
 
 import fnnet as fn
+from claims import Claim
 from drawing import REFERENCE, panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,6 @@ class Config:
     diabetes_steps: int = 1000
     chebyshev_steps: int = 10_000
     degrees: tuple[int, ...] = (3, 4, 5)
-    smoke: bool = False
 
 
 def make_task(data: fn.Dataset, activation: str, batch_size: int | None) -> fn.Task:
@@ -142,10 +141,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, mnist="digits", num_seeds=2, num_splits=2, degrees=(3,))
-        config = replace(config, classification_steps=30, diabetes_steps=30, chebyshev_steps=30)
+def measure(config: Config) -> Findings:
     accuracies = {"MNIST": classify(config.mnist, config), "digits": classify("digits", config)}
     diabetes = compare_with_ridge(config)
     fits = {f"T{degree}": interpolate(degree, config) for degree in config.degrees}
@@ -157,8 +153,20 @@ def main(config: Config) -> None:
         name: {"outputs": outputs, "targets": data.train.targets[:, 0]}
         for name, (_, outputs, data) in fits.items()
     }
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(
+            mnist="digits",
+            num_seeds=2,
+            num_splits=2,
+            degrees=(3,),
+            classification_steps=30,
+            diabetes_steps=30,
+            chebyshev_steps=30,
+        ),
+    )

@@ -7,20 +7,20 @@ otherwise goes its own way. How far shows a change of both learning rates in the
 Run `python experiments/trainability_alone.py`, or with `--smoke` for a few pixels.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 import fnnet as fn
+from claims import Claim
 from drawing import REFERENCE, panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 RATES = (-3.0, 6.0)  # decades
 BOUND = 1e-9  # of relative differences
@@ -37,7 +37,6 @@ class Config:
     num_pixels: random ones of them.
     lanes: networks that train together on a device.
     store: where finished runs are kept, so that a stopped experiment goes on.
-    smoke: few pixels and steps; writes nothing.
     """
 
     width: int = 16
@@ -45,8 +44,7 @@ class Config:
     side: int = 256
     num_pixels: int = 256
     lanes: int = 64
-    store: Path | None = Path("results/trainability_alone")
-    smoke: bool = False
+    store: Path = Path("results/trainability_alone")
 
 
 class Found(NamedTuple):
@@ -78,7 +76,7 @@ def train_together(config: Config, places: np.ndarray) -> dict[str, np.ndarray]:
         num_steps=config.num_steps,
         lanes=config.lanes,
         store=config.store,
-        show_progress=not config.smoke,
+        show_progress=True,
     )
     return {name: results[name][which].reshape(places.shape[1:]) for name in results}
 
@@ -176,14 +174,12 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, num_steps=20, side=32, num_pixels=8, store=None)
+def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     found = compare(config)
     claims = make_claims(config, found)
-    publish(__file__, __doc__, config, claims, found._asdict(), draw)
+    return claims, found._asdict()
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(num_steps=20, side=32, num_pixels=8))

@@ -7,7 +7,7 @@ centre on the boundary next to the middle of the picture before. Dimensions are 
 to an eighth of the picture. All is in float64.
 
 What differs from the paper: smaller pictures (its own are up to 4096 x 4096), other zooms and other random numbers. The
-dimension depends on where one zooms: centred where the boundary is densest, pictures magnified 10, 100 and 1000 times
+dimension depends on where one zooms: centered where the boundary is densest, pictures magnified 10, 100 and 1000 times
 have 1.52, 1.96 and 1.99. `trainability_variants.py` has networks whose boundary is smooth, and
 `trainability_alone.py` the same pixels without a sweep.
 
@@ -15,18 +15,18 @@ Run `python experiments/trainability_fractal.py` (`--resolution 512` for a finer
 pixels.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import REFERENCE, add_key, draw_picture, pack, panels, shades
-from reporting import Claim, publish
+from reporting import Findings, main
 
 Picture = fn.studies.trainability.Picture
 
@@ -43,7 +43,6 @@ class Config:
     zooms: magnifications, one inside the other.
     lanes: networks that train together on a device.
     store: where finished runs are kept, so that a stopped experiment goes on.
-    smoke: few pixels and steps; writes nothing.
     """
 
     width: int = 16
@@ -54,16 +53,15 @@ class Config:
     zooms: tuple[int, ...] = (10, 100, 1000)
     num_seeds: int = 3
     lanes: int = 64
-    store: Path | None = Path("results/trainability_fractal")
-    smoke: bool = False
+    store: Path = Path("results/trainability_fractal")
 
 
 def take(config: Config, name: str, extent: tuple, side: int, seed: int = 0) -> Picture:
     """Train the pixels of one picture."""
     problem = fn.studies.trainability.make_problem(config.width, config.num_seeds)
     space = fn.studies.trainability.rate_grid(extent, side, seed=seed, data_seed=seed)
-    store = config.store and config.store / name
-    options: dict[str, Any] = {"lanes": config.lanes, "store": store, "show_progress": not config.smoke}
+    store = config.store / name
+    options: dict[str, Any] = {"lanes": config.lanes, "store": store, "show_progress": True}
     return fn.studies.trainability.take_picture(*problem, space, extent, config.horizons, **options)
 
 
@@ -127,10 +125,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, width=4, resolution=32, middle=32, small=32, zooms=(10, 100), num_seeds=2)
-        config = replace(config, horizons=(5, 10, 20), store=None)
+def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     pictures = [take(config, "overview", RATES, config.resolution)]
     for magnification in config.zooms:
@@ -145,8 +140,14 @@ def main(config: Config) -> None:
         "dimensions by zoom and steps": np.array([picture.dimensions() for picture in pictures]),
         "pictures": {f"x {zoom}": pack(picture) for zoom, picture in zip(zooms, pictures, strict=True)},
     }
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(
+            width=4, resolution=32, middle=32, small=32, zooms=(10, 100), num_seeds=2, horizons=(5, 10, 20)
+        ),
+    )

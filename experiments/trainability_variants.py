@@ -1,7 +1,7 @@
-"""What makes the boundary of trainability fractal: a linearised network's is smooth, an offset network's is not.
+"""What makes the boundary of trainability fractal: a linearized network's is smooth, an offset network's is not.
 
 The pictures are those of `trainability_fractal.py`, after Sohl-Dickstein (2024), "The boundary of neural network
-trainability is fractal". The control is the same network linearised at its initial weights: its loss is quadratic, so its
+trainability is fractal". The control is the same network linearized at its initial weights: its loss is quadratic, so its
 boundary is smooth, and known: the largest eigenvalue of a step is 2 there.
 
 Then one rate for both layers against an offset of the input weights. Where the paper's code offsets them, it adds the
@@ -10,18 +10,18 @@ offset again at every step; here it is drawn so, and added once.
 Run `python experiments/trainability_variants.py`, or with `--smoke` for a few pixels.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import add_key, draw_picture, pack, panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 Picture = fn.studies.trainability.Picture
 
@@ -35,10 +35,9 @@ class Config:
     width: of the hidden layer and of the input; there are as many examples as parameters.
     num_steps: of each training.
     side: pixels along a side of each picture.
-    zooms: magnifications of the linearised network's boundary, one inside the other.
+    zooms: magnifications of the linearized network's boundary, one inside the other.
     lanes: networks that train together on a device.
     store: where finished runs are kept, so that a stopped experiment goes on.
-    smoke: few pixels and steps; writes nothing.
     """
 
     width: int = 16
@@ -46,14 +45,13 @@ class Config:
     side: int = 64
     zooms: tuple[int, ...] = (10, 100, 1000)
     lanes: int = 64
-    store: Path | None = Path("results/trainability_variants")
-    smoke: bool = False
+    store: Path = Path("results/trainability_variants")
 
 
 def take(config: Config, name: str, space: fn.Space, extent: tuple) -> Picture:
     problem = fn.studies.trainability.make_problem(config.width, num_seeds=1)
-    store = config.store and config.store / name
-    options: dict[str, Any] = {"lanes": config.lanes, "store": store, "show_progress": not config.smoke}
+    store = config.store / name
+    options: dict[str, Any] = {"lanes": config.lanes, "store": store, "show_progress": True}
     return fn.studies.trainability.take_picture(*problem, space, extent, (config.num_steps,), **options)
 
 
@@ -77,7 +75,7 @@ def take_offsets(config: Config, name: str, reapplied: bool) -> Picture:
 
 
 def quadratic_boundary(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Compute by the ratio of both rates, in decades, their geometric mean at the linearised network's boundary."""
+    """Compute by the ratio of both rates, in decades, their geometric mean at the linearized network's boundary."""
     network, data = fn.studies.trainability.make_problem(config.width, num_seeds=1)
     inputs = data.inputs[0]
     kernels = fn.analysis.tangent_kernel.tangent_kernels(network, network.init(jax.random.key(0)), inputs)
@@ -89,7 +87,7 @@ def quadratic_boundary(config: Config) -> tuple[np.ndarray, np.ndarray]:
 
 
 def agreement(config: Config, picture: Picture) -> float:
-    """Compare the linearised network's pixels with its eigenvalues."""
+    """Compare the linearized network's pixels with its eigenvalues."""
     ratios, means = quadratic_boundary(config)
     ends = picture.extent[:2], picture.extent[2:]
     x, y = np.meshgrid(*(np.linspace(*each, len(picture.value)) for each in ends))
@@ -101,8 +99,8 @@ def make_claims(config: Config, linearised: list[Picture]) -> list[Claim]:
     by_zoom = {f"x {zoom}": each for zoom, each in zip((1, *config.zooms), smooth, strict=True)}
     correct = agreement(config, linearised[0])
     return [
-        Claim("the linearised network's boundary has a dimension of at most 1.2, however magnified", "1.04 to 1.17", by_zoom, all(d <= 1.2 for d in smooth)),
-        Claim("the linearised network's largest eigenvalue tells of 0.999 of its pixels whether they converge", None, correct, correct >= 0.999),
+        Claim("the linearized network's boundary has a dimension of at most 1.2, however magnified", "1.04 to 1.17", by_zoom, all(d <= 1.2 for d in smooth)),
+        Claim("the linearized network's largest eigenvalue tells of 0.999 of its pixels whether they converge", None, correct, correct >= 0.999),
     ]  # fmt: skip
 
 
@@ -132,9 +130,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, width=4, num_steps=20, side=32, zooms=(10,), store=None)
+def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     linearised = take_linearised(config)
     offsets = {name: take_offsets(config, name, name != "once") for name in ("once", "at every step")}
@@ -147,8 +143,8 @@ def main(config: Config) -> None:
         "boundary": np.array(quadratic_boundary(config)),
         "pictures": {name: pack(picture) for name, picture in pictures.items()},
     }
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(measure, draw, smoke=Config(width=4, num_steps=20, side=32, zooms=(10,)))

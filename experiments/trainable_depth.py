@@ -17,19 +17,19 @@ the rate 0.001, 110 layers come to a training accuracy of 0.5, and with 1000 ste
 Run `python experiments/trainable_depth.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import PUBLISHED, REFERENCE, panels
-from reporting import Claim, publish
+from reporting import Findings, main
 
 BIAS_VARIANCE = 0.05
 CRITICAL = 1.761
@@ -45,7 +45,6 @@ class Config:
     """Settings of the experiment; a scale is sigma_w^2.
 
     store: where finished runs are kept.
-    smoke: few runs of small networks; writes nothing.
     """
 
     dataset: str = "fashion_mnist"
@@ -54,12 +53,11 @@ class Config:
     scales: tuple[float, ...] = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0)
     learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)
     num_steps: int = 200
-    store: Path | None = Path("results/trainable_depth")
-    smoke: bool = False
+    store: Path = Path("results/trainable_depth")
 
 
 def load(name: str) -> fn.Dataset:
-    """Load images, centred; of the test split, which nothing here is about, a few."""
+    """Load images, centered; of the test split, which nothing here is about, a few."""
     images = fn.load_dataset(name)
     test = images.test.inputs[:1000] - 0.5, images.test.targets[:1000]
     return fn.from_arrays(images.train.inputs - 0.5, images.train.targets, test=test, name=name)
@@ -176,10 +174,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, dataset="digits", width=16, depths=(1, 3), scales=(1.0, 1.75, 3.0))
-        config = replace(config, learning_rates=(0.03,), num_steps=20, store=None)
+def measure(config: Config) -> Findings:
     results = train(load(config.dataset), config)
     accuracy = results.curves("train_accuracy").isel(step=-1).max("learning_rate").values
     frontier = find_frontier(accuracy, np.array(config.depths))
@@ -188,8 +183,19 @@ def main(config: Config) -> None:
     measured: dict[str, Any] = {"train_accuracy_by_depth_and_scale": accuracy, "frontier_by_scale": frontier}
     measured |= {"num_diverged": results["diverged"].sum(), "depths": config.depths, "scales": config.scales}
     measured |= {"fine_scales": fine, "depth_scale": predict(fine)}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(
+            dataset="digits",
+            width=16,
+            depths=(1, 3),
+            scales=(1.0, 1.75, 3.0),
+            learning_rates=(0.03,),
+            num_steps=20,
+        ),
+    )

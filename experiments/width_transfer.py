@@ -19,19 +19,19 @@ Means are over seeds, with the 95 % interval of Student's t.
 Run `python experiments/width_transfer.py`, or with `--smoke` for a few seconds' version.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels, shades
-from reporting import Claim, publish
+from reporting import Findings, main
 
 Sizes = dict[str, np.ndarray]
 WAYS = ("muP", "standard")
@@ -59,8 +59,7 @@ class Config:
     num_seeds: int = 3
     num_check_seeds: int = 5
     num_steps: int = 800
-    store: Path | None = Path("results/width_transfer")
-    smoke: bool = False
+    store: Path = Path("results/width_transfer")
 
 
 def sweep(data: fn.Dataset, config: Config, rates: Any, num_seeds: int, **options: Any) -> fn.Results:
@@ -181,10 +180,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     return figure
 
 
-def main(config: Config) -> None:
-    if config.smoke:
-        config = replace(config, widths=(16, 32), log2_rates=(-2.0, -1.0), num_seeds=1, num_check_seeds=2)
-        config = replace(config, num_steps=40, store=None)
+def measure(config: Config) -> Findings:
     data, steps, rates = fn.load_dataset("mnist1d"), config.num_steps, np.array(config.log2_rates)
     options = {"num_steps": steps, "eval_every": steps // 4, "store": config.store, "show_progress": True}
     results = sweep(data, config, config.log2_rates, config.num_seeds, **options)
@@ -201,8 +197,12 @@ def main(config: Config) -> None:
     found = zip(WAYS, rates[best], edges, losses.mean(axis=-1), strict=True)
     measured: dict[str, Any] = {way: dict(zip(names, values, strict=True)) for way, *values in found}
     measured |= {"log2_rates": rates, "widths": config.widths, "place": place, "logits": sizes["logits"]}
-    publish(__file__, __doc__, config, claims, measured, draw)
+    return claims, measured
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config))
+    main(
+        measure,
+        draw,
+        smoke=Config(widths=(16, 32), log2_rates=(-2.0, -1.0), num_seeds=1, num_check_seeds=2, num_steps=40),
+    )

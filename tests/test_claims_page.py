@@ -9,8 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import fnnet as fn
+from claims import Claim
 from claims_page import write_page
-from reporting import Claim, write_report
+from reporting import write_report
 
 CLAIMS = [
     Claim("wider <is> better", 0.5, fn.mean_interval([0.25, 0.75]), True),

@@ -2,7 +2,9 @@
 
 import io
 import json
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,10 @@ from rich.console import Console
 from scipy import stats
 
 import fnnet as fn
-from reporting import Claim, draw_report, publish, read_measured, save_measurement, table, write_report
+import measurements
+import reporting
+from claims import Claim, above, at_least, at_most, below, between, in_every_run, near, table
+from reporting import draw_report, read_measured, write_report
 
 
 def text_of(table):
@@ -27,8 +32,9 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Smoke:
-    smoke: bool
+class Kept:
+    num_steps: int = 100
+    store: Path = Path("results/kept")
 
 
 CLAIMS = [
@@ -95,13 +101,86 @@ def test_figures_are_drawn_from_what_the_report_has_measured(tmp_path):
     assert not path.with_suffix(".npz").exists()  # which nothing names any more
 
 
-def test_smoke_run_draws_and_leaves_nothing(tmp_path, capsys):
-    for smoke in (True, False):
-        publish(str(tmp_path / "a.py"), "Wide.", Smoke(smoke), CLAIMS, MEASURED, draw)
-        assert (tmp_path / "results" / "a.png").exists() is not smoke
-        save_measurement(str(tmp_path / "b.py"), {"steps": [1, 2], "losses": [0.5, 0.25]}, draw, smoke)
-        assert (tmp_path / "results" / "b.png").exists() is not smoke
-    assert capsys.readouterr().out.count("wrote") == 2
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """Let this module look like a script in a folder of its own."""
+    (tmp_path / "results").mkdir()
+    monkeypatch.setattr(sys.modules[__name__], "__file__", str(tmp_path / "a.py"))
+    return tmp_path
+
+
+def test_main_measures_with_the_settings_of_the_command_line(script, monkeypatch, capsys):
+    seen = []
+
+    def measure(config):
+        seen.append(config)
+        assert config.store.parent.exists() or config.store == Kept().store
+        return CLAIMS, MEASURED
+
+    smoke = Kept(num_steps=3)
+    for arguments, num_steps in (([], 100), (["--num-steps", "7"], 7), (["--smoke"], 3)):
+        (script / "results" / "a.png").unlink(missing_ok=True)
+        monkeypatch.setattr(sys, "argv", ["a.py", *arguments])
+        reporting.main(measure, draw, smoke)  # which returns although a claim fails
+        assert seen[-1].num_steps == num_steps
+        assert (script / "results" / "a.png").exists() is ("--smoke" not in arguments)
+    assert [config.store == Kept().store for config in seen] == [True, True, False]
+    assert not seen[-1].store.exists()
+    assert json.loads((script / "results" / "a.json").read_text())["settings"]["num_steps"] == 7
+    text = capsys.readouterr().out
+    assert text.count("wrote") == 2 and text.count("NO") == 3
+
+
+def test_measurement_has_a_table_beside_its_numbers(script, monkeypatch, capsys):
+    def measure(config):
+        return {"steps": range(3), "losses": np.ones(3) / len(config.depths)}
+
+    def to_markdown(report):
+        return f"{len(report['losses'])} losses\n"
+
+    for arguments in (["--smoke"], []):
+        monkeypatch.setattr(sys, "argv", ["a.py", *arguments])
+        measurements.main(measure, to_markdown, Config((1,)), draw)
+        written = {path.name for path in (script / "results").iterdir()}
+        assert written == (set() if arguments else {"a.json", "a.md", "a.png"})
+    report = json.loads((script / "results" / "a.json").read_text())
+    assert report["losses"] == [0.5, 0.5, 0.5] and {"machine", "versions", "commit"} <= report.keys()
+    assert (script / "results" / "a.md").read_text() == "3 losses\n"
+    assert capsys.readouterr().out.count("3 losses") == 2
+
+
+INTERVAL = fn.mean_interval([0.25, 0.75])  # the mean is 0.5
+
+
+@pytest.mark.parametrize(
+    ("claim", "holds"),
+    [
+        (at_least("x", 0.5, INTERVAL), True),
+        (at_least("x", 0.51, INTERVAL), False),
+        (at_most("x", 2, {"a": 2, "b": [1.0, np.float32(2)]}), True),
+        (at_most("x", 2, {"a": 2, "b": jnp.array([1.0, 2.5])}), False),
+        (above("x", 2, 2.0), False),
+        (below("x", 2, np.array([1.9, np.nan])), False),
+        (between("x", 1, 2, (1, 2)), True),
+        (between("x", 1, 2, [0.9, 1.5]), False),
+        (at_least("x", 0, []), False),  # of nothing
+        (near("x", 3, np.array([3.1, 2.9]), tolerance=0.15), True),
+        (near("x", {"a": 1, "b": 100}, {"a": 1.04, "b": 104}, tolerance=0.05, relative=True), True),
+        (near("x", {"a": 1, "b": 100}, {"a": 1.04, "b": 106}, tolerance=0.05, relative=True), False),
+        (in_every_run("x", {"rise": np.array([1, 1], bool), "fall": np.array([1, 0], bool)}), False),
+    ],
+)
+def test_claims_hold_within_their_bounds(claim, holds):
+    assert claim.holds is holds
+
+
+def test_claims_say_their_bounds():
+    claims = [at_least("x", 0.95, 1), between("x", 1e-5, 30, 1), near("x is y", 2, 2, 0.05, relative=True)]
+    assert [each.claim for each in claims] == [
+        "x is at least 0.95",
+        "x is between 1e-5 and 30",
+        "x is y, within 5 %",
+    ]
 
 
 def test_terminal_shows_every_verdict():

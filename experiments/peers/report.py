@@ -1,21 +1,12 @@
-"""The benchmark's report: where it was made, its tables and its chart."""
+"""The benchmark's report: its tables and its chart."""
 
-import importlib.metadata
-import os
-import platform
-import re
-import subprocess
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
-from rich.table import Table
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-LIBRARIES = ("fnnet", "jax", "jaxlib", "flax", "optax", "torch", "scikit-learn", "numpy")
+from drawing import panels
+from measurements import markdown_table
 
 NAMES = {
     "fnnet": "fnnet",
@@ -30,50 +21,6 @@ NAMES = {
     "sklearn_mlp": "scikit-learn",
 }
 """How systems are called in figures."""
-
-
-def spread(values: Sequence[float] | np.ndarray) -> dict[str, float]:
-    """Sum up one figure of several rounds, to four digits."""
-    sums = {"median": np.median(values), "min": np.min(values), "max": np.max(values)}
-    return {name: float(f"{value:.4g}") for name, value in sums.items()}
-
-
-def describe_machine() -> dict[str, Any]:
-    """Say what the numbers were measured on."""
-    cpus = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
-    return {
-        "cpu": cpus[0] if cpus else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def describe_versions() -> dict[str, str]:
-    """List the versions of Python and of every library that is installed."""
-    versions = {"python": platform.python_version()}
-    for library in LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def describe_commit() -> str:
-    """Name the commit that was measured, with "-dirty" where files differ from it other than results."""
-    folder = Path(__file__).parents[1]
-
-    def git(*args: str) -> str:
-        command = ["git", *args]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603
-        return done.stdout
-
-    try:
-        return git("rev-parse", "HEAD").strip() + (
-            "-dirty" if git("status", "--porcelain", ".", "../fnnet", ":!results") else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def to_markdown(report: dict[str, Any]) -> str:
@@ -101,28 +48,12 @@ def to_markdown(report: dict[str, Any]) -> str:
         f"After the same steps all losses agree to {report['largest_loss_difference']:.0e}.",
     ]
     for title, cell in tables.items():
-        lines += ["", f"## {title}", "", *_table(report["rows"], cell)]
+        lines += ["", f"## {title}", "", _table(report["rows"], cell)]
     return "\n".join(lines) + "\n"
 
 
-def to_table(report: dict[str, Any]) -> Table:
-    """Tabulate speeds for the terminal, a row a system."""
-    rows = report["rows"]
-    table = Table(title="GFLOP/s, and part of the peak")
-    table.add_column("system", no_wrap=True)
-    for network in _names(rows, "network"):
-        table.add_column(network, justify="right", overflow="fold")
-    for system in _names(rows, "system"):
-        found = [_find(rows, network, system) for network in _names(rows, "network")]
-        cells = [f"{row['gflops']['median']:.3g}, {row['fraction_of_peak']['median']:.0%}" for row in found]
-        table.add_row(system, *cells)
-    return table
-
-
-def draw(report: dict[str, Any]) -> "Figure":
+def draw(report: dict[str, Any]) -> Figure:
     """Draw each system's part of the peak: a panel for each network, a row for each system."""
-    from drawing import panels
-
     rows = report["rows"]
     networks, systems = _names(rows, "network"), _names(rows, "system")[::-1]
     finding = f"fnnet comes nearest to the machine's peak of {report['peak_gflops']['median']:.0f} GFLOP/s"
@@ -141,15 +72,14 @@ def draw(report: dict[str, Any]) -> "Figure":
     return figure
 
 
-def _table(rows: list[dict], cell: Callable[[dict, dict], str]) -> list[str]:
-    """Lay out one figure: a row a network, a column a system."""
+def _table(rows: list[dict], cell: Callable[[dict, dict], str]) -> str:
+    """Lay out one quantity: a row for each network, a column for each system."""
     systems = _names(rows, "system")
-    lines = [f"| network | {' | '.join(systems)} |", f"|---|{'---:|' * len(systems)}"]
+    cells = []
     for network in _names(rows, "network"):
         fnnet = _find(rows, network, "fnnet")
-        cells = [cell(_find(rows, network, system), fnnet) for system in systems]
-        lines.append(f"| {network} | {' | '.join(cells)} |")
-    return lines
+        cells.append([network, *(cell(_find(rows, network, system), fnnet) for system in systems)])
+    return markdown_table(["network", *systems], cells)
 
 
 def _names(rows: list[dict], column: str) -> list[str]:

@@ -4,16 +4,12 @@ import collections
 import contextlib
 import heapq
 import inspect
-import os
 import pickle
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from pathlib import Path
-from typing import Any, NamedTuple
-from unittest import mock
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,12 +18,11 @@ import fnnet as fn
 from fnnet.engines.engine import Arrays, Engine
 from fnnet.lanes.chunk import ChunkSpec
 from fnnet.lanes.cost import Cost
-from fnnet.sweeps import flights, worker
+from fnnet.sweeps import worker
 from fnnet.sweeps.worker import Trained, Worker
 
 NUM_POINTS = 10  # evaluations of a run
 STEPS = 100
-MEMORY_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 WORKER = Worker({"versions": "none", "device": "virtual"}, 1, "cpu", 1e9, "virtual:1", "default")
 
 
@@ -58,7 +53,7 @@ def answer(function: Callable, *arguments: Any) -> Any:
 
 
 class Workers:
-    """Workers in virtual time: the clock advances by what this process spends, and jumps to the next answer."""
+    """Workers in virtual time: the clock advances by what this process spends, and jumps to answers."""
 
     def __init__(self, num_workers: int, chunk_seconds: float) -> None:
         """Start them.
@@ -71,7 +66,7 @@ class Workers:
         self.order_bytes = self.answer_bytes = self.num_chunks = 0
         self.answered: list[float] = []  # when each chunk was, on the clock
         self._chunk_seconds = chunk_seconds
-        self._free, self._random = [0.0] * num_workers, random.Random(0)  # noqa: S311
+        self._free, self._random = [0.0] * num_workers, random.Random(0)
         self._training: list[tuple[float, int, Future, bytes]] = []
         self._there: collections.deque[Future] = collections.deque()
         self.engine = Engine(self.submit, _share_nothing, num_workers, 1, lambda error: False, "virtual")
@@ -122,108 +117,12 @@ class Workers:
             while self._training and self._training[0][0] <= self.now:
                 _, _, future, received = heapq.heappop(self._training)
                 started = time.process_time()
-                value = pickle.loads(received)  # noqa: S301
+                value = pickle.loads(received)
                 self.sending += time.process_time() - started
                 future.set_result(value)
                 self.answered.append(self.now)
         return self._there.popleft()
 
 
-class Spent(NamedTuple):
-    """What a sweep through virtual workers took.
-
-    seconds: on the virtual clock, until all chunks are finished.
-    idle: seconds that the coordinator waited for answers.
-    sending: seconds of pickling and unpickling.
-    fsync: seconds in which the disk was waited for.
-    collecting: seconds, after that, to collect the results.
-    chunks: trained.
-    order_bytes: of an order.
-    answer_bytes: of an answer.
-    prepared_bytes: the most memory of this process until the sweep was prepared.
-    peak_bytes: until the results are collected.
-    rate: chunks per second in the middle half of the sweep.
-    """
-
-    seconds: float
-    idle: float
-    sending: float
-    fsync: float
-    collecting: float
-    chunks: int
-    order_bytes: int
-    answer_bytes: int
-    prepared_bytes: int
-    peak_bytes: int
-    rate: float
-
-
-def through_coordinator(
-    num_runs: int, lanes: int, num_workers: int, chunk_seconds: float, sync: bool | None
-) -> Spent:
-    """Sweep on virtual workers, in this process.
-
-    Args:
-        num_runs: of the sweep.
-        lanes: runs in a chunk.
-        num_workers: virtual ones.
-        chunk_seconds: what each chunk takes them on average.
-        sync: whether the store forces what it writes to the disk; None for no store.
-    """
-    space = fn.grid(
-        start=np.linspace(0.5, 2, num_runs // 256).tolist(), factor=np.linspace(0.1, 0.9, 256).tolist()
-    )
-    fsync_seconds = [0.0]
-
-    def fsync(descriptor: int, really: Callable[[int], None] = os.fsync) -> None:
-        if sync:
-            started = time.perf_counter()
-            really(descriptor)
-            fsync_seconds[0] += time.perf_counter() - started
-
-    with (
-        tempfile.TemporaryDirectory(dir=None if sync else MEMORY_DISK) as folder,
-        mock.patch.object(os, "fsync", fsync),
-    ):
-        workers = Workers(num_workers, chunk_seconds)
-        prepared = fn.prepare(
-            tiny_recipe,
-            space,
-            None,
-            num_steps=STEPS,
-            eval_every=STEPS // NUM_POINTS,
-            lanes=lanes,
-            store=None if sync is None else Path(folder, "store"),
-            save_params=False,
-            engine=workers.engine,
-        )
-        prepared_bytes = peak_bytes()
-        workers.since = time.process_time()
-        with mock.patch.multiple(flights, SimpleQueue=lambda: workers, monotonic=workers.clock):
-            results = fn.execute(prepared)
-        collecting = time.process_time() - workers.since
-    assert len(results) == num_runs
-    first, last = (workers.answered[workers.num_chunks * part // 4] for part in (1, 3))
-    return Spent(
-        workers.now,
-        workers.idle,
-        workers.sending,
-        fsync_seconds[0],
-        collecting,
-        workers.num_chunks,
-        workers.order_bytes,
-        workers.answer_bytes,
-        prepared_bytes,
-        peak_bytes(),
-        workers.num_chunks / 2 / max(last - first, 1e-9),
-    )
-
-
 def _share_nothing(arrays: Arrays) -> Callable[[], Arrays]:
     return dict
-
-
-def peak_bytes() -> int:
-    """Read the most memory that this process has used."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
