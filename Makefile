@@ -9,7 +9,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 # What measures this machine and not a claim.
 MEASUREMENTS := $(addprefix experiments/,$(addsuffix .py,batch_evaluation benchmark engine_scale growth plan_accuracy whole_job))
-EXPERIMENTS := $(filter-out $(addprefix experiments/,$(addsuffix .py,claims claims_page drawing encoding figures measurements reporting)), $(wildcard experiments/*.py))
+EXPERIMENTS := $(filter-out $(addprefix experiments/,$(addsuffix .py,claiming claims_page drawing encoding figures measuring reporting)), $(wildcard experiments/*.py))
 
 # Tests and smoke runs train so little that compiling well would not pay. The second flag is unknown to newer XLA.
 COMPILE_FAST := --xla_backend_optimization_level=0 $(shell \

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 import fnnet as fn
-from measurements import main, markdown_table, reset_peak, resident_bytes, spread
+from measuring import main, markdown_table, reset_peak, resident_bytes, spread
 from peers.peak import FLOPS, prepare
 
 METRICS = ["accuracy", "nll", "brier", "ece"]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import fnnet as fn
-from measurements import describe_machine, main, spread
+from measuring import describe_machine, main, spread
 from peers import CEILINGS, SYSTEMS, memory_copy, peak
 from peers.report import draw, to_markdown
 from peers.system import LANES

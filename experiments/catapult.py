@@ -24,7 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim, at_most, in_every_run
+from claiming import Claim, at_most, in_every_run
 from drawing import REFERENCE, panels
 from reporting import Findings, main
 

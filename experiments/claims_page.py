@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from claims import in_words
+from claiming import in_words
 from fnnet import InputError
 
 TOPICS = {

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim, at_most
+from claiming import Claim, at_most
 from drawing import REFERENCE, panels
 from reporting import Findings, main
 

@@ -27,7 +27,7 @@ import optax
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import label_ticks, panels
 from fnnet.report.labels import readable
 from reporting import Findings, main

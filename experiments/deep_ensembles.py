@@ -27,7 +27,7 @@ import optax
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim, at_least, at_most, near
+from claiming import Claim, at_least, at_most, near
 from drawing import draw_interval, intervals, label_ticks, panels
 from reporting import Findings, main
 

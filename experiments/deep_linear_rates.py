@@ -23,7 +23,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels
 from reporting import Findings, main
 

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from numpy.polynomial import Chebyshev
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import REFERENCE, panels, shades
 from reporting import Findings, main
 

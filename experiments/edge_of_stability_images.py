@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import REFERENCE, panels, shades
 from fnnet.report.labels import readable
 from reporting import Findings, main

@@ -16,7 +16,7 @@ Run `python experiments/engine_scale.py`, or with `--smoke` for a short version 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from measurements import main, spread
+from measuring import main, spread
 from peers.coordinator import Spent, through_coordinator
 from peers.real_workers import against_local, count_reads, elsewhere
 from peers.scale_report import draw, to_markdown

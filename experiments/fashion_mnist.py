@@ -22,7 +22,7 @@ import optax
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import PUBLISHED, panels
 from fnnet.report.labels import readable
 from reporting import Findings, main

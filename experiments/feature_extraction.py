@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import intervals, panels
 from fnnet.report.labels import readable
 from reporting import Findings, main

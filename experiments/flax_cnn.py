@@ -25,7 +25,7 @@ from flax import nnx
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim, at_most
+from claiming import Claim, at_most
 from drawing import draw_seeds, label_ticks, panels
 from fnnet.interop.flax import linen_network, nnx_network
 from peers.flax_cnn import LinenCNN, NnxCNN, to_float64

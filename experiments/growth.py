@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 import fnnet as fn
 from drawing import REFERENCE, label_ticks, panels
 from fnnet.report.labels import readable
-from measurements import main, markdown_table, spread
+from measuring import main, markdown_table, spread
 
 
 @dataclass(frozen=True)

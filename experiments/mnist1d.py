@@ -19,7 +19,7 @@ import optax
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import PUBLISHED, panels
 from reporting import Findings, main
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fnnet as fn
-from measurements import main, markdown_table, reset_peak, resident_bytes
+from measuring import main, markdown_table, reset_peak, resident_bytes
 
 
 @dataclass(frozen=True)

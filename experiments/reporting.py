@@ -22,7 +22,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from claims import Claim, table
+from claiming import Claim, table
 from encoding import give_arrays, plain, take_arrays
 
 if TYPE_CHECKING:

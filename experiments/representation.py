@@ -1,17 +1,16 @@
 """Layers of a trained network hold ever more of what was asked for, and less of all else.
 
-The article says that deeper layers hold more abstract and more compressed representations. Two measurements of it, on
-networks of depth 2, 4 and 8 trained on MNIST, and on the same networks before training: how well a linear probe reads
-the digit off each layer (Alain & Bengio 2016), and how many dimensions a layer's activations use, as effective rank
-(Roy & Vetterli 2007) of the centered activations of the test split. Pixels are layer 0; the network's outputs are left
-out.
+The article says that deeper layers hold more abstract and more compressed representations. Two measurements
+test it, on networks of depth 2, 4 and 8 trained on MNIST, and on the same networks before training: how well
+a linear probe reads the digit off each layer (Alain & Bengio 2016), and how many dimensions a layer's
+activations use, as effective rank (Roy & Vetterli 2007) of the centered activations of the test split. Pixels
+are layer 0; the network's outputs are left out.
 
 Means are over seeds, with the 95 % interval of Student's t.
 
 Run `python experiments/representation.py`, or with `--smoke` for a few seconds' version.
 """
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,12 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 import fnnet as fn
-from claims import Claim
-from drawing import WIDTH, draw_classes, draw_interval, intervals, label_ticks, shades
+from claiming import Claim
+from drawing import draw_classes, draw_interval, intervals, label_ticks, shades, stacked, title_row
 from fnnet.analysis.representations import activations, effective_rank, fit_probe, probe_layers
-from fnnet.report.style import StyledFigure
 from reporting import Findings, main
 
+GAIN = 0.05  # in accuracy of a probe, from pixels to the last layer
 MAX_POINTS = 2000  # that are drawn
 
 ByDepth = dict[int, np.ndarray]
@@ -37,10 +36,7 @@ ByDepth = dict[int, np.ndarray]
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment.
-
-    store: the folder that keeps trained networks, so that an interrupted run goes on.
-    """
+    """Settings of the experiment; `store` keeps trained networks, so that an interrupted run goes on."""
 
     dataset: str = "mnist"
     depths: tuple[int, ...] = (2, 4, 8)
@@ -51,7 +47,7 @@ class Config:
 
 
 def train(networks: dict[int, fn.Network], data: fn.Dataset, config: Config) -> dict[str, dict[int, Any]]:
-    """Give the parameters of all networks, stacked over seeds, by state and depth."""
+    """Return the parameters of all networks, stacked over seeds, by state and depth."""
 
     def recipe(depth: int) -> fn.Task:
         return fn.supervised(networks[depth], "cross_entropy", optimizer="sgd")
@@ -80,7 +76,7 @@ def measure_pixels(data: fn.Dataset) -> tuple[float, float]:
 
 
 def measure_hidden(network: fn.Network, stacked: Any, data: fn.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Measure the hidden layers of some networks: probes' accuracies and effective ranks, `[seeds, depth]`."""
+    """Measure hidden layers of stacked networks: accuracies of probes and effective ranks, `[seeds, depth]`."""
 
     def measure(params: Any) -> tuple[jax.Array, jax.Array]:
         hidden = activations(network, params, data.test.inputs)[:-1]
@@ -97,93 +93,82 @@ def make_claims(accuracy: dict[str, ByDepth], rank: dict[str, ByDepth]) -> list[
         """By how much each layer's mean is above that of the layer before."""
         return np.concatenate([np.diff(of_seeds.mean(axis=0)[first:]) for of_seeds in values.values()])
 
+    def always(claim: str, values: ByDepth, holds: np.ndarray) -> Claim:
+        return Claim(claim, None, means(values), bool(holds.all()))
+
     trained, untrained = accuracy["trained"], accuracy["untrained"]
     gains = {depth: fn.mean_interval(values[:, -1] - values[:, 0]) for depth, values in trained.items()}
     ratios = {
         depth: fn.mean_interval(values[:, -1] / rank["untrained"][depth][:, -1])
         for depth, values in rank["trained"].items()
     }
+    better = f"trained: at the last layer a probe is at least {GAIN} better than on pixels"
+    lower = "the last layer has a lower effective rank trained than untrained"
+    ranks, initial, worse = rank["trained"], rank["untrained"], changes(untrained, first=1) < 0
     return [
-        Claim("trained: a probe is right more often with each layer", None, means(trained), all(changes(trained) > 0)),
-        Claim("trained: at the last layer a probe is at least 0.05 better than on pixels", None, gains, all(gain.low >= 0.05 for gain in gains.values())),
-        Claim("untrained: a probe is right less often with each hidden layer", None, means(untrained), all(changes(untrained, first=1) < 0)),
-        Claim("trained: the effective rank falls with each layer", None, means(rank["trained"]), all(changes(rank["trained"]) < 0)),
-        Claim("untrained: the effective rank falls with each layer, too", None, means(rank["untrained"]), all(changes(rank["untrained"]) < 0)),
-        Claim("the last layer has a lower effective rank trained than untrained", None, ratios, all(ratio.high < 1 for ratio in ratios.values())),
-    ]  # fmt: skip
+        always("trained: a probe is right more often with each layer", trained, changes(trained) > 0),
+        Claim(better, None, gains, all(gain.low >= GAIN for gain in gains.values())),
+        always("untrained: a probe is right less often with each hidden layer", untrained, worse),
+        always("trained: the effective rank falls with each layer", ranks, changes(ranks) < 0),
+        always("untrained: the effective rank falls with each layer, too", initial, changes(initial) < 0),
+        Claim(lower, None, ratios, all(ratio.high < 1 for ratio in ratios.values())),
+    ]
 
 
 def draw(measured: dict[str, Any]) -> Figure:
     """Draw both measurements against the layer, and the layers of one network on their principal planes."""
     planes = measured["planes"]
     names = ["pixels", *(f"layer {number}" for number in range(1, len(planes)))]
-    figure = StyledFigure(figsize=(WIDTH, 5.2))
-    subfigures: Any = figure.subfigures(2, 1, height_ratios=(1.25, 1))
-    above, below = subfigures
-    figure.suptitle(
-        "Training makes each layer easier to read and lower in rank than the one before", x=0.006, ha="left"
-    )
+    finding = "Training makes each layer easier to read and lower in rank than the one before"
+    figure, above, below = stacked(finding, height=5.2, ratios=(1.25, 1))
     errors = {
         state: {depth: 1 - values for depth, values in by_depth.items()}
         for state, by_depth in measured["probe_accuracy"].items()
     }
     both = (("Error of a linear probe", errors), ("Effective rank", measured["effective_rank"]))
     for axes, letter, (title, found) in zip(above.subplots(1, 2), "ab", both, strict=True):
-        deepest = list(found["untrained"])[-1]
-        values = found["untrained"][deepest]
-        layers = range(values.shape[1])
-        draw_interval(axes, layers, intervals(values.T), "0.5", "untrained, any depth", linestyle="--")
+        deepest = list(found["untrained"].values())[-1]
+        layers = range(deepest.shape[1])
+        draw_interval(axes, layers, intervals(deepest.T), "0.5", "untrained, any depth", linestyle="--")
         for color, marker, (depth, values) in zip(shades(3), "os^", found["trained"].items(), strict=False):
-            style = {"marker": marker, "markersize": 3.5}
-            draw_interval(
-                axes, range(values.shape[1]), intervals(values.T), color, f"trained, depth {depth}", **style
-            )
+            style: Any = {"label": f"trained, depth {depth}", "marker": marker, "markersize": 3.5}
+            draw_interval(axes, range(values.shape[1]), intervals(values.T), color, **style)
         axes.set_title(f"({letter}) {title}", loc="left")
         axes.set(xlabel="layer (0: pixels)", ylabel=title.lower(), yscale="log")
         label_ticks(axes.yaxis, (0.03, 0.05, 0.1, 0.2, 0.5) if letter == "a" else (30, 50, 100, 200, 300))
-    above.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=4,
-        title="means of seeds, with 95 % intervals",
-    )
+    title = "means of seeds, with 95 % intervals"
+    above.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, title=title)
     for axes, name, plane in zip(below.subplots(1, len(planes)), names, planes, strict=True):
         draw_classes(axes, plane, measured["classes"])
         axes.set_title(name, loc="left")
-    below.suptitle(f"(c) Principal planes of a trained network of depth {len(planes) - 1}, by digit", x=0.006, ha="left",
-                   fontsize=8.5, fontweight="normal")  # fmt: skip
+    title_row(below, f"(c) Principal planes of a trained network of depth {len(planes) - 1}, by digit")
     return figure
 
 
 def measure(config: Config) -> Findings:
-    with tempfile.TemporaryDirectory() as temporary:
-        data = fn.load_dataset(config.dataset)
-        networks = {  # with an array for each layer: none is stacked
-            depth: fn.mlp(data.num_features, [config.width] * depth, data.num_outputs, stack_from=99)
-            for depth in config.depths
-        }
-        params = train(networks, data, config)
+    data = fn.load_dataset(config.dataset)
+    networks = {  # with an array for each layer: none is stacked
+        depth: fn.mlp(data.num_features, [config.width] * depth, data.num_outputs, stack_from=99)
+        for depth in config.depths
+    }
+    params = train(networks, data, config)
     accuracy: dict[str, ByDepth] = {state: {} for state in params}
     rank: dict[str, ByDepth] = {state: {} for state in params}
     pixels = measure_pixels(data)
     for state, by_depth in params.items():
-        for depth, stacked in by_depth.items():
-            hidden = measure_hidden(networks[depth], stacked, data)
+        for depth, stacked_params in by_depth.items():
+            hidden = measure_hidden(networks[depth], stacked_params, data)
             for found, of_pixels, values in zip((accuracy, rank), pixels, hidden, strict=True):
                 found[state][depth] = np.insert(values.astype(float), 0, of_pixels, axis=1)
-    claims = make_claims(accuracy, rank)
     depth, shown = config.depths[len(config.depths) // 2], data.test.inputs[:MAX_POINTS]
     first = jax.tree.map(lambda leaf: leaf[0], params["trained"][depth])
-    layers = [shown, *activations(networks[depth], first, shown)[:-1]]
-    measured = {
+    layers = jax.device_get([shown, *activations(networks[depth], first, shown)[:-1]])
+    return make_claims(accuracy, rank), {
         "probe_accuracy": accuracy,
         "effective_rank": rank,
-        "planes": np.stack([PCA(2).fit_transform(layer) for layer in jax.device_get(layers)]).astype(
-            np.float32
-        ),
+        "planes": np.stack([PCA(2).fit_transform(layer) for layer in layers]).astype(np.float32),
         "classes": data.test.targets[:MAX_POINTS].astype(np.int8),
     }
-    return claims, measured
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from scipy.optimize import brentq
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import panels, shades
 from reporting import Findings, main
 

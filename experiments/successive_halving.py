@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import fnnet as fn
-from measurements import main, markdown_table
+from measuring import main, markdown_table
 
 METRIC = "test_accuracy"
 

@@ -24,7 +24,7 @@ from numpy.polynomial import Chebyshev
 from sklearn.linear_model import Ridge
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import REFERENCE, panels
 from reporting import Findings, main
 

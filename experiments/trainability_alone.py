@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import REFERENCE, panels
 from reporting import Findings, main
 

@@ -24,7 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import REFERENCE, add_key, draw_picture, pack, panels, shades
 from reporting import Findings, main
 

@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import add_key, draw_picture, pack, panels
 from reporting import Findings, main
 

@@ -27,7 +27,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import PUBLISHED, REFERENCE, panels
 from reporting import Findings, main
 

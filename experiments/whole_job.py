@@ -22,7 +22,7 @@ from typing import Any
 
 import polars as pl
 
-from measurements import main, markdown_table, spread
+from measuring import main, markdown_table, spread
 
 METRIC = "test_accuracy"
 SCRIPTS = {"flax_nnx": ("flax", "peers.sweep_flax_nnx"), "torch": ("torch", "peers.sweep_torch")}

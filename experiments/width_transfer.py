@@ -29,7 +29,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels, shades
 from reporting import Findings, main
 

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from claims import Claim
+from claiming import Claim
 from claims_page import write_page
 from reporting import write_report
 

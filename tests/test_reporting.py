@@ -14,9 +14,9 @@ from rich.console import Console
 from scipy import stats
 
 import fnnet as fn
-import measurements
+import measuring
 import reporting
-from claims import Claim, above, at_least, at_most, below, between, in_every_run, near, table
+from claiming import Claim, above, at_least, at_most, below, between, in_every_run, near, table
 from reporting import draw_report, read_measured, write_report
 
 
@@ -140,7 +140,7 @@ def test_measurement_has_a_table_beside_its_numbers(script, monkeypatch, capsys)
 
     for arguments in (["--smoke"], []):
         monkeypatch.setattr(sys, "argv", ["a.py", *arguments])
-        measurements.main(measure, to_markdown, Config((1,)), draw)
+        measuring.main(measure, to_markdown, Config((1,)), draw)
         written = {path.name for path in (script / "results").iterdir()}
         assert written == (set() if arguments else {"a.json", "a.md", "a.png"})
     report = json.loads((script / "results" / "a.json").read_text())

@@ -12,7 +12,7 @@ import numpy as np
 
 import fnnet as fn
 from fnnet.sweeps import flights
-from measurements import resident_bytes
+from measuring import resident_bytes
 from peers.virtual_workers import NUM_POINTS, STEPS, Workers, tiny_recipe
 
 MEMORY_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from drawing import panels
-from measurements import markdown_table
+from measuring import markdown_table
 
 NAMES = {
     "fnnet": "fnnet",

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from drawing import REFERENCE, note, panels, shades
-from measurements import markdown_table
+from measuring import markdown_table
 
 
 def to_markdown(report: dict[str, Any]) -> str:
