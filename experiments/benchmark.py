@@ -21,7 +21,7 @@ import numpy as np
 import fnnet as fn
 from measuring import describe_machine, main, spread
 from peers import CEILINGS, SYSTEMS, memory_copy, peak
-from peers.report import draw, to_markdown
+from peers.report import to_markdown
 from peers.system import LANES
 from peers.turns import Prepared, check, load_systems, prepare_systems, time_in_turns
 from peers.work import Order, save_examples, step_flops
@@ -126,4 +126,4 @@ def measure(config: Config) -> dict[str, Any]:
 
 if __name__ == "__main__":
     small = Config("digits", networks=Config.networks[:1], repeats=1, seconds=0.02, every=len(LANES))
-    main(measure, to_markdown, smoke=small, draw=draw)
+    main(measure, to_markdown, smoke=small)

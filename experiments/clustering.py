@@ -25,16 +25,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from matplotlib.figure import Figure
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 import fnnet as fn
 from claiming import Claim
-from drawing import PUBLISHED, draw_classes, intervals, panels
 from fnnet.clustering import cluster_network, clustering_accuracy, deep_clustering
-from fnnet.report.labels import readable
 from reporting import Findings, main
 
 PUBLISHED_ACCURACY = {"k-means on pixels": 0.5349, "k-means on codes": 0.8184, "deep clustering": 0.8430}
@@ -132,34 +129,6 @@ def make_claims(name: str, scores: Scores) -> list[Claim]:
     return [*claims, Claim(claim, published, means, is_far)]
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw the scores of each way with intervals, and the codes of the last data set on their principal plane."""
-    scores = measured["scores"]
-    figure, (*left, right) = panels(
-        "Deep clustering finds the digits of MNIST, where k-means on pixels does not",
-        *(f"{readable(name)}: scores" for name in scores),
-        "MNIST: codes, by digit",
-        height=3.1,
-        ratios=[*[1] * len(scores), 1.15],
-    )
-    for axes, (name, of_way) in zip(left, scores.items(), strict=True):
-        for shift, metric in enumerate(METRICS):
-            means = [intervals(of_metric[metric]) for of_metric in of_way.values()]
-            places = np.arange(len(means)) + 0.27 * (shift - 1)
-            heights = np.array([mean["mean"] for mean in means])
-            errors = np.array([mean["high"] for mean in means]) - heights
-            style: Any = {"color": f"C{shift}", "label": metric if axes is left[0] else None}
-            axes.bar(places, heights, 0.25, yerr=errors, error_kw={"elinewidth": 0.8}, **style)
-            if name == "mnist" and metric == "accuracy":
-                axes.plot(places, list(PUBLISHED_ACCURACY.values()), **PUBLISHED, label="published accuracy")
-        axes.set_xticks(range(len(of_way)), ["k-means,\npixels", "k-means,\ncodes", "deep\nclustering"])
-        axes.set(ylabel="score", ylim=(0, 1))
-    draw_classes(right, measured["codes"], measured["classes"])
-    right.set(xlabel="first principal component", ylabel="second principal component")
-    figure.legend(loc="outside lower left", ncols=4, title="means of seeds, 95 % intervals", alignment="left")
-    return figure
-
-
 def measure(config: Config) -> Findings:
     scores: dict[str, Scores] = {}
     for name in config.datasets:
@@ -179,4 +148,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, draw, smoke=Config(datasets=("digits",), num_seeds=2, widths=(16,), num_steps=(20, 20)))
+    main(measure, smoke=Config(datasets=("digits",), num_seeds=2, widths=(16,), num_steps=(20, 20)))

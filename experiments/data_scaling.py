@@ -24,12 +24,9 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim
-from drawing import label_ticks, panels
-from fnnet.report.labels import readable
 from reporting import Findings, main
 
 NETWORK = 0.871  # published, of 100 relu neurons and all examples
@@ -141,37 +138,6 @@ def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[Clai
     ]  # fmt: skip
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw accuracy, and error on logarithmic scales with the powers fitted, against the number of examples."""
-    sizes, found = measured["sizes"], measured["test_accuracy"]
-    best = max(found, key=lambda name: found[name][-1].mean())
-    figure, (left, right) = panels(
-        f"Every classifier gains from more examples of {readable(measured['dataset'])}; the {best} ends ahead",
-        "Test accuracy (dots: single subsets)",
-        f"Test error, powers fitted below {sizes[-1]:,}",
-        height=3.6,
-    )
-    for number, (name, by_size) in enumerate(found.items()):
-        means, color = np.array([each.mean() for each in by_size]), f"C{number}"
-        left.plot(sizes, means, color=color)
-        for size, each in zip(sizes, by_size, strict=True):
-            left.plot(
-                np.full(len(each), size * 1.05 ** (number - 2.5)), each, "o", color=color, markersize=2.5
-            )
-        power = measured["powers"][name]["exponent"]
-        line = np.exp(power["mean"] * np.log(sizes))
-        scale = np.exp(np.mean(np.log((1 - means) / line)[:-1]))
-        label = f"{name}: {power['mean']:.2f} ({power['low']:.2f} to {power['high']:.2f})".replace("-", "−")
-        right.plot(sizes, 1 - means, "o", color=color)
-        right.plot(sizes, scale * line, color=color, linewidth=1, label=label)
-    left.set(xscale="log", xlabel="training examples", ylabel="test accuracy")
-    right.set(xscale="log", yscale="log", xlabel="training examples", ylabel="test error")
-    label_ticks(right.yaxis, [0.1, 0.2, 0.3, 0.4, 0.6])
-    title = f"classifier: exponent of the error (95 % interval); {len(found[best][-1])} run of each with all examples"
-    figure.legend(loc="outside lower center", ncols=2, title=title)
-    return figure
-
-
 def measure(config: Config) -> Findings:
     data = fn.load_dataset(config.dataset, standardize=True)
     found = {"network": train_networks(data, config), **fit_classical(data, config)}
@@ -184,7 +150,6 @@ def measure(config: Config) -> Findings:
 if __name__ == "__main__":
     main(
         measure,
-        draw,
         smoke=Config(
             dataset="digits",
             sizes=(50, 200, 1438),

@@ -24,11 +24,10 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim, at_least, at_most, near
-from drawing import draw_interval, intervals, label_ticks, panels
+from drawing import intervals
 from reporting import Findings, main
 
 METRICS = {"accuracy": "accuracy", "nll": "NLL", "brier": "Brier score", "ece": "ECE"}
@@ -112,28 +111,6 @@ def make_claims(alone: Scores, by_size: list[Scores], size: int) -> list[Claim]:
     ]
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw each metric against the number of members, with intervals."""
-    figure, panels_ = panels(
-        "Ensembles are more accurate and better calibrated than their members, most of it with five",
-        *METRICS.values(),
-        height=2.7,
-    )
-    styles: Any = ({"linewidth": 3, "alpha": 0.6, "marker": ""}, {"linestyle": "--"}, {})
-    for axes, (metric, label) in zip(panels_, METRICS.items(), strict=True):
-        for number, (way, style) in enumerate(zip(WAYS, styles, strict=True)):
-            curve = measured["by_size"][way][metric]
-            sizes = range(1, len(curve["mean"]) + 1)
-            draw_interval(axes, sizes, curve, f"C{number}", way if axes is panels_[0] else None, **style)
-        axes.set(xlabel="members", ylabel=f"test {label}")
-        axes.set_xticks([1, 5, 10, 15])
-    panels_[1].set_yscale("log")
-    label_ticks(panels_[1].yaxis, [1, 2, 3, 4, 5])
-    title = "bands: 95 % intervals; temperatures change no accuracy of the average"
-    figure.legend(loc="outside lower center", ncols=3, title=title)
-    return figure
-
-
 def measure(config: Config) -> Findings:
     data, validation = fn.load_dataset("mnist1d"), fn.data.make_mnist1d(seed=43).test
     network = fn.mlp(40, [100, 100], 10, initializer="pytorch", residual=True)
@@ -163,4 +140,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, draw, smoke=Config(num_ensembles=2, num_members=3, size=2, num_steps=100))
+    main(measure, smoke=Config(num_ensembles=2, num_members=3, size=2, num_steps=100))

@@ -20,11 +20,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim
-from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels
 from reporting import Findings, main
 
 SIZE = 32
@@ -143,40 +141,6 @@ def arrival_time(num_matrices: int) -> float:
     return float(times[np.argmax(np.sum(distances**2, axis=0) / 2 <= GOAL)])
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw by depth the best rate and the updates it needs, with theory."""
-    figure, (rates, updates) = panels(
-        "Deep linear networks: the best rate is inverse to depth, orthogonal weights learn fastest",
-        "Best learning rate",
-        "Updates at the best rate, until 5 % of the loss",
-        height=3.3,
-    )
-    depths, max_updates = measured["depths"], measured["max_updates"]
-    for number, (kind, found) in enumerate(measured["found"].items()):
-        arrive = np.isfinite(found["rate"]).all(axis=1)
-        for axes, name in ((rates, "rate"), (updates, "updates")):
-            means = intervals(found[name][arrive])
-            draw_interval(axes, depths[arrive], means, f"C{number}", label=kind if axes is rates else None)
-        if arrive.any() and not arrive.all():
-            updates.annotate(
-                f"{kind}: beyond {depths[arrive][-1]} none\nof {measured['num_rates']} rates arrives",
-                (depths[arrive][-1], found["updates"][arrive][-1].mean()), (-8, -2), ha="right",
-                textcoords="offset points", color=f"C{number}",
-            )  # fmt: skip
-    rates.plot(depths, 2 / depths, **REFERENCE, label="2 / D, beyond which the mode s = 1 is unstable")
-    style = REFERENCE | {"linestyle": ":", "color": "C0"}
-    updates.plot(
-        depths, measured["theory_updates"], **style, label="theory of decoupled (Saxe et al., eq. 15)"
-    )
-    updates.axhline(max_updates, color="0.8", linewidth=0.8)
-    updates.annotate("end of runs", (depths[0], max_updates), (0, 2), textcoords="offset points", color="0.5")
-    for axes, name in ((rates, "best learning rate"), (updates, "updates")):
-        axes.set(xlabel="number of matrices D", ylabel=name, xscale="log", yscale="log")
-        label_ticks(axes.xaxis, depths)
-    figure.legend(loc="outside lower center", ncols=3)
-    return figure
-
-
 def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     found = find_fastest(config)
@@ -192,4 +156,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, draw, smoke=Config(depths=(4, 16), num_rates=4, num_seeds=2, max_updates=30))
+    main(measure, smoke=Config(depths=(4, 16), num_rates=4, num_seeds=2, max_updates=30))

@@ -13,14 +13,12 @@ Run `python experiments/double_descent.py`, or with `--smoke` for a few seconds'
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim
-from drawing import PUBLISHED, draw_interval, intervals, label_ticks, panels
+from drawing import intervals
 from reporting import Findings, main
 
 PUBLISHED_LOSS = {4: 1.45, 7: 1.38, 12: 1.36, 21: 1.60, 27: 2.31, 36: 4.16, 47: 4.42, 61: 3.78, 80: 3.40, 104: 3.07, 177: 2.72, 300: 2.34}  # fmt: skip
@@ -94,30 +92,6 @@ def make_claims(found: dict[str, fn.Results], widths: np.ndarray) -> list[Claim]
     ]  # fmt: skip
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw loss and errors against the width."""
-    figure, (left, right) = panels(
-        "Test loss peaks where networks just fit all training examples, and falls again beyond",
-        "Test loss",
-        "Test error: a peak under label noise",
-        height=3.1,
-    )
-    widths = measured["widths"]
-    for color, (name, found) in zip(("C0", "C1"), measured["by_width"].items(), strict=True):
-        draw_interval(left, widths, found["test_loss"], color, label=name)
-        draw_interval(right, widths, found["test_error"], color)
-        for axes in (left, right):
-            axes.axvline(found["first_fit"], color=color, linestyle=":", linewidth=1)
-    left.plot(list(PUBLISHED_LOSS), list(PUBLISHED_LOSS.values()), **PUBLISHED, label="published")
-    right.plot(list(PUBLISHED_NOISY_ERROR), list(PUBLISHED_NOISY_ERROR.values()), **PUBLISHED)
-    for axes, label in ((left, "test loss"), (right, "error")):
-        axes.set(xscale="log", xlabel="hidden width H", ylabel=label)
-        label_ticks(axes.xaxis, [4, 10, 30, 100, 300])
-    title = "dotted: the first H with a training error below 0.01; bands: 95 % intervals"
-    figure.legend(loc="outside lower center", ncols=3, title=title)
-    return figure
-
-
 def measure(config: Config) -> Findings:
     widths = np.array(config.widths)
     found = {name: train(noise, config) for name, noise in NOISES.items()}
@@ -133,4 +107,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, draw, smoke=Config(widths=(4, 47), num_seeds=2, num_epochs=1))
+    main(measure, smoke=Config(widths=(4, 47), num_seeds=2, num_epochs=1))

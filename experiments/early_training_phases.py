@@ -22,15 +22,11 @@ Run `python experiments/early_training_phases.py`, or with `--smoke` for a few s
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim
-from drawing import panels
-from fnnet.report.labels import readable
 from reporting import Findings, main
 
 Constants = fn.studies.early_training.CriticalConstants
@@ -103,28 +99,6 @@ def make_claims(found: Constants, config: Config) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw the constants against width, a panel for each depth."""
-    depths, constants = measured["depths"], measured["constants"]
-    low = int(sum(np.sum(constants[name] < 2) for name in ("c_loss", "c_sharp", "c_max")))
-    figure, panels_ = panels(
-        r"$2 \leq c_\mathrm{loss} \leq c_\mathrm{sharp} \leq c_\mathrm{max}$ for every depth and width, on average over seeds",
-        *(f"{depth} hidden layer{'s' if depth > 1 else ''}" for depth in depths),
-        height=3.2,
-        sharey=True,
-    )
-    for i, axes in enumerate(panels_):
-        of_depth = {name: values[i] for name, values in constants.items()}
-        fn.studies.early_training.draw_constants(axes, measured["widths"], of_depth)
-    panels_[0].set_ylabel("c = learning rate × initial sharpness")
-    handles, labels = panels_[0].get_legend_handles_labels()
-    title = (
-        f"tanh on {readable(measured['dataset'])}; lines: means, marks: single seeds, of which {low} below 2"
-    )
-    figure.legend(handles, map(readable, labels), loc="outside lower center", ncols=4, title=title)
-    return figure
-
-
 def measure(config: Config) -> Findings:
     found = find_phases(config)
     claims = make_claims(found, config)
@@ -140,7 +114,6 @@ def measure(config: Config) -> Findings:
 if __name__ == "__main__":
     main(
         measure,
-        draw,
         smoke=Config(
             depths=(2,), widths=(16,), num_seeds=1, exponents=(0, 4, 1), num_examples=64, num_iterations=4
         ),

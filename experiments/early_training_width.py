@@ -17,15 +17,11 @@ Run `python experiments/early_training_width.py`, or with `--smoke` for a few se
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim
-from drawing import panels
-from fnnet.report.labels import readable
 from reporting import Findings, main
 
 Constants = fn.studies.early_training.CriticalConstants
@@ -108,24 +104,6 @@ def make_claims(found: Constants, config: Config) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw the constants against width, with what was published."""
-    figure, (axes,) = panels(
-        "In wider ReLU networks the loss rises from a smaller c on",
-        "",
-        height=3.2,
-    )
-    fn.studies.early_training.draw_constants(axes, measured["widths"], measured["constants"], PUBLISHED)
-    axes.set_ylabel("c = learning rate × initial sharpness")
-    handles, labels = axes.get_legend_handles_labels()
-    title = (
-        f"{measured['depth']} hidden layers, {readable(measured['dataset'])}; lines: means, filled: single seeds, "
-        "open and dotted: published, CIFAR-10\n(the published constant of the sharpness is not measured here)"
-    )
-    figure.legend(handles[:-1], map(readable, labels[:-1]), loc="outside lower center", ncols=4, title=title)
-    return figure
-
-
 def measure(config: Config) -> Findings:
     found = find_phases(config)
     claims = make_claims(found, config)
@@ -136,7 +114,6 @@ def measure(config: Config) -> Findings:
 if __name__ == "__main__":
     main(
         measure,
-        draw,
         smoke=Config(
             depth=2,
             widths=(16,),

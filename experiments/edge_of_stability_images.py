@@ -14,15 +14,11 @@ Run `python experiments/edge_of_stability_images.py`, or with `--smoke` for a fe
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim
-from drawing import REFERENCE, panels, shades
-from fnnet.report.labels import readable
 from reporting import Findings, main
 
 
@@ -78,31 +74,6 @@ def make_claims(results: fn.Results, config: Config) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw sharpness and loss of every run."""
-    figure, (left, right) = panels(
-        f"Also on {readable(measured['dataset'])}, networks get sharper until 2 / learning rate, and train on",
-        "Sharpness (dashed: 2 / learning rate)",
-        "Training loss",
-        height=3.1,
-    )
-    rates, steps = measured["rates"], measured["steps"]
-    for row, (rate, color) in enumerate(zip(rates, shades(len(rates)), strict=True)):
-        for seed, line in zip(range(len(measured["loss"][row])), ("-", ":"), strict=False):
-            label = f"{rate:g}" if seed == 0 else None
-            left.plot(
-                steps, measured["relative_sharpness"][row, seed] * 2 / rate, line, color=color, label=label
-            )
-            right.plot(steps, measured["loss"][row, seed], line, color=color)
-        left.axhline(2 / rate, **REFERENCE | {"color": color})
-    left.set(xlabel="step", ylabel="sharpness", ylim=0)
-    right.set(xlabel="step", ylabel="training loss", yscale="log")
-    figure.legend(
-        loc="outside lower center", ncols=len(rates), title="learning rate (solid: seed 0, dotted: seed 1)"
-    )
-    return figure
-
-
 def measure(config: Config) -> Findings:
     results = fit(config)
     claims = make_claims(results, config)
@@ -116,6 +87,5 @@ def measure(config: Config) -> Findings:
 if __name__ == "__main__":
     main(
         measure,
-        draw,
         smoke=Config(dataset="digits", num_images=100, num_seeds=1, num_steps=40, eval_every=20),
     )

@@ -19,7 +19,7 @@ from typing import Any
 from measuring import main, spread
 from peers.coordinator import Spent, through_coordinator
 from peers.real_workers import against_local, count_reads, elsewhere
-from peers.scale_report import draw, to_markdown
+from peers.scale_report import to_markdown
 
 
 @dataclass(frozen=True)
@@ -116,4 +116,4 @@ def measure(config: Config) -> dict[str, Any]:
 if __name__ == "__main__":
     small = Config(num_runs=1024, virtual=((10, 5),), workers=(1,), examples=500)
     short = replace(small, rounds=1, chunks=1, chunk_seconds=0.1)
-    main(measure, to_markdown, smoke=short, draw=draw)
+    main(measure, to_markdown, smoke=short)

@@ -12,17 +12,14 @@ Run `python experiments/feature_extraction.py`, or with `--smoke` for a few seco
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import optax
-from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 import fnnet as fn
 from claiming import Claim
-from drawing import intervals, panels
-from fnnet.report.labels import readable
 from reporting import Findings, main
 
 PUBLISHED = {
@@ -121,35 +118,6 @@ def make_claims(name: str, found: Found) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw for each data set the accuracy of each classifier with each kind of features, the network's as a band."""
-    figure, panels_ = panels(
-        "With features made by hand the best classical classifiers are ahead of a network on pixels",
-        *map(readable, measured),
-        height=2.8,
-        sharey=True,
-    )
-    best = {
-        row: max(each[row] for each in first.values())
-        for first in [next(iter(measured.values()))["classical"]]
-        for row in first["pixels"]
-    }
-    rows = sorted(best, key=lambda row: best[row])
-    for ax, found in zip(panels_, measured.values(), strict=True):
-        network = intervals(found["network"])
-        ax.axvspan(network["low"], network["high"], color="0.85", linewidth=0)
-        num_seeds = len(found["network"])
-        ax.axvline(
-            network["mean"], color="0.2", label=f"network on pixels: mean of {num_seeds} seeds, 95 % band"
-        )
-        for marker, (features, accuracies) in zip("os^", found["classical"].items(), strict=True):
-            ax.plot([accuracies[row] for row in rows], rows, marker, label=f"{features}, fitted once")
-        ax.set(xlabel="test accuracy")
-        ax.grid(axis="y")
-    figure.legend(*panels_[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
-
-
 def measure(config: Config) -> Findings:
     found = {name: compare(name, config) for name in config.datasets}
     claims = [claim for name, each in found.items() for claim in make_claims(name, each)]
@@ -159,7 +127,6 @@ def measure(config: Config) -> Findings:
 if __name__ == "__main__":
     main(
         measure,
-        draw,
         smoke=Config(
             datasets=("digits",),
             num_train=200,

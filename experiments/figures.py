@@ -1,17 +1,16 @@
 """Draw the figures of all experiments again from their reports, without training.
 
-Run `python experiments/figures.py`, or `make figures`; with names for some of them, and with `--format pdf` or `svg` for
-vectors beside the bitmaps.
+Run `python experiments/figures.py`, or `make figures`; with names for some of them, and with `--format pdf`
+or `svg` for vectors beside the bitmaps.
 """
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from reporting import draw_report
+from reporting import draw_report, find_draw
 
 
 @dataclass(frozen=True)
@@ -26,15 +25,11 @@ class Config:
     format: Literal["png", "pdf", "svg"] = "png"
 
 
-def _reports(results: Path) -> list[str]:
-    """List the reports that have a figure."""
-    return sorted(path.stem for path in results.glob("*.json") if path.with_suffix(".png").exists())
-
-
 def main(config: Config) -> None:
     results = Path(__file__).resolve().parent / "results"
-    for name in config.names or _reports(results):
-        draw = importlib.import_module(name).draw
+    for name in config.names or sorted(path.stem for path in results.glob("*.json")):
+        if (draw := find_draw(name)) is None:
+            continue
         picture = results / f"{name}.{config.format}"
         try:
             print(f"wrote {draw_report(results / f'{name}.json', draw, picture)}")

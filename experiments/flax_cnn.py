@@ -22,11 +22,9 @@ import jax
 import numpy as np
 import optax
 from flax import nnx
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim, at_most
-from drawing import draw_seeds, label_ticks, panels
 from fnnet.interop.flax import linen_network, nnx_network
 from peers.flax_cnn import LinenCNN, NnxCNN, to_float64
 from peers.flax_cnn import train as train_plainly
@@ -119,24 +117,6 @@ def make_claims(rows: dict[str, dict[str, Any]]) -> list[Claim]:
     ]
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw test errors against the learning rate."""
-    networks = measured["networks"]
-    title = "Flax CNNs sweep like networks of fnnet, and beat MLPs of as many parameters"
-    figure, (axes,) = panels(title, "", height=3)
-    for number, (name, row) in enumerate(networks.items()):
-        style: Any = {
-            "linestyle": "--" if number == 1 else "-",
-            "label": f"{name}: {row['num_parameters']:,} parameters",
-        }
-        draw_seeds(axes, measured["rates"], 1 - row["test_accuracy"], f"C{number}", "os^v"[number], **style)
-    axes.set(xscale="log", xlabel="learning rate", ylabel="test error", yscale="log")
-    label_ticks(axes.yaxis, [0.02, 0.05, 0.1, 0.2, 0.5])
-    num_seeds = next(iter(networks.values()))["test_accuracy"].shape[1]
-    axes.legend(title=f"marks: {num_seeds} seeds, lines: means", alignment="left")
-    return figure
-
-
 def measure(config: Config) -> Findings:
     data = fn.load_dataset(config.dataset)
     rows: dict[str, dict[str, Any]] = {}
@@ -159,4 +139,4 @@ def measure(config: Config) -> Findings:
 if __name__ == "__main__":
     small: Any = {"dataset": "digits", "image_shape": (8, 8, 1), "kernels": (2, 2), "features": (2, 3)}
     short: Any = {"num_rates": 2, "num_seeds": 1, "num_steps": 10, "num_compared_steps": 5, "batch_size": 32}
-    main(measure, draw, smoke=Config(**small, **short, widths=(2,)))
+    main(measure, smoke=Config(**small, **short, widths=(2,)))

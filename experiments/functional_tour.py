@@ -18,11 +18,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim
-from drawing import panels
 from reporting import Findings, main
 
 
@@ -112,25 +110,6 @@ def follow_rates(train: Callable[..., fn.Run]) -> dict[str, np.ndarray]:
     }
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw the loss after training against the learning rate, with the slopes that gradients give."""
-    rates, losses = measured["rates"], measured["losses"]
-    figure, (axes,) = panels("The gradient through a whole training is the slope of its loss", "", height=3)
-    axes.plot(rates, losses, color="C0", label="trained with each of 101 rates, by vmap")
-    for number, (place, slope) in enumerate(zip(range(5, 101, 15), measured["slopes"], strict=True)):
-        near = rates[place] * np.geomspace(0.75, 1.33, 9)
-        per_e_fold = slope * rates[place]  # the axis is logarithmic
-        tangent = losses[place] + per_e_fold * np.log(near / rates[place])
-        label = "tangent: rate × gradient through training, by grad" if number == 0 else None
-        axes.plot(near, tangent, color="C1", linewidth=2, label=label)
-        axes.plot(rates[place], losses[place], "o", color="C1")
-    axes.set(
-        xscale="log", xlabel="learning rate", ylabel=f"training loss after {measured['num_steps']} steps"
-    )
-    axes.legend()
-    return figure
-
-
 def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     data = fn.load_dataset(config.dataset)
@@ -154,4 +133,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, draw, smoke=Config(num_steps=20, num_members=2))
+    main(measure, smoke=Config(num_steps=20, num_members=2))

@@ -1,7 +1,7 @@
 """What measurements of a machine share: their reports say where they were made, and have tables, not claims.
 
 A measurement is a module with a dataclass `Config`, a function `measure(config)` that returns numbers by
-name, and a function `to_markdown(report)` that tabulates them; some have a function `draw(report)`, as
+name, and a function `to_markdown(report)` that tabulates them; some have a figure in `drawings`, as
 experiments do.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from encoding import plain
-from reporting import Draw, draw_report, parse
+from reporting import draw_report, find_draw, parse
 
 LIBRARIES = ("fnnet", "jax", "jaxlib", "flax", "optax", "torch", "scikit-learn", "numpy")
 
@@ -29,7 +29,6 @@ def main(
     measure: Callable[[Any], dict[str, Any]],
     to_markdown: Callable[[dict[str, Any]], str],
     smoke: Any,
-    draw: Draw | None = None,
 ) -> None:
     """Measure, print the table, and write the report.
 
@@ -48,7 +47,7 @@ def main(
         path = (Path(temporary) if is_smoke else script.parent / "results") / f"{name}.json"
         path.write_text(json.dumps(plain(report), indent=1) + "\n")
         path.with_suffix(".md").write_text(to_markdown(report))
-        if draw is not None:
+        if draw := find_draw(script.stem):
             draw_report(path, draw, path.with_suffix(".png"))
     if not is_smoke:
         print(f"wrote {path}")

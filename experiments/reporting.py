@@ -1,13 +1,16 @@
 """What all experiments share: the command line, the report of what was claimed and measured, and its figure.
 
-An experiment is a module with a dataclass `Config` of settings, a function `measure(config)` that returns its
-claims and its measurements, and a function `draw(measured)` that makes a figure of these measurements alone,
-so that `figures.py` can draw it again without training. It ends with
+An experiment is a module with a dataclass `Config` of settings and a function `measure(config)` that returns
+its claims and its measurements. It ends with
 
     if __name__ == "__main__":
-        main(measure, draw, smoke=Config(num_steps=20))
+        main(measure, smoke=Config(num_steps=20))
+
+The module of the same name in `drawings` has a function `draw(measured)` that makes a figure of these
+measurements alone, so that `figures.py` can draw it again without training.
 """
 
+import importlib.util
 import json
 import platform
 import sys
@@ -37,7 +40,7 @@ Draw = Callable[[dict[str, Any]], "Figure"]
 """Makes a figure of what was measured, as `read_measured` returns it."""
 
 
-def main(measure: Callable[[Any], Findings], draw: Draw, smoke: Any) -> None:
+def main(measure: Callable[[Any], Findings], smoke: Any) -> None:
     """Run the experiment in the module of `measure`: print its claims, write its report and its figure.
 
     The report goes to `results/NAME.json` next to the module, see `write_report`. With `--smoke` on the
@@ -47,7 +50,6 @@ def main(measure: Callable[[Any], Findings], draw: Draw, smoke: Any) -> None:
 
     Args:
         measure: takes the settings, returns claims and measurements.
-        draw: makes the figure.
         smoke: the settings of the shortest run that still passes through all of the code.
     """
     module = sys.modules[measure.__module__]
@@ -59,9 +61,15 @@ def main(measure: Callable[[Any], Findings], draw: Draw, smoke: Any) -> None:
             config = replace(config, store=Path(temporary)) if hasattr(config, "store") else config
         claims, measured = measure(config)
         Console().print(table(claims))
-        path = write_report(script, about, config, claims, measured, draw)
+        path = write_report(script, about, config, claims, measured, find_draw(script.stem))
     if not is_smoke:
         print(f"wrote {path} and .png")
+
+
+def find_draw(name: str) -> Draw | None:
+    """Return the function that draws an experiment or a measurement; None if it has no figure."""
+    module = f"drawings.{name}"
+    return importlib.import_module(module).draw if importlib.util.find_spec(module) else None
 
 
 def parse(smoke: Any, about: str | None) -> tuple[Any, bool]:

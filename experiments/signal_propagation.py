@@ -1,13 +1,14 @@
 """Signals and gradients in wide random networks are what mean-field theory says.
 
-Networks of tanh with weights from N(0, sigma_w^2 / fan_in) and biases from N(0, 0.05): the variance of z comes to the
-same q* from any input; two inputs become alike or part (Poole et al. 2016), and gradients vanish or explode by
-sqrt(chi_1) a layer (Schoenholz et al. 2017). Measured in networks of width 1000, against the theory of
-`fnnet.mean_field`. Numbers called published are of the theory, as reproductions of it give them.
+In tanh networks with weights from N(0, sigma_w^2 / fan_in) and biases from N(0, 0.05), the variance of z
+approaches the same q* from any input; two inputs become alike or separate (Poole et al. 2016), and gradients
+vanish or explode by sqrt(chi_1) per layer (Schoenholz et al. 2017). Networks of width 1000 are measured
+against the theory of `fnnet.analysis.mean_field`. Values called published are those of the theory, from
+reproductions of it.
 
-Networks of relu keep E[h^2] with weights of variance 2 / fan_in, and halve it in every layer with half of that (He et
-al. 2015). Means are over networks, with the 95 % interval of Student's t. How deep such networks can be trained is in
-`trainable_depth.py`.
+Relu networks keep E[h^2] if weights have the variance 2 / fan_in, and halve it in every layer with half of
+that (He et al. 2015). Means are over networks, with the 95 % interval of Student's t. How deep such networks
+can be trained is measured in `trainable_depth.py`.
 
 Run `python experiments/signal_propagation.py`, or with `--smoke` for a few seconds' version.
 """
@@ -18,12 +19,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.optimize import brentq
 
 import fnnet as fn
-from claiming import Claim
-from drawing import panels, shades
+from claiming import Claim, at_most, near
 from reporting import Findings, main
 
 BIAS_VARIANCE = 0.05
@@ -35,11 +34,10 @@ Theory = tuple[fn.analysis.mean_field.FixedPoint, fn.analysis.mean_field.Signals
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment; a scale is sigma_w^2.
+    """Settings of the experiment.
 
     num_draws: random networks of each scale.
-    tanh_layers, tanh_scales: their hidden layers and scales, of which the first and last have a published xi_c.
-    relu_layers: hidden layers of the others.
+    tanh_scales: values of sigma_w^2; for the first and the last, xi_c is published.
     """
 
     width: int = 1000
@@ -54,14 +52,14 @@ def draw_networks(
 ) -> dict[str, np.ndarray]:
     """Measure random networks on two random inputs: arrays `[draws, scales, layers]` by name.
 
-    q and c are variance and correlation of z, h2 is E[h^2], and gradient the norm of an output's gradient in w.
+    q and c are variance and correlation of z, h2 is E[h^2], and gradient the norm of an output's gradient in
+    w.
     """
 
     def measure(scale: Any, seed: Any) -> dict[str, jax.Array]:
         initializer = fn.initializers.scaled_normal(scale, bias_variance)
-        network = fn.mlp(
-            config.width, [config.width] * num_layers, 1, activation, initializer=initializer, stack_from=2
-        )
+        options: Any = {"initializer": initializer, "stack_from": 2}
+        network = fn.mlp(config.width, [config.width] * num_layers, 1, activation, **options)
         key, input_key = jax.random.split(jax.random.key(seed))
         params, inputs = network.init(key), jax.random.normal(input_key, (2, config.width))
         assert network.intermediates is not None
@@ -84,7 +82,7 @@ def cosine(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def predict(scales: tuple[float, ...], num_layers: int) -> Theory:
-    """Predict for tanh networks of each scale where deep layers end, and what the first layers do."""
+    """Predict the fixed point and the first layers of tanh networks of each scale."""
 
     def predict_one(scale: Any) -> Theory:
         layers = fn.analysis.mean_field.propagate("tanh", num_layers, scale, BIAS_VARIANCE)
@@ -95,113 +93,70 @@ def predict(scales: tuple[float, ...], num_layers: int) -> Theory:
 
 
 def find_critical() -> float:
-    """Find the scale at which chi_1 is 1: there is one for each q*, and one of these goes with our biases."""
+    """Find the scale where chi_1 is 1: there is one for each q*, and one of these agrees with the biases."""
 
     def scale(q: float) -> float:
         return 1 / float(slope(q))
 
     with jax.enable_x64(True):
         slope = jax.jit(lambda q: fn.analysis.mean_field.correlation_slope("tanh", 1.0, q, 1.0))
-        variance = jax.jit(
-            lambda q, scale: fn.analysis.mean_field.variance_map("tanh", q, scale, BIAS_VARIANCE)
-        )
+        mean_field = fn.analysis.mean_field
+        variance = jax.jit(lambda q, scale: mean_field.variance_map("tanh", q, scale, BIAS_VARIANCE))
         return scale(brentq(lambda q: q - variance(q, scale(q)), 0.1, 2.0))
 
 
 def growth(values: np.ndarray) -> list[Any]:
-    """Average over draws the factor from layer to layer, of each scale; from the middle on, where q has settled."""
+    """Average over draws the growth per layer, for each scale, from the middle on, where q has settled."""
     last = values.shape[2] - 1
     factors = (values[:, :, last] / values[:, :, last // 2]) ** (1 / (last - last // 2))
     return [fn.mean_interval(factor) for factor in factors.T]
 
 
-def is_close(measured: list[Any], expected: Any) -> bool:
-    return bool(np.all(np.abs(np.array([mean.mean for mean in measured]) / expected - 1) <= 0.05))
-
-
 def make_claims(
     tanh: dict[str, np.ndarray], relu: dict[str, np.ndarray], theory: Theory, config: Config
 ) -> list[Claim]:
-    """State what was to be shown, and whether it was."""
     points, layers = theory
-    critical, xi, known = find_critical(), points.depth_scale[[0, -1]], np.array(DEPTH_SCALES)
-    q, chi = [fn.mean_interval(values) for values in tanh["q"][:, :, -1].T], np.sqrt(points.gradient_factor)
-    apart_q = np.abs(tanh["q"].mean(axis=0) / layers.variance - 1).max().item()
-    apart_c = np.abs(tanh["c"].mean(axis=0) - layers.correlation).max().item()
-    grads, (he, half) = growth(1 / tanh["gradient"]), growth(relu["h2"])  # gradients run backwards
+    q = [fn.mean_interval(values) for values in tanh["q"][:, :, -1].T]
+    variance = np.abs(tanh["q"].mean(axis=0) / layers.variance - 1).max().item()
+    correlation = np.abs(tanh["c"].mean(axis=0) - layers.correlation).max().item()
+    chi, grads = np.sqrt(points.gradient_factor), growth(1 / tanh["gradient"])  # gradients run backwards
+    he, half = growth(relu["h2"])
 
     def by_scale(values: Any) -> dict[str, Any]:
         return {f"{scale:g}": value for scale, value in zip(config.tanh_scales, values, strict=True)}
 
+    def as_predicted(claim: str, expected: Any, measured: Any) -> Claim:
+        return near(claim, expected, measured, tolerance=0.05, relative=True)
+
+    known, settles = np.array(DEPTH_SCALES), f"by sigma_w^2, the variance in layer {config.tanh_layers} is q*"
     return [
-        Claim("the critical sigma_w^2 is the published one within 0.0005", CRITICAL, critical, abs(critical - CRITICAL) <= 5e-4),
-        Claim("xi_c at sigma_w^2 = 1 and 4 is the published one within 0.005", known, xi, bool(np.abs(xi - known).max() <= 5e-3)),
-        Claim(f"the variance in layer {config.tanh_layers} is q* within 5 %, by sigma_w^2", by_scale(points.variance), by_scale(q), is_close(q, points.variance)),
-        Claim("the mean variance is the theory's within 5 % in every layer: largest difference", 0, apart_q, apart_q <= 0.05),
-        Claim("the mean correlation is the theory's within 0.05 in every layer: largest difference", 0, apart_c, apart_c <= 0.05),
-        Claim("gradients grow by sqrt(chi_1) a layer within 5 %, by sigma_w^2", by_scale(chi), by_scale(grads), is_close(grads, chi)),
-        Claim("with He's weights E[h^2] of relu grows by 1 a layer within 5 %", 1, he, is_close([he], 1)),
-        Claim("with half He's variance E[h^2] of relu grows by 1/2 a layer within 5 %", 0.5, half, is_close([half], 0.5)),
-    ]  # fmt: skip
-
-
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw each quantity against the layer: points measured, lines predicted."""
-    figure, (q, c, gradient, h2) = panels(
-        "Signals and gradients in wide random networks are what mean-field theory says",
-        "tanh: variance",
-        "tanh: correlation",
-        "tanh: gradients",
-        "ReLU: $E[h^2]$",
-        height=2.9,
-    )
-
-    def plot(axes: Any, values: Any, theory: Any, label: str | None, color: Any) -> None:
-        layers = np.arange(1, len(theory) + 1)
-        axes.plot(layers, values, "o", color=color, markersize=2.5, label=label)
-        axes.plot(layers, theory, color=color, linewidth=0.9)
-
-    tanh, theory, scales = measured["tanh"], measured["theory"], measured["scales"]
-    for i, (scale, color) in enumerate(zip(scales, shades(len(scales)), strict=True)):
-        plot(q, tanh["q"][i], theory["q"][i], f"{scale:g}", color)
-        plot(c, tanh["c"][i], theory["c"][i], None, color)
-        plot(gradient, tanh["relative_gradient"][i], theory["relative_gradient"][i], None, color)
-    for values, factor, color, label in zip(
-        measured["relu"]["h2"], (1.0, 0.5), ("C1", "C0"), ("2 / fan-in (He)", "1 / fan-in"), strict=True
-    ):
-        plot(h2, values, factor ** np.arange(1, len(values) + 1), None, color)
-        place = len(values) // 5
-        h2.annotate(label, (place + 1, values[place]), (8, -9), textcoords="offset points", color=color)
-    q.set(ylabel="variance q of z", ylim=0)
-    c.set(ylabel="correlation c of two inputs")
-    gradient.set(ylabel="gradient / that of the last layer", yscale="log")
-    text = "theory from\nlayer 4 on,\nwhere q settles"
-    gradient.annotate(text, (1, 1), xycoords="axes fraction", ha="right", va="top", fontsize=6.5, color="0.3")
-    h2.set(ylabel="$E[h^2]$", yscale="log")
-    for axes in (q, c, gradient, h2):
-        axes.set_xlabel("layer")
-    title = r"tanh: variance $\sigma_w^2$ of weights times fan-in (points: measured, lines: theory)"
-    figure.legend(loc="outside lower center", ncols=5, title=title)
-    return figure
+        near("the critical sigma_w^2 is the published one", CRITICAL, find_critical(), 5e-4),
+        near("xi_c at sigma_w^2 = 1 and 4 is the published one", known, points.depth_scale[[0, -1]], 5e-3),
+        as_predicted(settles, by_scale(points.variance), by_scale(q)),
+        at_most("the relative difference of any layer's mean variance from the theory", 0.05, variance, 0),
+        at_most("the difference of any layer's mean correlation from the theory", 0.05, correlation, 0),
+        as_predicted("by sigma_w^2, gradients grow by sqrt(chi_1) per layer", by_scale(chi), by_scale(grads)),
+        as_predicted("with He's weights E[h^2] of relu grows by 1 per layer", 1, he),
+        as_predicted("with half He's variance E[h^2] of relu grows by 1/2 per layer", 0.5, half),
+    ]
 
 
 def measure(config: Config) -> Findings:
     tanh = draw_networks("tanh", config.tanh_scales, BIAS_VARIANCE, config.tanh_layers, config)
     relu = draw_networks("relu", (2.0, 1.0), 0.0, config.relu_layers, config)
-    theory = predict(config.tanh_scales, config.tanh_layers)
-    claims = make_claims(tanh, relu, theory, config)
-    means = {
-        f: {name: values.mean(axis=0) for name, values in of.items()}
-        for f, of in (("tanh", tanh), ("relu", relu))
-    }
-    means["tanh"]["relative_gradient"] = (tanh["gradient"] / tanh["gradient"][:, :, -1:]).mean(axis=0)
-    points, signals = theory
+    points, signals = theory = predict(config.tanh_scales, config.tanh_layers)
+    means = {name: values.mean(axis=0) for name, values in tanh.items()}
+    means["relative_gradient"] = (tanh["gradient"] / tanh["gradient"][:, :, -1:]).mean(axis=0)
     to_last = np.arange(config.tanh_layers)[::-1]
     predicted = {"q": signals.variance, "c": signals.correlation}
     predicted["relative_gradient"] = points.gradient_factor[:, None] ** (to_last / 2)
-    measured = {"scales": config.tanh_scales, **means, "theory": predicted}
-    return claims, measured
+    return make_claims(tanh, relu, theory, config), {
+        "scales": config.tanh_scales,
+        "tanh": means,
+        "relu": {name: values.mean(axis=0) for name, values in relu.items()},
+        "theory": predicted,
+    }
 
 
 if __name__ == "__main__":
-    main(measure, draw, smoke=Config(width=50, num_draws=2, tanh_layers=4, relu_layers=4))
+    main(measure, smoke=Config(width=50, num_draws=2, tanh_layers=4, relu_layers=4))

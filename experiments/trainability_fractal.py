@@ -21,11 +21,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim
-from drawing import REFERENCE, add_key, draw_picture, pack, panels, shades
+from drawing import pack
 from reporting import Findings, main
 
 Picture = fn.studies.trainability.Picture
@@ -88,43 +87,6 @@ def make_claims(config: Config, pictures: list[Picture], others: list[Picture]) 
     ]  # fmt: skip
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw the zooms, each with the frame of the next one, and the dimensions by zoom and by steps."""
-    pictures, zooms, horizons = list(measured["pictures"].values()), measured["zooms"], measured["horizons"]
-    dimensions = measured["dimensions by zoom and steps"]
-    figure, (*maps, by_zoom, by_steps) = panels(
-        f"The boundary of what trains is a fractal: magnified {zooms[-2]} times its dimension is {dimensions[-2, -1]:.2f}",
-        *(f"× {zoom}: dimension {of[-1]:.2f}" for zoom, of in zip(zooms, dimensions, strict=True)),
-        f"After all {horizons[-1]} steps",
-        "Stopped earlier",
-        rows=2,
-        height=5.6,
-    )
-    for axes, picture, zoom in zip(maps, pictures, zooms, strict=True):
-        image = draw_picture(axes, picture, round(np.log10(zoom)) + int(zoom > 1))
-    for axes, picture in zip(maps, pictures[1:], strict=False):
-        left, right, bottom, top = picture["extent"]
-        for color, width in (("white", 3), ("black", 1.2)):
-            axes.plot(
-                [left, right, right, left, left],
-                [bottom, bottom, top, top, bottom],
-                color=color,
-                linewidth=width,
-            )
-    add_key(figure, image, figure.axes)
-    by_zoom.semilogx(zooms, dimensions[:, -1], "o-", color="C0")
-    by_zoom.axhline(1.66, **REFERENCE)
-    by_zoom.annotate("paper: median over zooms", (zooms[0], 1.68), color="0.3")
-    by_zoom.set(xlabel="magnification", ylabel="box-counting dimension")
-    for zoom, values, color, marker in zip(zooms, dimensions, shades(len(zooms)), "os^D", strict=False):
-        by_steps.semilogx(horizons, values, f"{marker}-", color=color, label=f"× {zoom}")
-    by_steps.set(xlabel="steps", ylabel="box-counting dimension")
-    by_steps.legend(loc="upper left", ncols=2)
-    for axes in (by_zoom, by_steps):
-        axes.set_ylim(0.9, 2)
-    return figure
-
-
 def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     pictures = [take(config, "overview", RATES, config.resolution)]
@@ -146,7 +108,6 @@ def measure(config: Config) -> Findings:
 if __name__ == "__main__":
     main(
         measure,
-        draw,
         smoke=Config(
             width=4, resolution=32, middle=32, small=32, zooms=(10, 100), num_seeds=2, horizons=(5, 10, 20)
         ),

@@ -16,11 +16,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 
 import fnnet as fn
 from claiming import Claim
-from drawing import add_key, draw_picture, pack, panels
+from drawing import pack
 from reporting import Findings, main
 
 Picture = fn.studies.trainability.Picture
@@ -104,32 +103,6 @@ def make_claims(config: Config, linearised: list[Picture]) -> list[Claim]:
     ]  # fmt: skip
 
 
-def draw(measured: dict[str, Any]) -> Figure:
-    pictures, dimension, zoom = measured["pictures"], measured["dimension"], measured["zoom"]
-    figure, axes = panels(
-        "Without the nonlinearity the boundary is smooth; an offset of the weights leaves it rough",
-        "Linearized network",
-        f"Linearized, × {zoom}: dimension {dimension:.2f}",
-        "Offset added to the input weights once",
-        "Offset added at every step",
-        rows=2,
-        height=5.6,
-    )
-    for panel, picture, digits in zip(
-        axes, pictures.values(), (0, round(np.log10(zoom)) + 1, 0, 0), strict=True
-    ):
-        image = draw_picture(panel, picture, digits)
-    add_key(figure, image, axes)
-    ratios, means = measured["boundary"]
-    axes[0].plot(means + ratios / 2, means - ratios / 2, "k", linewidth=1)
-    axes[0].annotate("black line: the largest\neigenvalue is 2 / rate", (5.8, 5.7), ha="right", va="top")
-    for panel in axes[2:]:
-        panel.set(
-            xlabel="log10 of what is added to each input weight", ylabel="both layers: log10 of the rate"
-        )
-    return figure
-
-
 def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     linearised = take_linearised(config)
@@ -147,4 +120,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, draw, smoke=Config(width=4, num_steps=20, side=32, zooms=(10,)))
+    main(measure, smoke=Config(width=4, num_steps=20, side=32, zooms=(10,)))

@@ -1,18 +1,20 @@
-"""Learning rates that suit a narrow network suit wide ones too under muP, and not under the standard parameterization.
+"""Learning rates that suit a narrow network suit wide ones too under muP, and not in the standard way.
 
-Yang et al. 2022 (arXiv 2203.03466) scale initial weights, outputs and learning rates with width, so that every layer
-learns equally fast in networks of all widths. Their package's demo trains networks 3072-w-w-10 (relu, no biases, zero
-readout, output multiplier 32, cross-entropy, SGD, batches of 64, 20 epochs) on CIFAR-10, with w from 256 to 8192; what
-is published here are the last training losses of that notebook, one run each.
+Yang et al. 2022 (arXiv 2203.03466) scale initial weights, outputs and learning rates with width, so that
+every layer learns equally fast in networks of all widths. Their package's demo trains networks 3072-w-w-10
+(relu, no biases, zero readout, output multiplier 32, cross-entropy, SGD, batches of 64, 20 epochs) on
+CIFAR-10, with w from 256 to 8192; what is published here are the last training losses of that notebook, one
+run each.
 
-This is a port to MNIST-1D, so that shapes have to agree and numbers have not: networks 40-w-w-10 with w from 64 to
-1024, output multiplier 4 and none at the input, 800 steps, and the mean loss of the last 200. A rate is too large where
-that is not below 2.2, near the log 10 of guessing; in the demo, where it is not below 1. Losses rise slowly to 2.2 here,
-so that seeds differ in what is too large. The coordinate check (the paper's appendix D.1) measures each layer's values
-after three steps; the demo's is of tanh at the rate 0.1, this one of the same networks at the rate of the claims about
-losses, one grid step above the best of the base width. As the readout begins at zero, logits after one step are, up to
-a factor, a sum over the w neurons in the standard parameterization, and under muP their mean. The last claim is not of
-transfer: whether muP is also the better one, each at its own best rate. In the demo it is.
+This is a port to MNIST-1D, so shapes have to agree and numbers do not: networks 40-w-w-10 with w from 64 to
+1024, output multiplier 4 and none at the input, 800 steps, and the mean loss of the last 200. A rate is too
+large if that is not below 2.2, near the log 10 of guessing; in the demo, if it is not below 1. Losses rise
+slowly to 2.2 here, so that seeds differ in what is too large. The coordinate check (the paper's appendix D.1)
+measures each layer's values after three steps; the demo's is of tanh at the rate 0.1, this one of the same
+networks at the rate of the claims about losses, one grid step above the best of the base width. As the
+readout begins at zero, logits after one step are, up to a factor, a sum over the w neurons in the standard
+parameterization, and under muP their mean. The last claim is not about transfer: it is whether muP is also
+the better one, each at its own best rate. In the demo it is.
 
 Means are over seeds, with the 95 % interval of Student's t.
 
@@ -26,11 +28,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 import fnnet as fn
-from claiming import Claim
-from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels, shades
+from claiming import Claim, above, at_least, at_most, between
 from reporting import Findings, main
 
 Sizes = dict[str, np.ndarray]
@@ -64,24 +64,25 @@ class Config:
 
 def sweep(data: fn.Dataset, config: Config, rates: Any, num_seeds: int, **options: Any) -> fn.Results:
     """Train all widths both ways; runs measure the mean magnitude of each layer's values."""
-    mup = fn.mup(config.widths[0], output_multiplier=OUTPUT_MULTIPLIER)
 
     def standard(shape: fn.parameterizations.LayerShape) -> fn.parameterizations.Scales:
         return fn.parameterizations.Scales(forward=OUTPUT_MULTIPLIER if shape.is_last else 1.0)
 
+    ways = {"muP": fn.mup(config.widths[0], output_multiplier=OUTPUT_MULTIPLIER), "standard": standard}
+
     def recipe(parameterization: str, width: int) -> fn.Task:
-        way = mup if parameterization == "muP" else standard
-        sizes = 40, [width, width], 10
-        network = fn.mlp(*sizes, use_bias=False, initializer=INITIALIZERS, parameterization=way)
+        options: Any = {"initializer": INITIALIZERS, "parameterization": ways[parameterization]}
+        network = fn.mlp(40, [width, width], 10, use_bias=False, **options)
 
         def measure(hparams: fn.Hparams, state: Any, data: fn.Dataset) -> dict[str, jax.Array]:
             assert network.intermediates is not None
             layers = jax.vmap(network.intermediates, (None, 0))(state.params, data.test.inputs)
             return {name: jnp.mean(jnp.abs(layer.h)) for name, layer in zip(LAYERS, layers, strict=True)}
 
-        task = fn.supervised(
-            network, "cross_entropy", optimizer=lambda hp: fn.sgd(2.0 ** hp["log2_rate"]), batch_size=64
-        )
+        def sgd(hparams: fn.Hparams) -> fn.Optimizer:
+            return fn.sgd(2.0 ** hparams["log2_rate"])
+
+        task = fn.supervised(network, "cross_entropy", optimizer=sgd, batch_size=64)
         return task._replace(measure=measure)
 
     space = fn.grid(parameterization=WAYS, width=config.widths, log2_rate=rates, seed=range(num_seeds))
@@ -99,7 +100,7 @@ def find_best(losses: np.ndarray) -> np.ndarray:
 
 
 def make_claims(losses: np.ndarray, sizes: Sizes, place: int, config: Config) -> list[Claim]:
-    """State what was to be shown, and whether it was; `place` is that of the rate above the base width's best."""
+    """State what holds of both ways; `place` is that of the rate above the base width's best."""
     rates, best, edges = config.log2_rates, find_best(losses)[:, -1], find_edges(losses, config)
     step, at = rates[1] - rates[0], f"at the rate 2^{rates[place]:g}"
 
@@ -110,80 +111,39 @@ def make_claims(losses: np.ndarray, sizes: Sizes, place: int, config: Config) ->
     def by_width(values: np.ndarray) -> dict[str, fn.MeanInterval]:
         return {f"w = {w}": fn.mean_interval(seeds) for w, seeds in zip(config.widths, values, strict=True)}
 
-    apart = np.ptp(np.nan_to_num(losses[:, 0], nan=1e9), axis=0).max().item()  # 0 where both diverged
+    apart = np.ptp(np.nan_to_num(losses[:, 0], nan=1e9), axis=0).max().item()  # 0 if both diverged
     flat = {name: power(values[0, ..., 2]) for name, values in sizes.items()}
-    first, third = power(sizes["logits"][1, ..., 0]), power(sizes["logits"][1, ..., 2])
+    first, third = (power(sizes["logits"][1, ..., steps - 1]) for steps in (1, 3))
     moved, fallen = np.ptp(edges[0].mean(axis=-1)).item(), fn.mean_interval(edges[1, 0] - edges[1, -1])
-    mup, standard = losses[:, :, place]
+    means = {way: by_width(losses[row, :, place]) for row, way in enumerate(WAYS)}
     falls = np.all(np.diff(losses[:, :, place].mean(axis=-1)) < 0, axis=-1).tolist()
     lowest = {way: fn.mean_interval(losses[row, -1, best[row]]) for row, way in enumerate(WAYS)}
+    grow = f"{at}: the power of the width with which"
+    is_lower = lowest["muP"].mean < lowest["standard"].mean
+    best_rates = "at the largest width, each at its own best rate, muP has the lower loss"
+    edge = "the largest log2 rate that trains"
+    steady = f"muP, {at}: the wider, the lower the loss"
+    unsteady = f"standard, {at}: the loss does not always fall with width"
+    same = "at the base width both ways are the same: the difference of losses"
     return [
-        Claim("at the base width both are the same: at every rate losses differ by at most 1e-6", "the same digits", apart, apart <= 1e-6),
-        Claim(f"muP, 3 steps {at}: layers' values grow with a power of the width in [-0.1, 0.1]", "0 in theory", flat, all(abs(power.mean) <= 0.1 for power in flat.values())),
-        Claim(f"standard, 1 step {at}: logits grow with a power of the width in [0.9, 1.1]", "1 in theory", first, abs(first.mean - 1) <= 0.1),
-        Claim(f"standard, 3 steps {at}: logits grow with a power of the width above 0.3", None, third, third.mean > 0.3),
-        Claim(f"muP: the largest log2 rate that trains differs by at most {step:g} between widths", "1.26 over 32 times the width", moved, moved <= step),
-        Claim(f"standard: the largest log2 rate that trains falls by at least {2 * step:g}", "2.52 over 32 times the width", fallen, fallen.mean >= 2 * step),
-        Claim(f"muP, {at}: the wider, the lower the loss", PUBLISHED_LOSSES["muP"], by_width(mup), falls[0]),
-        Claim(f"standard, {at}: the loss does not fall with width throughout", PUBLISHED_LOSSES["standard"], by_width(standard), not falls[1]),
-        Claim("at the largest width, each at its own best rate, muP has the lower loss", {"muP": 0.0010, "standard": 0.0057}, lowest, lowest["muP"].mean < lowest["standard"].mean),
-    ]  # fmt: skip
-
-
-def draw(measured: dict[str, Any]) -> Figure:
-    """Draw losses against rates, and how large logits become in networks of all widths."""
-    rates, widths, place = measured["log2_rates"], measured["widths"], measured["place"]
-    figure, (*of_rates, of_logits) = panels(
-        "muP: one learning rate suits all widths; in the standard parameterization it falls",
-        "muP: the best rate stays",
-        "Standard: it falls",
-        f"Logits at the rate $2^{{{rates[place]:g}}}$",
-        height=3.1,
-    )
-    for row, (way, color, axes) in enumerate(zip(WAYS, ("C0", "C1"), of_rates, strict=True)):
-        losses = measured[way]["mean_losses"]
-        for width, means, shade in zip(widths, losses, shades(len(widths)), strict=True):
-            lowest = np.nanargmin(means)
-            axes.plot(rates, means, ".-", color=shade, markersize=3, label=f"{width}" if row == 0 else None)
-            axes.plot(
-                rates[lowest],
-                means[lowest],
-                "o",
-                markersize=6,
-                color=shade,
-                markeredgecolor="black",
-                zorder=3,
-            )
-        axes.axhline(TOO_LARGE, **REFERENCE)
-        axes.annotate(
-            "a rate is too large", (rates[0], TOO_LARGE), (0, 2), textcoords="offset points", color="0.3"
-        )
-        axes.axvline(rates[place], **REFERENCE | {"linestyle": ":"})
-        axes.set(
-            xlabel="log2 of the learning rate", ylabel="training loss (nats)", yscale="log", ylim=(0.015, 5)
-        )
-        for steps, line in ((1, "d--"), (3, "o-")):
-            found = measured["logits"][row, ..., steps - 1]
-            style = {"marker": line[0], "linestyle": line[1:], "markersize": 3}
-            draw_interval(of_logits, widths, intervals(found), color, f"{way}, step {steps}", **style)
-        theory = (
-            measured["logits"][row, 0, :, 0].mean() * (widths / widths[0]) ** row
-        )  # constant, or as the width
-        of_logits.plot(widths, theory, ":", color="0.2", label="theory, step 1" if row else None)
-    of_logits.set(xlabel="width w", ylabel="mean |logit|")
-    of_logits.set(xscale="log", yscale="log", ylim=(0.2, 300))
-    label_ticks(of_logits.xaxis, widths)
-    of_logits.legend(loc="upper left")
-    handles, labels = of_rates[0].get_legend_handles_labels()
-    title = "width w (large: its best rate; dotted: the rate of the third panel)"
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, title=title)
-    return figure
+        at_most(same, 1e-6, apart, "the same digits"),
+        between(f"muP, 3 steps {grow} each layer's values grow", -0.1, 0.1, flat, "0 in theory"),
+        between(f"standard, 1 step {grow} logits grow", 0.9, 1.1, first, "1 in theory"),
+        above(f"standard, 3 steps {grow} logits grow", 0.3, third),
+        at_most(f"muP: the difference between widths of {edge}", step, moved, "1.26 over 32 times the width"),
+        at_least(
+            f"standard: the fall with width of {edge}", 2 * step, fallen, "2.52 over 32 times the width"
+        ),
+        Claim(steady, PUBLISHED_LOSSES["muP"], means["muP"], falls[0]),
+        Claim(unsteady, PUBLISHED_LOSSES["standard"], means["standard"], not falls[1]),
+        Claim(best_rates, {"muP": 0.0010, "standard": 0.0057}, lowest, is_lower),
+    ]
 
 
 def measure(config: Config) -> Findings:
     data, steps, rates = fn.load_dataset("mnist1d"), config.num_steps, np.array(config.log2_rates)
-    options = {"num_steps": steps, "eval_every": steps // 4, "store": config.store, "show_progress": True}
-    results = sweep(data, config, config.log2_rates, config.num_seeds, **options)
+    options: Any = {"num_steps": steps, "eval_every": steps // 4, "show_progress": True}
+    results = sweep(data, config, config.log2_rates, config.num_seeds, store=config.store, **options)
     # Of the last quarter of training: [ways, widths, rates, seeds].
     losses = results.curves("batch_loss").isel(step=-1).values
     print(f"{results['diverged'].sum()} of {len(results.space)} runs diverged")
@@ -192,17 +152,15 @@ def measure(config: Config) -> Findings:
     check = sweep(data, config, config.log2_rates[place], config.num_check_seeds, num_steps=3, eval_every=1)
     # [ways, widths, seeds, steps]
     sizes = {name: check.curves(name).squeeze("log2_rate").values for name in LAYERS}
-    claims = make_claims(losses, sizes, place, config)
     names = ("best_log2_rates", "largest_log2_rates", "mean_losses")
     found = zip(WAYS, rates[best], edges, losses.mean(axis=-1), strict=True)
     measured: dict[str, Any] = {way: dict(zip(names, values, strict=True)) for way, *values in found}
     measured |= {"log2_rates": rates, "widths": config.widths, "place": place, "logits": sizes["logits"]}
-    return claims, measured
+    return make_claims(losses, sizes, place, config), measured
 
 
 if __name__ == "__main__":
     main(
         measure,
-        draw,
         smoke=Config(widths=(16, 32), log2_rates=(-2.0, -1.0), num_seeds=1, num_check_seeds=2, num_steps=40),
     )

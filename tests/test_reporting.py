@@ -4,7 +4,9 @@ import io
 import json
 import sys
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import jax.numpy as jnp
 import numpy as np
@@ -103,9 +105,12 @@ def test_figures_are_drawn_from_what_the_report_has_measured(tmp_path):
 
 @pytest.fixture
 def script(tmp_path, monkeypatch):
-    """Let this module look like a script in a folder of its own."""
+    """Let this module look like a script in a folder of its own, which has a figure."""
     (tmp_path / "results").mkdir()
     monkeypatch.setattr(sys.modules[__name__], "__file__", str(tmp_path / "a.py"))
+    drawing = ModuleType("drawings.a")
+    drawing.draw, drawing.__spec__ = draw, ModuleSpec("drawings.a", None)
+    monkeypatch.setitem(sys.modules, "drawings.a", drawing)
     return tmp_path
 
 
@@ -121,7 +126,7 @@ def test_main_measures_with_the_settings_of_the_command_line(script, monkeypatch
     for arguments, num_steps in (([], 100), (["--num-steps", "7"], 7), (["--smoke"], 3)):
         (script / "results" / "a.png").unlink(missing_ok=True)
         monkeypatch.setattr(sys, "argv", ["a.py", *arguments])
-        reporting.main(measure, draw, smoke)  # which returns although a claim fails
+        reporting.main(measure, smoke)  # which returns although a claim fails
         assert seen[-1].num_steps == num_steps
         assert (script / "results" / "a.png").exists() is ("--smoke" not in arguments)
     assert [config.store == Kept().store for config in seen] == [True, True, False]
@@ -140,7 +145,7 @@ def test_measurement_has_a_table_beside_its_numbers(script, monkeypatch, capsys)
 
     for arguments in (["--smoke"], []):
         monkeypatch.setattr(sys, "argv", ["a.py", *arguments])
-        measuring.main(measure, to_markdown, Config((1,)), draw)
+        measuring.main(measure, to_markdown, Config((1,)))
         written = {path.name for path in (script / "results").iterdir()}
         assert written == (set() if arguments else {"a.json", "a.md", "a.png"})
     report = json.loads((script / "results" / "a.json").read_text())

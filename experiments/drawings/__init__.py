@@ -1,0 +1,1 @@
+"""Figures of experiments and measurements, drawn from their reports: one module each, of the same name."""

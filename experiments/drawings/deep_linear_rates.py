@@ -1,0 +1,42 @@
+"""The figure of `deep_linear_rates.py`."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels
+
+
+def draw(measured: dict[str, Any]) -> Figure:
+    """Draw by depth the best rate and the updates it needs, with theory."""
+    figure, (rates, updates) = panels(
+        "Deep linear networks: the best rate is inverse to depth, orthogonal weights learn fastest",
+        "Best learning rate",
+        "Updates at the best rate, until 5 % of the loss",
+        height=3.3,
+    )
+    depths, max_updates = measured["depths"], measured["max_updates"]
+    for number, (kind, found) in enumerate(measured["found"].items()):
+        arrive = np.isfinite(found["rate"]).all(axis=1)
+        for axes, name in ((rates, "rate"), (updates, "updates")):
+            means = intervals(found[name][arrive])
+            draw_interval(axes, depths[arrive], means, f"C{number}", label=kind if axes is rates else None)
+        if arrive.any() and not arrive.all():
+            updates.annotate(
+                f"{kind}: beyond {depths[arrive][-1]} none\nof {measured['num_rates']} rates arrives",
+                (depths[arrive][-1], found["updates"][arrive][-1].mean()), (-8, -2), ha="right",
+                textcoords="offset points", color=f"C{number}",
+            )  # fmt: skip
+    rates.plot(depths, 2 / depths, **REFERENCE, label="2 / D, beyond which the mode s = 1 is unstable")
+    style = REFERENCE | {"linestyle": ":", "color": "C0"}
+    updates.plot(
+        depths, measured["theory_updates"], **style, label="theory of decoupled (Saxe et al., eq. 15)"
+    )
+    updates.axhline(max_updates, color="0.8", linewidth=0.8)
+    updates.annotate("end of runs", (depths[0], max_updates), (0, 2), textcoords="offset points", color="0.5")
+    for axes, name in ((rates, "best learning rate"), (updates, "updates")):
+        axes.set(xlabel="number of matrices D", ylabel=name, xscale="log", yscale="log")
+        label_ticks(axes.xaxis, depths)
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
