@@ -34,6 +34,7 @@ class DrawFunction(Protocol):
         Returns:
             A pytree of arrays `[num_steps, ...]`, such as the rows `[num_steps, batch_size]` of the examples.
         """
+        ...
 
 
 @runtime_checkable
@@ -42,6 +43,7 @@ class SelectFunction(Protocol):
 
     def __call__(self, data: Any, selection: Any, /) -> Any:
         """Return the batch of a step, given the data and the step's entry of what `draw` returned."""
+        ...
 
 
 class Batches(NamedTuple):
@@ -132,7 +134,7 @@ def _select_all(data: Any, selection: tuple[()]) -> Any:
     return data
 
 
-all_data = Batches(_draw_nothing, _select_all)
+all_data: Batches = Batches(_draw_nothing, _select_all)
 """The batch of every step is the whole data, of any form."""
 
 

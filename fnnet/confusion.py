@@ -110,10 +110,12 @@ def check_classes(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 
 def is_finite(outputs: Array) -> Array:
+    """Return a mask `[n]` of the rows that are finite."""
     return jnp.all(jnp.isfinite(outputs), axis=-1)
 
 
 def is_class(targets: Array, num_classes: int) -> Array:
+    """Return a mask `[n]` of the targets that are classes."""
     return (targets >= 0) & (targets < num_classes)
 
 

@@ -82,7 +82,7 @@ def _fold(name: str) -> str:
     return name.casefold().replace("-", "_").replace(" ", "_")
 
 
-SYNONYMS = {
+SYNONYMS: dict[str, tuple[str, ...]] = {
     "learning_rate": ("lr", "eta", "rate", "step_size"),
     "weight_decay": ("wd", "l2", "decay"),
     "batch_size": ("bs", "batch"),

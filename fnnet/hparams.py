@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from fnnet.errors import InputError
 
@@ -100,7 +101,7 @@ def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], An
     Raises:
         InputError: naming the field, the value and the range.
     """
-    if value is None or callable(value) or isinstance(value, jax.core.Tracer):
+    if value is None or callable(value) or isinstance(value, Tracer):
         return
     if isinstance(value, jax.Array):  # under jit, JAX would trace the comparison
         value = np.asarray(value)

@@ -192,15 +192,15 @@ def _zero_biases(noise: Array, fan_in: int) -> Array:
 
 _UNIT_VARIANCE = {"normal": _normal, "uniform": _uniform, "truncated_normal": _truncated_normal}
 
-he_normal = partial(variance_scaling, 2.0, "fan_in", "normal")
-he_uniform = partial(variance_scaling, 2.0, "fan_in", "uniform")
-he_truncated_normal = partial(variance_scaling, 2.0, "fan_in", "truncated_normal")
-glorot_normal = partial(variance_scaling, 1.0, "fan_avg", "normal")
-glorot_uniform = partial(variance_scaling, 1.0, "fan_avg", "uniform")
-glorot_truncated_normal = partial(variance_scaling, 1.0, "fan_avg", "truncated_normal")
-lecun_normal = partial(variance_scaling, 1.0, "fan_in", "normal")
-lecun_uniform = partial(variance_scaling, 1.0, "fan_in", "uniform")
-lecun_truncated_normal = partial(variance_scaling, 1.0, "fan_in", "truncated_normal")
+he_normal: partial[Initializer] = partial(variance_scaling, 2.0, "fan_in", "normal")
+he_uniform: partial[Initializer] = partial(variance_scaling, 2.0, "fan_in", "uniform")
+he_truncated_normal: partial[Initializer] = partial(variance_scaling, 2.0, "fan_in", "truncated_normal")
+glorot_normal: partial[Initializer] = partial(variance_scaling, 1.0, "fan_avg", "normal")
+glorot_uniform: partial[Initializer] = partial(variance_scaling, 1.0, "fan_avg", "uniform")
+glorot_truncated_normal: partial[Initializer] = partial(variance_scaling, 1.0, "fan_avg", "truncated_normal")
+lecun_normal: partial[Initializer] = partial(variance_scaling, 1.0, "fan_in", "normal")
+lecun_uniform: partial[Initializer] = partial(variance_scaling, 1.0, "fan_in", "uniform")
+lecun_truncated_normal: partial[Initializer] = partial(variance_scaling, 1.0, "fan_in", "truncated_normal")
 
 INITIALIZERS: dict[str, Initializer] = {
     "he_normal": he_normal(),

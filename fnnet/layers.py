@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float
 
 from fnnet.activations import Activation, activate
 from fnnet.errors import InputError, check_integer
@@ -163,9 +163,9 @@ def drop(h: Array, rate: Number, key: KeyArray) -> Array:
     return jnp.where(jax.random.bernoulli(key, keep, h.shape), h / keep.astype(h.dtype), 0)
 
 
-def update_scales(blocks: list[list[Layer]], use_bias: bool) -> PyTree[float] | None:
+def update_scales(blocks: list[list[Layer]], use_bias: bool) -> list[dict[str, float]] | None:
     """Return the factors on the learning rate of each parameter; None if all are 1."""
-    scales = []
+    scales: list[dict[str, float]] = []
     for block in blocks:
         layer = block[0]
         scales.append({"w": layer.scales.weight_update})

@@ -27,14 +27,18 @@ def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
     return decompose
 
 
-qr = _one_by_one(lambda matrix: tuple(jnp.linalg.qr(matrix)))
+qr: Callable[..., Any] = _one_by_one(lambda matrix: tuple(jnp.linalg.qr(matrix)))
 """Return q and r of a matrix `[m, n]`, as `jax.numpy.linalg.qr`."""
 
-eigvalsh = _one_by_one(lambda matrix: jnp.linalg.eigvalsh(matrix, UPLO="L", symmetrize_input=False))
+eigvalsh: Callable[..., Any] = _one_by_one(
+    lambda matrix: jnp.linalg.eigvalsh(matrix, UPLO="L", symmetrize_input=False)
+)
 """Return the eigenvalues of a symmetric matrix in ascending order; only its lower triangle is read."""
 
-singular_values = _one_by_one(lambda matrix: jnp.linalg.svd(matrix, compute_uv=False))
+singular_values: Callable[..., Any] = _one_by_one(lambda matrix: jnp.linalg.svd(matrix, compute_uv=False))
 """Return the min(m, n) singular values of a matrix `[m, n]` in descending order."""
 
-solve_positive = _one_by_one(lambda matrix, right: jax.scipy.linalg.solve(matrix, right, assume_a="pos"))
+solve_positive: Callable[..., Any] = _one_by_one(
+    lambda matrix, right: jax.scipy.linalg.solve(matrix, right, assume_a="pos")
+)
 """Return A^-1 b for a positive definite matrix A and right-hand sides b `[n, k]`."""

@@ -1,7 +1,7 @@
 """Names of functions, so that `activation=relu,tanh` can be an axis of a sweep, and what is known without loading them."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fnnet.errors import InputError, unknown_name
 
@@ -51,7 +51,7 @@ def find_direction(metric: str, directions: Mapping[str, bool]) -> bool | None:
     return directions.get(metric, directions.get(name))
 
 
-def named(*functions: Callable) -> dict[str, Callable]:
+def named(*functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
     """Return `{function.__name__: function}` for each function."""
     return {function.__name__: function for function in functions}
 

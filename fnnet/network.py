@@ -122,7 +122,7 @@ def join_parts(network: Network, trained: Params, params: Params) -> Params:
 
 
 @lru_cache(maxsize=32)  # so that the same network is compiled once
-def _over_examples(apply: Callable) -> Callable[[Params, Any], Array]:
+def _over_examples(apply: Callable[[Params, Any], Array]) -> Callable[[Params, Any], Array]:
     return jax.vmap(apply, in_axes=(None, 0))
 
 

@@ -36,6 +36,7 @@ class ObjectiveFunction(Protocol):
             The loss, a scalar; and other metrics of the step, scalars by name, which may be empty. Their means since
             the last evaluation are the curves "batch_NAME".
         """
+        ...
 
 
 def objective_task(

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 
@@ -19,7 +19,7 @@ OptimizerChoice = str | Transformation | Callable[[Hparams], Transformation]
 
 
 def from_hparams(
-    optimizer: Any, *names: str, schedule: str = "constant", **fixed: Any
+    optimizer: object, *names: str, schedule: str = "constant", **fixed: Any
 ) -> Callable[[Hparams], Transformation]:
     """Turn a function whose keywords are hyper-parameters into a function from hyper-parameters to an optimizer.
 
@@ -46,7 +46,7 @@ def from_hparams(
     """
     function = _function_of(optimizer) if isinstance(optimizer, str) else optimizer
     label = optimizer if isinstance(optimizer, str) else getattr(function, "__name__", "the optimizer")
-    if not callable(function) or isinstance(function, Transformation):
+    if not _is_builder(function):
         raise InputError(f"from_hparams needs a name or a function such as optax.adam, got {function!r}")
     if schedule not in SCHEDULES:
         raise unknown_name("schedule", schedule, SCHEDULES)
@@ -76,7 +76,7 @@ def from_hparams(
     return build
 
 
-def make_builder(optimizer: Any, schedule: str = "constant") -> Callable[[Hparams], Optimizer]:
+def make_builder(optimizer: object, schedule: str = "constant") -> Callable[[Hparams], Optimizer]:
     """Return a function from hyper-parameters to an optimizer whose errors are `InputError`.
 
     Args:
@@ -132,7 +132,11 @@ _TRACER_ERRORS = (
 )
 
 
-def _function_of(name: str) -> Callable[..., Any]:
+def _is_builder(given: object) -> TypeGuard[Callable[..., Transformation]]:
+    return callable(given) and not isinstance(given, Transformation)
+
+
+def _function_of(name: str) -> Callable[..., Transformation]:
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
     if name == "sgd":

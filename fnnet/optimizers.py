@@ -40,12 +40,14 @@ class Transformation(Protocol):
     """What tasks accept as an optimizer: an `Optimizer`, or any `optax.GradientTransformation`."""
 
     @property
-    def init(self) -> Callable[..., Any]:
+    def init(self) -> Callable[..., OptState]:
         """As in `Optimizer`."""
+        ...
 
     @property
-    def update(self) -> Callable[..., Any]:
+    def update(self) -> Callable[..., tuple[Updates, OptState]]:
         """As in `Optimizer`."""
+        ...
 
 
 class SGDState(NamedTuple):
@@ -128,14 +130,14 @@ def sgd(
             direction = clip_by_global_norm(direction, max_norm)
         if momentum is not None:
             clipped = direction
-            velocity = jax.tree.map(lambda g, v: g + _like(momentum, v) * v, clipped, state.velocity)
+            velocity = _add_scaled(clipped, momentum, state.velocity)
             direction = velocity
             if nesterov:
-                direction = jax.tree.map(lambda g, v: g + _like(momentum, v) * v, clipped, velocity)
+                direction = _add_scaled(clipped, momentum, velocity)
         if weight_decay is not None:
             if params is None:
                 raise InputError("weight_decay needs params: call update(grads, opt_state, params)")
-            direction = jax.tree.map(lambda d, p: d + _like(weight_decay, p) * p, direction, params)
+            direction = _add_scaled(direction, weight_decay, params)
         eta = rate(jnp.zeros((), jnp.int32) if state.step is None else state.step)
         updates = jax.tree.map(lambda d: -_like(eta, d) * d, direction)
         return updates, SGDState(None if state.step is None else state.step + 1, velocity)
@@ -201,6 +203,11 @@ def apply_updates(params: Params, updates: Updates) -> Params:
         [0.5, 2.0]
     """
     return jax.tree.map(jnp.add, params, updates)
+
+
+def _add_scaled(tree: Updates, number: Number, other: Params) -> Updates:
+    """Return `tree + number * other`, leaf by leaf."""
+    return jax.tree.map(lambda left, right: left + _like(number, right) * right, tree, other)
 
 
 def _like(number: Number, array: Array) -> Array:

@@ -25,6 +25,7 @@ class InitFunction(Protocol):
         Returns:
             The state, any pytree of arrays.
         """
+        ...
 
 
 @runtime_checkable
@@ -46,6 +47,7 @@ class StepFunction(Protocol):
             them: a run has diverged if it is not finite at some step. The mean of each metric since the last evaluation
             is the curve "batch_NAME".
         """
+        ...
 
 
 @runtime_checkable
@@ -63,6 +65,7 @@ class MeasureFunction(Protocol):
         Returns:
             Scalars by name.
         """
+        ...
 
 
 @runtime_checkable
@@ -80,6 +83,7 @@ class ReactFunction(Protocol):
         Returns:
             The next state, with the same shapes and dtypes; and the metrics of tables and curves.
         """
+        ...
 
 
 @runtime_checkable
@@ -97,6 +101,7 @@ class PredictFunction(Protocol):
         Returns:
             The outputs `[n, ...]`, each of which depends on its own input only.
         """
+        ...
 
 
 @runtime_checkable
@@ -105,6 +110,7 @@ class ParamsFunction(Protocol):
 
     def __call__(self, state: Any, /) -> Params:
         """Return the part of a state that is kept, evaluated and exported, such as averaged parameters."""
+        ...
 
 
 def _whole_state(state: Any) -> Params:

@@ -31,7 +31,7 @@ class SweepFileError(InputError):
     """A mistake in a file, in the words of the file."""
 
 
-GROUPS = {"data": DataOptions, "engine": EngineOptions}
+GROUPS: dict[str, type[DataOptions | EngineOptions]] = {"data": DataOptions, "engine": EngineOptions}
 """Tables of a file, by the options that they hold."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fnnet.errors import InputError
@@ -53,7 +54,7 @@ def leaf_hashes(tree: Any) -> dict[str, str]:
 
 
 def _hash(path: Any, leaf: Any) -> str:
-    if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     array = np.asarray(jax.device_get(leaf))
     if array.dtype.hasobject:

@@ -13,7 +13,7 @@ import numpy as np
 from fnnet.data.arrays import Arrays
 from fnnet.errors import InputError, unknown_name
 
-NAMES = {
+NAMES: dict[str, tuple[str, ...]] = {
     "inputs": ("inputs", "x", "x_train", "data"),
     "targets": ("targets", "y", "y_train", "target", "labels"),
     "test_inputs": ("test_inputs", "x_test"),

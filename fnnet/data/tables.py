@@ -107,7 +107,9 @@ def _load_arrays(path: Path, reading: Reading, *, standardize: bool, **split: An
     dtype = own_dtype(flat["inputs"])
     inferred = infer_targets(named_targets, reading.task)
     pairs = pair_splits(flat, inferred.arrays)
-    rows = split_rows(pairs[0].num_examples, **(split | ({} if test is None else {"test_fraction": 0.0})))
+    if test is not None:
+        split["test_fraction"] = 0.0
+    rows = split_rows(pairs[0].num_examples, **split)
     pairs, columns, num_filled = _fill_arrays(pairs, rows, reading.encode)
     return assemble(
         pairs[0],

@@ -30,7 +30,7 @@ class Engine(NamedTuple):
     is_in_process: whether functions run in this process, at once, so that nothing is pickled.
     """
 
-    submit: Callable[..., Future]
+    submit: Callable[..., Future[Any]]
     share: Callable[[Arrays], Callable[[], Arrays]]
     num_workers: int
     cores: int | None
@@ -76,7 +76,7 @@ def broken(error: BrokenExecutor) -> InputError:
     )
 
 
-def result_of(future: Future) -> Any:
+def result_of(future: Future[Any]) -> Any:
     """Return what a function returned.
 
     Raises:

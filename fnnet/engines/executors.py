@@ -97,7 +97,7 @@ def executor(
             write_file(path, content, os.replace)
         return SharedFile(str(path.resolve()), sha256)
 
-    def submit(function: Callable[..., Any], *args: Any) -> Future:
+    def submit(function: Callable[..., Any], *args: Any) -> Future[Any]:
         try:
             return pool.submit(call, function, *args)
         except BrokenExecutor as error:

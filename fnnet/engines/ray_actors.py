@@ -13,7 +13,7 @@ import numpy as np
 from fnnet.engines.engine import Arrays, Engine, call
 from fnnet.errors import InputError
 
-_PRIVATE = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+_PRIVATE: dict[str, Any] = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
 """The options of a new cluster that only this machine can reach; Ray would otherwise join one that runs here."""
 
 
@@ -37,10 +37,12 @@ def ray(
     """
     try:
         import ray
+        from ray.exceptions import ActorDiedError, ActorUnavailableError, ObjectLostError
     except ImportError as error:
         raise InputError("engines.ray needs Ray: pip install 'fnnet[ray]'") from error
     if not ray.is_initialized():
-        ray.init(log_to_driver=False, **(_PRIVATE if address is None else {"address": address}))
+        where: dict[str, Any] = _PRIVATE if address is None else {"address": address}
+        ray.init(log_to_driver=False, **where)
     resources = ray.cluster_resources()
     there_are = [int(resources.get(name, 0) // each) for name, each in (("CPU", cpus), ("GPU", gpus)) if each]
     most = min(there_are, default=0)
@@ -60,11 +62,7 @@ def ray(
         max_task_retries=0,
         runtime_env={"env_vars": environment},
     )
-    lost = (
-        ray.exceptions.ActorDiedError,
-        ray.exceptions.ActorUnavailableError,
-        ray.exceptions.ObjectLostError,
-    )
+    lost = ActorDiedError, ActorUnavailableError, ObjectLostError
     actors = _Actors(actor.remote, num_workers, lost)
 
     def share(arrays: Arrays) -> "_Shared":
@@ -105,14 +103,14 @@ class _Actors:
         """
         self._start, self._lost = start, lost
         self._idle = [start() for _ in range(number)]
-        self._waiting: collections.deque[tuple[Future, Callable[..., Any], tuple[Any, ...]]] = (
+        self._waiting: collections.deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = (
             collections.deque()
         )
         self._lock = threading.Lock()
 
-    def submit(self, function: Callable[..., Any], *args: Any) -> Future:
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """Call a function on the first actor that is idle."""
-        future: Future = Future()
+        future: Future[Any] = Future()
         with self._lock:
             self._waiting.append((future, function, args))
             self._call()
@@ -126,7 +124,7 @@ class _Actors:
                 called = actor.call.remote(function, *args).future()
                 called.add_done_callback(functools.partial(self._end, actor, future))
 
-    def _end(self, actor: Any, future: Future, called: Future) -> None:
+    def _end(self, actor: Any, future: Future[Any], called: Future[Any]) -> None:
         error = called.exception()
         with self._lock:
             self._idle.append(self._start() if isinstance(error, self._lost) else actor)

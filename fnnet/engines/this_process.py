@@ -26,9 +26,9 @@ def local() -> Engine:
     )
 
 
-def _call_now(function: Callable[..., Any], *args: Any) -> Future:
+def _call_now(function: Callable[..., Any], *args: Any) -> Future[Any]:
     """Call a function; returns a future that is done."""
-    future: Future = Future()
+    future: Future[Any] = Future()
     try:
         future.set_result(function(*args))
     except Exception as error:

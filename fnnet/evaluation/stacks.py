@@ -117,7 +117,7 @@ def _params_shapes(
 
 
 @lru_cache(maxsize=32)  # so that the same network is the same program
-def _predict_with(apply_batch: Callable) -> Predict:
+def _predict_with(apply_batch: Callable[[Params, Any], Any]) -> Predict:
     return lambda hparams, params, inputs: apply_batch(params, inputs)
 
 

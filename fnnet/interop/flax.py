@@ -55,14 +55,17 @@ def linen_network(module: linen.Module, input_shape: Sequence[int]) -> Network:
     if not isinstance(module, linen.Module):
         raise InputError(f"module must be a flax.linen module, got {module!r}")
     example = _one_example(input_shape)
-    flags = {name: _MODES[name] for name in inspect.signature(module.__call__).parameters if name in _MODES}
-    evaluation = {name: not in_training for name, in_training in flags.items()}
+    flags: dict[str, Any] = {
+        name: _MODES[name] for name in inspect.signature(module.__call__).parameters if name in _MODES
+    }
+    evaluation: dict[str, Any] = {name: not in_training for name, in_training in flags.items()}
 
     def init(key: KeyArray) -> Params:
         return module.init(key, jnp.zeros(example.shape, example.dtype), **evaluation)
 
     def apply_batch(params: Params, inputs: ArrayLike) -> Array:
-        return module.apply(params, _reshape(inputs, input_shape), **evaluation)
+        outputs: Any = module.apply(params, _reshape(inputs, input_shape), **evaluation)
+        return outputs
 
     def train(params: Params, inputs: Any, key: KeyArray) -> tuple[Array, Params]:
         outputs, updated = module.apply(

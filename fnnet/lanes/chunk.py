@@ -106,21 +106,21 @@ def train_segment(
     """
     hparams = place_hparams(spec.traced, spec.lanes, program.mesh)
     if progress is None:
-        progress = program.begin(hparams, data)
+        current: Progress = program.begin(hparams, data)
     else:
-        progress = place(pad(progress, spec.lanes * program.mesh.size), program.mesh)
+        current = place(pad(progress, spec.lanes * program.mesh.size), program.mesh)
     points, step, data_seed = [], first_step, canonicalize(np.asarray(spec.data_seed))
     while step < stop:
         if spec.is_measured(step):
-            progress = _reset_totals(progress, program.mesh)
+            current = _reset_totals(current, program.mesh)
         length = min(spec.next_measured(step), stop, step + program.max_steps) - step
         selections = program.draw(data_seed, data, np.int32(step), program.max_steps)
-        progress = program.steps(hparams, progress, selections, data, np.int32(step), np.int32(length))
+        current = program.steps(hparams, current, selections, data, np.int32(step), np.int32(length))
         step += length
         if spec.is_measured(step):
-            point, progress = _measure(program, spec, hparams, data, progress, step)
+            point, current = _measure(program, spec, hparams, data, current, step)
             points += _split(point)
-    return jax.block_until_ready(progress), points
+    return jax.block_until_ready(current), points
 
 
 def _reset_totals(progress: Progress, mesh: Mesh) -> Progress:

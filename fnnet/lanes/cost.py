@@ -102,7 +102,7 @@ def _measure_seconds(
     return begin, draws + max(0.0, one - step), step, measure
 
 
-def _timed(function: Callable, *args: Any) -> tuple[float, Any]:
+def _timed(function: Callable[..., Any], *args: Any) -> tuple[float, Any]:
     started = time.perf_counter()
     result = jax.block_until_ready(function(*args))
     return time.perf_counter() - started, result
@@ -134,7 +134,7 @@ def _placed(tree: Any, sharding: NamedSharding) -> Any:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 
-def count_flops(function: Callable, *args: Any) -> int:
+def count_flops(function: Callable[..., Any], *args: Any) -> int:
     """Count the floating-point operations of a function's matrix products, 2 m k n each, without running it.
 
     Elementwise operations are not counted. A loop of unknown length counts as one iteration.

@@ -96,7 +96,7 @@ def shared_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, SHARED)
 
 
-def on_each_device(function: Callable, mesh: Mesh, *in_specs: PartitionSpec) -> Callable:
+def on_each_device(function: Callable[..., Any], mesh: Mesh, *in_specs: PartitionSpec) -> Callable[..., Any]:
     """Apply a function to each device's lanes; its results have a leading axis of lanes."""
     return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=LANES, check_vma=False)
 

@@ -23,10 +23,10 @@ class Folder:
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
-        self.folder = Path(folder)
-        self.plan_path = self.folder / "plan.json"
-        self.sums_path = self.folder / "SHA256SUMS"
-        self.attempts_path = self.folder / "attempts.jsonl"
+        self.folder: Path = Path(folder)
+        self.plan_path: Path = self.folder / "plan.json"
+        self.sums_path: Path = self.folder / "SHA256SUMS"
+        self.attempts_path: Path = self.folder / "attempts.jsonl"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"

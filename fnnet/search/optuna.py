@@ -26,8 +26,8 @@ from fnnet.training import check_steps
 
 try:
     import optuna
-except ImportError as error:
-    raise ImportError("fnnet.search.optuna needs Optuna: pip install 'fnnet[optuna]'") from error
+except ImportError as _error:
+    raise ImportError("fnnet.search.optuna needs Optuna: pip install 'fnnet[optuna]'") from _error
 
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.study import StudyDirection

@@ -121,7 +121,7 @@ def sobol_design(num_runs: int, /, *, seed: int, **distributions: Distribution) 
     from scipy.stats import qmc
 
     _check(num_runs, seed, distributions)
-    sequence = qmc.Sobol(len(distributions), scramble=True, seed=np.random.Generator(np.random.PCG64(seed)))
+    sequence = qmc.Sobol(len(distributions), scramble=True, rng=np.random.Generator(np.random.PCG64(seed)))
     # SciPy warns unless the number is a power of 2; a prefix of the next power has the same points.
     points = sequence.random_base2((num_runs - 1).bit_length())[:num_runs]
     return _design(distributions, points)

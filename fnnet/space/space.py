@@ -134,7 +134,7 @@ class Space:
             table = np.fromiter(values, dtype=object, count=len(values))
         return table[self.codes[name]]
 
-    def table_column(self, name: str) -> np.ndarray | list:
+    def table_column(self, name: str) -> np.ndarray | list[Any]:
         """Return the value of an axis for every run as a table column, with tuples and mixed types as text.
 
         Example:

@@ -19,7 +19,7 @@ from fnnet.errors import InputError, check_integer, unknown_name
 
 MAX_RUNS = 2**24  # of one space; building one then takes about 100 MB per axis
 
-Value = int | float | bool | str | tuple
+Value = int | float | bool | str | tuple[Any, ...]
 """A value of an axis; tuples may be nested."""
 
 _MAX_NESTING = 16

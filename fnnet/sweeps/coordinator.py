@@ -80,7 +80,8 @@ class Coordinator:
             interrupt: the signal that stops it.
             emit: called with each event.
         """
-        self.prepared, self.kept = prepared, Kept(prepared, done)
+        self.prepared: Prepared = prepared
+        self.kept: Kept = Kept(prepared, done)
         self._flights = Flights(prepared.crew, prepared.options.state_every, self.kept.note)
         self._interrupt, self._emit = interrupt, emit
         self._jobs = list(prepared.jobs)  # with as many lanes as fit in memory

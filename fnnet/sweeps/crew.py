@@ -38,7 +38,7 @@ class Crew(NamedTuple):
         """Return the floating-point operations per second that a worker can do."""
         return _ask(self.engine, worker.measure_peak, self.open_workspace)
 
-    def train(self, *arguments: Any) -> Future:
+    def train(self, *arguments: Any) -> Future[Any]:
         """Have a worker train a chunk for a while; returns the future of what `worker.train` returns."""
         return self.engine.submit(worker.train, self.open_workspace, self.worker, *arguments)
 

@@ -128,6 +128,7 @@ def _earlier_num_steps(described: Description, stored: Description) -> list[int]
 
 
 def prefix_of(settings: Mapping[str, Any], fingerprint: Mapping[str, str]) -> str:
+    """Hash what all groups of a sweep depend on."""
     whole = json.dumps([dict(settings), dict(fingerprint)], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
@@ -172,4 +173,5 @@ def groups_by_key(described: Description | None) -> dict[str, dict[str, Any]]:
 
 
 def key_of(group: Mapping[str, Any]) -> str:
+    """Return what distinguishes a group, as JSON: its static values and the names of its traced axes."""
     return json.dumps([group["static"], group["axes"]], sort_keys=True)

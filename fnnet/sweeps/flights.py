@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -91,14 +91,14 @@ class Flights:
             note: adds an attempt to the log, as `Kept.note` does.
         """
         engine = crew.engine
-        self.num_open = 0  # orders without an answer
+        self.num_open: int = 0  # orders without an answer
         self._crew, self._note, self._num_workers = crew, note, engine.num_workers
         self._most = 2 * engine.num_workers  # so that none waits for its next order
         self._seconds = state_every
         if engine.is_in_process:
             self._most, self._seconds = 1, 0.0  # a segment at a time, for progress and signals
-        self._flying: dict[Future, _Flight] = {}
-        self._ended: SimpleQueue[Future] = SimpleQueue()
+        self._flying: dict[Future[Any], _Flight] = {}
+        self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
         self._paces: dict[tuple[int, int], collections.deque[float]] = {}  # seconds per step, by kind
         self._queued = monotonic()  # when an order last waited for a worker
         self._looked = monotonic()  # for late orders
@@ -214,7 +214,7 @@ class Flights:
         )
 
 
-def _answer_of(future: Future) -> Trained | Exception:
+def _answer_of(future: Future[Any]) -> Trained | Exception:
     """Return what became of an order."""
     try:
         trained: Trained = result_of(future)

@@ -33,7 +33,7 @@ class Kept:
         """
         self.done = done
         self._prepared, self._store = prepared, prepared.store
-        self.ids = prepared.plan.space.ids()
+        self.ids: np.ndarray = prepared.plan.space.ids()
         self._saved = {} if prepared.store is None else find_states(prepared.store)
         self._held: dict[str, ChunkState] = {}  # states that no store keeps, of the stage before
         self._to_hold: dict[str, ChunkState] = {}  # and of this one

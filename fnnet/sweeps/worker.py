@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from fnnet.errors import InputError
 from fnnet.lanes import peak
@@ -91,13 +92,14 @@ class Workspace:
             is_elsewhere: whether this is another process than the coordinator's, so that programs are compared with
                 its own, and results travel.
         """
-        self.mesh = make_mesh()
-        self.data = jax.device_put(data, shared_sharding(self.mesh))
-        self._make_task, self.is_elsewhere = make_task, is_elsewhere
+        self.mesh: Mesh = make_mesh()
+        self.data: Any = jax.device_put(data, shared_sharding(self.mesh))
+        self.is_elsewhere: bool = is_elsewhere
+        self._make_task = make_task
         self._programs: dict[str, Program] = {}
         platform = self.mesh.devices.flat[0].platform
         precision = str(jax.config.values["jax_default_matmul_precision"])
-        self.worker = Worker(
+        self.worker: Worker = Worker(
             environment(), self.mesh.size, platform, usable_bytes(), worker_name(), precision
         )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fnnet.space.space import Space
 
 Method = Literal["halving", "hyperband", "optuna"]
-OF_METHOD = {
+OF_METHOD: dict[str, tuple[str, ...]] = {
     "halving": ("rungs",),
     "hyperband": ("max_steps", "min_steps"),
     "optuna": ("steps", "num_trials", "batch_size", "num_seeds"),

@@ -3,7 +3,7 @@
 import fnnet as fn
 
 
-def recipe(data, depth=1, width=32, activation="relu"):
+def recipe(data: fn.Dataset, depth: int = 1, width: int = 32, activation: str = "relu") -> fn.Task:
     """Train a fully connected network by stochastic gradient descent.
 
     The arguments after `data` are static axes: each new value is compiled separately. Axes that are no arguments, such

@@ -163,8 +163,8 @@ def _make_figure(name: str, height: int, *, selects: bool) -> "figure":
         min_width=280,
         toolbar_location=None,
         tools=tools,
-        x_range=Range1d(0, 1),
-        y_range=Range1d(0, 1),
+        x_range=Range1d(start=0, end=1),
+        y_range=Range1d(start=0, end=1),
         min_border=8,
         outline_line_color=None,
     )
