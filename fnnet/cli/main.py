@@ -55,7 +55,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "predict": predict,
 }
-FILED = {"sweep": sweep, "plan": sweep, "search": search}
+FILED: dict[str, Callable[..., None]] = {"sweep": sweep, "plan": sweep, "search": search}
 """Commands that take a file, by the command whose options the file may hold."""
 TOPICS: dict[str, Any] = {
     "axes": AXES_HELP,
