@@ -40,6 +40,9 @@ class Config:
     num_rounds: int = 5
 
 
+SMOKE = Config("digits", width=16, num_networks=24, num_rounds=1)
+
+
 def draw_networks(network: fn.Network, num_networks: int) -> fn.types.Params:
     """Draw parameters, as numpy arrays, a few networks at a time."""
     draw = jax.jit(jax.vmap(lambda seed: network.init(jax.random.key(seed))))
@@ -145,4 +148,4 @@ def to_markdown(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main(measure, to_markdown, smoke=Config("digits", width=16, num_networks=24, num_rounds=1))
+    main(measure, to_markdown, SMOKE)

@@ -54,6 +54,9 @@ class Config:
     every: int = 1
 
 
+SMOKE = Config("digits", networks=Config.networks[:1], repeats=1, seconds=0.02, every=len(LANES))
+
+
 def to_rows(
     network: str, prepared: dict[str, Prepared], seconds: dict[str, np.ndarray]
 ) -> list[dict[str, Any]]:
@@ -125,5 +128,4 @@ def measure(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    small = Config("digits", networks=Config.networks[:1], repeats=1, seconds=0.02, every=len(LANES))
-    main(measure, to_markdown, smoke=small)
+    main(measure, to_markdown, SMOKE)

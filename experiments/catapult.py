@@ -1,4 +1,4 @@
-"""The catapult: with rates from 2 / lambda to 4 / lambda, training leaps out of a sharp valley and ends in a flat one.
+"""The catapult: with rates from 2 / lambda to 4 / lambda, training leaps from a sharp valley into a flat one.
 
 Lewkowycz, Bahri, Dyer, Sohl-Dickstein & Gur-Ari (2020), "The large learning rate phase of deep learning: the
 catapult mechanism". Their solvable model is the network f = v.u x / sqrt(n) with half the squared error on
@@ -35,6 +35,9 @@ class Config:
     num_rates: int = 50
     num_seeds: int = 10
     num_steps: int = 2000
+
+
+SMOKE = Config(num_rates=10, num_seeds=2, num_steps=300)
 
 
 class State(NamedTuple):
@@ -110,7 +113,9 @@ def make_claims(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths
     leaps = {"rise": (loss.max(axis=0) > loss[0])[leaping], "converge": converges[leaping]}
     leaps["end with rate x lambda < 2"] = is_flat[leaping]
     ends = "the loss rises above its initial value, every run converges, and to rate x lambda < 2"
-    steps = "in runs that converge, the relative difference from the map (of f, to the larger of |f| and its start)"
+    steps = (
+        "in runs that converge, the relative difference from the map (f: relative to at least |f| at first)"
+    )
     return [
         in_every_run("c < 2: no step raises the loss, and every run converges", stays, "lazy"),
         in_every_run(f"2 < c < 4: {ends}", leaps, "catapult"),
@@ -145,4 +150,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(num_rates=10, num_seeds=2, num_steps=300))
+    main(measure, SMOKE)

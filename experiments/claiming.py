@@ -1,9 +1,8 @@
 """Claims of experiments: a statement, what was published, what was measured, and whether the statement holds.
 
-A claim about a bound is built by `at_least`, `at_most`, `above`, `below`, `between` or `near`, which write
-the bound into the statement, so that text and check cannot differ. What is measured may be a number, an
-array, a `MeanInterval`, whose mean counts, or several of these by name; the claim holds if the bound holds
-for all of them.
+Functions such as `at_least` write a bound into the statement, so that text and check cannot differ. What is
+measured may be a number, an array, a `MeanInterval`, whose mean counts, or several of these by name; the
+claim holds if the bound holds for all of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -73,8 +72,8 @@ def near(statement: str, expected: Any, measured: Any, tolerance: float, relativ
         relative: whether differences are in units of the expected values.
 
     Example:
-        >>> near("the mean accuracy is the published one", {"relu": 0.871}, {"relu": 0.88}, tolerance=0.015)[::3]
-        ('the mean accuracy is the published one, within 0.015', True)
+        >>> near("the accuracy is the published one", 0.871, 0.88, tolerance=0.015)[::3]
+        ('the accuracy is the published one, within 0.015', True)
         >>> near("gradients grow by 2 per layer", 2, np.array([1.8, 2.0]), tolerance=0.05, relative=True)[::3]
         ('gradients grow by 2 per layer, within 5 %', False)
     """
@@ -131,10 +130,8 @@ def in_words(value: Any) -> str:
             mean, low, high = (in_words(value[name]) for name in ("mean", "low", "high"))
             return f"{mean} ({low} to {high}, n = {value['num_runs']})"
         total = f" of {value['of']}" if "of" in value else ""
-        words = {name: in_words(item) for name, item in value.items() if name != "of"}
-        return "; ".join(
-            f"{name}: {text}{total * isinstance(value[name], int)}" for name, text in words.items()
-        )
+        items = [(name, item) for name, item in value.items() if name != "of"]
+        return "; ".join(f"{name}: {in_words(item)}{total * isinstance(item, int)}" for name, item in items)
     if isinstance(value, list | tuple):
         return ", ".join(in_words(item) for item in value)
     if isinstance(value, bool):

@@ -1,7 +1,4 @@
-"""The page of all claims: `python experiments/claims_page.py`, or `make report`, writes `results/index.html`.
-
-It is one file: the figures are inside.
-"""
+"""The page of all claims, one file: `python experiments/claims_page.py` writes `results/index.html`."""
 
 import base64
 import json
@@ -38,25 +35,19 @@ STYLE = Path(__file__).with_suffix(".css")
 
 
 def write_page(folder: Path) -> Path:
-    """Write `index.html` with all reports in a folder, and their figures inside.
+    """Write `index.html` with all reports in a folder and their figures inside; return its path.
 
     Files that are not reports are ignored.
 
-    Args:
-        folder: a folder with files from `write_report`.
-
-    Returns:
-        The path of the page.
-
     Raises:
-        InputError: when the folder contains no report.
+        InputError: if the folder contains no report.
     """
     reports = {path: report for path in folder.glob("*.json") if (report := _read(path))}
     if not reports:
         raise InputError(f"{folder} contains no report; run an experiment without --smoke to write one")
     by_topic = _sort(reports)
     verdicts = [claim["holds"] for report in reports.values() for claim in report["assertions"]]
-    head = f"{sum(verdicts)} of {len(verdicts)} claims hold"
+    head, failing = f"{sum(verdicts)} of {len(verdicts)} claims hold", verdicts.count(False)
     contents = "".join(
         f"<h3>{escape(topic)}</h3><ol>{''.join(_entry(path, reports[path]) for path in paths)}</ol>"
         for topic, paths in by_topic.items()
@@ -68,7 +59,7 @@ def write_page(folder: Path) -> Path:
         f'<meta name="viewport" content="width=device-width"><style>{STYLE.read_text()}</style>'
         f'<h1 id="top">Claims and measurements</h1><p>{head}. Measured values are means, with the 95 % '
         f"interval of the mean and the number n of runs in parentheses, where there are several runs.</p>"
-        f'<p><label><input type="checkbox" id="failing"> Show only the {verdicts.count(False)} claims that fail</label></p>'
+        f'<p><label><input type="checkbox" id="failing"> Show only the {failing} claims that fail</label></p>'
         f"<nav>{contents}</nav>{sections}</html>\n"
     )
     return page
@@ -102,17 +93,18 @@ def _sort(paths: Iterable[Path]) -> dict[str, list[Path]]:
     by_topic = {
         topic: [rest.pop(name) for name in names.split() if name in rest] for topic, names in TOPICS.items()
     }
-    return {topic: found for topic, found in (by_topic | {"More": list(rest.values())}).items() if found}
+    by_topic["More"] = list(rest.values())
+    return {topic: found for topic, found in by_topic.items() if found}
 
 
 def _entry(path: Path, report: dict[str, Any]) -> str:
     """Render a line of the contents, with the claims that fail."""
-    held = sum(claim["holds"] for claim in report["assertions"])
-    failing = [_inline(claim["claim"]) for claim in report["assertions"] if not claim["holds"]]
+    claims = report["assertions"]
+    failing = [_inline(claim["claim"]) for claim in claims if not claim["holds"]]
     fails = "".join(f'<li class="no">{claim}</li>' for claim in failing)
     return (
         f'<li><a href="#{escape(path.stem)}">{_inline(_title(report))}</a> '
-        f'<span class="count">({held} of {len(report["assertions"])})</span>'
+        f'<span class="count">({len(claims) - len(failing)} of {len(claims)})</span>'
         f"{f'<ul>{fails}</ul>' if fails else ''}</li>"
     )
 

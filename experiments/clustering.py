@@ -61,6 +61,9 @@ class Config:
     store: Path = Path("results/clustering")
 
 
+SMOKE = Config(datasets=("digits",), num_seeds=2, widths=(16,), num_steps=(20, 20))
+
+
 def train(task: fn.Task, name: str, num_steps: int, data: fn.Dataset, config: Config) -> Any:
     """Train one network per seed; return their parameters, stacked."""
     space, store = fn.grid(seed=range(config.num_seeds)), config.store / f"{data.name}-{name}"
@@ -86,7 +89,7 @@ def outputs_of(network: fn.Network, params: Any, examples: fn.Examples) -> np.nd
 
 
 def cluster(data: fn.Dataset, config: Config) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Cluster the test split in each way; return the clusters `[seeds, n]`, and its codes by the first seed."""
+    """Cluster the test split in each way; return clusters `[seeds, n]`, and the first seed's codes."""
     k_means = partial(KMeans, data.num_outputs, n_init=4)
     encoder = fn.mlp(data.num_features, config.widths, config.code_size, initializer="pytorch")
     decoder = fn.mlp(config.code_size, config.widths[::-1], data.num_features, initializer="pytorch")
@@ -148,4 +151,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(datasets=("digits",), num_seeds=2, widths=(16,), num_steps=(20, 20)))
+    main(measure, SMOKE)

@@ -1,8 +1,8 @@
-"""Gradient descent on a linear regression converges below 2 / largest eigenvalue of the Hessian, and diverges above.
+"""Gradient descent on a linear regression converges below 2 / largest eigenvalue, and diverges above.
 
-The loss is quadratic, so each step multiplies the error along an eigenvector by 1 - rate * eigenvalue. Here
-full batches of the diabetes data are trained with rates as near to the bound as 0.1 %. The bound of networks
-is measured in `largest_learning_rate.py`.
+The loss is quadratic, so each step multiplies the error along an eigenvector of the Hessian by 1 - rate *
+eigenvalue. Here full batches of the diabetes data are trained with rates as near to the bound as 0.1 %. The
+bound of networks is measured in `largest_learning_rate.py`.
 
 Run `python experiments/critical_learning_rate.py`, or with `--smoke` for a few seconds' version.
 """
@@ -29,6 +29,9 @@ class Config:
     num_seeds: int = 5
     num_steps: int = 40_000
     store: Path = Path("results/critical_learning_rate")
+
+
+SMOKE = Config(num_seeds=2, num_steps=400)
 
 
 def solve(data: fn.Dataset) -> tuple[float, float]:
@@ -88,4 +91,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(num_seeds=2, num_steps=400))
+    main(measure, SMOKE)

@@ -51,6 +51,9 @@ class Config:
     num_steps: int = 6000
 
 
+SMOKE = Config(num_ensembles=2, num_members=3, size=2, num_steps=100)
+
+
 def train(network: fn.Network, data: fn.Dataset, config: Config) -> Any:
     """Train all members of all ensembles as the benchmark does; return their parameters, stacked."""
     options: Any = {"optimizer": optax.adam(0.01), "batch_size": 100, "order": "sequential"}
@@ -62,7 +65,7 @@ def train(network: fn.Network, data: fn.Dataset, config: Config) -> Any:
 
 
 def measure_ensemble(test: Any, validation: Any, targets: Any, validation_targets: Any) -> Scores:
-    """Measure an ensemble with and without temperatures, from its members' outputs `[members, n, classes]`."""
+    """Score an ensemble with and without temperatures, from its members' outputs `[members, n, classes]`."""
     average = fn.evaluation.ensembles.average
 
     def calibrated(test: Any, validation: Any) -> tuple[Any, Any]:
@@ -140,4 +143,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(num_ensembles=2, num_members=3, size=2, num_steps=100))
+    main(measure, SMOKE)

@@ -1,14 +1,16 @@
 """The best learning rate of deep linear networks is inverse to depth, and orthogonal weights learn fastest.
 
-Saxe, McClelland & Ganguli (2013), "Exact solutions to the nonlinear dynamics of learning in deep linear neural
-networks". For each number of matrices D and each initialization this finds which of 20 rates is the first to lower the
-loss to 5 % of that of the map 0; the smallest of them where several are. It is a port: the paper learns MNIST with 1000
-hidden units and up to 99 matrices; here it is a map of rank 8 in 32 dimensions, with up to 64, in float64.
+Saxe, McClelland & Ganguli (2013), "Exact solutions to the nonlinear dynamics of learning in deep linear
+neural networks". For each number of matrices D and each initialization this finds which of 20 rates is the
+first to lower the loss to 5 % of that of the map 0; the smallest of them if there are several. It is a port:
+the paper learns MNIST with 1000 hidden units and up to 99 matrices; here it is a map of rank 8 in 32
+dimensions, with up to 64, in float64.
 
-Decoupled networks learn each mode of the map by itself, as equation 15 says. A seed draws initial weights; of decoupled
-ones there is one draw, as another would change nothing but rounding. A run that never arrives counts with the most
-updates there are. At the best rates of decoupled networks the loss swings, reaches 5 % for a moment and with up to 16
-matrices diverges later, so that their updates do not change smoothly with depth.
+Decoupled networks learn each mode of the map by itself, as equation 15 says. A seed draws initial weights; of
+decoupled ones there is one draw, as another would change nothing but rounding. A run that never arrives
+counts with the maximum number of updates. At the best rates of decoupled networks the loss oscillates,
+reaches 5 % for a moment and with up to 16 matrices diverges later, so that their updates do not change
+smoothly with depth.
 
 Run `python experiments/deep_linear_rates.py`, or with `--smoke` for a few seconds' version.
 """
@@ -22,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import fnnet as fn
-from claiming import Claim
+from claiming import Claim, above, below, between
 from reporting import Findings, main
 
 SIZE = 32
@@ -35,11 +37,7 @@ INITIALIZERS = {"orthogonal": "orthogonal", "Gaussian": "lecun_normal"}  # of va
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment.
-
-    depths: numbers of matrices.
-    store: the folder that keeps runs, so that an interrupted sweep goes on.
-    """
+    """Settings of the experiment; depths are numbers of matrices."""
 
     depths: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
     num_rates: int = 20
@@ -48,8 +46,11 @@ class Config:
     store: Path = Path("results/deep_linear_rates")
 
 
+SMOKE = Config(depths=(4, 16), num_rates=4, num_seeds=2, max_updates=30)
+
+
 def counting(task: fn.Task) -> fn.Task:
-    """Count a task's updates until its loss is no more than the goal: the state is joined by whether, and how many."""
+    """Extend a task's state by whether its loss has reached the goal, and by the updates until then."""
 
     def init(key: jax.Array, hparams: fn.Hparams, data: Any) -> tuple:
         return task.init(key, hparams, data), jnp.zeros((), bool), jnp.zeros((), jnp.int32)
@@ -69,7 +70,7 @@ def counting(task: fn.Task) -> fn.Task:
 
 
 def find_fastest(config: Config) -> dict[str, Found]:
-    """Sweep; returns the fewest "updates" over the rates `[depths, seeds]`, and their "rate", NaN if none arrives."""
+    """Return the fewest "updates" of all rates `[depths, seeds]`, and their "rate", NaN if none arrives."""
     left, right = np.linalg.qr(np.random.default_rng(0).normal(size=(2, SIZE, SIZE)))[0]
     inputs = np.sqrt(SIZE) * np.eye(SIZE)  # the mean of x x^T is 1
     examples = inputs, inputs @ (left * np.pad(STRENGTHS, (0, SIZE - len(STRENGTHS))) @ right.T).T
@@ -107,53 +108,53 @@ def make_claims(found: dict[str, Found], config: Config) -> list[Claim]:
     """State how the best rate, and the updates it needs, depend on depth."""
     depths = np.array(config.depths)
     deep, last, first = depths >= 4, depths[-1], depths[depths >= 8][0]
-    gaussian = dict(zip(config.depths, found["Gaussian"]["updates"], strict=True))
-    orthogonal = dict(zip(config.depths, found["orthogonal"]["updates"], strict=True))
+    gaussian, orthogonal, decoupled = (
+        dict(zip(config.depths, found[kind]["updates"], strict=True))
+        for kind in ("Gaussian", "orthogonal", "decoupled")
+    )
     slopes = {
         kind: np.polyfit(np.log(depths[deep]), np.log(fastest["rate"][deep]), 1)[0]
         for kind, fastest in found.items()
     }
-    decoupled = found["decoupled"]["updates"][:, 0]
-    factors = (decoupled[1:] / decoupled[:-1]).tolist()
+    times = np.array([updates[0] for updates in decoupled.values()])
+    factors = (times[1:] / times[:-1]).tolist()
     named = {f"D = {depth}": factor for depth, factor in zip(depths[1:], factors, strict=True)}
-
-    def claim(text: str, published: Any, by_seed: np.ndarray, low: float, high: float) -> Claim:
-        """Claim that the mean over seeds lies between two bounds."""
-        mean = fn.mean_interval(by_seed)
-        return Claim(text, published, mean if mean.num_runs > 1 else mean.mean, low <= mean.mean <= high)
-
+    slower = "decoupled: each doubling of D multiplies the updates by less"
+    power = "for D >= 4, the power of D as which the best rate falls"
+    saturates = f"orthogonal: the ratio of updates for D = {last} to those for D = {first}"
+    grows = "Gaussian: the ratio of updates for D = 16 to those for D = 4"
+    wins = "for D = 16, the ratio of updates of Gaussian to those of orthogonal weights"
+    mean = fn.mean_interval
     return [
-        claim("orthogonal: best rate ~ D^-1.3 to D^-0.7, D >= 4", -1, slopes["orthogonal"], -1.3, -0.7),
-        claim("decoupled: best rate ~ D^-1.3 to D^-0.7, D >= 4", -1, slopes["decoupled"], -1.3, -0.7),
-        claim(f"orthogonal: updates for D = {last} / for D = {first} < 3", "no growth with depth", orthogonal[last] / orthogonal[first], 0, 3),
-        Claim("decoupled: each doubling of D multiplies the updates by less", "time saturates", named, factors == sorted(factors, reverse=True)),
-        claim("Gaussian: updates for D = 16 / for D = 4 > 8", "grows with depth", gaussian[16] / gaussian[4], 8, np.inf),
-        claim("D = 16: updates Gaussian / orthogonal > 5", "orthogonal is faster", gaussian[16] / orthogonal[16], 5, np.inf),
-    ]  # fmt: skip
+        between(f"orthogonal: {power}", -1.3, -0.7, mean(slopes["orthogonal"]), -1),
+        between(f"decoupled: {power}", -1.3, -0.7, slopes["decoupled"].item(), -1),
+        below(saturates, 3, mean(orthogonal[last] / orthogonal[first]), "no growth with depth"),
+        Claim(slower, "time saturates", named, factors == sorted(factors, reverse=True)),
+        above(grows, 8, mean(gaussian[16] / gaussian[4]), "grows with depth"),
+        above(wins, 5, mean(gaussian[16] / orthogonal[16]), "orthogonal is faster"),
+    ]
 
 
 def arrival_time(num_matrices: int) -> float:
-    """Tell when a decoupled network arrives by equation 15, in updates times rate."""
+    """Predict by equation 15 when a decoupled network arrives, in updates times rate."""
     times = np.linspace(0, 100, 20_001)
-    distances = STRENGTHS[:, None] - fn.analysis.deep_linear.trajectories(
-        STRENGTHS, num_matrices, START, times
-    )
-    return float(times[np.argmax(np.sum(distances**2, axis=0) / 2 <= GOAL)])
+    modes = fn.analysis.deep_linear.trajectories(STRENGTHS, num_matrices, START, times)
+    losses = np.sum((STRENGTHS[:, None] - modes) ** 2, axis=0) / 2
+    return float(times[np.argmax(losses <= GOAL)])
 
 
 def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
     found = find_fastest(config)
-    claims = make_claims(found, config)
-    measured: dict[str, Any] = {
+    arrivals = np.array([arrival_time(depth) for depth in config.depths])
+    return make_claims(found, config), {
         "depths": config.depths,
         "num_rates": config.num_rates,
         "max_updates": config.max_updates,
+        "theory_updates": arrivals / found["decoupled"]["rate"][:, 0],
+        "found": found,
     }
-    arrivals = np.array([arrival_time(depth) for depth in config.depths])
-    measured |= {"theory_updates": arrivals / found["decoupled"]["rate"][:, 0], "found": found}
-    return claims, measured
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(depths=(4, 16), num_rates=4, num_seeds=2, max_updates=30))
+    main(measure, SMOKE)

@@ -43,6 +43,9 @@ class Config:
     store: Path = Path("results/digits")
 
 
+SMOKE = Config(datasets=("digits",), depths=(2,), width=8, num_rates=2, num_seeds=2, num_steps=20)
+
+
 def network_of(data: fn.Dataset, depth: int, activation: str, config: Config) -> fn.Network:
     widths = [config.width] * depth
     return fn.mlp(data.num_features, widths, data.num_outputs, activation, initializer="glorot_normal")
@@ -125,7 +128,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(
-        measure,
-        smoke=Config(datasets=("digits",), depths=(2,), width=8, num_rates=2, num_seeds=2, num_steps=20),
-    )
+    main(measure, SMOKE)

@@ -1,21 +1,24 @@
-"""Early training has phases in c = learning rate x initial sharpness, whose bounds move with depth and width.
+"""Early training has phases in c = learning rate x initial sharpness; their bounds move with depth and width.
 
-Kalra & Barkeshli (2023), "Phase diagram of early training dynamics in deep neural networks". They sweep c = 2^x, train for
-10 steps, and name
+Kalra & Barkeshli (2023), "Phase diagram of early training dynamics in deep neural networks". They sweep c =
+2^x, train for 10 steps, and name
 
     c_loss     the smallest c with which the loss is ever above its initial value,
     c_sharp    the smallest c with which the sharpness is ever above its initial value,
-    c_max      the largest c below all that diverge, where a batch's loss goes beyond 1e5.
+    c_max      the largest c below all that diverge, where a batch's loss exceeds 1e5.
 
-As with them, c_loss and c_sharp are c_max where no c up to there has the property. The loss is half the squared error,
-averaged over examples and outputs; each input is standardized; there are no biases. Their depth 8 is 7 hidden layers and
-the output, which is how depth is counted here.
+As in the paper, c_loss and c_sharp are c_max where no c up to there has the property. The loss is half the
+squared error, averaged over examples and outputs; each input is standardized; there are no biases. Their
+depth 8 is 7 hidden layers and the output; here depth counts hidden layers.
 
-This is a port of depth x width with tanh: full batches of 512 examples of MNIST-1D instead of CIFAR-10, on which loss and
-sharpness are measured as well; smaller widths; weights of N(0, 1 / fan_in). `early_training_width.py` has width with ReLU.
+This is a port of depth x width with tanh: full batches of 512 examples of MNIST-1D instead of CIFAR-10, on
+    which loss
+and sharpness are measured as well; smaller widths; weights of N(0, 1 / fan_in). `early_training_width.py`
+varies width with ReLU.
 
-The sharpness is the Hessian's largest eigenvalue, by Lanczos; theirs is by 20 power iterations, and compares batches with
-other examples than at first. x begins at 0.8 here, 0 there. Means are over seeds, with the 95 % interval of Student's t.
+The sharpness is the Hessian's largest eigenvalue, by Lanczos; theirs is by 20 power iterations, and compares
+batches with other examples than at first. x begins at 0.8 here, 0 there. Means are over seeds, with the 95 %
+interval of Student's t.
 
 Run `python experiments/early_training_phases.py`, or with `--smoke` for a few seconds' version.
 """
@@ -26,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 import fnnet as fn
-from claiming import Claim
+from claiming import Claim, in_every_run
 from reporting import Findings, main
 
 Constants = fn.studies.early_training.CriticalConstants
@@ -53,8 +56,11 @@ class Config:
     store: Path = Path("results/early_training_phases")
 
 
+SMOKE = Config(depths=(2,), widths=(16,), num_seeds=1, exponents=(0, 4, 1), num_examples=64, num_iterations=4)
+
+
 def find_phases(config: Config) -> Constants:
-    """Sweep; returns the constants `[depths, widths, seeds]`."""
+    """Measure the constants `[depths, widths, seeds]`."""
     loaded = fn.load_dataset(config.dataset, num_train=config.num_examples)
     train, test = ((fn.data.standardize_examples(x), y) for x, y in (loaded.train, loaded.test))
     data = fn.from_arrays(*train, test=test, class_names=loaded.class_names)
@@ -85,18 +91,18 @@ def make_claims(found: Constants, config: Config) -> list[Claim]:
         "c_loss <= c_sharp": c_loss <= c_sharp,
         "c_sharp <= c_max": c_sharp <= c_max,
     }
-    counts = {name: int(holds.sum()) for name, holds in ordered.items()} | {"of": c_loss.size}
     by_network = {
         f"depth {depth}, width {width}": fn.mean_interval(found.c_loss[i, j])
         for i, depth in enumerate(config.depths)
         for j, width in enumerate(config.widths)
     }
     falls, rises = np.diff(c_loss, axis=1) < 0, np.diff(c_loss, axis=0) > 0
+    order = "tanh: 2 <= c_loss <= c_sharp <= c_max for every depth and width, on average over seeds"
     return [
-        Claim("tanh: 2 <= c_loss <= c_sharp <= c_max for every depth and width, on average over seeds", "all", counts, all(holds.all() for holds in ordered.values())),
+        in_every_run(order, ordered, "all"),
         Claim("tanh: c_loss falls with width at every depth", "falls", by_network, bool(falls.all())),
-        Claim("tanh: c_loss rises with depth at every width", "rises", {"rises": int(rises.sum()), "of": rises.size}, bool(rises.all())),
-    ]  # fmt: skip
+        in_every_run("tanh: c_loss rises with depth at every width", {"rises": rises}, "rises"),
+    ]
 
 
 def measure(config: Config) -> Findings:
@@ -112,9 +118,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(
-        measure,
-        smoke=Config(
-            depths=(2,), widths=(16,), num_seeds=1, exponents=(0, 4, 1), num_examples=64, num_iterations=4
-        ),
-    )
+    main(measure, SMOKE)

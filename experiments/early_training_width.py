@@ -1,16 +1,20 @@
 """Wider networks with ReLU start sharper, and the phases of their early training move with it.
 
-Kalra & Barkeshli (2023), "Phase diagram of early training dynamics in deep neural networks". Of c = learning rate x initial
-sharpness, c_loss is the smallest with which the loss is ever above its initial value in 10 steps, c_sharp the same of the
-sharpness, and c_max the largest below all that diverge; `early_training_phases.py` has more on them, on loss and inputs.
+Kalra & Barkeshli (2023), "Phase diagram of early training dynamics in deep neural networks". Of c = learning
+rate x initial sharpness, c_loss is the smallest with which the loss is ever above its initial value in 10
+steps, c_sharp the same for the sharpness, and c_max the largest below all that diverge;
+`early_training_phases.py` has more on them, on the loss and on inputs.
 
-This is width in their setting: 7 hidden layers, He's initialization, N(0, 1 / fan_in) for the output, batches of 512. It
-is a port to Fashion-MNIST from CIFAR-10 and to widths up to 1024 of 2048. Loss and initial sharpness are those of 512
-training examples; theirs are of all, and of 4,096, with which c_loss came out the same. c_sharp, which takes 30 times as
-long, is measured with tanh only. At width 256 c_loss spreads: of ten seeds, from 3.7 to 7.5; theirs is of one.
+Here width varies in their setting: 7 hidden layers, He's initialization, N(0, 1 / fan_in) for the output,
+    batches of
+512. It is a port to Fashion-MNIST from CIFAR-10 and to widths up to 1024 of 2048. Loss and initial sharpness
+   are those
+of 512 training examples; theirs are of all, and of 4,096, with which c_loss came out the same. c_sharp, which
+takes 30 times as long, is measured with tanh only. At width 256 c_loss spreads: of ten seeds, from 3.7 to
+7.5; theirs is of one.
 
-The sharpness is the Hessian's largest eigenvalue, by Lanczos; theirs is by 20 power iterations. x of c = 2^x begins at 0.8
-here, 0 there. Means are over seeds, with the 95 % interval of Student's t.
+The sharpness is the Hessian's largest eigenvalue, by Lanczos; theirs is by 20 power iterations. x of c = 2^x
+begins at 0.8 here, 0 there. Means are over seeds, with the 95 % interval of Student's t.
 
 Run `python experiments/early_training_width.py`, or with `--smoke` for a few seconds' version.
 """
@@ -59,8 +63,21 @@ class Config:
     store: Path = Path("results/early_training_width")
 
 
+SMOKE = Config(
+    depth=2,
+    widths=(16,),
+    num_seeds=1,
+    exponents=(0, 4.5, 1.5),
+    dataset="digits",
+    num_train=512,
+    batch_size=64,
+    num_measured=64,
+    num_iterations=4,
+)
+
+
 def find_phases(config: Config) -> Constants:
-    """Sweep; returns the constants `[widths, seeds]`."""
+    """Measure the constants `[widths, seeds]`."""
     loaded = fn.load_dataset(config.dataset, num_train=config.num_train)
     train, test = ((fn.data.standardize_examples(x), y) for x, y in (loaded.train, loaded.test))
     data = fn.from_arrays(*train, test=test, class_names=loaded.class_names)
@@ -88,20 +105,29 @@ def find_phases(config: Config) -> Constants:
 
 
 def make_claims(found: Constants, config: Config) -> list[Claim]:
-    def claim(statement: str, name: str, values: np.ndarray, holds: np.ndarray) -> Claim:
-        published = {f"width {width}": PUBLISHED[name].get(width) for width in config.widths}
-        by_width = {
+    def published(name: str) -> dict[str, float | None]:
+        return {f"width {width}": PUBLISHED[name].get(width) for width in config.widths}
+
+    def by_width(values: np.ndarray) -> dict[str, fn.MeanInterval]:
+        return {
             f"width {width}": fn.mean_interval(row) for width, row in zip(config.widths, values, strict=True)
         }
-        return Claim(f"ReLU: {statement}", published, by_width, bool(holds.all()))
 
-    initial, c_loss, c_max = found.initial_sharpness, found.c_loss, found.c_max
+    def within(name: str, low: float, high: float, values: np.ndarray) -> Claim:
+        claim = f"ReLU: {name} is from {low:g} to {high:g} for every width and seed"
+        is_within = bool(np.all((values >= low) & (values <= high)))
+        return Claim(claim, published(name), by_width(values), is_within)
+
+    def moves(name: str, how: str, values: np.ndarray, sign: int) -> Claim:
+        does = bool(np.all(sign * np.diff(values.mean(axis=-1)) > 0))
+        return Claim(f"ReLU: {name} {how} with width", published(name), by_width(values), does)
+
     return [
-        claim("the initial sharpness rises with width", "initial sharpness", initial, np.diff(initial.mean(axis=-1)) > 0),
-        claim("c_loss is from 2 to 4 for every width and seed", "c_loss", c_loss, (c_loss >= 2) & (c_loss <= 4)),
-        claim("c_loss falls with width", "c_loss", c_loss, np.diff(c_loss.mean(axis=-1)) < 0),
-        claim("c_max is from 8 to 20 for every width and seed", "c_max", c_max, (c_max >= 8) & (c_max <= 20)),
-    ]  # fmt: skip
+        moves("initial sharpness", "rises", found.initial_sharpness, 1),
+        within("c_loss", 2, 4, found.c_loss),
+        moves("c_loss", "falls", found.c_loss, -1),
+        within("c_max", 8, 20, found.c_max),
+    ]
 
 
 def measure(config: Config) -> Findings:
@@ -112,17 +138,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(
-        measure,
-        smoke=Config(
-            depth=2,
-            widths=(16,),
-            num_seeds=1,
-            exponents=(0, 4.5, 1.5),
-            dataset="digits",
-            num_train=512,
-            batch_size=64,
-            num_measured=64,
-            num_iterations=4,
-        ),
-    )
+    main(measure, SMOKE)

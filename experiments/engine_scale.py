@@ -13,7 +13,7 @@ Three measurements, and a model made of them:
 Run `python experiments/engine_scale.py`, or with `--smoke` for a short version that writes nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from measuring import main, spread
@@ -44,6 +44,11 @@ class Config:
     chunks: int = 3
     chunk_seconds: float = 5.0
     examples: int = 70_000
+
+
+SMOKE = Config(
+    num_runs=1024, virtual=((10, 5),), workers=(1,), examples=500, rounds=1, chunks=1, chunk_seconds=0.1
+)
 
 
 def measure_coordinator(config: Config) -> dict[str, float]:
@@ -114,6 +119,4 @@ def measure(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    small = Config(num_runs=1024, virtual=((10, 5),), workers=(1,), examples=500)
-    short = replace(small, rounds=1, chunks=1, chunk_seconds=0.1)
-    main(measure, to_markdown, smoke=short)
+    main(measure, to_markdown, SMOKE)

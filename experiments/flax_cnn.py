@@ -47,6 +47,20 @@ class Config:
     batch_size: int = 128
 
 
+SMOKE = Config(
+    dataset="digits",
+    image_shape=(8, 8, 1),
+    kernels=(2, 2),
+    features=(2, 3),
+    num_rates=2,
+    num_seeds=1,
+    num_steps=10,
+    num_compared_steps=5,
+    batch_size=32,
+    widths=(2,),
+)
+
+
 def make_cnn(library: str, config: Config, rngs: nnx.Rngs) -> Any:
     """Build the CNN; `nnx` initializes its modules at once, `linen` later."""
     if library == "linen":
@@ -137,6 +151,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    small: Any = {"dataset": "digits", "image_shape": (8, 8, 1), "kernels": (2, 2), "features": (2, 3)}
-    short: Any = {"num_rates": 2, "num_seeds": 1, "num_steps": 10, "num_compared_steps": 5, "batch_size": 32}
-    main(measure, smoke=Config(**small, **short, widths=(2,)))
+    main(measure, SMOKE)

@@ -1,4 +1,4 @@
-"""A tour: networks, losses and whole trainings are pure functions, so JAX's `grad`, `vmap` and `jit` apply to them.
+"""A tour: networks and whole trainings are pure functions, so JAX's `grad`, `vmap` and `jit` apply to them.
 
 1. `vmap` of `grad`: a gradient for each example.
 2. `vmap` of `train`: an ensemble, trained in one program.
@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import fnnet as fn
-from claiming import Claim
+from claiming import Claim, at_most
 from reporting import Findings, main
 
 
@@ -28,7 +28,7 @@ from reporting import Findings, main
 class Config:
     """Settings of the tour.
 
-    difference: the relative change of the learning rate in the finite difference.
+    difference: the relative change of the learning rate for the central difference.
     """
 
     dataset: str = "digits"
@@ -39,9 +39,7 @@ class Config:
     difference: float = 1e-4
 
 
-def at_most(claim: str, bound: float, measured: Any) -> Claim:
-    """Claim that two ways to compute something give the same up to a bound."""
-    return Claim(claim, f"at most {bound}", float(measured), bool(measured <= bound))
+SMOKE = Config(num_steps=20, num_members=2)
 
 
 def per_example_gradients(network: fn.Network, params: Any, examples: fn.Examples) -> Claim:
@@ -54,7 +52,8 @@ def per_example_gradients(network: fn.Network, params: Any, examples: fn.Example
     of_mean = jax.grad(fn.analysis.curvature.make_objective(network, "cross_entropy"))(params, examples)
     apart = jax.tree.map(lambda many, one: jnp.max(jnp.abs(jnp.mean(many, axis=0) - one)), grads, of_mean)
     largest = max(jax.tree.leaves(apart))
-    return at_most("the mean of all examples' gradients is the gradient of the mean loss", 1e-12, largest)
+    claim = "the difference of the mean of all examples' gradients from that of the mean loss"
+    return at_most(claim, 1e-12, float(largest), 0)
 
 
 def ensemble(network: fn.Network, train: Callable[..., fn.Run], data: fn.Dataset, config: Config) -> Claim:
@@ -66,7 +65,8 @@ def ensemble(network: fn.Network, train: Callable[..., fn.Run], data: fn.Dataset
     print(f"2. {config.num_members} networks: mean accuracy {mean:.3f}, together {together:.3f}")
     alone = jax.jit(train)(config.learning_rate, seeds[-1])
     apart = jnp.abs(alone.metrics["test_loss"] - members.metrics["test_loss"][-1])
-    return at_most("a network trained among others is the one that is trained alone", 1e-10, apart)
+    claim = "the difference of a network trained among others from the one trained alone"
+    return at_most(claim, 1e-10, float(apart), 0)
 
 
 def forward_pass(network: fn.Network, params: Any, inputs: Any) -> Claim:
@@ -80,19 +80,20 @@ def forward_pass(network: fn.Network, params: Any, inputs: Any) -> Claim:
             function(params, inputs).block_until_ready()
         milliseconds.append((time.perf_counter() - started) / 20 * 1e3)
     print("3. {} images: {:.2f} ms as written, {:.2f} ms compiled".format(len(inputs), *milliseconds))
-    return at_most("the forward pass gives the same outputs compiled and as written", 1e-12, apart)
+    claim = "the difference of the outputs of a forward pass compiled and as written"
+    return at_most(claim, 1e-12, float(apart), 0)
 
 
 def gradient_through_training(train: Callable[..., fn.Run], config: Config) -> Claim:
     loss = jax.jit(lambda rate: train(rate, 0).metrics["train_loss"])
     rate, step = config.learning_rate, config.difference * config.learning_rate
     slope = jax.jit(jax.grad(loss))(rate)
-    print(
-        f"4. after {config.num_steps} steps at rate {rate} the loss is {loss(rate):.4f}, its slope {slope:+.4f}"
-    )
+    steps = f"after {config.num_steps} steps at rate {rate}"
+    print(f"4. {steps} the loss is {loss(rate):.4f}, its slope {slope:+.4f}")
     expected = (loss(rate + step) - loss(rate - step)) / (2 * step)
     error = jnp.abs(slope - expected) / jnp.abs(expected)
-    return at_most("the gradient through training is the central difference, relatively", 1e-4, error)
+    claim = "the relative difference of the gradient through training from the central difference"
+    return at_most(claim, 1e-4, float(error), 0)
 
 
 def follow_rates(train: Callable[..., fn.Run]) -> dict[str, np.ndarray]:
@@ -133,4 +134,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(num_steps=20, num_members=2))
+    main(measure, SMOKE)

@@ -1,11 +1,12 @@
-"""Gradient descent with one weight: the article's example, step by step, and the rate beyond which it diverges.
+"""Gradient descent with one weight: the article's example, and the rate beyond which it diverges.
 
-A network of a single weight w = 5 should give 6 for the input 2. Its quadratic loss (2 w - 6)^2 / 2 has the gradient
-2 (2 w - 6) = 8 there; a step with the learning rate 0.1 gives w = 4.2, and further steps lead to w = 3.
+A network of a single weight w = 5 should give 6 for the input 2. Its quadratic loss (2 w - 6)^2 / 2 has the
+gradient 2 (2 w - 6) = 8 there; a step with the learning rate 0.1 gives w = 4.2, and further steps lead to w =
+3.
 
-The loss has the curvature lambda = 2^2 = 4 everywhere, so w - 3 is multiplied by 1 - 4 rate at each step. Rates below
-2 / lambda = 0.5 converge, 1 / lambda = 0.25 does so in one step, and rates above 0.5 diverge: for any quadratic loss
-with lambda its largest curvature.
+The loss has the curvature lambda = 2^2 = 4 everywhere, so w - 3 is multiplied by 1 - 4 rate at each step.
+Rates below 2 / lambda = 0.5 converge, 1 / lambda = 0.25 does so in one step, and rates above 0.5 diverge: for
+any quadratic loss with lambda its largest curvature.
 
 Run `python experiments/gradient_descent.py`, or with `--smoke` for a coarser grid of rates.
 """
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import fnnet as fn
-from claiming import Claim
+from claiming import Claim, at_most, near
 from reporting import Findings, main
 
 X, Y, START, BEST = 2.0, 6.0, 5.0, 3.0
@@ -26,19 +27,18 @@ CURVATURE = X**2
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment.
-
-    num_rates: of the grid from 0 to 0.6, besides those that are drawn.
-    num_steps: of each run.
-    """
+    """Settings of the experiment; the grid of rates is from 0 to 0.6, besides those that are drawn."""
 
     drawn: tuple[float, ...] = (0.02, 0.1, 0.25, 0.4, 0.51)
     num_rates: int = 600
     num_steps: int = 1000
 
 
+SMOKE = Config(num_rates=30)
+
+
 def one_weight() -> fn.Network:
-    """Make the network y = w x, which starts at w = 5."""
+    """Build the network y = w x, which starts at w = 5."""
     network = fn.mlp(1, [], 1, use_bias=False)
     return network._replace(init=lambda key: [{"w": jnp.array([[START]])}])
 
@@ -49,38 +49,31 @@ def recipe() -> fn.Task:
 
 
 def make_claims(rates: np.ndarray, weights: np.ndarray) -> list[Claim]:
-    """Compare what was trained, `weights` after each step `[rates, steps]`, with what can be computed by hand."""
+    """Compare the `weights` after each step `[rates, steps]` with what can be computed by hand."""
 
     def after(rate: float, num_steps: int) -> float:
         return float(weights[np.argmin(np.abs(rates - rate)), num_steps - 1])
 
-    objective = fn.analysis.curvature.make_objective(one_weight(), "quadratic")
+    curvature = fn.analysis.curvature
+    objective = curvature.make_objective(one_weight(), "quadratic")
     example, params = fn.Examples(np.array([[X]]), np.array([[Y]])), one_weight().init(jax.random.key(0))
     gradient = float(jax.grad(objective)(params, example)[0]["w"][0, 0])
-    sharpness = float(
-        fn.analysis.curvature.top_eigenvalues(
-            lambda params: objective(params, example), params, jax.random.key(0)
-        )[0]
-    )
+    top = curvature.top_eigenvalues(lambda params: objective(params, example), params, jax.random.key(0))
     steps = np.arange(1, weights.shape[1] + 1)
     by_hand = BEST + (START - BEST) * (1 - CURVATURE * rates[:, None]) ** steps[None]
     worst = float(np.max(np.abs(weights - by_hand) / np.abs(by_hand)))
     fell = np.abs(weights[:, -1] - BEST) < START - BEST
-    below, above = float(rates[fell].max()), float(rates[~fell].min())
+    ends = {"converges": float(rates[fell].max()), "does not": float(rates[~fell].min())}
+    bound = "the largest rate that converges and the smallest that does not enclose 2 / lambda"
     return [
         Claim("the gradient at w = 5", 8, gradient, gradient == 8),
-        Claim("w after one step with rate 0.1", 4.2, after(0.1, 1), abs(after(0.1, 1) - 4.2) < 1e-12),
-        Claim("w after 100 such steps, within 1e-12", 3, after(0.1, 100), abs(after(0.1, 100) - 3) < 1e-12),
-        Claim("w after one step with rate 1 / lambda", 3, after(0.25, 1), abs(after(0.25, 1) - 3) < 1e-12),
-        Claim("lambda, by Hessian-vector products", CURVATURE, sharpness, abs(sharpness - CURVATURE) < 1e-12),
-        Claim("all runs are 3 + 2 (1 - 4 rate)^n, relatively to 1e-9", 0, worst, worst < 1e-9),
-        Claim(
-            "the largest rate that converges and the smallest that does not enclose 2 / lambda",
-            2 / CURVATURE,
-            {"converges": below, "does not": above},
-            below < 2 / CURVATURE <= above,
-        ),
-    ]  # fmt: skip
+        near("w after one step with rate 0.1", 4.2, after(0.1, 1), 1e-12),
+        near("w after 100 such steps", 3, after(0.1, 100), 1e-12),
+        near("w after one step with rate 1 / lambda", 3, after(0.25, 1), 1e-12),
+        near("lambda, by Hessian-vector products", CURVATURE, float(top[0]), 1e-12),
+        at_most("the relative difference of any run from 3 + 2 (1 - 4 rate)^n", 1e-9, worst, 0),
+        Claim(bound, 2 / CURVATURE, ends, ends["converges"] < 2 / CURVATURE <= ends["does not"]),
+    ]
 
 
 def measure(config: Config) -> Findings:
@@ -103,4 +96,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(num_rates=30))
+    main(measure, SMOKE)

@@ -34,6 +34,9 @@ class Config:
     repeats: int = 3
 
 
+SMOKE = Config(axes=("runs", "depth"), num_values=2, repeats=1)
+
+
 class Size(NamedTuple):
     """One sweep."""
 
@@ -119,4 +122,4 @@ def measure(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(measure, to_markdown, smoke=Config(axes=("runs", "depth"), num_values=2, repeats=1))
+    main(measure, to_markdown, SMOKE)

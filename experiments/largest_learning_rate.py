@@ -1,16 +1,17 @@
 """The largest learning rate of networks follows the initial sharpness, and not depth itself.
 
-The networks are those of Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural networks typically
-occurs at the edge of stability": 1 to 4 hidden layers of 200 with tanh, PyTorch's initialization, full batches, half the
-squared error summed over outputs. A port, to 250 images of Fashion-MNIST instead of 5,000 of CIFAR-10, each pixel
-standardized, and to 200 steps. That the largest learning rate falls with depth was recalled from memory, and not read in
-the paper. To tell depth from the initial sharpness, Glorot's initialization is tried, too; and the rates are given in
-units of 2 over the initial sharpness, where Lewkowycz, Bahri, Dyer, Sohl-Dickstein & Gur-Ari (2020), "The large learning
-rate phase of deep learning", saw networks train up to 2, and with relu up to 6.
+The networks are those of Cohen, Kaur, Li, Kolter & Talwalkar (2021), "Gradient descent on neural networks
+typically occurs at the edge of stability": 1 to 4 hidden layers of 200 with tanh, PyTorch's initialization,
+full batches, half the squared error summed over outputs. This is a port to 250 images of Fashion-MNIST
+instead of 5,000 of CIFAR-10, each pixel standardized, and to 200 steps. That the largest learning rate falls
+with depth was recalled from memory, and not read in the paper. To tell depth from the initial sharpness,
+Glorot's initialization is tried, too; and the rates are given in units of 2 over the initial sharpness, where
+Lewkowycz, Bahri, Dyer, Sohl-Dickstein & Gur-Ari (2020), "The large learning rate phase of deep learning", saw
+networks train up to 2, and with relu up to 6.
 
-The sharpness is the largest eigenvalue of the Hessian, by Lanczos' method. Means are over seeds, with the 95 % interval
-of Student's t; where all seeds have the same learning rate of the grid, it has no width. Where 2 / sharpness is the exact
-bound is in `critical_learning_rate.py`.
+The sharpness is the largest eigenvalue of the Hessian, by Lanczos' method. Means are over seeds, with the 95
+% interval of Student's t; where all seeds have the same learning rate of the grid, it has no width.
+`critical_learning_rate.py` has a loss for which 2 / sharpness is the exact bound.
 
 Run `python experiments/largest_learning_rate.py`, or with `--smoke` for a few seconds' version.
 """
@@ -24,6 +25,8 @@ import numpy as np
 import fnnet as fn
 from claiming import Claim
 from reporting import Findings, main
+
+BOUNDS = (1, 6)  # of the largest learning rate, in units of 2 / initial sharpness
 
 
 @dataclass(frozen=True)
@@ -44,38 +47,29 @@ class Config:
     store: Path = Path("results/largest_learning_rate")
 
 
+SMOKE = Config(dataset="digits", num_images=100, depths=(1,), rates=(0.1, 1.0, 2), num_seeds=1, num_steps=20)
+
+
 def fit(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Find the largest learning rate below all that diverge, and the sharpness: arrays `[initializer, depth, seed]`."""
+    """Return the largest rate below all that diverge, and the sharpness: `[initializer, depth, seed]`."""
     data = fn.load_dataset(config.dataset, num_train=config.num_images, standardize=True)
 
     def network(initializer: str, depth: int) -> fn.Network:
         return fn.mlp(data.num_features, [200] * depth, data.num_outputs, "tanh", initializer=initializer)
 
+    def recipe(initializer: str, depth: int) -> fn.Task:
+        return fn.supervised(network(initializer, depth), "quadratic", optimizer="sgd", batch_size=None)
+
     rates, seeds = fn.logspace(*config.rates), range(config.num_seeds)
     space = fn.grid(initializer=config.initializers, depth=config.depths, learning_rate=rates, seed=seeds)
-    results = fn.sweep(
-        lambda initializer, depth: fn.supervised(
-            network(initializer, depth),
-            "quadratic",
-            optimizer="sgd",
-            batch_size=None,
-        ),
-        space,
-        data,
-        num_steps=config.num_steps,
-        store=config.store,
-        show_progress=True,
-    )
+    options: dict[str, Any] = {"store": config.store, "show_progress": True}
+    results = fn.sweep(recipe, space, data, num_steps=config.num_steps, **options)
     shape = len(config.initializers), len(config.depths), len(rates), len(seeds)
     diverged = results["diverged"].reshape(shape)
     num_stable = np.where(diverged.any(axis=2), diverged.argmax(axis=2), len(rates))
+    measure_sharpness = fn.studies.edge_of_stability.initial_sharpness
     sharpness = [
-        [
-            fn.studies.edge_of_stability.initial_sharpness(
-                network(name, depth), "quadratic", data.train, seeds
-            )
-            for depth in config.depths
-        ]
+        [measure_sharpness(network(name, depth), "quadratic", data.train, seeds) for depth in config.depths]
         for name in config.initializers
     ]
     return np.array([0.0, *rates])[num_stable], np.array(sharpness)
@@ -86,20 +80,17 @@ def by_depth(values: np.ndarray, config: Config) -> dict[str, Any]:
 
 
 def make_claims(largest: np.ndarray, sharpness: np.ndarray, config: Config) -> list[Claim]:
-    falls = (np.diff(largest.mean(axis=-1)) < 0).all(axis=-1)
-    units = largest * sharpness / 2
-    pytorch, *others = [
-        Claim(f"{name}: the largest learning rate falls with depth", None, by_depth(largest[row], config), bool(falls[row]))
-        for row, name in enumerate(config.initializers)
-    ]  # fmt: skip
-    return [
-        pytorch._replace(published="falls (from memory, direction only)"),
-        *others,
-        *(
-            Claim(f"{name}: in units of 2 / initial sharpness, the largest learning rate is 1 to 6", "up to 2, with relu 6", by_depth(units[row], config), bool(((units[row] >= 1) & (units[row] <= 6)).all()))
-            for row, name in enumerate(config.initializers)
-        ),
-    ]  # fmt: skip
+    claims, (low, high) = [], BOUNDS
+    for name, rates in zip(config.initializers, largest, strict=True):
+        falls = bool((np.diff(rates.mean(axis=-1)) < 0).all())
+        published = "falls (from memory, direction only)" if name == config.initializers[0] else None
+        claim = f"{name}: the largest learning rate falls with depth"
+        claims.append(Claim(claim, published, by_depth(rates, config), falls))
+    for name, units in zip(config.initializers, largest * sharpness / 2, strict=True):
+        holds = bool(((units >= low) & (units <= high)).all())
+        claim = f"{name}: in units of 2 / initial sharpness, the largest learning rate is {low} to {high}"
+        claims.append(Claim(claim, "up to 2, with relu 6", by_depth(units, config), holds))
+    return claims
 
 
 def measure(config: Config) -> Findings:
@@ -111,9 +102,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(
-        measure,
-        smoke=Config(
-            dataset="digits", num_images=100, depths=(1,), rates=(0.1, 1.0, 2), num_seeds=1, num_steps=20
-        ),
-    )
+    main(measure, SMOKE)

@@ -25,9 +25,11 @@ class Config:
     num_steps: int = 1000
 
 
+SMOKE = Config(depths=(1, 4), num_rates=4, num_seeds=2, num_steps=50)
+
+
 def main() -> None:
-    smoke = Config(depths=(1, 4), num_rates=4, num_seeds=2, num_steps=50)
-    config, is_smoke = parse(smoke, __doc__)
+    config, is_smoke = parse(SMOKE, __doc__)
     data = fn.load_dataset(config.dataset)
 
     def recipe(depth: int) -> fn.Task:

@@ -28,6 +28,9 @@ class Config:
     memory_width: int = 2048
 
 
+SMOKE = Config(depths=(1, 2), widths=(8,), num_steps=50, memory_width=64)
+
+
 def compare_seconds(data: fn.Dataset, config: Config) -> list[dict[str, float]]:
     """Compare estimated and measured seconds, group by group."""
     rates = fn.logspace(1e-3, 1, 16)
@@ -71,4 +74,4 @@ def to_markdown(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main(measure, to_markdown, smoke=Config(depths=(1, 2), widths=(8,), num_steps=50, memory_width=64))
+    main(measure, to_markdown, SMOKE)

@@ -1,10 +1,10 @@
 """What all experiments share: the command line, the report of what was claimed and measured, and its figure.
 
-An experiment is a module with a dataclass `Config` of settings and a function `measure(config)` that returns
-its claims and its measurements. It ends with
+An experiment is a module with a dataclass `Config` of settings, those of a smoke run, and a function
+`measure(config)` that returns its claims and its measurements. It ends with
 
     if __name__ == "__main__":
-        main(measure, smoke=Config(num_steps=20))
+        main(measure, SMOKE)
 
 The module of the same name in `drawings` has a function `draw(measured)` that makes a figure of these
 measurements alone, so that `figures.py` can draw it again without training.

@@ -44,6 +44,9 @@ class Config:
     store: Path = Path("results/representation")
 
 
+SMOKE = Config(dataset="digits", depths=(2,), width=8, num_seeds=2, num_steps=20)
+
+
 def train(networks: dict[int, fn.Network], data: fn.Dataset, config: Config) -> dict[str, dict[int, Any]]:
     """Return the parameters of all networks, stacked over seeds, by state and depth."""
 
@@ -74,7 +77,7 @@ def measure_pixels(data: fn.Dataset) -> tuple[float, float]:
 
 
 def measure_hidden(network: fn.Network, stacked: Any, data: fn.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Measure hidden layers of stacked networks: accuracies of probes and effective ranks, `[seeds, depth]`."""
+    """Return accuracies of probes and effective ranks of the hidden layers, `[seeds, depth]`."""
 
     def measure(params: Any) -> tuple[jax.Array, jax.Array]:
         hidden = activations(network, params, data.test.inputs)[:-1]
@@ -140,4 +143,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(dataset="digits", depths=(2,), width=8, num_seeds=2, num_steps=20))
+    main(measure, SMOKE)

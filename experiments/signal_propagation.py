@@ -34,17 +34,16 @@ Theory = tuple[fn.analysis.mean_field.FixedPoint, fn.analysis.mean_field.Signals
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment.
-
-    num_draws: random networks of each scale.
-    tanh_scales: values of sigma_w^2; for the first and the last, xi_c is published.
-    """
+    """Settings of the experiment; scales are values of sigma_w^2, and draws random networks of each."""
 
     width: int = 1000
     num_draws: int = 20
     tanh_layers: int = 20
     tanh_scales: tuple[float, ...] = (1.0, 1.2, 2.0, 2.5, 4.0)
     relu_layers: int = 30
+
+
+SMOKE = Config(width=50, num_draws=2, tanh_layers=4, relu_layers=4)
 
 
 def draw_networks(
@@ -115,12 +114,11 @@ def growth(values: np.ndarray) -> list[Any]:
 def make_claims(
     tanh: dict[str, np.ndarray], relu: dict[str, np.ndarray], theory: Theory, config: Config
 ) -> list[Claim]:
-    points, layers = theory
+    (points, layers), chi = theory, np.sqrt(theory[0].gradient_factor)
     q = [fn.mean_interval(values) for values in tanh["q"][:, :, -1].T]
     variance = np.abs(tanh["q"].mean(axis=0) / layers.variance - 1).max().item()
     correlation = np.abs(tanh["c"].mean(axis=0) - layers.correlation).max().item()
-    chi, grads = np.sqrt(points.gradient_factor), growth(1 / tanh["gradient"])  # gradients run backwards
-    he, half = growth(relu["h2"])
+    grads, (he, half) = growth(1 / tanh["gradient"]), growth(relu["h2"])  # gradients run backwards
 
     def by_scale(values: Any) -> dict[str, Any]:
         return {f"{scale:g}": value for scale, value in zip(config.tanh_scales, values, strict=True)}
@@ -159,4 +157,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(width=50, num_draws=2, tanh_layers=4, relu_layers=4))
+    main(measure, SMOKE)

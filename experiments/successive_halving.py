@@ -40,6 +40,9 @@ class Config:
     factor: float = 4
 
 
+SMOKE = Config(num_searches=1, num_configs=3, num_seeds=2, rungs=(5, 20))
+
+
 def search_space(seed: int, config: Config) -> fn.Space:
     """Draw the configurations of one search."""
     drawn = fn.random_design(
@@ -113,4 +116,4 @@ def to_markdown(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main(measure, to_markdown, smoke=Config(num_searches=1, num_configs=3, num_seeds=2, rungs=(5, 20)))
+    main(measure, to_markdown, SMOKE)

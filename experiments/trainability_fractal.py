@@ -1,18 +1,20 @@
 """Which learning rates train is decided along a fractal: the closer one looks, the more boundary there is.
 
-Sohl-Dickstein (2024), "The boundary of neural network trainability is fractal": every pixel is one training of the
-same small tanh network on the same 272 random examples from the same weights, at the learning rates of input and
-output layer that its place stands for. It converged if the mean of its last 20 losses is below its first loss. Zooms
-centre on the boundary next to the middle of the picture before. Dimensions are by box counting, from boxes of 2 pixels
-to an eighth of the picture. All is in float64.
+Sohl-Dickstein (2024), "The boundary of neural network trainability is fractal": every pixel is one training
+of the same small tanh network on the same 272 random examples from the same weights, at the learning rates of
+input and output layer given by its position. It converged if the mean of its last 20 losses is below its
+first loss. Zooms center on the boundary next to the middle of the picture before. Dimensions are by box
+counting, from boxes of 2 pixels to an eighth of the picture. All is in float64.
 
-What differs from the paper: smaller pictures (its own are up to 4096 x 4096), other zooms and other random numbers. The
-dimension depends on where one zooms: centered where the boundary is densest, pictures magnified 10, 100 and 1000 times
+What differs from the paper: smaller pictures (its own are up to 4096 x 4096), other zooms and other random
+    numbers. The
+dimension depends on where one zooms: centered where the boundary is densest, pictures magnified 10, 100 and
+    1000 times
 have 1.52, 1.96 and 1.99. `trainability_variants.py` has networks whose boundary is smooth, and
 `trainability_alone.py` the same pixels without a sweep.
 
-Run `python experiments/trainability_fractal.py` (`--resolution 512` for a finer overview), or with `--smoke` for a few
-pixels.
+Run `python experiments/trainability_fractal.py` (`--resolution 512` for a finer overview), or with `--smoke`
+for a few pixels.
 """
 
 from dataclasses import dataclass
@@ -23,13 +25,16 @@ import jax
 import numpy as np
 
 import fnnet as fn
-from claiming import Claim
+from claiming import Claim, between
 from drawing import pack
 from reporting import Findings, main
 
 Picture = fn.studies.trainability.Picture
 
 RATES = (-3.0, 6.0, -3.0, 6.0)  # decades of the overview
+PART = (0.45, 0.65)  # of the overview's pixels, that converge
+DEEP = (1.4, 1.8)  # the dimension of magnified pictures
+EARLY, LATE = 1.15, 1.3  # dimensions after few and many steps
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class Config:
 
     width: of the hidden layer and of the input; there are as many examples as parameters.
     horizons: numbers of steps after which it is asked what has converged; the last one is all.
-    resolution: pixels along a side of the overview; `middle`: of its zooms; `small`: of the overviews of other seeds.
+    resolution: pixels along a side of the overview; `middle`: of its zooms; `small`: of the overviews of
+        other seeds.
     zooms: magnifications, one inside the other.
     lanes: networks that train together on a device.
     store: where finished runs are kept, so that a stopped experiment goes on.
@@ -55,6 +61,11 @@ class Config:
     store: Path = Path("results/trainability_fractal")
 
 
+SMOKE = Config(
+    width=4, resolution=32, middle=32, small=32, zooms=(10, 100), num_seeds=2, horizons=(5, 10, 20)
+)
+
+
 def take(config: Config, name: str, extent: tuple, side: int, seed: int = 0) -> Picture:
     """Train the pixels of one picture."""
     problem = fn.studies.trainability.make_problem(config.width, config.num_seeds)
@@ -65,26 +76,34 @@ def take(config: Config, name: str, extent: tuple, side: int, seed: int = 0) -> 
 
 
 def make_claims(config: Config, pictures: list[Picture], others: list[Picture]) -> list[Claim]:
-    """State what the paper and others found, and whether it is so here."""
     names = [f"x {zoom}" for zoom in (1, *config.zooms)]
     dimensions = np.array([picture.dimensions() for picture in pictures])  # [picture, horizon]
     by_zoom = dict(zip(names, dimensions[:, -1].tolist(), strict=True))
-    overview, deep = by_zoom["x 1"], dimensions[2:, -1]
+    deep = dimensions[2:, -1]
     fractions = [float(each.converged[-1].mean()) for each in (pictures[0], *others)]
     coarse = [each.dimensions()[-1] for each in others]
+    low, high = PART
+    part = f"in the overview, {low} to {high} of all pixels converge, for each seed"
+    is_part = all(low <= fraction <= high for fraction in fractions)
+    overview, seeds = "the dimension of the overview's boundary", "the same of other seeds' overviews"
+    small = f"{seeds}, {config.small} pixels along a side,"
+    low, high = DEEP
+    magnified = f"magnified 100 and 1000 times the dimension is {low} to {high}"
+    paper = "1.61 and 1.68; the paper's median over all zooms is 1.66"
 
     def by_steps(name: str, early: float, late: float) -> Claim:
-        text = f"{name}: less than 1.15 after {config.horizons[0]} steps, or no boundary at all, and more than 1.3 after {config.horizons[-2]}"
-        holds = not early >= 1.15 and late > 1.3
-        return Claim(text, "1.05 and 1.42, in some window", {"early": early, "late": late}, holds)
+        smooth = f"less than {EARLY} after {config.horizons[0]} steps, or no boundary at all"
+        claim = f"{name}: {smooth}, and more than {LATE} after {config.horizons[-2]}"
+        holds = not early >= EARLY and late > LATE
+        return Claim(claim, "1.05 and 1.42, in some window", {"early": early, "late": late}, holds)
 
     return [
-        Claim("in the overview, 0.45 to 0.65 of all pixels converge, for each seed", 0.58, fn.mean_interval(fractions), all(0.45 <= f <= 0.65 for f in fractions)),
-        Claim("the overview's boundary has a dimension of 1.05 to 1.35", 1.2, overview, 1.05 <= overview <= 1.35),
-        Claim(f"that of other seeds' overviews, {config.small} pixels along a side, is 1.05 to 1.35, too", 1.2, coarse, all(1.05 <= d <= 1.35 for d in coarse)),
-        Claim("magnified 100 and 1000 times the dimension is 1.4 to 1.8", "1.61 and 1.68; the paper's median over all zooms is 1.66", by_zoom, bool(np.all((deep >= 1.4) & (deep <= 1.8)))),
-        *(by_steps(name, *dimensions[place, [0, -2]].tolist()) for place, name in enumerate(names[:3]) if place),
-    ]  # fmt: skip
+        Claim(part, 0.58, fn.mean_interval(fractions), is_part),
+        between(overview, 1.05, 1.35, by_zoom["x 1"], 1.2),
+        between(small, 1.05, 1.35, coarse, 1.2),
+        Claim(magnified, paper, by_zoom, bool(np.all((deep >= low) & (deep <= high)))),
+        *(by_steps(names[place], *dimensions[place, [0, -2]].tolist()) for place in (1, 2)),
+    ]
 
 
 def measure(config: Config) -> Findings:
@@ -106,9 +125,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(
-        measure,
-        smoke=Config(
-            width=4, resolution=32, middle=32, small=32, zooms=(10, 100), num_seeds=2, horizons=(5, 10, 20)
-        ),
-    )
+    main(measure, SMOKE)

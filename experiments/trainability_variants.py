@@ -1,11 +1,12 @@
-"""What makes the boundary of trainability fractal: a linearized network's is smooth, an offset network's is not.
+"""What makes the boundary of trainability fractal: that of a linearized network is smooth.
 
-The pictures are those of `trainability_fractal.py`, after Sohl-Dickstein (2024), "The boundary of neural network
-trainability is fractal". The control is the same network linearized at its initial weights: its loss is quadratic, so its
-boundary is smooth, and known: the largest eigenvalue of a step is 2 there.
+The pictures are those of `trainability_fractal.py`, after Sohl-Dickstein (2024), "The boundary of neural
+network trainability is fractal". The control is the same network linearized at its initial weights: its loss
+is quadratic, so its boundary is smooth, and known: the largest eigenvalue of a step is 2 there.
 
-Then one rate for both layers against an offset of the input weights. Where the paper's code offsets them, it adds the
-offset again at every step; here it is drawn so, and added once.
+Then one rate for both layers is varied against an offset of the input weights. Where the paper's code offsets
+them, it adds the offset again at every step; here there is a picture of that, and one of an offset added
+once.
 
 Run `python experiments/trainability_variants.py`, or with `--smoke` for a few pixels.
 """
@@ -18,7 +19,7 @@ import jax
 import numpy as np
 
 import fnnet as fn
-from claiming import Claim
+from claiming import Claim, at_least, at_most
 from drawing import pack
 from reporting import Findings, main
 
@@ -47,6 +48,9 @@ class Config:
     store: Path = Path("results/trainability_variants")
 
 
+SMOKE = Config(width=4, num_steps=20, side=32, zooms=(10,))
+
+
 def take(config: Config, name: str, space: fn.Space, extent: tuple) -> Picture:
     problem = fn.studies.trainability.make_problem(config.width, num_seeds=1)
     store = config.store / name
@@ -54,7 +58,7 @@ def take(config: Config, name: str, space: fn.Space, extent: tuple) -> Picture:
     return fn.studies.trainability.take_picture(*problem, space, extent, (config.num_steps,), **options)
 
 
-def take_linearised(config: Config) -> list[Picture]:
+def take_linearized(config: Config) -> list[Picture]:
     """Take the picture of all learning rates, and zoom to its boundary."""
     pictures: list[Picture] = []
     extent = (*RATES, *RATES)
@@ -62,7 +66,7 @@ def take_linearised(config: Config) -> list[Picture]:
         if pictures:
             extent = fn.studies.trainability.zoom(pictures[-1], (RATES[1] - RATES[0]) / magnification)
         space = fn.studies.trainability.rate_grid(extent, config.side, linear=True)
-        pictures.append(take(config, f"linearised-{magnification}", space, extent))
+        pictures.append(take(config, f"linearized-{magnification}", space, extent))
     return pictures
 
 
@@ -74,7 +78,7 @@ def take_offsets(config: Config, name: str, reapplied: bool) -> Picture:
 
 
 def quadratic_boundary(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Compute by the ratio of both rates, in decades, their geometric mean at the linearized network's boundary."""
+    """Compute ratios of both rates and their geometric means at the linearized boundary, in decades."""
     network, data = fn.studies.trainability.make_problem(config.width, num_seeds=1)
     inputs = data.inputs[0]
     kernels = fn.analysis.tangent_kernel.tangent_kernels(network, network.init(jax.random.key(0)), inputs)
@@ -93,25 +97,26 @@ def agreement(config: Config, picture: Picture) -> float:
     return float(np.mean(((x + y) / 2 < np.interp(x - y, ratios, means)) == picture.converged[-1]))
 
 
-def make_claims(config: Config, linearised: list[Picture]) -> list[Claim]:
-    smooth = [picture.dimensions()[-1] for picture in linearised]
-    by_zoom = {f"x {zoom}": each for zoom, each in zip((1, *config.zooms), smooth, strict=True)}
-    correct = agreement(config, linearised[0])
+def make_claims(config: Config, linearized: list[Picture]) -> list[Claim]:
+    dimensions = [picture.dimensions()[-1] for picture in linearized]
+    by_zoom = {f"x {zoom}": each for zoom, each in zip((1, *config.zooms), dimensions, strict=True)}
+    smooth = "the dimension of the linearized network's boundary, however magnified,"
+    predicted = "the part of pixels of which its largest eigenvalue tells whether they converge"
     return [
-        Claim("the linearized network's boundary has a dimension of at most 1.2, however magnified", "1.04 to 1.17", by_zoom, all(d <= 1.2 for d in smooth)),
-        Claim("the linearized network's largest eigenvalue tells of 0.999 of its pixels whether they converge", None, correct, correct >= 0.999),
-    ]  # fmt: skip
+        at_most(smooth, 1.2, by_zoom, "1.04 to 1.17"),
+        at_least(predicted, 0.999, agreement(config, linearized[0])),
+    ]
 
 
 def measure(config: Config) -> Findings:
     jax.config.update("jax_enable_x64", True)
-    linearised = take_linearised(config)
+    linearized = take_linearized(config)
     offsets = {name: take_offsets(config, name, name != "once") for name in ("once", "at every step")}
-    claims = make_claims(config, linearised)
-    pictures = {"linearized": linearised[0], "magnified": linearised[-1], **offsets}
+    claims = make_claims(config, linearized)
+    pictures = {"linearized": linearized[0], "magnified": linearized[-1], **offsets}
     measured: dict[str, Any] = {
         "zoom": config.zooms[-1],
-        "dimension": linearised[-1].dimensions()[-1],
+        "dimension": linearized[-1].dimensions()[-1],
         "dimensions of offsets": {name: picture.dimensions()[-1] for name, picture in offsets.items()},
         "boundary": np.array(quadratic_boundary(config)),
         "pictures": {name: pack(picture) for name, picture in pictures.items()},
@@ -120,4 +125,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(measure, smoke=Config(width=4, num_steps=20, side=32, zooms=(10,)))
+    main(measure, SMOKE)

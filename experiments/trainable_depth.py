@@ -1,18 +1,21 @@
-"""Deep networks can be trained as far as signals reach: to a multiple of the depth scale of mean-field theory.
+"""Deep networks can be trained as far as signals reach: to a multiple of mean-field theory's depth scale.
 
-Tanh networks with weights from N(0, sigma_w^2 / fan_in) and biases from N(0, 0.05) forget their input over xi_c layers,
-a length without bound at sigma_w^2 = 1.761, where order turns into chaos. Schoenholz et al. (2017) trained them on a
-grid of depth and sigma_w^2, and found that it works up to about 6 xi_c. That theory is checked in
-`signal_propagation.py`.
+Tanh networks with weights from N(0, sigma_w^2 / fan_in) and biases from N(0, 0.05) forget their input over
+xi_c layers, a length without bound at sigma_w^2 = 1.761, where order turns into chaos. Schoenholz et al.
+(2017) trained them on a grid of depth and sigma_w^2, and found that training works up to about 6 xi_c. That
+theory is tested in `signal_propagation.py`.
 
-A port to Fashion-MNIST with values in [-0.5, 0.5]: width 100 and not 300, batches of 128, 200 steps of SGD as in their
-first map, one run for each cell and rate, of four rates the best. Numbers called published are of a reproduction on
-MNIST (ghliu/mean-field-fcdnn): the depth up to which training accuracy is above 0.5 is 4.3 to 4.8 xi_c in the chaotic
-phase. It has one rate, 1e-3, which is a larger one there, for it divides its last weights' variance by fan_out.
+This is a port to Fashion-MNIST with values in [-0.5, 0.5]: width 100 instead of 300, batches of 128, 200
+steps of SGD as in their first map, one run for each cell and rate, the best of four rates. Values called
+published are from a reproduction on MNIST (ghliu/mean-field-fcdnn): the depth up to which training accuracy
+is above 0.5 is 4.3 to 4.8 xi_c in the chaotic phase. It has one rate, 1e-3, which is a larger one there, as
+it divides its last weights' variance by fan_out.
 
-What falls short: accuracy does not fall from 0.5 to 0.2 at once, but over depths up to 1.5 times the frontier. And near
-the critical line the map ends before the theory does, for it has few steps and little width: at sigma_w^2 = 1.75 and
-the rate 0.001, 110 layers come to a training accuracy of 0.5, and with 1000 steps, or a width of 300, to 0.74.
+What falls short: accuracy does not fall from 0.5 to 0.2 at once, but over depths up to 1.5 times the
+    frontier. And near
+the critical line the map ends before the theory does, for lack of steps and width: at sigma_w^2 = 1.75 and
+    the rate
+0.001, 110 layers reach a training accuracy of 0.5, and with 1000 steps, or a width of 300, 0.74.
 
 Run `python experiments/trainable_depth.py`, or with `--smoke` for a few seconds' version.
 """
@@ -26,15 +29,17 @@ import jax.numpy as jnp
 import numpy as np
 
 import fnnet as fn
-from claiming import Claim
+from claiming import Claim, at_most, between
 from reporting import Findings, main
 
 BIAS_VARIANCE = 0.05
 CRITICAL = 1.761
+TRAINED, FAILED = 0.5, 0.2  # accuracies on both sides of the frontier
 CHAOTIC = 2.2  # from this scale on, the phase is chaotic and xi_c no longer large
 # Frontier / xi_c by scale in the reproduction, read off its grid of depths from 10 to 100.
 PUBLISHED_MULTIPLES = {
-    1.0: 5.5, 1.2: 6.7, 1.4: 4.7, 2.21: 4.6, 2.42: 4.8, 2.62: 4.8, 2.82: 4.7, 3.02: 4.7, 3.22: 4.5, 3.43: 4.3, 3.63: 4.8, 3.83: 4.7
+    1.0: 5.5, 1.2: 6.7, 1.4: 4.7, 2.21: 4.6, 2.42: 4.8, 2.62: 4.8,
+    2.82: 4.7, 3.02: 4.7, 3.22: 4.5, 3.43: 4.3, 3.63: 4.8, 3.83: 4.7,
 }  # fmt: skip
 
 
@@ -54,15 +59,20 @@ class Config:
     store: Path = Path("results/trainable_depth")
 
 
+SMOKE = Config(
+    dataset="digits", width=16, depths=(1, 3), scales=(1.0, 1.75, 3.0), learning_rates=(0.03,), num_steps=20
+)
+
+
 def load(name: str) -> fn.Dataset:
-    """Load images, centered; of the test split, which nothing here is about, a few."""
+    """Load images, centered, and few of the test split, which is not used here."""
     images = fn.load_dataset(name)
     test = images.test.inputs[:1000] - 0.5, images.test.targets[:1000]
     return fn.from_arrays(images.train.inputs - 0.5, images.train.targets, test=test, name=name)
 
 
 def train(data: fn.Dataset, config: Config) -> fn.Results:
-    """Train every cell of the map. The scale is a traced number, so that each depth is one program."""
+    """Train every cell of the map; the scale is traced, so that each depth is one program."""
 
     def recipe(depth: int) -> fn.Task:
         def network(hparams: fn.Hparams) -> fn.Network:
@@ -77,7 +87,7 @@ def train(data: fn.Dataset, config: Config) -> fn.Results:
 
 
 def predict(scales: np.ndarray) -> np.ndarray:
-    """Predict xi_c of each scale, in float64, for it has no bound."""
+    """Predict xi_c of each scale, in float64, since it has no bound."""
 
     def depth_scale(scale: jax.Array) -> jax.Array:
         return fn.analysis.mean_field.fixed_point("tanh", scale, BIAS_VARIANCE).depth_scale
@@ -87,9 +97,9 @@ def predict(scales: np.ndarray) -> np.ndarray:
 
 
 def find_frontier(accuracy: np.ndarray, depths: np.ndarray) -> np.ndarray:
-    """Find for each scale at what depth accuracy `[depths, scales]` first falls to 0.5, on a line between two depths.
+    """Find by scale the depth where accuracy `[depths, scales]` first falls to 0.5, between two depths.
 
-    It is the smallest depth where accuracy is 0.5 or less there already, and the largest where it stays above.
+    It is the smallest depth if accuracy is 0.5 or less there already, and the largest if it stays above.
     """
     frontier = []
     for of_depth in accuracy.T:
@@ -100,7 +110,6 @@ def find_frontier(accuracy: np.ndarray, depths: np.ndarray) -> np.ndarray:
 
 
 def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> list[Claim]:
-    """State what was to be shown, and whether it was."""
     scales, depths = np.array(config.scales), np.array(config.depths)[:, None]
     xi = predict(scales)
     peak = scales[frontier == frontier.max()]
@@ -109,46 +118,38 @@ def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> l
     multiples = (frontier / xi)[scales >= CHAOTIC]
     known = np.array([multiple for scale, multiple in PUBLISHED_MULTIPLES.items() if scale >= CHAOTIC])
 
-    def spread(multiples: np.ndarray) -> float:
+    def deviation(multiples: np.ndarray) -> float:
         return np.abs(multiples / multiples.mean() - 1).max().item()
 
-    def extremes(is_inside: np.ndarray, is_outside: np.ndarray) -> tuple[dict[str, float], bool]:
+    def separates(where: tuple[str, str], is_inside: np.ndarray, is_outside: np.ndarray) -> Claim:
+        """Claim that accuracy is high in all cells inside, and low in all outside."""
         least, most = accuracy[is_inside].min(initial=1), accuracy[is_outside].max(initial=0)
-        return {"least inside": least.item(), "most outside": most.item()}, bool(least >= 0.5 and most <= 0.2)
+        found = {"least inside": least.item(), "most outside": most.item()}
+        claim = f"accuracy is at least {TRAINED} in every cell {where[0]}, and at most {FAILED} {where[1]}"
+        return Claim(claim, None, found, bool(least >= TRAINED and most <= FAILED))
 
-    by_cell, cells_hold = extremes(depths < frontier, depths > frontier)
-    by_theory, theory_holds = extremes(depths <= 3 * xi, depths >= 7 * xi)
+    deepest = "the sigma_w^2 with the deepest frontier, where accuracy falls to 0.5,"
+    spread = "the relative deviation from their mean of these frontier / xi_c"
     return [
-        Claim("the frontier, where accuracy falls to 0.5, is deepest at sigma_w^2 within [1.5, 2.1]", CRITICAL, peak, bool(peak[0] >= 1.5 and peak[-1] <= 2.1)),
-        Claim("away from its peak the frontier falls on both sides: the largest relative rise is at most 0.05", None, rise, rise <= 0.05),
-        Claim(f"frontier / xi_c lies in [3, 7] for sigma_w^2 from {CHAOTIC} to 4", known, multiples, bool(multiples.min() >= 3 and multiples.max() <= 7)),
-        Claim("frontier / xi_c is the same for all of these: at most 0.25 away from their mean, relatively", spread(known), spread(multiples), spread(multiples) <= 0.25),
-        Claim("accuracy is at least 0.5 in every cell inside the frontier, and at most 0.2 outside", None, by_cell, cells_hold),
-        Claim("accuracy is at least 0.5 in every cell up to 3 xi_c, and at most 0.2 from 7 xi_c on", None, by_theory, theory_holds),
-    ]  # fmt: skip
+        between(deepest, 1.5, 2.1, peak, CRITICAL),
+        at_most("away from its peak the frontier falls on both sides: the relative rise", 0.05, rise),
+        between(f"for sigma_w^2 from {CHAOTIC} to 4, frontier / xi_c", 3, 7, multiples, known),
+        at_most(spread, 0.25, deviation(multiples), deviation(known)),
+        separates(("inside the frontier", "outside"), depths < frontier, depths > frontier),
+        separates(("up to 3 xi_c", "from 7 xi_c on"), depths <= 3 * xi, depths >= 7 * xi),
+    ]
 
 
 def measure(config: Config) -> Findings:
     results = train(load(config.dataset), config)
     accuracy = results.curves("train_accuracy").isel(step=-1).max("learning_rate").values
     frontier = find_frontier(accuracy, np.array(config.depths))
-    claims = make_claims(accuracy, frontier, config)
     fine = np.linspace(config.scales[0], config.scales[-1], 121)
     measured: dict[str, Any] = {"train_accuracy_by_depth_and_scale": accuracy, "frontier_by_scale": frontier}
     measured |= {"num_diverged": results["diverged"].sum(), "depths": config.depths, "scales": config.scales}
     measured |= {"fine_scales": fine, "depth_scale": predict(fine)}
-    return claims, measured
+    return make_claims(accuracy, frontier, config), measured
 
 
 if __name__ == "__main__":
-    main(
-        measure,
-        smoke=Config(
-            dataset="digits",
-            width=16,
-            depths=(1, 3),
-            scales=(1.0, 1.75, 3.0),
-            learning_rates=(0.03,),
-            num_steps=20,
-        ),
-    )
+    main(measure, SMOKE)

@@ -45,6 +45,9 @@ class Config:
     script_repeats: int = 1
 
 
+SMOKE = Config(depths=(1,), num_rates=2, num_seeds=1, num_steps=50, repeats=1)
+
+
 Command = Callable[[Config, Path], list[str]]
 """Builds a job's command line, which writes `table.csv` to a folder."""
 
@@ -139,4 +142,4 @@ def to_markdown(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main(measure, to_markdown, smoke=Config(depths=(1,), num_rates=2, num_seeds=1, num_steps=50, repeats=1))
+    main(measure, to_markdown, SMOKE)

@@ -33,7 +33,6 @@ import fnnet as fn
 from claiming import Claim, above, at_least, at_most, between
 from reporting import Findings, main
 
-Sizes = dict[str, np.ndarray]
 WAYS = ("muP", "standard")
 LAYERS = ("hidden layer 1", "hidden layer 2", "logits")
 INITIALIZERS = ["lecun_normal", "lecun_normal", "zeros"]
@@ -47,12 +46,7 @@ PUBLISHED_LOSSES = {  # at the rate 2^-5.05, for 1, 2, 4, 8, 16 and 32 times the
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the experiment.
-
-    widths: of both hidden layers; the first is the base width.
-    log2_rates: learning rates as powers of 2, evenly spaced.
-    store: the folder that keeps what is trained, so that an interrupted run goes on.
-    """
+    """Settings of the experiment; the first width is the base width, and rates are evenly spaced."""
 
     widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
     log2_rates: tuple[float, ...] = tuple(half / 2 for half in range(-9, 2))
@@ -60,6 +54,9 @@ class Config:
     num_check_seeds: int = 5
     num_steps: int = 800
     store: Path = Path("results/width_transfer")
+
+
+SMOKE = Config(widths=(16, 32), log2_rates=(-2.0, -1.0), num_seeds=1, num_check_seeds=2, num_steps=40)
 
 
 def sweep(data: fn.Dataset, config: Config, rates: Any, num_seeds: int, **options: Any) -> fn.Results:
@@ -99,7 +96,7 @@ def find_best(losses: np.ndarray) -> np.ndarray:
     return np.argmin(np.nan_to_num(losses.mean(axis=-1), nan=np.inf), axis=-1)
 
 
-def make_claims(losses: np.ndarray, sizes: Sizes, place: int, config: Config) -> list[Claim]:
+def make_claims(losses: np.ndarray, sizes: dict[str, np.ndarray], place: int, config: Config) -> list[Claim]:
     """State what holds of both ways; `place` is that of the rate above the base width's best."""
     rates, best, edges = config.log2_rates, find_best(losses)[:, -1], find_edges(losses, config)
     step, at = rates[1] - rates[0], f"at the rate 2^{rates[place]:g}"
@@ -160,7 +157,4 @@ def measure(config: Config) -> Findings:
 
 
 if __name__ == "__main__":
-    main(
-        measure,
-        smoke=Config(widths=(16, 32), log2_rates=(-2.0, -1.0), num_seeds=1, num_check_seeds=2, num_steps=40),
-    )
+    main(measure, SMOKE)

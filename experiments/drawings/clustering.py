@@ -11,7 +11,7 @@ from fnnet.report.labels import readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:
-    """Draw the scores of each way with intervals, and the codes of the last data set on their principal plane."""
+    """Draw the scores of each way, and the codes of the last data set on their principal plane."""
     scores = measured["scores"]
     figure, (*left, right) = panels(
         "Deep clustering finds the digits of MNIST, where k-means on pixels does not",

@@ -9,7 +9,7 @@ from drawing import REFERENCE, panels
 
 
 def draw(measured: dict[str, Any]) -> Figure:
-    """Draw when runs above the bound overflow; there an error grows by 2 × learning rate / bound − 1 a step."""
+    """Draw when runs above the bound overflow; errors grow by 2 × learning rate / bound − 1 per step."""
     relative, diverged_at = measured["relative_rate"], measured["diverged_at"]
     is_above = relative > 1
     counts = [

@@ -10,11 +10,12 @@ from fnnet.report.labels import readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:
-    """Draw accuracy, and error on logarithmic scales with the powers fitted, against the number of examples."""
+    """Draw accuracy, and error with the powers fitted, against the number of examples."""
     sizes, found = measured["sizes"], measured["test_accuracy"]
+    name = readable(measured["dataset"])
     best = max(found, key=lambda name: found[name][-1].mean())
     figure, (left, right) = panels(
-        f"Every classifier gains from more examples of {readable(measured['dataset'])}; the {best} ends ahead",
+        f"Every classifier gains from more examples of {name}; the {best} ends ahead",
         "Test accuracy (dots: single subsets)",
         f"Test error, powers fitted below {sizes[-1]:,}",
         height=3.6,
@@ -35,6 +36,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     left.set(xscale="log", xlabel="training examples", ylabel="test accuracy")
     right.set(xscale="log", yscale="log", xlabel="training examples", ylabel="test error")
     label_ticks(right.yaxis, [0.1, 0.2, 0.3, 0.4, 0.6])
-    title = f"classifier: exponent of the error (95 % interval); {len(found[best][-1])} run of each with all examples"
+    runs = f"{len(found[best][-1])} run of each with all examples"
+    title = f"classifier: exponent of the error (95 % interval); {runs}"
     figure.legend(loc="outside lower center", ncols=2, title=title)
     return figure

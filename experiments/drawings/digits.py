@@ -11,7 +11,7 @@ from fnnet.report.labels import readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:
-    """Draw the forward pass above, and accuracy against the rate below, a panel for each data set and depth."""
+    """Draw the forward pass above, and accuracy against the rate below, by data set and depth."""
     depths, rates = measured["depths"], measured["rates"]
     finding = "All three activations read digits; sigmoid needs larger learning rates, the deeper the more"
     figure, above, below = stacked(finding, height=6.3, ratios=(1, 2.9))

@@ -15,7 +15,8 @@ def draw(measured: dict[str, Any]) -> Figure:
     depths, constants = measured["depths"], measured["constants"]
     low = int(sum(np.sum(constants[name] < 2) for name in ("c_loss", "c_sharp", "c_max")))
     figure, panels_ = panels(
-        r"$2 \leq c_\mathrm{loss} \leq c_\mathrm{sharp} \leq c_\mathrm{max}$ for every depth and width, on average over seeds",
+        r"$2 \leq c_\mathrm{loss} \leq c_\mathrm{sharp} \leq c_\mathrm{max}$ for every depth and width, "
+        "on average over seeds",
         *(f"{depth} hidden layer{'s' if depth > 1 else ''}" for depth in depths),
         height=3.2,
         sharey=True,

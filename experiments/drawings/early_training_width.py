@@ -21,8 +21,9 @@ def draw(measured: dict[str, Any]) -> Figure:
     axes.set_ylabel("c = learning rate × initial sharpness")
     handles, labels = axes.get_legend_handles_labels()
     title = (
-        f"{measured['depth']} hidden layers, {readable(measured['dataset'])}; lines: means, filled: single seeds, "
-        "open and dotted: published, CIFAR-10\n(the published constant of the sharpness is not measured here)"
+        f"{measured['depth']} hidden layers, {readable(measured['dataset'])}; lines: means, "
+        "filled: single seeds, open and dotted: published, CIFAR-10\n"
+        "(the published constant of the sharpness is not measured here)"
     )
     figure.legend(handles[:-1], map(readable, labels[:-1]), loc="outside lower center", ncols=4, title=title)
     return figure

@@ -10,8 +10,9 @@ from fnnet.report.labels import readable
 
 def draw(measured: dict[str, Any]) -> Figure:
     """Draw sharpness and loss of every run."""
+    dataset = readable(measured["dataset"])
     figure, (left, right) = panels(
-        f"Also on {readable(measured['dataset'])}, networks get sharper until 2 / learning rate, and train on",
+        f"Also on {dataset}, networks get sharper until 2 / learning rate, and train on",
         "Sharpness (dashed: 2 / learning rate)",
         "Training loss",
         height=3.1,

@@ -13,9 +13,9 @@ def draw(measured: dict[str, Any]) -> Figure:
     networks, classical, published = (measured[name] for name in ("networks", "classical", "published"))
     means = {name: each["mean"] for name, each in networks.items()} | classical
     rows = sorted(means, key=lambda name: means[name])
+    apart = f"{measured['largest_difference']:.3f}"
     figure, (ax,) = panels(
-        f"{readable(measured['dataset'])}: networks come to within {measured['largest_difference']:.3f} of the "
-        "published accuracies",
+        f"{readable(measured['dataset'])}: networks come to within {apart} of the published accuracies",
         "",
         height=3.8,
     )

@@ -9,7 +9,7 @@ from fnnet.report.labels import readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:
-    """Draw for each data set the accuracy of each classifier with each kind of features, the network's as a band."""
+    """Draw the accuracy of each classifier with each kind of features, and the network's as a band."""
     figure, panels_ = panels(
         "With features made by hand the best classical classifiers are ahead of a network on pixels",
         *map(readable, measured),

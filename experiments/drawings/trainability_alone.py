@@ -17,8 +17,8 @@ def draw(measured: dict[str, Any]) -> Figure:
     both = converged & np.isfinite(apart) & np.isfinite(moved)
     counts = [int(np.sum(values[both] > BOUND)) for values in (apart, moved)]
     figure, (left, right) = panels(
-        f"Of {both.sum()} pixels that converge, {counts[0]} differ by more than $10^{{-9}}$ from training alone, and "
-        f"{counts[1]} by a last digit of their rates",
+        f"Of {both.sum()} pixels that converge, {counts[0]} differ by more than $10^{{-9}}$ from training "
+        f"alone, and {counts[1]} by a last digit of their rates",
         "Where a sweep and training alone differ",
         "A last digit moves the same",
         height=3.4,

@@ -12,8 +12,9 @@ def draw(measured: dict[str, Any]) -> Figure:
     """Draw the zooms, each with the frame of the next one, and the dimensions by zoom and by steps."""
     pictures, zooms, horizons = list(measured["pictures"].values()), measured["zooms"], measured["horizons"]
     dimensions = measured["dimensions by zoom and steps"]
+    deep = dimensions[-2, -1]
     figure, (*maps, by_zoom, by_steps) = panels(
-        f"The boundary of what trains is a fractal: magnified {zooms[-2]} times its dimension is {dimensions[-2, -1]:.2f}",
+        f"The boundary of what trains is a fractal: magnified {zooms[-2]} times its dimension is {deep:.2f}",
         *(f"× {zoom}: dimension {of[-1]:.2f}" for zoom, of in zip(zooms, dimensions, strict=True)),
         f"After all {horizons[-1]} steps",
         "Stopped earlier",

@@ -1,4 +1,4 @@
-"""The job of `make sweep` for scripts that do it without fnnet: which runs, on what data, and the table at the end."""
+"""The job of `make sweep` for scripts that do it without fnnet: runs, data, and the table at the end."""
 
 import csv
 import itertools

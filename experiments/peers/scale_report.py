@@ -32,8 +32,8 @@ def to_markdown(report: dict[str, Any]) -> str:
             [[words, f"{spent[f'{name}_ms']:.2f}"] for name, words in names.items()],
         ),
         f"{spent['chunks']:,} chunks; an order is {spent['order_bytes']:,} bytes and its answer "
-        f"{spent['answer_bytes']:,}. {alone} chunks per second in bookkeeping alone, {with_store} sent, received "
-        f"and committed, without waiting for the disk. {spent['prepared_mb']:.0f} MB before the first chunk, "
+        f"{spent['answer_bytes']:,}. {alone} chunks per second in bookkeeping alone, {with_store} sent, "
+        f"received and committed, without waiting for the disk. {spent['prepared_mb']:.0f} MB at first, "
         f"at most {spent['peak_mb']:.0f} MB, with a store {spent['peak_mb_with_store']:.0f} MB.",
         markdown_table(["virtual workers", "seconds of a chunk", "chunks a second", "by the model"], virtual),
         markdown_table(

@@ -13,9 +13,9 @@ LANES = (4, 8, 16, 32, 64, 128)  # runs a core worth trying where runs train tog
 class System(NamedTuple):
     """One way to train many networks.
 
-    prepare: puts a work's data where they are needed and returns `train()`. This trains all runs of the work for
-        all steps, from the work's initial weights each time, waits until that is done, and returns the trained
-        weights in the system's own form. Whatever is compiled is compiled in its first call.
+    prepare: puts a work's data where they are needed and returns `train()`. This trains all runs of the work
+        for all steps, from the work's initial weights each time, waits until that is done, and returns the
+        trained weights in the system's own form. Whatever is compiled is compiled in its first call.
     weights: maps what `train()` returned to the layers' parameters, as `Work.params` holds them.
     sizes: numbers of runs worth trying, ascending; one number where runs train one after the other.
     """

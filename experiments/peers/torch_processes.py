@@ -1,4 +1,4 @@
-"""PyTorch's training loop in a process a core, with one thread each: the usual way to sweep on one machine."""
+"""PyTorch's training loop in one process per core, with one thread each: the usual way to sweep."""
 
 import functools
 import multiprocessing

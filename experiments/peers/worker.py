@@ -1,4 +1,4 @@
-"""Workers: a process for each system, which leaves the machine alone until it is asked for something."""
+"""Workers: a process for each system, which is idle until it is asked for something."""
 
 import contextlib
 import importlib
@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Worker:
         self._connection, there = context.Pipe()
         # Not a daemon, which could not have processes of its own.
         self._process = context.Process(target=_serve, args=(there, module), name=name)
-        with _environment(ENVIRONMENT):
+        with mock.patch.dict(os.environ, ENVIRONMENT):  # which a process inherits when it starts
             self._process.start()
         there.close()
 
@@ -86,7 +87,7 @@ class Desk:
         self._trained: Any = None
 
     def load(self) -> tuple[int, ...]:
-        """Import the system; returns the numbers of runs worth trying."""
+        """Import the system; return the numbers of runs worth trying."""
         try:
             self._system = importlib.import_module(self._module).SYSTEM
         except ModuleNotFoundError as error:
@@ -100,7 +101,7 @@ class Desk:
         self._train = self._system.prepare(self._work)
 
     def train(self) -> float:
-        """Train what was prepared, from its initial weights; returns the seconds."""
+        """Train what was prepared, from its initial weights; return the seconds."""
         self._trained = None
         started = time.perf_counter()
         trained = self._train()
@@ -109,7 +110,7 @@ class Desk:
         return seconds
 
     def losses(self) -> np.ndarray:
-        """Judge what was trained last; returns an array `[runs]`."""
+        """Judge what was trained last; return an array `[runs]`."""
         return losses(self._work, self._system.weights(self._trained))
 
     def device(self) -> str:
@@ -132,18 +133,6 @@ def start_workers(modules: Mapping[str, str]) -> Iterator[dict[str, Worker]]:
             worker.close()
         for worker in workers.values():
             worker.join()
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of the environment, which a process inherits when it starts."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _serve(connection: Connection, module: str) -> None:
