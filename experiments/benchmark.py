@@ -32,7 +32,7 @@ from peers.worker import start_workers
 class Config:
     """Settings of the benchmark.
 
-    images: the data set, or digits where it is absent.
+    images: the data set, or digits if it is absent.
     networks: layers from inputs to outputs; the inputs become the data set's.
     systems: to compare fnnet with.
     repeats: rounds in which each system is timed once.
@@ -110,7 +110,7 @@ def measure_systems(config: Config, num_inputs: int, examples: Path) -> dict[str
 
 
 def find_dataset(name: str) -> fn.Dataset:
-    """Load the data set, or digits where it is absent."""
+    """Load the data set, or digits if it is absent."""
     try:
         return fn.load_dataset(name)
     except fn.InputError:

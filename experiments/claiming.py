@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 
 import fnnet as fn
-from encoding import plain
+from encoding import in_words, plain, short
 
 
 class Claim(NamedTuple):
@@ -37,27 +37,27 @@ def at_least(subject: str, bound: float, measured: Any, published: Any = None) -
         >>> at_least("the test accuracy", 0.95, np.array([0.96, 0.97])).claim
         'the test accuracy is at least 0.95'
     """
-    return _claim(f"{subject} is at least {_text(bound)}", published, measured, lambda x: x >= bound)
+    return _claim(f"{subject} is at least {short(bound)}", published, measured, lambda x: x >= bound)
 
 
 def at_most(subject: str, bound: float, measured: Any, published: Any = None) -> Claim:
     """Claim that everything measured is at most `bound`."""
-    return _claim(f"{subject} is at most {_text(bound)}", published, measured, lambda x: x <= bound)
+    return _claim(f"{subject} is at most {short(bound)}", published, measured, lambda x: x <= bound)
 
 
 def above(subject: str, bound: float, measured: Any, published: Any = None) -> Claim:
     """Claim that everything measured is above `bound`."""
-    return _claim(f"{subject} is above {_text(bound)}", published, measured, lambda x: x > bound)
+    return _claim(f"{subject} is above {short(bound)}", published, measured, lambda x: x > bound)
 
 
 def below(subject: str, bound: float, measured: Any, published: Any = None) -> Claim:
     """Claim that everything measured is below `bound`."""
-    return _claim(f"{subject} is below {_text(bound)}", published, measured, lambda x: x < bound)
+    return _claim(f"{subject} is below {short(bound)}", published, measured, lambda x: x < bound)
 
 
 def between(subject: str, low: float, high: float, measured: Any, published: Any = None) -> Claim:
     """Claim that everything measured is between two bounds, or equals one of them."""
-    statement = f"{subject} is between {_text(low)} and {_text(high)}"
+    statement = f"{subject} is between {short(low)} and {short(high)}"
     return _claim(statement, published, measured, lambda x: low <= x <= high)
 
 
@@ -79,7 +79,7 @@ def near(statement: str, expected: Any, measured: Any, tolerance: float, relativ
     """
     target = np.array(_numbers(expected))
     differences = np.abs(np.array(_numbers(measured)) - target) / (np.abs(target) if relative else 1)
-    text = f"{100 * tolerance:g} %" if relative else _text(tolerance)
+    text = f"{100 * tolerance:g} %" if relative else short(tolerance)
     return Claim(f"{statement}, within {text}", expected, measured, bool(np.all(differences <= tolerance)))
 
 
@@ -112,40 +112,9 @@ def table(claims: Sequence[Claim]) -> Table:
     return rows
 
 
-def in_words(value: Any) -> str:
-    """Format a value of a report as text: four digits, means with their interval and number of runs.
-
-    Example:
-        >>> in_words({"mean": 0.64561, "low": 0.6311, "high": 0.6601, "num_runs": 5})
-        '0.6456 (0.6311 to 0.6601, n = 5)'
-        >>> in_words({"width 64": 0.5, "width 256": [1, 2.0]}), in_words(None)
-        ('width 64: 0.5; width 256: 1, 2', '')
-        >>> in_words({"rise": 188, "converge": 190, "of": 190, "rate": 0.5})
-        'rise: 188 of 190; converge: 190 of 190; rate: 0.5'
-    """
-    if value is None:
-        return ""
-    if isinstance(value, Mapping):
-        if {"mean", "low", "high", "num_runs"} <= value.keys():
-            mean, low, high = (in_words(value[name]) for name in ("mean", "low", "high"))
-            return f"{mean} ({low} to {high}, n = {value['num_runs']})"
-        total = f" of {value['of']}" if "of" in value else ""
-        items = [(name, item) for name, item in value.items() if name != "of"]
-        return "; ".join(f"{name}: {in_words(item)}{total * isinstance(item, int)}" for name, item in items)
-    if isinstance(value, list | tuple):
-        return ", ".join(in_words(item) for item in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _claim(statement: str, published: Any, measured: Any, test: Callable[[float], bool]) -> Claim:
     numbers = _numbers(measured)
     return Claim(statement, published, measured, bool(numbers) and all(map(test, numbers)))
-
-
-def _text(bound: float) -> str:
-    return f"{bound:g}".replace("e-0", "e-")
 
 
 def _numbers(measured: Any) -> list[float]:

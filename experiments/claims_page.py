@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from claiming import in_words
+from encoding import in_words
 from fnnet import InputError
 
 TOPICS = {
@@ -83,7 +83,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _is_claim(claim: Any) -> bool:
     for name in ("published", "measured"):
-        in_words(claim[name])  # raises where it cannot be shown
+        in_words(claim[name])  # raises if it cannot be shown
     return isinstance(claim["claim"], str) and isinstance(claim["holds"], bool)
 
 

@@ -1,4 +1,4 @@
-"""Values of reports as JSON: plain objects and numbers, with large arrays in a file beside it."""
+"""Values of reports as JSON, with large arrays in a file beside it, and as text."""
 
 import math
 from collections.abc import Mapping
@@ -72,3 +72,40 @@ def give_arrays(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         except (ValueError, TypeError):  # ragged, or no numbers
             return [give_arrays(item, arrays) for item in value]
     return value
+
+
+def in_words(value: Any) -> str:
+    """Format a value of a report as text: four digits, means with their interval and number of runs.
+
+    Example:
+        >>> in_words({"mean": 0.64561, "low": 0.6311, "high": 0.6601, "num_runs": 5})
+        '0.6456 (0.6311 to 0.6601, n = 5)'
+        >>> in_words({"width 64": 0.5, "width 256": [1, 2.0]}), in_words(None)
+        ('width 64: 0.5; width 256: 1, 2', '')
+        >>> in_words({"rise": 188, "converge": 190, "of": 190, "rate": 0.5})
+        'rise: 188 of 190; converge: 190 of 190; rate: 0.5'
+    """
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        if {"mean", "low", "high", "num_runs"} <= value.keys():
+            mean, low, high = (in_words(value[name]) for name in ("mean", "low", "high"))
+            return f"{mean} ({low} to {high}, n = {value['num_runs']})"
+        total = f" of {value['of']}" if "of" in value else ""
+        items = [(name, item) for name, item in value.items() if name != "of"]
+        return "; ".join(f"{name}: {in_words(item)}{total * isinstance(item, int)}" for name, item in items)
+    if isinstance(value, list | tuple):
+        return ", ".join(in_words(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def short(bound: float) -> str:
+    """Format a bound as short as possible.
+
+    Example:
+        >>> short(1e-9), short(0.95), short(2.0)
+        ('1e-9', '0.95', '2')
+    """
+    return f"{bound:g}".replace("e-0", "e-")

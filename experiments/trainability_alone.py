@@ -18,6 +18,7 @@ import numpy as np
 
 import fnnet as fn
 from claiming import Claim
+from encoding import short
 from reporting import Findings, main
 
 RATES = (-3.0, 6.0)  # decades
@@ -117,7 +118,7 @@ def make_claims(config: Config, found: Found) -> list[Claim]:
     together, alone, nudged = found.converged
     changes = {"change": int(np.sum(together != alone)), "by a last digit": int(np.sum(alone != nudged))}
     apart, moved = found.apart[found.is_inside], found.moved[found.is_inside]
-    above = f"above {BOUND}"
+    above = f"above {short(BOUND)}"
     sums = {
         "pixels": len(apart),
         "median": np.median(apart),
@@ -126,7 +127,7 @@ def make_claims(config: Config, found: Found) -> list[Claim]:
         f"{above} by a last digit": np.sum(moved > BOUND),
     }
     stay = f"{config.num_pixels} pixels trained one at a time stay on their sides"
-    agree = f"where all pixels around converge, sums of losses differ relatively by less than {BOUND}"
+    agree = f"where all pixels around converge, sums of losses differ relatively by less than {short(BOUND)}"
     return [
         Claim(stay, 0, changes, changes["change"] == 0),
         Claim(agree, 0, sums, bool(apart.max() < BOUND)),

@@ -34,7 +34,7 @@ class MLP(nnx.Module):
 def train_step(
     model: MLP, optimizer: nnx.Optimizer, inputs: jax.Array, targets: jax.Array, rows: jax.Array
 ) -> jax.Array:
-    """Make one step on the batch of some rows; returns the loss."""
+    """Make one step on the batch of some rows; return the loss."""
 
     def loss_fn(model: MLP) -> jax.Array:
         logits = model(inputs[rows])

@@ -1,4 +1,4 @@
-"""How many bytes a second this machine reads and writes: a copy from memory to memory, a thread a core."""
+"""How many bytes per second this machine reads and writes: a copy in memory, with one thread per core."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""How many operations a second this machine makes: a product of large float32 matrices by XLA, all cores."""
+"""How many operations per second this machine makes: large float32 matrix products by XLA on all cores."""
 
 from collections.abc import Callable
 

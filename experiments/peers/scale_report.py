@@ -35,7 +35,9 @@ def to_markdown(report: dict[str, Any]) -> str:
         f"{spent['answer_bytes']:,}. {alone} chunks per second in bookkeeping alone, {with_store} sent, "
         f"received and committed, without waiting for the disk. {spent['prepared_mb']:.0f} MB at first, "
         f"at most {spent['peak_mb']:.0f} MB, with a store {spent['peak_mb_with_store']:.0f} MB.",
-        markdown_table(["virtual workers", "seconds of a chunk", "chunks a second", "by the model"], virtual),
+        markdown_table(
+            ["virtual workers", "seconds of a chunk", "chunks per second", "by the model"], virtual
+        ),
         markdown_table(
             ["workers of a core", "seconds of a chunk", "time to in process", "not training"], real
         ),

@@ -1,6 +1,6 @@
 """The job as a PyTorch script: `python -m peers.sweep_torch --out table.csv`.
 
-A process a core with one thread each, because networks as small as these are no faster on two.
+One process per core with one thread each, because networks as small as these are no faster on two.
 """
 
 import functools
