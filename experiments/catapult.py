@@ -112,10 +112,8 @@ def make_claims(cs: np.ndarray, rates: np.ndarray, trained: Paths, mapped: Paths
     stays = {"never rise": ~rises.any(axis=0)[lazy], "converge": converges[lazy]}
     leaps = {"rise": (loss.max(axis=0) > loss[0])[leaping], "converge": converges[leaping]}
     leaps["end with rate x lambda < 2"] = is_flat[leaping]
-    ends = "the loss rises above its initial value, every run converges, and to rate x lambda < 2"
-    steps = (
-        "in runs that converge, the relative difference from the map (f: relative to at least |f| at first)"
-    )
+    ends = "the loss rises above its initial value, every run converges, with rate x lambda < 2 at the end"
+    steps = "the relative distance of converging runs from the map (|f| counts at least as at the start)"
     return [
         in_every_run("c < 2: no step raises the loss, and every run converges", stays, "lazy"),
         in_every_run(f"2 < c < 4: {ends}", leaps, "catapult"),

@@ -77,6 +77,8 @@ def near(statement: str, expected: Any, measured: Any, tolerance: float, relativ
         >>> near("gradients grow by 2 per layer", 2, np.array([1.8, 2.0]), tolerance=0.05, relative=True)[::3]
         ('gradients grow by 2 per layer, within 5 %', False)
     """
+    if isinstance(expected, Mapping):
+        measured = {name: measured[name] for name in expected}
     target = np.array(_numbers(expected))
     differences = np.abs(np.array(_numbers(measured)) - target) / (np.abs(target) if relative else 1)
     text = f"{100 * tolerance:g} %" if relative else short(tolerance)

@@ -130,7 +130,7 @@ def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[Clai
     ahead = fn.mean_interval(found["logistic regression"][0] - found["naive Bayes"][0])
     rises = "the network's mean accuracy rises with each larger number of examples"
     is_power = f"the network's error is a power of the number of examples, {LOW} to {HIGH}; R2 is above {R2}"
-    gain = "the gain from 1,000 to 10,000 examples"
+    gains_of = "from 1,000 to 10,000 examples, the gain of"
     most = "from 10,000 examples to all, no classical classifier gains more than the network"
     best = "with all examples the network is ahead of every classical classifier"
     published = {"network": NETWORK, **fn.studies.classical.FASHION_MNIST}
@@ -139,8 +139,8 @@ def make_claims(found: dict[str, list[np.ndarray]], config: Config) -> list[Clai
     return [
         Claim(rises, "rises", means["network"], bool((np.diff(means["network"]) > 0).all())),
         Claim(is_power, f"{LOW} to {HIGH}; for images -0.31", power, is_within),
-        below(f"{gain} of naive Bayes", 0.03, gains["naive Bayes"]),
-        above(f"{gain} of network and SVM each", 0.04, {name: gains[name] for name in ("network", "SVM")}),
+        below(f"{gains_of} naive Bayes", 0.03, gains["naive Bayes"]),
+        above(f"{gains_of} network and SVM each", 0.04, {name: gains[name] for name in ("network", "SVM")}),
         at_most(fewest, 0.05, ahead, "naive Bayes learns from fewer"),
         Claim(most, None, late, late["network"] >= max(late.values())),
         Claim(best, published, at_end, at_end["network"] >= max(at_end.values())),

@@ -1,4 +1,4 @@
-"""Networks that differ only in their seed are better together: more often right, and rightly sure.
+"""Networks that differ only in their seed are better together: more accurate, and better calibrated.
 
 Deep ensembles (Lakshminarayanan et al. 2017) average the probabilities of networks trained from different
 initial weights; error, NLL and Brier score fall with the number of members, most of it for the first five.
@@ -104,11 +104,16 @@ def make_claims(alone: Scores, by_size: list[Scores], size: int) -> list[Claim]:
     return [
         near("a member is as accurate as the benchmark's", 0.651, mean(single["accuracy"]), 0.02),
         at_least(f"the gain in accuracy of {size} members over the mean member", 0.04, gain),
-        at_least(f"the ratio of the mean member's ECE to that of {size} members", 3, mean(ratio)),
-        at_most("the excess of an ensemble's NLL or Brier score over its mean member's", 0, above_member, 0),
+        at_least(f"the factor by which {size} members lower the mean member's ECE", 3, mean(ratio)),
+        at_most(
+            "the excess of an ensemble's NLL and Brier score over those of its mean member",
+            0,
+            above_member,
+            0,
+        ),
         Claim(gains, None, shares, all(share.low > 0.5 for share in shares.values())),
         Claim("one temperature changes no accuracy", 0, moved, moved == 0),
-        at_least("the ratio of the mean member's ECE to that at one temperature", 3, mean(ratio_single)),
+        at_least("the factor by which one temperature lowers the mean member's ECE", 3, mean(ratio_single)),
         Claim(accurate, None, gain_best, gain_best.low > 0),
         Claim(likely, None, nll_best, nll_best.low > 0),
     ]

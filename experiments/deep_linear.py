@@ -96,7 +96,7 @@ def make_claims(times: np.ndarray, trained: np.ndarray, theory: np.ndarray, conf
     late = half / half_times(theory[0]) - 1
     is_in_order = bool(np.all(np.diff(half[np.argsort(-strengths)]) > 0))
     in_time = "2 matrices: the relative error of the time to s/2 is below 1 %"
-    ratio = "2 matrices: the ratio of errors at 10 times the rate"
+    ratio = "2 matrices: the factor by which 10 times the rate multiplies the error"
     return [
         at_most(f"2 matrices, {rate}: the error / s at any time", 0.005, by_mode(errors[1, 0]), exact),
         between(ratio, 8, 12, by_mode(errors[0, 0] / errors[1, 0]), 10),

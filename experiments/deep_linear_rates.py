@@ -120,10 +120,10 @@ def make_claims(found: dict[str, Found], config: Config) -> list[Claim]:
     factors = (times[1:] / times[:-1]).tolist()
     named = {f"D = {depth}": factor for depth, factor in zip(depths[1:], factors, strict=True)}
     slower = "decoupled: each doubling of D multiplies the updates by less"
-    power = "for D >= 4, the power of D as which the best rate falls"
+    power = "for D >= 4, the exponent of the best rate as a power of D"
     saturates = f"orthogonal: the ratio of updates for D = {last} to those for D = {first}"
     grows = "Gaussian: the ratio of updates for D = 16 to those for D = 4"
-    wins = "for D = 16, the ratio of updates of Gaussian to those of orthogonal weights"
+    wins = "for D = 16, the ratio of updates of Gaussian weights to those of orthogonal ones"
     mean = fn.mean_interval
     return [
         between(f"orthogonal: {power}", -1.3, -0.7, mean(slopes["orthogonal"]), -1),

@@ -52,7 +52,7 @@ def per_example_gradients(network: fn.Network, params: Any, examples: fn.Example
     of_mean = jax.grad(fn.analysis.curvature.make_objective(network, "cross_entropy"))(params, examples)
     apart = jax.tree.map(lambda many, one: jnp.max(jnp.abs(jnp.mean(many, axis=0) - one)), grads, of_mean)
     largest = max(jax.tree.leaves(apart))
-    claim = "the difference of the mean of all examples' gradients from that of the mean loss"
+    claim = "the mean of all examples' gradients is that of the mean loss: their difference"
     return at_most(claim, 1e-12, float(largest), 0)
 
 
@@ -65,7 +65,7 @@ def ensemble(network: fn.Network, train: Callable[..., fn.Run], data: fn.Dataset
     print(f"2. {config.num_members} networks: mean accuracy {mean:.3f}, together {together:.3f}")
     alone = jax.jit(train)(config.learning_rate, seeds[-1])
     apart = jnp.abs(alone.metrics["test_loss"] - members.metrics["test_loss"][-1])
-    claim = "the difference of a network trained among others from the one trained alone"
+    claim = "a network trains among others as it does alone: the difference of test losses"
     return at_most(claim, 1e-10, float(apart), 0)
 
 
@@ -80,7 +80,7 @@ def forward_pass(network: fn.Network, params: Any, inputs: Any) -> Claim:
             function(params, inputs).block_until_ready()
         milliseconds.append((time.perf_counter() - started) / 20 * 1e3)
     print("3. {} images: {:.2f} ms as written, {:.2f} ms compiled".format(len(inputs), *milliseconds))
-    claim = "the difference of the outputs of a forward pass compiled and as written"
+    claim = "a forward pass gives the same outputs compiled and as written: their difference"
     return at_most(claim, 1e-12, float(apart), 0)
 
 
@@ -92,7 +92,7 @@ def gradient_through_training(train: Callable[..., fn.Run], config: Config) -> C
     print(f"4. {steps} the loss is {loss(rate):.4f}, its slope {slope:+.4f}")
     expected = (loss(rate + step) - loss(rate - step)) / (2 * step)
     error = jnp.abs(slope - expected) / jnp.abs(expected)
-    claim = "the relative difference of the gradient through training from the central difference"
+    claim = "the gradient through training is the central difference: their relative difference"
     return at_most(claim, 1e-4, float(error), 0)
 
 

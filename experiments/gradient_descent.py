@@ -1,8 +1,8 @@
 """Gradient descent with one weight: the article's example, and the rate beyond which it diverges.
 
 A network of a single weight w = 5 should give 6 for the input 2. Its quadratic loss (2 w - 6)^2 / 2 has the
-gradient 2 (2 w - 6) = 8 there; a step with the learning rate 0.1 gives w = 4.2, and further steps lead to w =
-3.
+gradient 2 (2 w - 6) = 8 there; a step with the learning rate 0.1 gives w = 4.2, and further steps
+lead to w = 3.
 
 The loss has the curvature lambda = 2^2 = 4 everywhere, so w - 3 is multiplied by 1 - 4 rate at each step.
 Rates below 2 / lambda = 0.5 converge, 1 / lambda = 0.25 does so in one step, and rates above 0.5 diverge: for
@@ -66,11 +66,11 @@ def make_claims(rates: np.ndarray, weights: np.ndarray) -> list[Claim]:
     ends = {"converges": float(rates[fell].max()), "does not": float(rates[~fell].min())}
     bound = "the largest rate that converges and the smallest that does not enclose 2 / lambda"
     return [
-        Claim("the gradient at w = 5", 8, gradient, gradient == 8),
-        near("w after one step with rate 0.1", 4.2, after(0.1, 1), 1e-12),
-        near("w after 100 such steps", 3, after(0.1, 100), 1e-12),
-        near("w after one step with rate 1 / lambda", 3, after(0.25, 1), 1e-12),
-        near("lambda, by Hessian-vector products", CURVATURE, float(top[0]), 1e-12),
+        Claim("the gradient at w = 5 is the one computed by hand", 8, gradient, gradient == 8),
+        near("w after one step with rate 0.1 is the one computed by hand", 4.2, after(0.1, 1), 1e-12),
+        near("w after 100 such steps is the best weight", 3, after(0.1, 100), 1e-12),
+        near("w after one step with rate 1 / lambda is the best weight", 3, after(0.25, 1), 1e-12),
+        near("the curvature by Hessian-vector products is lambda", CURVATURE, float(top[0]), 1e-12),
         at_most("the relative difference of any run from 3 + 2 (1 - 4 rate)^n", 1e-9, worst, 0),
         Claim(bound, 2 / CURVATURE, ends, ends["converges"] < 2 / CURVATURE <= ends["does not"]),
     ]

@@ -9,8 +9,8 @@ Glorot's initialization is tried, too; and the rates are given in units of 2 ove
 Lewkowycz, Bahri, Dyer, Sohl-Dickstein & Gur-Ari (2020), "The large learning rate phase of deep learning", saw
 networks train up to 2, and with relu up to 6.
 
-The sharpness is the largest eigenvalue of the Hessian, by Lanczos' method. Means are over seeds, with the 95
-% interval of Student's t; where all seeds have the same learning rate of the grid, it has no width.
+The sharpness is the largest eigenvalue of the Hessian, by Lanczos' method. Means are over seeds, with the
+95 % interval of Student's t; where all seeds have the same learning rate of the grid, it has no width.
 `critical_learning_rate.py` has a loss for which 2 / sharpness is the exact bound.
 
 Run `python experiments/largest_learning_rate.py`, or with `--smoke` for a few seconds' version.

@@ -55,6 +55,9 @@ def draw_networks(
     w.
     """
 
+    def cosine(a: jax.Array, b: jax.Array) -> jax.Array:
+        return a @ b / jnp.sqrt((a @ a) * (b @ b))
+
     def measure(scale: Any, seed: Any) -> dict[str, jax.Array]:
         initializer = fn.initializers.scaled_normal(scale, bias_variance)
         options: Any = {"initializer": initializer, "stack_from": 2}
@@ -74,10 +77,6 @@ def draw_networks(
     of_scales, seeds = jax.vmap(measure, in_axes=(0, None)), jnp.arange(config.num_draws)
     draws = jax.jit(lambda scales: jax.lax.map(lambda seed: of_scales(scales, seed), seeds))
     return jax.device_get(draws(jnp.array(scales)))
-
-
-def cosine(a: jax.Array, b: jax.Array) -> jax.Array:
-    return a @ b / jnp.sqrt((a @ a) * (b @ b))
 
 
 def predict(scales: tuple[float, ...], num_layers: int) -> Theory:
@@ -126,16 +125,18 @@ def make_claims(
     def as_predicted(claim: str, expected: Any, measured: Any) -> Claim:
         return near(claim, expected, measured, tolerance=0.05, relative=True)
 
-    known, settles = np.array(DEPTH_SCALES), f"by sigma_w^2, the variance in layer {config.tanh_layers} is q*"
+    settles = f"for each sigma_w^2, the variance in layer {config.tanh_layers} is q*"
+    grow = "for each sigma_w^2, gradients grow by sqrt(chi_1) per layer"
+    known, xi = np.array(DEPTH_SCALES), points.depth_scale[[0, -1]]
     return [
         near("the critical sigma_w^2 is the published one", CRITICAL, find_critical(), 5e-4),
-        near("xi_c at sigma_w^2 = 1 and 4 is the published one", known, points.depth_scale[[0, -1]], 5e-3),
+        near("xi_c at sigma_w^2 = 1 and 4 is the published one", known, xi, 5e-3),
         as_predicted(settles, by_scale(points.variance), by_scale(q)),
         at_most("the relative difference of any layer's mean variance from the theory", 0.05, variance, 0),
         at_most("the difference of any layer's mean correlation from the theory", 0.05, correlation, 0),
-        as_predicted("by sigma_w^2, gradients grow by sqrt(chi_1) per layer", by_scale(chi), by_scale(grads)),
-        as_predicted("with He's weights E[h^2] of relu grows by 1 per layer", 1, he),
-        as_predicted("with half He's variance E[h^2] of relu grows by 1/2 per layer", 0.5, half),
+        as_predicted(grow, by_scale(chi), by_scale(grads)),
+        as_predicted("with He's weights E[h^2] of relu grows by a factor of 1 per layer", 1, he),
+        as_predicted("with half He's variance E[h^2] of relu grows by a factor of 1/2 per layer", 0.5, half),
     ]
 
 

@@ -126,7 +126,7 @@ def make_claims(config: Config, found: Found) -> list[Claim]:
         above: np.sum(apart > BOUND),
         f"{above} by a last digit": np.sum(moved > BOUND),
     }
-    stay = f"{config.num_pixels} pixels trained one at a time stay on their sides"
+    stay = f"{config.num_pixels} pixels converge or diverge one at a time as in the sweep"
     agree = f"where all pixels around converge, sums of losses differ relatively by less than {short(BOUND)}"
     return [
         Claim(stay, 0, changes, changes["change"] == 0),

@@ -85,15 +85,15 @@ def make_claims(config: Config, pictures: list[Picture], others: list[Picture]) 
     low, high = PART
     part = f"in the overview, {low} to {high} of all pixels converge, for each seed"
     is_part = all(low <= fraction <= high for fraction in fractions)
-    overview, seeds = "the dimension of the overview's boundary", "the same of other seeds' overviews"
-    small = f"{seeds}, {config.small} pixels along a side,"
+    overview = "the dimension of the overview's boundary"
+    small = f"the dimension of other seeds' boundaries, in overviews of {config.small} pixels along a side,"
     low, high = DEEP
     magnified = f"magnified 100 and 1000 times the dimension is {low} to {high}"
     paper = "1.61 and 1.68; the paper's median over all zooms is 1.66"
 
     def by_steps(name: str, early: float, late: float) -> Claim:
-        smooth = f"less than {EARLY} after {config.horizons[0]} steps, or no boundary at all"
-        claim = f"{name}: {smooth}, and more than {LATE} after {config.horizons[-2]}"
+        smooth = f"less than {EARLY} after {config.horizons[0]} steps, if there is a boundary"
+        claim = f"{name}: the dimension is {smooth}, and more than {LATE} after {config.horizons[-2]}"
         holds = not early >= EARLY and late > LATE
         return Claim(claim, "1.05 and 1.42, in some window", {"early": early, "late": late}, holds)
 

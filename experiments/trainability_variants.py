@@ -101,7 +101,7 @@ def make_claims(config: Config, linearized: list[Picture]) -> list[Claim]:
     dimensions = [picture.dimensions()[-1] for picture in linearized]
     by_zoom = {f"x {zoom}": each for zoom, each in zip((1, *config.zooms), dimensions, strict=True)}
     smooth = "the dimension of the linearized network's boundary, however magnified,"
-    predicted = "the part of pixels of which its largest eigenvalue tells whether they converge"
+    predicted = "the fraction of pixels whose convergence its largest eigenvalue predicts"
     return [
         at_most(smooth, 1.2, by_zoom, "1.04 to 1.17"),
         at_least(predicted, 0.999, agreement(config, linearized[0])),

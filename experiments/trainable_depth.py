@@ -129,10 +129,10 @@ def make_claims(accuracy: np.ndarray, frontier: np.ndarray, config: Config) -> l
         return Claim(claim, None, found, bool(least >= TRAINED and most <= FAILED))
 
     deepest = "the sigma_w^2 with the deepest frontier, where accuracy falls to 0.5,"
-    spread = "the relative deviation from their mean of these frontier / xi_c"
+    spread = "for these, the relative deviation of frontier / xi_c from its mean"
     return [
         between(deepest, 1.5, 2.1, peak, CRITICAL),
-        at_most("away from its peak the frontier falls on both sides: the relative rise", 0.05, rise),
+        at_most("away from its peak the frontier falls on both sides: the largest relative rise", 0.05, rise),
         between(f"for sigma_w^2 from {CHAOTIC} to 4, frontier / xi_c", 3, 7, multiples, known),
         at_most(spread, 0.25, deviation(multiples), deviation(known)),
         separates(("inside the frontier", "outside"), depths < frontier, depths > frontier),
