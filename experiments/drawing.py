@@ -13,6 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 import fnnet as fn
+from fnnet.report.labels import readable as readable
 from fnnet.report.style import StyledFigure
 
 WIDTH = 7.2  # inches, two columns of a paper

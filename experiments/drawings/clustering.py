@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from clustering import METRICS, PUBLISHED_ACCURACY
-from drawing import PUBLISHED, draw_classes, intervals, panels
-from fnnet.report.labels import readable
+from drawing import PUBLISHED, draw_classes, intervals, panels, readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:

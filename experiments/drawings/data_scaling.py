@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from drawing import label_ticks, panels
-from fnnet.report.labels import readable
+from drawing import label_ticks, panels, readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from drawing import panels
+from drawing import note, panels
 
 
 def draw(measured: dict[str, Any]) -> Figure:
@@ -28,9 +28,7 @@ def draw(measured: dict[str, Any]) -> Figure:
             axes.plot(
                 times, trained[1, place, mode], "k.", markersize=3, markevery=len(times) // 15, label=label
             )
-            axes.annotate(
-                f"s = {s:g}", (end, s), (0, 3), textcoords="offset points", ha="right", color=f"C{mode}"
-            )
+            note(axes, f"s = {s:g}", (end, s), (0, 3), ha="right", color=f"C{mode}")
         axes.set(xlabel="t = updates × rate", ylabel="strength u of a mode", xlim=(0, end), ylim=(-0.1, 3.5))
     of_depths[0].legend(loc="center right", bbox_to_anchor=(1, 0.48), handlelength=0.8)
     errors = np.abs(trained[:, 0] - theory[0]) / strengths[:, None]

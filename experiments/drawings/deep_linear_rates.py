@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from drawing import REFERENCE, draw_interval, intervals, label_ticks, panels
+from drawing import REFERENCE, draw_interval, intervals, label_ticks, note, panels
 
 
 def draw(measured: dict[str, Any]) -> Figure:
@@ -23,18 +23,18 @@ def draw(measured: dict[str, Any]) -> Figure:
             means = intervals(found[name][arrive])
             draw_interval(axes, depths[arrive], means, f"C{number}", label=kind if axes is rates else None)
         if arrive.any() and not arrive.all():
-            updates.annotate(
-                f"{kind}: beyond {depths[arrive][-1]} none\nof {measured['num_rates']} rates arrives",
-                (depths[arrive][-1], found["updates"][arrive][-1].mean()), (-8, -2), ha="right",
-                textcoords="offset points", color=f"C{number}",
-            )  # fmt: skip
+            text = f"{kind}: beyond {depths[arrive][-1]} none\nof {measured['num_rates']} rates arrives"
+            last = (depths[arrive][-1], found["updates"][arrive][-1].mean())
+            note(updates, text, last, (-8, -2), ha="right", color=f"C{number}")
     rates.plot(depths, 2 / depths, **REFERENCE, label="2 / D, beyond which the mode s = 1 is unstable")
-    style = REFERENCE | {"linestyle": ":", "color": "C0"}
-    updates.plot(
-        depths, measured["theory_updates"], **style, label="theory of decoupled (Saxe et al., eq. 15)"
-    )
+    theory = REFERENCE | {
+        "linestyle": ":",
+        "color": "C0",
+        "label": "theory of decoupled (Saxe et al., eq. 15)",
+    }
+    updates.plot(depths, measured["theory_updates"], **theory)
     updates.axhline(max_updates, color="0.8", linewidth=0.8)
-    updates.annotate("end of runs", (depths[0], max_updates), (0, 2), textcoords="offset points", color="0.5")
+    note(updates, "end of runs", (depths[0], max_updates), color="0.5")
     for axes, name in ((rates, "best learning rate"), (updates, "updates")):
         axes.set(xlabel="number of matrices D", ylabel=name, xscale="log", yscale="log")
         label_ticks(axes.xaxis, depths)

@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from digits import ACTIVATIONS
-from drawing import draw_seeds, stacked, title_row
-from fnnet.report.labels import readable
+from drawing import draw_seeds, readable, stacked, title_row
 
 
 def draw(measured: dict[str, Any]) -> Figure:

@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from drawing import panels
-from fnnet.report.labels import readable
+from drawing import panels, readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:

@@ -5,9 +5,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import fnnet as fn
-from drawing import panels
+from drawing import panels, readable
 from early_training_width import PUBLISHED
-from fnnet.report.labels import readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:

@@ -4,8 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from drawing import REFERENCE, panels, shades
-from fnnet.report.labels import readable
+from drawing import REFERENCE, panels, readable, shades
 
 
 def draw(measured: dict[str, Any]) -> Figure:

@@ -4,8 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from drawing import intervals, panels
-from fnnet.report.labels import readable
+from drawing import intervals, panels, readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:

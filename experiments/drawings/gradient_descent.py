@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from drawing import REFERENCE, panels
+from drawing import REFERENCE, note, panels
 from gradient_descent import BEST, CURVATURE, START, X, Y
 
 
@@ -30,7 +30,7 @@ def draw(measured: dict[str, Any]) -> Figure:
     parabola.plot(near, loss(START) + 8 * (near - START), color="C1")
     parabola.plot(path, loss(path), "o-", color="C0")
     parabola.annotate("tangent at $w = 5$,\nslope 8", (5.3, 10.4), (3.6, 9.4), color="C1", ha="center")
-    parabola.annotate("$w = 4.2$", (4.2, loss(4.2)), (-34, 4), textcoords="offset points", color="C0")
+    note(parabola, "$w = 4.2$", (4.2, loss(4.2)), (-34, 4), color="C0")
     parabola.set(xlabel="weight $w$", ylabel="loss", ylim=(-0.5, 13))
     for axes, rates in ((slow, [0.02, 0.1, 0.25]), (swinging, [0.4, 0.51])):
         for color, rate in zip(("C5", "C0", "C2") if axes is slow else ("C4", "C1"), rates, strict=True):
@@ -40,12 +40,11 @@ def draw(measured: dict[str, Any]) -> Figure:
         axes.legend(title="learning rate", ncols=3, loc="upper right")
     shades = ("0.7", "0.4", "0")
     for num_steps, apart, shade in zip(measured["num_steps"], measured["distances"], shades, strict=True):
-        distance.plot(
-            measured["rates"], np.clip(apart, 1e-16, 1e16), color=shade, label=f"after {num_steps} steps"
-        )
+        clipped = np.clip(apart, 1e-16, 1e16)
+        distance.plot(measured["rates"], clipped, color=shade, label=f"after {num_steps} steps")
     for place, name in ((1 / CURVATURE, "1/λ"), (2 / CURVATURE, "2/λ")):
         distance.axvline(place, **REFERENCE)
-        distance.annotate(name, (place, 1e-15), (3, 0), textcoords="offset points", color="0.3")
+        note(distance, name, (place, 1e-15), (3, 0))
     distance.set(xlabel="learning rate", ylabel="$|w - 3|$, clipped", yscale="log")
     distance.legend(loc="upper left")
     return figure

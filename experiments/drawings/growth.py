@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from drawing import REFERENCE, label_ticks, panels
-from fnnet.report.labels import readable
+from drawing import REFERENCE, label_ticks, panels, readable
 
 
 def draw(report: dict[str, Any]) -> Figure:

@@ -4,8 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from drawing import REFERENCE, label_ticks, panels
-from fnnet.report.labels import readable
+from drawing import REFERENCE, draw_seeds, label_ticks, panels, readable
 
 
 def draw(measured: dict[str, Any]) -> Figure:
@@ -21,10 +20,7 @@ def draw(measured: dict[str, Any]) -> Figure:
         color, label = f"C{row}", readable(name)
         rates.plot(measured["depths"], 2 / sharpness[row].mean(axis=-1), "--", color=color)
         for axes, values in ((rates, largest[row]), (ratios, largest[row] * sharpness[row] / 2)):
-            axes.plot(
-                measured["depths"], values.mean(axis=-1), color=color, label=label if axes is rates else None
-            )
-            axes.plot(measured["depths"], values, "o", color=color, markersize=3)
+            draw_seeds(axes, measured["depths"], values, color, label=label if axes is rates else None)
     rates.plot([], [], "--", color="0.4", label="2 / initial sharpness")
     rates.set(ylabel="largest learning rate", yscale="log")
     label_ticks(rates.yaxis, [0.02, 0.05, 0.1, 0.2, 0.5])

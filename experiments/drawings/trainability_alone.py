@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from drawing import REFERENCE, panels
+from drawing import REFERENCE, note, panels
 from trainability_alone import BOUND, SMALLEST
 
 
@@ -38,16 +38,13 @@ def draw(measured: dict[str, Any]) -> Figure:
     left.legend(loc="upper right")
     right.plot([SMALLEST, 1], [SMALLEST, 1], color="0.8", linewidth=1)
     inside = measured["is_inside"].astype(bool)
-    for shown, marker, label in (
-        (inside, "o", "all pixels around converge"),
-        (~inside, "^", "near the boundary"),
-    ):
+    kinds = ((inside, "o", "all pixels around converge"), (~inside, "^", "near the boundary"))
+    for shown, marker, label in kinds:
         right.plot(moved[both & shown], apart[both & shown], marker, alpha=0.6, label=label)
     right.axhline(BOUND, **REFERENCE)
-    right.annotate("bound claimed", (SMALLEST, BOUND), (0, 2), textcoords="offset points", color="0.3")
-    right.set(
-        xscale="log", yscale="log", xlabel="difference by a last digit", ylabel="difference by the sweep"
-    )
+    note(right, "bound claimed", (SMALLEST, BOUND))
+    right.set(xlabel="difference by a last digit", ylabel="difference by the sweep")
+    right.set(xscale="log", yscale="log")
     for axis in (right.xaxis, right.yaxis):
         axis.set_ticks([SMALLEST, 1e-12, 1e-8, 1e-4, 1], ["0", "$10^{-12}$", "$10^{-8}$", "$10^{-4}$", "1"])
         axis.set_minor_locator(NullLocator())

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from drawing import PUBLISHED, REFERENCE, panels
+from drawing import PUBLISHED, REFERENCE, note, panels
 from trainable_depth import CHAOTIC, CRITICAL, PUBLISHED_MULTIPLES
 
 
@@ -25,27 +25,23 @@ def draw(measured: dict[str, Any]) -> Figure:
     limits = left.get_ylim()
     left.plot(measured["fine_scales"], 6 * measured["depth_scale"], color="white", linewidth=2)
     left.annotate(r"$6\,\xi_c$", (2.2, 112), color="white")
-    dots: dict[str, Any] = {
+    dots: Any = {
         "color": "white",
         "markeredgecolor": "black",
         "markersize": 5,
-        "linestyle": "none",
+        "linestyle": "",
         "marker": "o",
     }
     left.plot(scales, frontier, **dots, label="frontier: accuracy 0.5")
     left.set(ylabel="depth (hidden layers)", ylim=limits)
     right.fill_between([CHAOTIC, scales[-1]], 3, 7, color="0.92", label="range claimed, 3 to 7")
-    right.plot(
-        list(PUBLISHED_MULTIPLES),
-        list(PUBLISHED_MULTIPLES.values()),
-        **PUBLISHED,
-        label="published reproduction, MNIST, width 300",
-    )
+    published, label = list(PUBLISHED_MULTIPLES.values()), "published reproduction, MNIST, width 300"
+    right.plot(list(PUBLISHED_MULTIPLES), published, **PUBLISHED, label=label)
     xi = np.interp(scales, measured["fine_scales"], measured["depth_scale"])
     right.plot(scales, frontier / xi, **dots | {"color": "C0"})
     right.axvline(CRITICAL, **REFERENCE)
     for name, align, offset in (("order", "right", -4), ("chaos", "left", 4)):
-        right.annotate(name, (CRITICAL, 1), (offset, 0), textcoords="offset points", ha=align, color="0.3")
+        note(right, name, (CRITICAL, 1), (offset, 0), ha=align)
     right.set(ylabel=r"frontier / $\xi_c$", ylim=0)
     for axes in (left, right):
         axes.set(xlabel=r"variance $\sigma_w^2$ of weights")
