@@ -67,7 +67,7 @@ def sweep(data: fn.Dataset, config: Config) -> fn.Results:
 
 
 def forward(data: fn.Dataset, results: fn.Results, config: Config) -> tuple[list[Any], float]:
-    """Pass a test digit through the best deepest tanh network; return its layers, and how far numpy's are off."""
+    """Pass a test digit through the best deepest tanh network; return its layers, and numpy's distance."""
     deepest = results.where(activation="tanh", depth=config.depths[-1])
     rate = deepest.best("validation_accuracy").config["learning_rate"]
     params = deepest.where(learning_rate=rate, seed=0).params(0)
