@@ -9,7 +9,6 @@ and logits within 1e-5.
 Run `python experiments/batch_evaluation.py`, or with `--smoke` for a few seconds' version.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import jax
 import numpy as np
 
 import fnnet as fn
-from measuring import main, markdown_table, reset_peak, resident_bytes, spread
+from measuring import main, markdown_table, num_cores, reset_peak, resident_bytes, spread
 from peers.peak import FLOPS, prepare
 
 METRICS = ["accuracy", "nll", "brier", "ece"]
@@ -119,7 +118,7 @@ def compare(network: fn.Network, params: fn.types.Params, examples: fn.Examples)
 
 
 def measure(config: Config) -> dict[str, Any]:
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", num_cores())
     test = fn.load_dataset(config.images).test
     sizes = [test.inputs.shape[1], config.width, 10]
     network = fn.mlp(sizes[0], sizes[1:-1], sizes[-1])

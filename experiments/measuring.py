@@ -79,12 +79,18 @@ def spread(values: Sequence[float] | np.ndarray) -> dict[str, float]:
 
 def describe_machine() -> dict[str, Any]:
     """Describe the machine that measures."""
-    cpus = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""  # not on macOS
+    cpus = re.findall(r"^model name\s*: (.*)$", info, flags=re.MULTILINE)
     return {
         "cpu": cpus[0] if cpus else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": num_cores(),
         "platform": f"{platform.system()} {platform.machine()}",
     }
+
+
+def num_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_versions() -> dict[str, str]:

@@ -10,13 +10,9 @@ from drawing import REFERENCE, panels
 
 def draw(measured: dict[str, Any]) -> Figure:
     """Draw loss and curvature of one seed against the step, and the curvature of all at the end against c."""
-    figure, (left, middle, right) = panels(
-        "Between 2/λ and 4/λ training leaps out of a sharp valley and ends in a flat one",
-        "The loss rises if c > 2",
-        "The curvature then falls",
-        "Curvature at the end",
-        height=2.8,
-    )
+    finding = "Between 2/λ and 4/λ training leaps out of a sharp valley and ends in a flat one"
+    titles = ("The loss rises if c > 2", "The curvature then falls", "Curvature at the end")
+    figure, (left, middle, right) = panels(finding, *titles, height=2.8)
     steps = np.arange(measured["loss"].shape[-1])
     for row, (c, color) in enumerate(zip(measured["shown"], ("C5", "C0", "C2", "C4", "C1"), strict=True)):
         for axes, name in ((left, "loss"), (middle, "curvature")):

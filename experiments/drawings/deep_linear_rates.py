@@ -10,12 +10,9 @@ from drawing import REFERENCE, draw_interval, intervals, label_ticks, note, pane
 
 def draw(measured: dict[str, Any]) -> Figure:
     """Draw by depth the best rate and the updates it needs, with theory."""
-    figure, (rates, updates) = panels(
-        "Deep linear networks: the best rate is inverse to depth, orthogonal weights learn fastest",
-        "Best learning rate",
-        "Updates at the best rate, until 5 % of the loss",
-        height=3.3,
-    )
+    finding = "Deep linear networks: the best rate is inverse to depth, orthogonal weights learn fastest"
+    titles = ("Best learning rate", "Updates at the best rate, until 5 % of the loss")
+    figure, (rates, updates) = panels(finding, *titles, height=3.3)
     depths, max_updates = measured["depths"], measured["max_updates"]
     for number, (kind, found) in enumerate(measured["found"].items()):
         arrive = np.isfinite(found["rate"]).all(axis=1)

@@ -10,14 +10,9 @@ from drawing import note, panels, shades
 
 def draw(measured: dict[str, Any]) -> Figure:
     """Draw each quantity against the layer: points measured, lines predicted."""
-    figure, (q, c, gradient, h2) = panels(
-        "Signals and gradients in wide random networks are what mean-field theory says",
-        "tanh: variance",
-        "tanh: correlation",
-        "tanh: gradients",
-        "ReLU: $E[h^2]$",
-        height=2.9,
-    )
+    finding = "Signals and gradients in wide random networks are what mean-field theory says"
+    titles = ("tanh: variance", "tanh: correlation", "tanh: gradients", "ReLU: $E[h^2]$")
+    figure, (q, c, gradient, h2) = panels(finding, *titles, height=2.9)
 
     def plot(axes: Any, values: Any, theory: Any, label: str | None, color: Any) -> None:
         layers = np.arange(1, len(theory) + 1)
