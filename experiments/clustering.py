@@ -7,10 +7,10 @@ and 0.8430 for the whole, each the best of several runs by their loss, with an a
 pretrained layer by layer.
 
 This is a port: a smaller autoencoder, trained at once by Adam; assignments are sharpened over batches of 250;
-    clusters
-are found on the training split and measured on the test split; and all numbers are means over seeds with the
-95 % interval of Student's t. Nothing sees a label before the end. Initial weights are within the inverse root
-of their fan-in, small as the paper's: with He's, twice as large, codes are worse than pixels (0.45 on MNIST).
+clusters are found on the training split and measured on the test split; and all numbers are means over seeds
+with the 95 % interval of Student's t. Nothing sees a label before the end. Initial weights are within the
+inverse root of their fan-in, small as the paper's: with He's, twice as large, codes are worse than pixels
+(0.45 on MNIST).
 
 Run `python experiments/clustering.py`, or with `--smoke` for a few seconds' version.
 """

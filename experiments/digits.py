@@ -6,8 +6,7 @@ article's three activations are compared at depth 1, 2 and 4 over learning rates
 x 8) and on MNIST.
 
 The claims are common knowledge, put to the test: all three learn to read digits; sigmoid needs larger rates,
-    as its
-slope is at most 1/4, and falls behind where layers are many (Glorot & Bengio 2010).
+as its slope is at most 1/4, and falls behind where layers are many (Glorot & Bengio 2010).
 
 Rates are chosen on a tenth of the training examples that is held out, accuracies are those on the test split.
 Means are over seeds, with the 95 % interval of Student's t.

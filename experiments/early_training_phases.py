@@ -12,9 +12,8 @@ squared error, averaged over examples and outputs; each input is standardized; t
 depth 8 is 7 hidden layers and the output; here depth counts hidden layers.
 
 This is a port of depth x width with tanh: full batches of 512 examples of MNIST-1D instead of CIFAR-10, on
-    which loss
-and sharpness are measured as well; smaller widths; weights of N(0, 1 / fan_in). `early_training_width.py`
-varies width with ReLU.
+which loss and sharpness are measured as well; smaller widths; weights of N(0, 1 / fan_in).
+`early_training_width.py` varies width with ReLU.
 
 The sharpness is the Hessian's largest eigenvalue, by Lanczos; theirs is by 20 power iterations, and compares
 batches with other examples than at first. x begins at 0.8 here, 0 there. Means are over seeds, with the 95 %

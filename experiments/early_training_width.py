@@ -6,12 +6,10 @@ steps, c_sharp the same for the sharpness, and c_max the largest below all that 
 `early_training_phases.py` has more on them, on the loss and on inputs.
 
 Here width varies in their setting: 7 hidden layers, He's initialization, N(0, 1 / fan_in) for the output,
-    batches of
-512. It is a port to Fashion-MNIST from CIFAR-10 and to widths up to 1024 of 2048. Loss and initial sharpness
-   are those
-of 512 training examples; theirs are of all, and of 4,096, with which c_loss came out the same. c_sharp, which
-takes 30 times as long, is measured with tanh only. At width 256 c_loss spreads: of ten seeds, from 3.7 to
-7.5; theirs is of one.
+batches of 512. It is a port to Fashion-MNIST from CIFAR-10 and to widths up to 1024 of 2048. Loss and initial
+sharpness are those of 512 training examples; theirs are of all, and of 4,096, with which c_loss came out the
+same. c_sharp, which takes 30 times as long, is measured with tanh only. At width 256 c_loss spreads: of ten
+seeds, from 3.7 to 7.5; theirs is of one.
 
 The sharpness is the Hessian's largest eigenvalue, by Lanczos; theirs is by 20 power iterations. x of c = 2^x
 begins at 0.8 here, 0 there. Means are over seeds, with the 95 % interval of Student's t.

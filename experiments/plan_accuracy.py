@@ -1,9 +1,9 @@
 """How far the estimates of `fnnet plan` are from what a sweep then takes, in time and in memory.
 
 Time: 4 depths x 2 widths x 16 learning rates x 4 seeds on digits; each group's estimate against the seconds
-    its chunks
-took. Memory: a group of wide networks, whose arrays outweigh the programs themselves; the estimate against
-the most that the process held resident while it trained, over what it held before data came to the devices.
+its chunks took. Memory: a group of wide networks, whose arrays outweigh the programs themselves; the estimate
+against the most that the process held resident while it trained, over what it held before data came to the
+devices.
 
 Run `python experiments/plan_accuracy.py`, or with `--smoke` for a few seconds' version.
 """

@@ -1,10 +1,9 @@
 """Successive halving finds as good a configuration as the full sweep, in a fraction of its time.
 
 Each of 5 searches draws 64 configurations of depth, learning rate and momentum, with 4 seeds each: 256 runs
-    on
-handwritten digits. The full sweep trains all of them for 1600 steps. The search compares them after 100, 400
-and 1600 steps and keeps a quarter each time: 256 runs, then 64, then 16, of which the best configuration, 4
-runs, is what it finds.
+on handwritten digits. The full sweep trains all of them for 1600 steps. The search compares them after 100,
+400 and 1600 steps and keeps a quarter each time: 256 runs, then 64, then 16, of which the best configuration,
+4 runs, is what it finds.
 
 Run `python experiments/successive_halving.py`, or with `--smoke` for a few seconds' version. Each is timed
 twice: with an empty compilation cache, and again with what the first time left there.

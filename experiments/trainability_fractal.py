@@ -7,11 +7,9 @@ first loss. Zooms center on the boundary next to the middle of the picture befor
 counting, from boxes of 2 pixels to an eighth of the picture. All is in float64.
 
 What differs from the paper: smaller pictures (its own are up to 4096 x 4096), other zooms and other random
-    numbers. The
-dimension depends on where one zooms: centered where the boundary is densest, pictures magnified 10, 100 and
-    1000 times
-have 1.52, 1.96 and 1.99. `trainability_variants.py` has networks whose boundary is smooth, and
-`trainability_alone.py` the same pixels without a sweep.
+numbers. The dimension depends on where one zooms: centered where the boundary is densest, pictures magnified
+10, 100 and 1000 times have 1.52, 1.96 and 1.99. `trainability_variants.py` has networks whose boundary is
+smooth, and `trainability_alone.py` the same pixels without a sweep.
 
 Run `python experiments/trainability_fractal.py` (`--resolution 512` for a finer overview), or with `--smoke`
 for a few pixels.

@@ -12,10 +12,9 @@ is above 0.5 is 4.3 to 4.8 xi_c in the chaotic phase. It has one rate, 1e-3, whi
 it divides its last weights' variance by fan_out.
 
 What falls short: accuracy does not fall from 0.5 to 0.2 at once, but over depths up to 1.5 times the
-    frontier. And near
-the critical line the map ends before the theory does, for lack of steps and width: at sigma_w^2 = 1.75 and
-    the rate
-0.001, 110 layers reach a training accuracy of 0.5, and with 1000 steps, or a width of 300, 0.74.
+frontier. And near the critical line the map ends before the theory does, for lack of steps and width: at
+sigma_w^2 = 1.75 and the rate 0.001, 110 layers reach a training accuracy of 0.5, and with 1000 steps, or a
+width of 300, 0.74.
 
 Run `python experiments/trainable_depth.py`, or with `--smoke` for a few seconds' version.
 """

@@ -1,8 +1,7 @@
 """The job as a Flax NNX script: `python -m peers.sweep_flax_nnx --out table.csv`.
 
 Each depth is compiled once: `inject_hyperparams` makes the learning rate a number that a run can set, and new
-    runs put
-their initial weights into the model that the compiled step is bound to.
+runs put their initial weights into the model that the compiled step is bound to.
 """
 
 from collections.abc import Iterator
