@@ -1,7 +1,8 @@
 """Attempts: which worker trained which chunk of a sweep, and what came of it.
 
 They stand in a file of their own, one JSON object per line, so that results are the same whatever trained them. It is
-a log: lines may be missing after a power cut, and damaged ones are ignored.
+a log: lines may be missing after a power cut, and damaged ones are ignored. Two kinds of lines are no ends of attempts:
+the sweep is opened, to begin or to go on, and a chunk is sent to a worker for the first time, or again after it was lost.
 """
 
 import collections
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+SENT = "sent"
 
 
 class Attempt(NamedTuple):
@@ -34,6 +38,9 @@ class Attempt(NamedTuple):
     reason: str
 
 
+OPENED = Attempt("", 0, "", "opened", 0.0, "")
+
+
 def append_attempts(path: Path, *attempts: Attempt) -> None:
     """Add lines to the file."""
     with path.open("a") as file:
@@ -41,10 +48,10 @@ def append_attempts(path: Path, *attempts: Attempt) -> None:
 
 
 def copy_attempts(source: Path, target: Path) -> None:
-    """Add the lines of a file to another one, but those that it has."""
-    there = collections.Counter(_read(target))
+    """Add the ends of attempts in a file to another one, but those that it has."""
+    there = collections.Counter(_read_ends(target))
     missing = []
-    for attempt in _read(source):
+    for attempt in _read_ends(source):
         there[attempt] -= 1
         if there[attempt] < 0:
             missing.append(attempt)
@@ -56,7 +63,7 @@ def read_attempts(store: str | os.PathLike[str]) -> "pl.DataFrame":
     """Read the attempts to train chunks of a sweep, in the order in which they ended, one row per attempt.
 
     Args:
-        store: the folder of the sweep. One that trained in a single process has no attempts.
+        store: the folder of the sweep.
 
     Returns:
         A table with the fields of `Attempt` as columns.
@@ -75,7 +82,34 @@ def read_attempts(store: str | os.PathLike[str]) -> "pl.DataFrame":
         name: {int: pl.Int64, float: pl.Float64}.get(kind, pl.String)
         for name, kind in Attempt.__annotations__.items()
     }
-    return pl.DataFrame(_read(Path(store) / "attempts.jsonl"), schema=types, orient="row")
+    return pl.DataFrame(_read_ends(Path(store) / "attempts.jsonl"), schema=types, orient="row")
+
+
+def read_last_attempts(path: Path) -> list[Attempt]:
+    """Read the last line of each chunk since the sweep was last opened: its outcome is `SENT` where a worker has it.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "attempts.jsonl"
+        ...     append_attempts(path, Attempt("c0", 8, "", SENT, 0.0, ""), OPENED)  # and then the process was killed
+        ...     append_attempts(path, Attempt("c1", 8, "", SENT, 0.0, ""), Attempt("c2", 4, "", SENT, 0.0, ""))
+        ...     append_attempts(path, Attempt("c1", 8, "", "failed", 1.5, "ValueError: shapes"))
+        ...     last = read_last_attempts(path)
+        >>> [(attempt.chunk, attempt.outcome) for attempt in last]
+        [('c1', 'failed'), ('c2', 'sent')]
+    """
+    last: dict[str, Attempt] = {}
+    for attempt in _read(path):
+        if attempt == OPENED:
+            last.clear()
+        else:
+            last[attempt.chunk] = attempt
+    return list(last.values())
+
+
+def _read_ends(path: Path) -> list[Attempt]:
+    return [attempt for attempt in _read(path) if attempt != OPENED and attempt.outcome != SENT]
 
 
 def _read(path: Path) -> list[Attempt]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fnnet.records.attempts import read_attempts
+from fnnet.records.attempts import SENT, read_last_attempts
 from fnnet.records.lock import find_holder
 from fnnet.records.sealed import read_about
 from fnnet.records.store import Store
@@ -38,9 +38,11 @@ class Status(NamedTuple):
     state: "finished"; "training", where a process writes to the store; or "unfinished", where none is seen.
     num_runs: of the sweep, or of the part of it that the store is for.
     num_done: trained and committed; in a search, to at least the first rung.
-    num_running: begun, with a saved state, and not done.
-    num_failed: given up, since they ended every worker that trained them.
+    num_running: with a worker now; 0 where no process is seen.
+    num_saved: not done, with a saved state from which they go on.
+    num_failed: given up, since training them failed or ended every worker.
     num_diverged: of those that are done.
+    reason: the error of the last that failed; None where none did.
     seconds_left: estimated from what was done since training began; None where nothing tells.
     writer: the process that is training, as `find_holder` returns it.
     groups: by static values.
@@ -51,8 +53,10 @@ class Status(NamedTuple):
     num_runs: int
     num_done: int
     num_running: int
+    num_saved: int
     num_failed: int
     num_diverged: int
+    reason: str | None
     seconds_left: float | None
     writer: int | None
     groups: list[GroupStatus]
@@ -89,13 +93,17 @@ def read_status(folder: Path) -> Status:
     num_runs = _num_runs(plan, len(space))
     num_done = int(is_done.sum())
     is_finished = num_done >= num_runs and not (rungs and states)
+    attempts = read_last_attempts(store.attempts_path)
+    failed = [] if is_finished else [attempt for attempt in attempts if attempt.outcome == "failed"]
     return Status(
         state="finished" if is_finished else "unfinished" if writer is None else "training",
         num_runs=num_runs,
         num_done=num_done,
-        num_running=int((underway > 0)[~is_done].sum()),
-        num_failed=0 if is_finished else _count_failed(store, num_runs - num_done),
+        num_running=0 if writer is None else sum(each.runs for each in attempts if each.outcome == SENT),
+        num_saved=int((underway > 0)[~is_done].sum()),
+        num_failed=min(sum(attempt.runs for attempt in failed), num_runs - num_done),
         num_diverged=int(diverged[is_done].sum()),
+        reason=failed[-1].reason if failed else None,
         seconds_left=None
         if writer is None or rungs or is_finished
         else _seconds_left(store, num_runs * length.mean(), np.where(is_done, length, underway)),
@@ -140,13 +148,6 @@ def _num_runs(plan: Mapping[str, Any], num_runs: int) -> int:
         case [int(number), int(count)] if 1 <= number <= count:
             return num_runs // count + (number <= num_runs % count)
     return num_runs
-
-
-def _count_failed(store: Store, most: int) -> int:
-    """Count the runs whose chunk was given up, if the log of attempts ends so."""
-    attempts = read_attempts(store.folder)
-    last = attempts.unique("chunk", keep="last").filter(outcome="failed")
-    return min(int(last["runs"].sum()), most)
 
 
 def _seconds_left(store: Store, work: float, steps: np.ndarray) -> float | None:

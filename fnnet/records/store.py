@@ -5,7 +5,7 @@
     chunks/<id>.parquet    the finished runs of one chunk, one row per run: its id, axes, metrics, curves and fingerprint
     params/<id>.arrays     their trained parameters, arrays `[runs, ...]`
     states/<id>.state      the state of a chunk that is training, at the end of a segment
-    attempts.jsonl         which worker trained which chunk and what came of it; only of workers in other processes
+    attempts.jsonl         a log: which chunk was sent to a worker, which worker trained it, and what came of it
     damaged/<name>.<n>     files that failed a check
     lock                   held by the one process that writes; lock.held where the file system has no locks
     .fnnet-*.tmp           in any of these folders, a file that is being written; it names its machine and process

@@ -14,6 +14,7 @@ import numpy as np
 
 from fnnet.errors import InputError
 from fnnet.memory import is_out_of_memory
+from fnnet.records.attempts import SENT
 from fnnet.records.rows import Rows
 from fnnet.sweeps.compatibility import check
 from fnnet.sweeps.crew import MAX_ATTEMPTS
@@ -60,7 +61,7 @@ def coordinate(prepared: Prepared, emit: Callable[[Event], None]) -> Iterator["C
             store, prepared.plan, prepared.described, stored, prepared.save_params, accept=accept, mend=True
         )
         with contextlib.closing(Coordinator(prepared, done, interrupt, emit)) as coordinator:
-            coordinator.kept.write_plan(prepared.jobs)
+            coordinator.kept.open()
             yield coordinator
         drop_stale(store, done)
         store.drop_states(set(prepared.plan.space.ids().tolist()), kept=coordinator.kept.last_states())
@@ -167,6 +168,7 @@ class Coordinator:
                 return order
             if order.job.lanes == self._fitted[order.number].lanes:
                 state = self.kept.resume(order.job, order.spec, order.sources)
+                self.kept.note(order.spec, SENT)
                 return order._replace(state=state, first_step=state.step, saved=time.perf_counter())
             # Memory has run out since it was cut.
             self._again.extendleft(reversed([*self._cut(order.number, stage, order.places)]))
@@ -208,6 +210,7 @@ class Coordinator:
         elif self.prepared.options.on_error == "continue" and not isinstance(error, InputError):
             self._give_up(order, reason)
         else:
+            self.kept.note(order.spec, "failed", reason=reason)
             raise error
 
     def _advance(self, order: Order, trained: Trained) -> ChunkState:
@@ -244,6 +247,7 @@ class Coordinator:
             self.kept.note(order.spec, "lost", reason=reason)
         if attempts < MAX_ATTEMPTS:
             self._again.appendleft(order._replace(attempts=attempts))
+            self.kept.note(order.spec, SENT)
         elif len(order.places) > 1:
             for half in np.array_split(order.places, 2):
                 # A half has one attempt, after which the run is in it; a run that is alone has all of them.

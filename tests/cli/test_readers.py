@@ -94,6 +94,7 @@ def test_status_of_failed_runs_exits_with_1_and_watch_ends_with_the_sweep(store,
     append_attempts(place / "store" / "attempts.jsonl", Attempt(away.stem, 3, "", "failed", 1.0, "killed"))
     code, printed, _ = run("status store", capsys)
     assert code == 1 and "unfinished: 4 of 8 runs done, 0 running, 3 failed" in printed
+    assert "\nfailed: killed\n" in printed
     naps = []
 
     def finish(seconds):

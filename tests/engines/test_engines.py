@@ -65,7 +65,10 @@ def test_processes_train_to_the_same_bits(pool, expected, tmp_path):
     attempts = engines.read_attempts(tmp_path / "s")
     assert set(attempts["outcome"]) == {"trained"} and attempts["runs"].sum() == len(SPACE)
     assert set(attempts["worker"]).isdisjoint({f"{os.uname().nodename}:{os.getpid()}"})
-    assert not engines.read_attempts(tmp_path / "here").height
+    here = engines.read_attempts(tmp_path / "here")
+    assert set(here["worker"]) == {f"{os.uname().nodename}:{os.getpid()}"} and here["runs"].sum() == len(
+        SPACE
+    )
 
     def halving(**options):
         return fn.successive_halving(

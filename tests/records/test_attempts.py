@@ -4,7 +4,14 @@ import pytest
 
 import fnnet as fn
 from fnnet.engines import read_attempts
-from fnnet.records.attempts import Attempt, append_attempts, copy_attempts
+from fnnet.records.attempts import (
+    OPENED,
+    SENT,
+    Attempt,
+    append_attempts,
+    copy_attempts,
+    read_last_attempts,
+)
 from fnnet.records.store import Store
 
 LOST = Attempt("c1", 7, "", "lost", 0.0, "gone")
@@ -22,15 +29,16 @@ def test_attempts_are_read_as_they_were_added(tmp_path):
     append_attempts(path, LOST, LOST)
     with path.open("a") as file:
         file.write('{"chunk": "c1", "runs": "many"}\n[3]\n{"chunk": "c2", "ru')
-    append_attempts(path, TRAINED, LATE)
+    append_attempts(path, TRAINED, OPENED, LATE, LATE._replace(outcome=SENT))
     assert rows(tmp_path) == [LOST, LOST, TRAINED, LATE]
+    assert read_last_attempts(path) == [LATE._replace(outcome=SENT)]
 
 
 def test_lines_are_copied_once_however_often(tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     copy_attempts(source, target)
     assert not target.exists()
-    append_attempts(source, LOST, TRAINED, LOST)
+    append_attempts(source, LOST, TRAINED, OPENED, LOST, LATE._replace(outcome=SENT))
     append_attempts(target, LATE, LOST)
     copy_attempts(source, target)
     expected = target.read_text()
@@ -60,4 +68,11 @@ def test_merged_parts_have_the_attempts_of_all(tmp_path, times):
         append_attempts(Store(folder).attempts_path, *attempts)
     for _ in range(times):
         fn.merge_stores(folders, tmp_path / "all")
-    assert rows(tmp_path / "all") == [LOST, TRAINED, LATE]
+    assert rows(tmp_path / "all") == rows(folders[0]) + rows(folders[1])
+    assert [attempt.outcome for attempt in rows(tmp_path / "all")] == [
+        "trained",
+        "lost",
+        "trained",
+        "trained",
+        "late",
+    ]

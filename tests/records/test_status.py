@@ -1,5 +1,6 @@
 """The status of a sweep, in each state that a store can be in, and the list of sweeps in a folder."""
 
+import contextlib
 import os
 import time
 
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 
 import fnnet as fn
-from fnnet.records.attempts import Attempt, append_attempts
+from fnnet.records.attempts import OPENED, Attempt, append_attempts
 from fnnet.records.listing import list_stores
 from fnnet.records.status import GroupStatus, read_status
 from fnnet.records.store import Store
+from fnnet.sweeps import worker
+from fnnet.sweeps.events import Committed, Evaluated
 
 DATA = fn.load_dataset("iris")
 RECIPE = fn.mlp_recipe(DATA)
@@ -47,7 +50,8 @@ def test_interrupted_and_running_sweeps_are_told_apart(tmp_path, stop_at_evaluat
     done = len(fn.open_results(tmp_path))
     status = read_status(tmp_path)
     assert status.state == "unfinished" and status.num_done == done == 2
-    assert status.num_running == 2, "a mesh of two devices trains a chunk of two runs, whose state is saved"
+    assert status.num_saved == 2, "a mesh of two devices trains a chunk of two runs, whose state is saved"
+    assert status.num_running == 0, "nothing trains now"
     os.utime(tmp_path / "plan.json", (time.time() - 30, time.time() - 30))
     with Store(tmp_path).writing():
         status = read_status(tmp_path)
@@ -67,6 +71,45 @@ def test_failed_runs_are_counted_until_they_are_done(tmp_path):
     store.write_plan({**store.read_plan(), "space": SPACE.to_json()})
     status = read_status(tmp_path)
     assert (status.num_done, status.num_failed, status.state) == (3, 2, "unfinished")
+    append_attempts(tmp_path / "attempts.jsonl", OPENED)
+    assert read_status(tmp_path).num_failed == 0, "the same sweep is opened again, and will try them again"
+
+
+def test_runs_are_running_from_when_they_are_sent_until_they_are_done(tmp_path):
+    found = []
+
+    def watch(event):
+        if isinstance(event, Evaluated | Committed):
+            found.append((type(event), read_status(tmp_path)))
+
+    options = {"num_steps": 4, "eval_every": 2, "lanes": 1}
+    fn.sweep(RECIPE, SPACE, DATA, **options, store=tmp_path, on_event=watch)
+    evaluated = [status for kind, status in found if kind is Evaluated]
+    assert {(status.num_running, status.num_saved, status.state) for status in evaluated} == {
+        (2, 0, "training")
+    }
+    assert [status.num_done for kind, status in found if kind is Committed] == [2, 4, 6, 8, 10, 12]
+    assert {status.num_running for kind, status in found if kind is Committed} == {0}
+
+
+@pytest.mark.parametrize(("on_error", "num_done", "num_failed"), [("stop", 0, 2), ("continue", 6, 6)])
+def test_failures_in_this_process_are_counted(tmp_path, on_error, num_done, num_failed, monkeypatch):
+    def train(open_workspace, first, group, spec, *rest):
+        if "depth" in spec.static and spec.static["depth"] == 0:
+            raise ValueError("shapes\ndiffer")
+        return worker_train(open_workspace, first, group, spec, *rest)
+
+    worker_train = worker.train
+    monkeypatch.setattr(worker, "train", train)
+    expected = pytest.raises(ValueError) if on_error == "stop" else contextlib.nullcontext()
+    with expected:
+        fn.sweep(RECIPE, SPACE, DATA, num_steps=4, lanes=1, store=tmp_path, on_error=on_error)
+    status = read_status(tmp_path)
+    assert (status.num_done, status.num_failed, status.num_running) == (num_done, num_failed, 0)
+    assert status.reason == "ValueError: shapes\ndiffer" and status.state == "unfinished"
+    monkeypatch.setattr(worker, "train", worker_train)
+    fn.sweep(RECIPE, SPACE, DATA, num_steps=4, lanes=1, store=tmp_path)
+    assert read_status(tmp_path).num_failed == 0 and read_status(tmp_path).reason is None
 
 
 @pytest.mark.parametrize(("part", "num_runs"), [((1, 5), 3), ((5, 5), 2)])
@@ -102,7 +145,7 @@ def test_sweep_that_goes_on_to_more_steps(tmp_path, stop_at_evaluation):
     with pytest.raises(RuntimeError):
         fn.sweep(RECIPE, SPACE, DATA, num_steps=7, **options, on_event=stop)
     status = read_status(tmp_path)
-    assert (status.num_done, status.num_running, status.state) == (0, 12, "unfinished")
+    assert (status.num_done, status.num_saved, status.state) == (0, 12, "unfinished")
 
 
 def test_sweeps_in_a_folder_are_listed_and_others_are_not(tmp_path):

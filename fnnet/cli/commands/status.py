@@ -54,15 +54,17 @@ def _print(store: Path, found: "Status", short: bool) -> None:
     from fnnet.report.tables import short as spell
 
     writer = f" (process {found.writer})" if found.writer else ""
-    parts = [f"{found.num_done:,} of {found.num_runs:,} runs done"]
-    if found.num_running or found.state != "training":  # of what trains, only saved states are seen
-        parts.append(f"{found.num_running:,} running")
+    parts = [f"{found.num_done:,} of {found.num_runs:,} runs done", f"{found.num_running:,} running"]
     parts += [f"{found.num_failed:,} failed", f"{found.num_diverged:,} diverged"]
+    if found.num_saved and not found.num_running:
+        parts.append(f"{found.num_saved:,} begun, with a saved state")
     if found.seconds_left is not None:
         parts.append(f"about {datetime.timedelta(seconds=round(found.seconds_left))} left")
     print(f"{store}: {found.state}{writer}: {', '.join(parts)}")
     if short:
         return
+    if found.reason is not None:
+        print(f"failed: {' '.join(found.reason.split())}")
     if found.rungs:
         print_table(
             ["steps", "runs that reached them"],
