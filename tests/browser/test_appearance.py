@@ -135,11 +135,12 @@ def test_nothing_is_wider_than_the_window(opened, width, scheme):
     )
     assert page.page.evaluate("document.documentElement.scrollWidth") <= width
     background = page.page.evaluate("Bokeh.documents[0].get_model_by_name('lines').background_fill_color")
-    assert background == {"light": "#ffffff", "dark": "#1d2125"}[scheme]
+    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(29, 33, 37)"}[scheme]
     page.page.click("#theme")
     page.settle()
     assert (
-        page.page.evaluate("Bokeh.documents[0].get_model_by_name('lines').background_fill_color") == "#1d2125"
+        page.page.evaluate("Bokeh.documents[0].get_model_by_name('lines').background_fill_color")
+        == "rgb(29, 33, 37)"
     )
 
 

@@ -73,7 +73,7 @@ def test_brushing_filters_the_table_and_the_other_panels(opened, results):
     assert sorted(set(page.columns("heatmap.cells")["x"])) == [2, 3]
     alphas = page.columns("parallel.lines")["alpha"]
     assert len(alphas) == 30 and sum(alpha > 0.3 for alpha in alphas) == 12
-    assert sum(color != "#b9bfc7" for color in page.columns("spread.points")["color"]) == 4
+    assert sum(color != "rgb(185, 191, 199)" for color in page.columns("spread.points")["color"]) == 4
     (xs, _), *_ = lines_of(page).values()
     np.testing.assert_allclose(xs, [-1, 0], atol=1e-12)
     page.page.click("#chips button:has-text('clear')")

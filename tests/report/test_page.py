@@ -145,6 +145,26 @@ def test_too_many_curves_are_left_out_by_configuration_and_said_so(results):
     np.testing.assert_array_equal(curves.envelope["test_loss"], find_envelope(results["test_loss_curve"]))
 
 
+def test_search_opens_with_the_metric_that_it_ranked_by(tmp_path):
+    data = fn.load_dataset("iris", validation_fraction=0.2)
+    space = fn.grid(learning_rate=[0.01, 0.1, 0.3, 1.0], seed=range(2))
+    options = {"rungs": [2, 4], "factor": 2, "metric": "validation_loss", "store": tmp_path}
+    searched = fn.successive_halving(fn.mlp_recipe(data), space, data, **options)
+    assert collect_content(searched)["opens"]["metric"] == "validation_loss"
+    assert collect_content(searched, "test_loss")["opens"]["metric"] == "test_loss"
+    (options,) = (text for name, text, _ in collect_content(searched)["facts"] if name == "options")
+    assert "rungs [2, 4]" in options and "rank_by validation_loss" in options and "runs [" not in options
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"), [([1.0, 2.0, 1.0, 2.0], "just as good"), ([1.0, 2.0, 1.5, 2.5], "0.5000 worse")]
+)
+def test_runner_up_may_be_just_as_good(losses, said):
+    results = fn.Results(fn.grid(depth=[1, 2], seed=[0, 1]), {"test_loss": np.array(losses)})
+    *_, last = collect_content(results)["head"]["best"]["test_loss"]["means"]
+    assert last.startswith("The runner-up is") and said in last
+
+
 def test_spread_matches_numpy(results):
     seeds = find_seeds(results)
     spread = find_spread(results["test_accuracy"], seeds)
@@ -171,6 +191,7 @@ def test_least_difference_beyond_noise_matches_a_pooled_t_test():
         ([0, 0, 1, 0, 0, 1], "2 of 6 runs diverged: those with rate >= 0.9, and no others."),
         ([1, 0, 0, 1, 0, 0], "2 of 6 runs diverged: those with rate <= 0.1, and no others."),
         ([0, 0, 0, 1, 1, 0], "2 of 6 runs diverged, all of them with name b; of those, 2 of 3 did."),
+        ([0, 0, 0, 0, 1, 0], "1 of 6 runs diverged, one of the 3 with name b."),
         ([1, 0, 1, 1, 0, 0], "3 of 6 runs diverged, at values of every axis."),
     ],
 )

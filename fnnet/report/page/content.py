@@ -41,7 +41,7 @@ def collect_content(
 
     Args:
         results: of a sweep.
-        metric: that the page opens with; None for the usual one.
+        metric: that the page opens with; None for the one that a search ranked by, or else the usual one.
         max_runs: how many runs a page may hold. Sentences and importance are about all runs, held or not.
 
     Returns:
@@ -58,6 +58,9 @@ def collect_content(
     by_name = {each.name: each for each in whole.metrics}
     if not by_name:
         raise InputError("a report needs a metric, got runs without any number")
+    made = describe_made(results)
+    if metric is None and made.ranked_by in by_name:
+        metric = made.ranked_by
     first = usual_metric(list(by_name), results.higher_is_better) if metric is None else metric
     if first not in by_name:
         raise unknown_name("metric", first, by_name)
@@ -65,7 +68,6 @@ def collect_content(
     kept = choose_runs(whole.seeds, by_name[first].values, higher_is_better, max_runs)
     shown = whole if len(kept) == len(results) else _gather(_take(results, kept))
     curves = collect_curves(shown.results, shown.seeds, by_name[first].values[kept], higher_is_better)
-    made = describe_made(results)
     about = _about(whole, made.num_planned)
     if shown is not whole:
         about.insert(0, f"The panels hold {len(kept):,} of {len(results):,} runs: {CHOSEN}.")

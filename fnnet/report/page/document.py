@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 import string
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -16,9 +17,19 @@ from fnnet.report.page.panels import make_panels
 SCRIPTS = (
     *("columns", "selection", "groups", "drawing", "colors", "ticks"),
     *("lines", "heatmap", "parallel", "curves", "importance", "spread", "table"),
-    *("pointer", "address", "page"),
+    *("export", "pointer", "address", "page"),
 )
 """Files of static/, in the order in which they are joined to one script."""
+
+MENUS = {
+    "lines": {"x": "across", "color": "lines by"},
+    "heatmap": {"heat-x": "across", "heat-y": "down"},
+    "parallel": {},
+    "curves": {"curve": "curve of"},
+    "importance": {},
+    "spread": {},
+}
+"""The menus of each figure: their ids and labels."""
 
 
 def report(results: Results, metric: str | None = None, *, reload_every: float | None = None) -> WebPage:
@@ -26,7 +37,7 @@ def report(results: Results, metric: str | None = None, *, reload_every: float |
 
     Args:
         results: of a sweep.
-        metric: that the report opens with; None for the usual one.
+        metric: that the report opens with; None for the one that a search ranked by, or else the usual one.
         reload_every: seconds after which an open page loads itself again, as a sweep goes on; None for never.
 
     Raises:
@@ -47,11 +58,38 @@ def report(results: Results, metric: str | None = None, *, reload_every: float |
             title=html.escape(str(data["title"])).encode("utf-8", "replace").decode(),
             policy=_policy(scripts),
             style=_static("page.css"),
+            panels="\n".join(_panel(name, menus) for name, menus in MENUS.items()),
             data=_as_json(data),
             figures=_figures(),
             bokeh=scripts[0],
             script=scripts[1],
         )
+    )
+
+
+def _panel(name: str, menus: Mapping[str, str]) -> str:
+    """Write the element of a figure, with its title, menus, legend and note.
+
+    Example:
+        >>> print(_panel("curves", {"curve": "curve of"}))
+        <section class="panel" id="panel-curves">
+          <h2 id="curves-title"></h2>
+          <p class="menus"><label>curve of <select id="curve"></select></label></p>
+          <div class="figure" id="curves" role="img"></div>
+          <p class="legend" id="curves-legend"></p>
+          <p class="note" id="curves-note"></p>
+        </section>
+    """
+    labels = " ".join(f'<label>{text} <select id="{key}"></select></label>' for key, text in menus.items())
+    lines = [
+        f'<h2 id="{name}-title"></h2>',
+        *([f'<p class="menus">{labels}</p>'] if menus else []),
+        f'<div class="figure" id="{name}" role="img"></div>',
+        f'<p class="legend" id="{name}-legend"></p>',
+        f'<p class="note" id="{name}-note"></p>',
+    ]
+    return "\n".join(
+        [f'<section class="panel" id="panel-{name}">', *(f"  {line}" for line in lines), "</section>"]
     )
 
 

@@ -145,8 +145,10 @@ def _spread() -> "figure":
         "text_baseline": "bottom",
         "text_align": "right",
         "text_color": "@color",
+        "background_fill_color": "@back",
+        "background_fill_alpha": 0.85,
     }
-    _source(panel, "text", "text", "x", "y", text="@text", **text)
+    _source(panel, "text", "text", "x", "y", text="@text", y_offset=-3, **text)
     _ring(panel)
     return panel
 

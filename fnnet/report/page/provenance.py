@@ -32,11 +32,13 @@ class Made(NamedTuple):
     title: what the page is called.
     facts: in the order in which they are listed.
     num_planned: the number of runs of the sweep, finished or not; None where there is no store.
+    ranked_by: the metric by which a search chose runs; None for a sweep.
     """
 
     title: str
     facts: list[Fact]
     num_planned: int | None = None
+    ranked_by: str | None = None
 
 
 def describe_made(results: Results) -> Made:
@@ -59,7 +61,7 @@ def describe_made(results: Results) -> Made:
     facts += _attempts(results)
     facts.append(Fact("store", str(results.store.folder.absolute()), is_code=True))
     name = results.store.folder.absolute().name
-    return Made(name, facts, len(Space.from_json(plan["space"])))
+    return Made(name, facts, len(Space.from_json(plan["space"])), plan["settings"].get("rank_by"))
 
 
 def _command(plan: Mapping[str, Any]) -> list[Fact]:
@@ -78,7 +80,9 @@ def _sources(plan: Mapping[str, Any]) -> list[Fact]:
     if isinstance(data, dict):
         content = plan["fingerprint"].get("data", "unknown")
         facts.append(Fact("data", f"{data.get('summary') or data.get('name')}; content {content[:16]}"))
-    facts.append(Fact("options", _listed({**(plan.get("options") or {}), **plan["settings"]})))
+    options = {**(plan.get("options") or {}), **plan["settings"]}
+    options.pop("runs", None)  # hashes of those in each bracket of a search
+    facts.append(Fact("options", _listed(options)))
     return facts
 
 
@@ -127,7 +131,7 @@ def _listed(values: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    text = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -41,11 +41,13 @@ def describe_best(results: Results, metric: Metric, *, over: str | tuple[()]) ->
     if len(steps) and (num_stopped := int((steps < steps.max()).sum())):
         lines.append(
             f"Only the {len(steps) - num_stopped:,} runs trained to step {int(steps.max()):,} were compared; "
-            f"{num_stopped:,} were stopped earlier."
+            f"{num_stopped:,} were stopped earlier, and the panels show them as they were then."
         )
     if over == () or math.isnan(best.gap):
         return lines
-    if math.isnan(best.p_value):
+    if best.gap == 0:
+        lines.append("The runner-up is just as good.")
+    elif math.isnan(best.p_value):
         lines.append(
             f"The runner-up is {_number(best.gap)} worse; with one run each, nobody knows whether that is noise."
             if best.interval.num_runs == 1
@@ -83,6 +85,8 @@ def describe_diverged(results: Results, axes: Sequence[Axis]) -> str:
     num_inside, words = min(where)
     if num_inside == number:
         return f"{text}: those with {words}, and no others."
+    if number == 1:
+        return f"{text}, one of the {num_inside:,} with {words}."
     return f"{text}, all of them with {words}; of those, {number:,} of {num_inside:,} did."
 
 
@@ -111,16 +115,16 @@ def describe_noise(metric: str, within: float, between: float, num_configs: int,
 
     Example:
         >>> print(describe_noise("loss", 0.01, 0.2, 12, 4))
-        Over seeds loss has a standard deviation of 0.01000 (pooled), over the means of 12 configurations 0.2000. Two
-        given configurations of 4 runs each differ beyond noise if their means are more than 0.01434 apart.
+        The standard deviation of loss is 0.01000 over seeds (pooled) and 0.2000 over the means of 12 configurations.
+        Two given configurations of 4 runs each differ beyond noise if their means are more than 0.01434 apart.
     """
     from scipy import special
 
     least = special.stdtrit(num_configs * (num_runs - 1), 0.975) * within * math.sqrt(2 / num_runs)
     return (
-        f"Over seeds {metric} has a standard deviation of {_number(within)} (pooled), over the means of "
-        f"{num_configs:,} configurations {_number(between)}. Two given configurations of {num_runs} runs each differ "
-        f"beyond noise if their means are more than {_number(float(least))} apart."
+        f"The standard deviation of {metric} is {_number(within)} over seeds (pooled) and {_number(between)} over the "
+        f"means of {num_configs:,} configurations. Two given configurations of {num_runs} runs each differ beyond "
+        f"noise if their means are more than {_number(float(least))} apart."
     )
 
 

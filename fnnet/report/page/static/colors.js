@@ -13,13 +13,16 @@ const VIRIDIS = model("heatmap.mapper").palette.map((color) =>
 
 let theme = {};
 
-// Read the theme's colors, and give them to the figures.
-function paint() {
-  const style = getComputedStyle(document.documentElement);
-  theme = Object.fromEntries(
-    ["ink", "muted", "rule", "panel", "ghost"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
-  );
-  theme.isDark = style.getPropertyValue("--is-dark").trim() === "1";
+// Read the colors of the theme off the page, and give them to the figures.
+function paint(isDark) {
+  const drop = document.body.appendChild(document.createElement("i"));
+  const colorOf = (name) => {
+    drop.style.color = `var(--${name})`;
+    return getComputedStyle(drop).color;
+  };
+  theme = Object.fromEntries(["ink", "muted", "rule", "panel", "ghost"].map((name) => [name, colorOf(name)]));
+  theme.isDark = isDark;
+  drop.remove();
   for (const figure of figures.roots()) {
     figure.background_fill_color = theme.panel;
     figure.border_fill_color = theme.panel;
@@ -36,7 +39,7 @@ function paint() {
 
 // A color between bad, 0, and good, 1, that is seen on the page.
 function shade(share) {
-  const t = theme.isDark ? 0.33 + 0.67 * share : 0.86 * share;
+  const t = theme.isDark ? 0.4 + 0.6 * share : 0.86 * share;
   return VIRIDIS[Math.max(0, Math.min(255, Math.round(255 * t)))];
 }
 

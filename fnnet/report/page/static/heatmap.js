@@ -60,7 +60,7 @@ function drawCells(room, share) {
 }
 
 function drawLevels(x, y, yLevels, room) {
-  const xTicks = x.levels.map((text, level) => [level, shorten(text.replace(" to ", "–"), 16)]);
+  const xTicks = x.levels.map((text, level) => [level, shorten(text.replace(" to ", "–"), 19)]);
   const yTicks = yLevels.map((text, level) => [level, shorten(text, 18)]);
   const isTurned = xTicks.some(([, text]) => text.length * 6.8 + 6 > room.x);
   const most = Math.max(2, Math.floor(innerWidth("heatmap") / 18));

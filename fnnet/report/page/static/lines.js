@@ -138,7 +138,7 @@ function drawLegend({color, groups}) {
   legend("lines-legend", color.name, entries);
 }
 
-function noteLines({x, isSummary, numLost, isCut, chosen}) {
+function noteLines({x, groups, isSummary, numLost, isCut, chosen}) {
   const {view, selection} = now;
   const unit = unitOf(view);
   const notes = [];
@@ -147,14 +147,15 @@ function noteLines({x, isSummary, numLost, isCut, chosen}) {
   else if (state.others === "best") notes.push(`Points are ${unit}s; a line follows the best of each group.`);
   else {
     notes.push(`Points are ${unit}s; a line is the mean of those at the same ${x.name}, with a 95 % interval.`);
-    notes.push("It breaks where a value is not finite.");
+    if (groups.some(({y}) => !Number.isFinite(y))) notes.push("It breaks where a value is not finite.");
   }
   if (isCut) notes.push("Bands that leave the figure are cut.");
   if (x.levels.length < x.values.length) {
     const bins = `${x.levels.length} bins of as many ${unit}s`;
     notes.push(`${x.name} has ${count(x.values.length)} values, so a line averages over ${bins}.`);
   }
-  if (numLost) notes.push(`× at the edge: some or all runs diverged, or the value is not finite (${count(numLost)}).`);
+  if (numLost && unit === "run") notes.push(`× at the edge: ${count(numLost)} that diverged or have no finite value.`);
+  else if (numLost) notes.push(`× at the edge: ${count(numLost)} with diverged runs, the paler the fewer, or no finite value.`);
   if (chosen.length < selection.rows.length) {
     notes.push(`${count(chosen.length)} of ${count(selection.rows.length)} points are drawn; lines use all.`);
   }

@@ -1,5 +1,6 @@
 // Page: the state of the menus and the selection, and what follows from it in every panel.
 
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const all = (view) => Array.from({length: view.size}, (_, row) => row);
 const curveFor = (metric) => (curveNames.includes(metric) ? metric : curveNames[0] || null);
 
@@ -41,7 +42,8 @@ function refresh() {
     say("filter-error", error.message);
   }
   const conditions = [...state.conditions, ...filter];
-  now = {view, metric, selection: select(view, conditions), pins: pinsOf(state.view), hover: -1};
+  now = {view, metric, conditions, selection: select(view, conditions), pins: pinsOf(state.view), hover: -1};
+  say("where", "");
   for (const draw of [drawHead, drawControls, ...Object.values(PANELS), drawTable]) draw();
   mark(-1);
   hoverHeatmap(null);
@@ -175,19 +177,49 @@ function connectControls() {
   });
   by("theme").addEventListener("click", () => {
     state.theme = {auto: "dark", dark: "light", light: "auto"}[state.theme];
-    dress();
+    dress(state.theme);
     refresh();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    dress();
+  prefersDark.addEventListener("change", () => {
+    dress(state.theme);
     refresh();
   });
+  window.addEventListener("beforeprint", () => fitToPaper(true));
+  window.addEventListener("beforeprint", paintOnPaper); // after what the former leaves to promises
+  window.addEventListener("afterprint", () => fitToPaper(false));
 }
 
-function dress() {
-  document.documentElement.dataset.theme = state.theme;
-  by("theme").textContent = {auto: "theme: as the system", dark: "theme: dark", light: "theme: light"}[state.theme];
-  paint();
+function dress(name) {
+  document.documentElement.dataset.theme = name;
+  by("theme").textContent = `theme: ${name === "auto" ? "as the system" : name}`;
+  paint(name === "dark" || (name === "auto" && prefersDark.matches));
+}
+
+const painters = () => figures.roots().map((figure) => Bokeh.index.get_one_by_id(figure.id));
+
+// Give the page the width of paper and the light theme, or take them back, before the browser goes on.
+function fitToPaper(isPaper) {
+  document.documentElement.classList.toggle("paper", isPaper);
+  dress(isPaper ? "light" : state.theme);
+  for (const picture of document.querySelectorAll(".picture")) picture.remove();
+  for (const painter of painters()) painter.after_resize();
+  refresh();
+}
+
+function paintOnPaper() {
+  for (const painter of painters()) {
+    if (!painter.is_displayed) continue; // its panel is empty
+    painter.repaint();
+    by(painter.model.name).append(pictureOf(painter.canvas_view.primary.canvas));
+  }
+}
+
+// Copy a canvas in one stroke: of a canvas that was drawn in several, Chromium prints the last one only.
+function pictureOf(canvas) {
+  const {width, height} = canvas;
+  const picture = Object.assign(document.createElement("canvas"), {className: "picture", width, height});
+  picture.getContext("2d").drawImage(canvas, 0, 0);
+  return picture;
 }
 
 function drawFacts() {
@@ -230,8 +262,9 @@ async function open() {
   by("filter").value = state.filter;
   connectControls();
   connectTable();
+  connectExport();
   drawFacts();
-  dress();
+  dress(state.theme);
   const roots = figures.roots();
   await Bokeh.embed.add_document_standalone(
     figures,

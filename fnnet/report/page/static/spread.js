@@ -55,6 +55,7 @@ function drawSpread() {
     y: rules.map(([, height]) => height),
     text: rules.map(([text]) => text),
     color: rules.map(() => theme.ink),
+    back: rules.map(() => theme.panel),
   });
   setAxis(
     "spread.x",

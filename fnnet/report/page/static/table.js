@@ -9,7 +9,8 @@ function tableColumns() {
     const at = (row) => axisValue(view, name, row);
     return {name, numeric: axes.get(name).numeric, at, text: (row) => String(at(row) ?? "")};
   });
-  const ofMetrics = [...view.metrics].flatMap(([name, estimates]) =>
+  const first = ([name]) => (name === now.metric.name ? 0 : 1); // next to the axes
+  const ofMetrics = [...view.metrics].toSorted((a, b) => first(a) - first(b)).flatMap(([name, estimates]) =>
     Object.entries(estimates).map(([kind, values]) => numbers(kind === "value" ? name : `${name}_${kind}`, values)),
   );
   const isDiverged = (row) => view.numDiverged[row];
