@@ -69,7 +69,7 @@ def describe(name: str, command: Callable[..., None]) -> str:
     kinds = typing.get_type_hints(command, include_extras=True)
     examples = [line.strip() for line in text.splitlines() if line.startswith("    ")]
     positional, options, groups = [], [], []
-    usage = f"usage: fnnet {name} [OPTIONS]"
+    usage = ""
     for parameter in inspect.signature(command).parameters.values():
         kind = _plain(kinds[parameter.name])
         if dataclasses.is_dataclass(kind):
@@ -92,6 +92,7 @@ def describe(name: str, command: Callable[..., None]) -> str:
             subsequent_indent="    ",
             break_on_hyphens=False,
         )
+    usage = f"usage: fnnet {name}{' [OPTIONS]' * bool(options)}{usage}"
     return "\n".join([*examples, "", usage, "", "\n\n".join(described), "", *positional, *options]).strip()
 
 
@@ -106,7 +107,8 @@ def describe_group(kind: Any) -> str:
             field.name, _plain(typing.get_type_hints(kind)[field.name]), field.default, arguments[field.name]
         )
     ]
-    return "\n".join([*examples, "", text.partition("\n")[0], "", *fields])
+    first = textwrap.fill(text.partition("\n")[0], _width())
+    return "\n".join([*examples, "", first, "", *fields])
 
 
 def metavar(name: str, kind: Any) -> str:

@@ -33,7 +33,7 @@ from fnnet.cli.commands.verify import verify
 from fnnet.cli.data_options import DataOptions
 from fnnet.cli.engine_options import EngineOptions
 from fnnet.cli.formats import FormatOptions
-from fnnet.errors import InputError
+from fnnet.errors import InputError, unknown_name
 from fnnet.sweeps.interrupt import ignore_signals, raised_signals
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -121,6 +121,8 @@ def _kept(words: list[str]) -> str:
 def _run(words: list[str]) -> None:
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
+        if words[0] not in (*COMMANDS, *TOPICS, "--help", "-h"):
+            raise unknown_name("command or topic", words[0], [*COMMANDS, *TOPICS])
     asks_help = not {"-h", "--help"}.isdisjoint(words)
     if words == ["--version"]:
         print(f"fnnet {fnnet.__version__}")

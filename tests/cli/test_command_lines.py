@@ -22,7 +22,8 @@ COMMAND = [
     ("fit", "did you mean 'sweep'"),
     ("depth=1", "unknown command 'depth=1'"),
     ("--steps 5", "unknown command '--steps'"),
-    ("help swep", "unknown command 'swep'; did you mean 'sweep'"),
+    ("help swep", "unknown command or topic 'swep'; did you mean 'sweep'"),
+    ("help fromat", "unknown command or topic 'fromat'; did you mean 'format'"),
     ("exprot", "did you mean 'export'"),
     ("export", "fnnet export needs STORE and --out"),
     ("export store", "fnnet export needs --out"),
@@ -150,7 +151,9 @@ def test_invalid_input_is_refused_in_one_line(line, phrase, place, capsys):
         ("help axes", "learning_rate=log:1e-3:10:16"),
         ("data --help", "--validation-fraction X"),
         ("help engine", "--workers N"),
-        *((f"{name} --help", f"usage: fnnet {name}") for name in COMMANDS),
+        ("help format", "--markdown"),
+        ("init --help", "usage: fnnet init [FOLDER]"),
+        *((f"{name} --help", f"usage: fnnet {name}") for name in COMMANDS if name != "init"),
     ],
 )
 def test_help_fits_a_screen_and_begins_with_an_example(line, phrase, capsys, monkeypatch):
