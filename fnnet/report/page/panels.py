@@ -57,15 +57,19 @@ def _heatmap() -> "figure":
     cell = {"width": 0.96, "height": 0.94}
     color = {"field": "value", "transform": mapper}
     _source(panel, "rect", "cells", "x", "y", **cell, fill_color=color, line_width=0)
-    hatch = {"hatch_color": "#333333", "hatch_weight": 1.0, "fill_alpha": 0, "line_width": 0}
-    some = {"hatch_pattern": "right_diagonal_line", "hatch_scale": 8, "hatch_alpha": "@alpha"}
+    hatch = {"hatch_weight": 1.0, "hatch_scale": 8, "fill_alpha": 0, "line_width": 0}
+    some = {"hatch_pattern": "right_diagonal_line", "hatch_color": "@color", "hatch_alpha": "@alpha"}
     _source(panel, "rect", "some", "x", "y", **cell, **hatch, **some)
-    _source(panel, "rect", "all", "x", "y", **cell, **hatch, hatch_pattern="diagonal_cross", hatch_scale=8)
+    every = {"hatch_pattern": "diagonal_cross", "hatch_color": "#333333"}
+    _source(panel, "rect", "all", "x", "y", **cell, **hatch, **every)
     text = {
         "text_align": "center",
         "text_baseline": "middle",
         "text_font_size": "11px",
         "text_color": "@color",
+        "background_fill_color": "@back",  # that of the cell, over its hatching
+        "background_fill_alpha": 1,
+        "padding": 2,
     }
     _source(panel, "text", "text", "x", "y", text="@text", **text)
     _source(panel, "rect", "best", "x", "y", **cell, fill_alpha=0, line_color="#D55E00", line_width=2.5)

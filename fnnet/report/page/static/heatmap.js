@@ -45,16 +45,21 @@ function setColors() {
 function drawCells(room, share) {
   const {metric} = now;
   put("heatmap.cells", {...placed(cells), value: cells.map(({place}) => place)});
+  const brightness = ({place}) => (metric.higher === false ? 1 - share(place) : share(place));
   const some = cells.filter(isSomeLost);
-  put("heatmap.some", {...placed(some), alpha: some.map((cell) => 0.35 + (0.6 * cell.numDiverged) / cell.numRuns)});
+  put("heatmap.some", {
+    ...placed(some),
+    alpha: some.map((cell) => 0.35 + (0.6 * cell.numDiverged) / cell.numRuns),
+    color: some.map((cell) => (brightness(cell) <= 0.6 ? "#dddddd" : "#333333")),
+  });
   put("heatmap.all", placed(cells.filter(isAllLost)));
   const isWritten = room.x >= 34 && room.y >= 16;
   const written = isWritten ? cells.filter(({place}) => Number.isFinite(place)) : [];
-  const brightness = ({place}) => (metric.higher === false ? 1 - share(place) : share(place));
   put("heatmap.text", {
     ...placed(written),
     text: written.map(({value}) => short(value, room.x > 44 ? 3 : 2)),
     color: written.map((cell) => (brightness(cell) > 0.6 ? "#000000" : "#ffffff")),
+    back: written.map((cell) => VIRIDIS[Math.round(255 * brightness(cell))]),
   });
   put("heatmap.best", placed(metric.higher === null ? [] : bestOfRows(metric)));
 }
@@ -74,7 +79,7 @@ function noteHeatmap() {
   const {metric, view} = now;
   const what = `${state.others === "best" ? "best" : "mean"} of its ${unitOf(view)}s`;
   const notes = [`Each cell is the ${what}; the outlined one is the best of its row.`];
-  if (cells.some(isSomeLost)) notes.push("Hatched: some runs diverged, the darker the more.");
+  if (cells.some(isSomeLost)) notes.push("Hatched: some runs diverged, the stronger the more.");
   if (cells.some(isAllLost)) notes.push("Crossed on gray: all diverged.");
   if (cells.some((cell) => !Number.isFinite(cell.place) && !isAllLost(cell))) notes.push("Gray: no finite value.");
   if (metric.scale === "log") notes.push("Colors are logarithmic.");
