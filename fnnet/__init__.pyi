@@ -13,8 +13,8 @@ from . import initializers as initializers
 from . import parameterizations as parameterizations
 from .network import Network as Network
 from .network import mlp as mlp
-from .network import unstack as unstack
 from .parameterizations import mup as mup
+from .stacked_layers import unstack as unstack
 
 # Training
 from . import losses as losses

@@ -6,7 +6,7 @@ see the same batch at the same step, so runs are comparable and share one large 
 
 import math
 from functools import cache
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from jaxtyping import Array, Int
 
 from fnnet.data import Dataset, Examples
 from fnnet.errors import InputError, check_integer, unknown_name
+from fnnet.types import PyTree
 
 Integer = int | Int[Array, ""]
 
@@ -22,7 +23,7 @@ Integer = int | Int[Array, ""]
 class DrawFunction(Protocol):
     """The signature of `Batches.draw`."""
 
-    def __call__(self, data_seed: Integer, data: Any, first_step: Integer, num_steps: int, /) -> Any:
+    def __call__(self, data_seed: Integer, data: PyTree, first_step: Integer, num_steps: int, /) -> PyTree:
         """Draw the selections of consecutive steps; those of a step may not depend on where the range begins.
 
         Args:
@@ -41,7 +42,7 @@ class DrawFunction(Protocol):
 class SelectFunction(Protocol):
     """The signature of `Batches.select`."""
 
-    def __call__(self, data: Any, selection: Any, /) -> Any:
+    def __call__(self, data: PyTree, selection: PyTree, /) -> PyTree:
         """Return the batch of a step, given the data and the step's entry of what `draw` returned."""
         ...
 
@@ -119,7 +120,7 @@ def _gather(data: Dataset, rows: Array) -> Examples:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf).at[rows].get(mode="promise_in_bounds"), data.train)
 
 
-def _draw_nothing(data_seed: Integer, data: Any, first_step: Integer, num_steps: int) -> tuple[()]:
+def _draw_nothing(data_seed: Integer, data: PyTree, first_step: Integer, num_steps: int) -> tuple[()]:
     del data_seed, data, first_step, num_steps
     return ()
 
@@ -129,7 +130,7 @@ def _select_training(data: Dataset, selection: tuple[()]) -> Examples:
     return data.train
 
 
-def _select_all(data: Any, selection: tuple[()]) -> Any:
+def _select_all(data: PyTree, selection: tuple[()]) -> PyTree:
     del selection
     return data
 

@@ -1,6 +1,6 @@
 """The best evaluation of a run, whose parameters are kept instead of those after the last step."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from fnnet.errors import InputError, unknown_name
 from fnnet.hparams import Hparams
 from fnnet.names import DIRECTIONS, find_direction
 from fnnet.task import Task
-from fnnet.types import KeyArray, Metrics, Params
+from fnnet.types import KeyArray, Metrics, Params, PyTree
 
 BEST_STEP = "best_step"
 """The metric of tasks that keep their best parameters: updates made before these were evaluated."""
@@ -26,7 +26,7 @@ class BestState(NamedTuple):
     best_step: updates made until there.
     """
 
-    last: Any
+    last: PyTree
     num_steps: Int[Array, ""]
     params: Params
     value: Float[Array, ""]
@@ -71,15 +71,15 @@ def keep_best(task: Task, metric: str) -> Task:
         splits = (f"{split}_{name}" for split in ("train", "validation", "test") for name in names)
         raise unknown_name("metric to keep the best of", metric, splits)
 
-    def init(key: KeyArray, hparams: Hparams, data: Any) -> BestState:
+    def init(key: KeyArray, hparams: Hparams, data: PyTree) -> BestState:
         state, zero = task.init(key, hparams, data), jnp.zeros((), jnp.int32)
         return BestState(state, zero, task.params(state), jnp.full((), jnp.nan), zero)
 
-    def step(key: KeyArray, hparams: Hparams, state: BestState, batch: Any) -> tuple[BestState, Metrics]:
+    def step(key: KeyArray, hparams: Hparams, state: BestState, batch: PyTree) -> tuple[BestState, Metrics]:
         last, metrics = task.step(key, hparams, state.last, batch)
         return state._replace(last=last, num_steps=state.num_steps + 1), metrics
 
-    def measure(hparams: Hparams, state: BestState, data: Any) -> Metrics:
+    def measure(hparams: Hparams, state: BestState, data: PyTree) -> Metrics:
         return task.measure(hparams, state.last, data)
 
     def react(hparams: Hparams, state: BestState, metrics: Metrics) -> tuple[BestState, Metrics]:

@@ -12,12 +12,14 @@ from jaxtyping import Array
 
 from fnnet.network import Network, batched
 from fnnet.precision import widen
-from fnnet.types import Params
+from fnnet.types import Params, PyTree
 
 MAX_EXAMPLES = 1000  # in a block
 
 
-def map_examples(function: Callable[[Any], Any], inputs: Any, max_examples: int = MAX_EXAMPLES) -> Any:
+def map_examples(
+    function: Callable[[PyTree], PyTree], inputs: PyTree, max_examples: int = MAX_EXAMPLES
+) -> PyTree:
     """Apply a function of one example to each of `inputs`, in blocks of about `max_examples`.
 
     Example:
@@ -28,7 +30,9 @@ def map_examples(function: Callable[[Any], Any], inputs: Any, max_examples: int 
     return map_blocks(jax.vmap(function), inputs, max_examples)
 
 
-def map_blocks(function: Callable[[Any], Any], inputs: Any, max_examples: int = MAX_EXAMPLES) -> Any:
+def map_blocks(
+    function: Callable[[PyTree], PyTree], inputs: PyTree, max_examples: int = MAX_EXAMPLES
+) -> PyTree:
     """Apply a function of a batch `[n, ...]` to `inputs` in blocks of about `max_examples`, and join its results.
 
     Example:

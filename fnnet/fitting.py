@@ -1,7 +1,7 @@
 """Fitting: tasks that train a network by gradient descent on a loss of its outputs."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +22,9 @@ from fnnet.optimizers import Optimizer, Transformation, apply_updates, scale_upd
 from fnnet.parameterizations import kind_of
 from fnnet.precision import widen
 from fnnet.task import StepFunction, Task
-from fnnet.types import KeyArray, Metrics, OptState, Params
+from fnnet.types import KeyArray, Metrics, OptState, Params, PyTree
 
+Other = TypeVar("Other")
 Target = Callable[[Examples], Any]
 
 
@@ -210,8 +211,8 @@ def descend(
 
 
 def descend_once(
-    loss: Callable[[Params], tuple[Array, Any]], optimizer: Transformation, state: TrainState
-) -> tuple[TrainState, Array, Any]:
+    loss: Callable[[Params], tuple[Array, Other]], optimizer: Transformation, state: TrainState
+) -> tuple[TrainState, Array, Other]:
     """Make one update of parameters; returns the next state, and what `loss` returned: its value and anything else."""
     (value, other), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -225,7 +226,7 @@ def splits(data: Dataset, max_measured: int) -> dict[str, Examples]:
     return {name: examples for name, examples in named.items() if examples is not None}
 
 
-def _scalar(name: str, value: Any) -> Array:
+def _scalar(name: str, value: object) -> Array:
     if not isinstance(value, int | float | Array) or jnp.shape(value) != ():
         came = f"the shape {value.shape}" if isinstance(value, Array) else f"a {type(value).__name__}"
         raise InputError(
@@ -234,7 +235,7 @@ def _scalar(name: str, value: Any) -> Array:
     return jnp.asarray(value)
 
 
-def _check_fit(network: Network, params: Params, loss: Loss, data: Any, target: Target) -> None:
+def _check_fit(network: Network, params: Params, loss: Loss, data: PyTree, target: Target) -> None:
     """Check that the data have targets, and that the network's output fits them."""
     if not hasattr(data, "train"):
         raise InputError(

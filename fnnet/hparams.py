@@ -95,7 +95,7 @@ def check_number(field: str, value: int | float | np.number) -> None:
             )
 
 
-def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
+def check_range(field: str, value: Any, expected: str, holds: Callable[[Any], object]) -> None:
     """Check the range of a concrete number; None, schedules and traced numbers are accepted.
 
     Raises:

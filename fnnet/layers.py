@@ -92,7 +92,7 @@ def group_equal(layers: list[Layer], stack_from: int) -> list[list[Layer]]:
     return blocks
 
 
-def check_dropout(rate: Any) -> None:
+def check_dropout(rate: object) -> None:
     """Check that a concrete dropout rate is at least 0 and below 1.
 
     Raises:
@@ -139,7 +139,7 @@ def apply_layer(layer: Layer, params: dict[str, Array], x: Array, key: KeyArray 
 
 
 def apply_stack(
-    layer: Layer, params: dict[str, Array], x: Array, keys: Any, collect: bool
+    layer: Layer, params: dict[str, Array], x: Array, keys: Array | None, collect: bool
 ) -> tuple[Array, Any]:
     """Compute the output of a block of stacked layers, with one key each, and, if `collect`, the values of each."""
 

@@ -4,12 +4,12 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from fnnet.errors import InputError
+from fnnet.types import PyTree
 
 SHARE = 0.6  # of free memory; the rest is for other processes, and for what the compiler underestimates
 
@@ -38,7 +38,7 @@ def usable_host_bytes() -> float:
     return SHARE * min([_available(), *_left_of_limits(Path("/"))])
 
 
-def tree_bytes(tree: Any) -> int:
+def tree_bytes(tree: PyTree) -> int:
     """Return how many bytes the leaves of a pytree of arrays, of their shapes or of numbers take.
 
     Example:

@@ -253,7 +253,7 @@ def directions(metrics: MetricChoice | None) -> dict[str, bool]:
     return {name: metric.higher_is_better for name, metric in chosen.items()}
 
 
-def _as_metric(name: str, choice: Any, table: Mapping[str, Metric]) -> Metric:
+def _as_metric(name: str, choice: object, table: Mapping[str, Metric]) -> Metric:
     """Look up a metric; a plain function has the direction of the known one that it is or is called."""
     found: Any = lookup("metric", choice, table)
     if isinstance(found, Metric):

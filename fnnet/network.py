@@ -6,13 +6,12 @@ of a batch. The layers of an `mlp` compute `z = x @ w + b` and `h = activation(z
 """
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
@@ -31,7 +30,7 @@ from fnnet.layers import (
 )
 from fnnet.names import lookup
 from fnnet.parameterizations import PARAMETERIZATIONS, Parameterization
-from fnnet.types import KeyArray, Number, Params
+from fnnet.types import KeyArray, Number, Params, PyTree
 
 
 class Network(NamedTuple):
@@ -62,8 +61,8 @@ class Network(NamedTuple):
     intermediates: Callable[[Params, Array], list[LayerValues]] | None = None
     apply_batch: Callable[..., Array] | None = None
     train: Callable[[Params, Any, KeyArray], tuple[Array, Params]] | None = None
-    is_buffer: Any = None
-    update_scales: Any = None
+    is_buffer: PyTree = None
+    update_scales: PyTree = None
     scaled_for: str | None = None
 
     def __repr__(self) -> str:
@@ -250,70 +249,3 @@ def mlp(
         update_scales=scales,
         scaled_for=None if scales is None else layers[0].scales.optimizer,
     )
-
-
-def unstack(params: Params) -> list[dict[str, Any]]:
-    """Return an `mlp`'s parameters layer by layer, with stacks of equal layers taken apart.
-
-    Args:
-        params: as `mlp(...).init` returns them.
-
-    Returns:
-        One `{"w": [fan_in, fan_out], "b": [fan_out]}` for each of the `depth + 1` layers.
-
-    Example:
-        >>> network = mlp(2, [3] * 20, 1)
-        >>> params = network.init(jax.random.key(0))
-        >>> len(params), len(unstack(params))
-        (3, 21)
-    """
-    layers: list[dict[str, Any]] = []
-    for block in params:
-        if block["w"].ndim == 2:
-            layers.append(block)
-        else:
-            layers += [{name: leaf[i] for name, leaf in block.items()} for i in range(len(block["w"]))]
-    return layers
-
-
-def stack(layers: Sequence[Mapping[str, Any]], network: Network) -> Params:
-    """Return an `mlp`'s parameters, given layer by layer: the inverse of `unstack`.
-
-    Args:
-        layers: one `{"w": [fan_in, fan_out], "b": [fan_out]}` for each of the `depth + 1` layers.
-        network: the `mlp`.
-
-    Returns:
-        The network's `params`. numpy arrays stay numpy arrays of the same dtype.
-
-    Raises:
-        InputError: when the layers do not fit the network.
-
-    Example:
-        >>> network = mlp(2, [3] * 20, 1)
-        >>> params = network.init(jax.random.key(0))
-        >>> [block["w"].shape for block in stack(unstack(params), network)]
-        [(2, 3), (19, 3, 3), (3, 1)]
-    """
-    blocks = jax.eval_shape(lambda: network.init(jax.random.key(0)))
-    expected, given = (
-        [{name: leaf.shape for name, leaf in layer.items()} for layer in each]
-        for each in (jax.eval_shape(unstack, blocks), layers)
-    )
-    if len(given) != len(expected):
-        raise InputError(f"the network has {len(expected)} layers, got {len(given)}")
-    for index, (shapes, wanted) in enumerate(zip(given, expected, strict=True)):
-        if shapes != wanted:
-            raise InputError(f"layer {index} of the network has {wanted}, got {shapes}")
-    rest, params = iter(layers), []
-    for block in blocks:
-        if block["w"].ndim == 2:
-            params.append(dict(next(rest)))
-        else:
-            some = list(itertools.islice(rest, len(block["w"])))
-            params.append({name: _stacked([layer[name] for layer in some]) for name in block})
-    return params
-
-
-def _stacked(arrays: list[Any]) -> Any:
-    return np.stack(arrays) if all(isinstance(array, np.ndarray) for array in arrays) else jnp.stack(arrays)

@@ -1,7 +1,7 @@
 """Objectives: a task from a function to minimize, and a task from a whole training that is already one function."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from fnnet.fitting import TrainState, descend_once
 from fnnet.hparams import Hparams
 from fnnet.optimizer_builders import OptimizerChoice, make_builder
 from fnnet.task import InitFunction, PredictFunction, Task
-from fnnet.types import KeyArray, Metrics, Params
+from fnnet.types import KeyArray, Metrics, Params, PyTree
 
 
 @runtime_checkable
@@ -22,7 +22,7 @@ class ObjectiveFunction(Protocol):
     """The signature of the function that `objective_task` minimizes."""
 
     def __call__(
-        self, key: KeyArray, params: Params, batch: Any, hparams: Hparams, /
+        self, key: KeyArray, params: Params, batch: PyTree, hparams: Hparams, /
     ) -> tuple[Array, Metrics]:
         """Compute the loss of a batch.
 
@@ -45,7 +45,7 @@ def objective_task(
     *,
     optimizer: OptimizerChoice,
     schedule: str = "constant",
-    measure: Callable[[Hparams, Params, Any], Metrics],
+    measure: Callable[[Hparams, Params, PyTree], Metrics],
     batches: Batches = all_data,
     predict: PredictFunction | None = None,
     higher_is_better: Mapping[str, bool] = {},
@@ -87,11 +87,11 @@ def objective_task(
     """
     builder = make_builder(optimizer, schedule)
 
-    def begin(key: KeyArray, hparams: Hparams, data: Any) -> TrainState:
+    def begin(key: KeyArray, hparams: Hparams, data: PyTree) -> TrainState:
         params = init(key, hparams, data)
         return TrainState(params, builder(hparams).init(params))
 
-    def step(key: KeyArray, hparams: Hparams, state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+    def step(key: KeyArray, hparams: Hparams, state: TrainState, batch: PyTree) -> tuple[TrainState, Metrics]:
         def loss(params: Params) -> tuple[Array, Metrics]:
             return objective(key, params, batch, hparams)
 
@@ -118,7 +118,9 @@ class _Returned(NamedTuple):
 
 
 def function_task(
-    train: Callable[[KeyArray, Hparams, Any], Mapping[str, Any]], *, higher_is_better: Mapping[str, bool] = {}
+    train: Callable[[KeyArray, Hparams, PyTree], Mapping[str, PyTree]],
+    *,
+    higher_is_better: Mapping[str, bool] = {},
 ) -> Task:
     """Build the task of a whole training that is already one pure function, in the style of PureJaxRL.
 
@@ -148,7 +150,7 @@ def function_task(
         ((4, 4), True)
     """
 
-    def shapes(key: KeyArray, hparams: Hparams, data: Any) -> Mapping[str, Any]:
+    def shapes(key: KeyArray, hparams: Hparams, data: PyTree) -> Mapping[str, PyTree]:
         found = jax.eval_shape(
             lambda: {name: jnp.asarray(each) for name, each in train(key, hparams, data).items()}
         )
@@ -163,12 +165,12 @@ def function_task(
             raise InputError(f"a training must return numbers, and curves of one length; got {came}")
         return found
 
-    def init(key: KeyArray, hparams: Hparams, data: Any) -> _Returned:
+    def init(key: KeyArray, hparams: Hparams, data: PyTree) -> _Returned:
         found = shapes(key, hparams, data)
         zeros = {name: jnp.zeros(each.shape, each.dtype) for name, each in found.items()}
         return _Returned(jax.random.key_data(key), zeros)
 
-    def step(key: KeyArray, hparams: Hparams, state: _Returned, data: Any) -> tuple[_Returned, Metrics]:
+    def step(key: KeyArray, hparams: Hparams, state: _Returned, data: PyTree) -> tuple[_Returned, Metrics]:
         found = train(jax.random.wrap_key_data(state.key), hparams, data)
         found = {name: jnp.asarray(each) for name, each in found.items()}
         last = [each if each.ndim == 0 else each[-1] for each in found.values()]

@@ -16,7 +16,7 @@ from fnnet import schedules
 from fnnet.errors import InputError
 from fnnet.hparams import check_range
 from fnnet.schedules import Schedule, check_learning_rate, constant
-from fnnet.types import Number, OptState, Params, Updates
+from fnnet.types import Number, OptState, Params, PyTree, Updates
 
 
 class Optimizer(NamedTuple):
@@ -63,7 +63,7 @@ class SGDState(NamedTuple):
 
 _UNIT = ("a number from 0 to below 1", lambda number: 0 <= number < 1)
 _FROM_ZERO = ("a finite number of at least 0", lambda number: 0 <= number < math.inf)
-RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+RANGES: dict[str, tuple[str, Callable[[Any], object]]] = {
     **schedules.RANGES,
     **dict.fromkeys(("momentum", "b1", "b2", "b3", "decay", "rho"), _UNIT),
     **dict.fromkeys(("weight_decay", "eps", "eps_root"), _FROM_ZERO),
@@ -145,7 +145,7 @@ def sgd(
     return Optimizer(init, update)
 
 
-def scale_updates(optimizer: Transformation, scales: Any) -> Optimizer:
+def scale_updates(optimizer: Transformation, scales: PyTree) -> Optimizer:
     """Scale the learning rate of each parameter, but not its weight decay.
 
     Weight decay shrinks a parameter by the learning rate times the decay. Where the rate is multiplied by m, the decay

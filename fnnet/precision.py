@@ -9,13 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fnnet.types import PyTree
+
 
 def canonicalize(values: np.ndarray) -> np.ndarray:
     """Cast numbers to the dtype that JAX computes with: float32 or int32, or 64 bits where x64 is enabled."""
     return values.astype(jax.dtypes.canonicalize_dtype(values.dtype))
 
 
-def widen(tree: Any) -> Any:
+def widen(tree: PyTree) -> PyTree:
     """Cast the arrays of a pytree: floats below 32 bits to float32, such integers to int32, all else unchanged.
 
     Example:

@@ -176,7 +176,7 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 
 
 _FROM_ZERO = ("a finite number of at least 0", lambda number: 0 <= number < math.inf)
-RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+RANGES: dict[str, tuple[str, Callable[[Any], object]]] = {
     "learning_rate": ("a positive finite number", lambda rate: 0 < rate < math.inf),
     "warmup_fraction": ("a number from 0 to 1", lambda share: 0 <= share <= 1),
     "final_factor": _FROM_ZERO,
@@ -186,7 +186,7 @@ RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
 """What the numbers of schedules must be, by name: in words, and as a function."""
 
 
-def check_learning_rate(value: Any) -> None:
+def check_learning_rate(value: object) -> None:
     """Check that a concrete learning rate is positive and finite.
 
     Raises:
@@ -195,7 +195,7 @@ def check_learning_rate(value: Any) -> None:
     check_range("learning_rate", value, *RANGES["learning_rate"])
 
 
-def _check_from(field: str, value: Any, least: int) -> None:
+def _check_from(field: str, value: object, least: int) -> None:
     check_range(field, value, f"at least {least}", lambda number: least <= number < math.inf)
 
 

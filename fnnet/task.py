@@ -7,14 +7,14 @@ from jaxtyping import Array
 
 from fnnet.batches import Batches, all_data
 from fnnet.hparams import Hparams
-from fnnet.types import KeyArray, Metrics, Params
+from fnnet.types import KeyArray, Metrics, Params, PyTree
 
 
 @runtime_checkable
 class InitFunction(Protocol):
     """The signature of `Task.init`."""
 
-    def __call__(self, key: KeyArray, hparams: Hparams, data: Any, /) -> Any:
+    def __call__(self, key: KeyArray, hparams: Hparams, data: PyTree, /) -> PyTree:
         """Build the state before the first step.
 
         Args:
@@ -32,7 +32,9 @@ class InitFunction(Protocol):
 class StepFunction(Protocol):
     """The signature of `Task.step`."""
 
-    def __call__(self, key: KeyArray, hparams: Hparams, state: Any, batch: Any, /) -> tuple[Any, Metrics]:
+    def __call__(
+        self, key: KeyArray, hparams: Hparams, state: PyTree, batch: PyTree, /
+    ) -> tuple[PyTree, Metrics]:
         """Make one update.
 
         Args:
@@ -54,7 +56,7 @@ class StepFunction(Protocol):
 class MeasureFunction(Protocol):
     """The signature of `Task.measure`."""
 
-    def __call__(self, hparams: Hparams, state: Any, data: Any, /) -> Metrics:
+    def __call__(self, hparams: Hparams, state: PyTree, data: PyTree, /) -> Metrics:
         """Compute the metrics of tables and curves.
 
         Args:
@@ -72,7 +74,7 @@ class MeasureFunction(Protocol):
 class ReactFunction(Protocol):
     """The signature of `Task.react`."""
 
-    def __call__(self, hparams: Hparams, state: Any, metrics: Metrics, /) -> tuple[Any, Metrics]:
+    def __call__(self, hparams: Hparams, state: PyTree, metrics: Metrics, /) -> tuple[PyTree, Metrics]:
         """Change the state by what was measured, such as the best parameters so far or a learning rate.
 
         Args:
@@ -108,12 +110,12 @@ class PredictFunction(Protocol):
 class ParamsFunction(Protocol):
     """The signature of `Task.params`."""
 
-    def __call__(self, state: Any, /) -> Params:
+    def __call__(self, state: PyTree, /) -> Params:
         """Return the part of a state that is kept, evaluated and exported, such as averaged parameters."""
         ...
 
 
-def _whole_state(state: Any) -> Params:
+def _whole_state(state: PyTree) -> Params:
     return state
 
 

@@ -16,7 +16,7 @@ from fnnet.hparams import Hparams, check_number
 from fnnet.keys import check_seeds, init_key, step_key
 from fnnet.precision import widen
 from fnnet.task import Task
-from fnnet.types import Metrics
+from fnnet.types import Metrics, PyTree
 
 
 class Progress(NamedTuple):
@@ -28,7 +28,7 @@ class Progress(NamedTuple):
         not depend on where a run was interrupted.
     """
 
-    state: Any
+    state: PyTree
     diverged_at: Int[Array, ""]
     totals: dict[str, Float[Array, ""]]
 
@@ -51,19 +51,19 @@ class Run(NamedTuple):
         ([2, 4], False, (4, 3))
     """
 
-    state: Any
+    state: PyTree
     metrics: Metrics
     curves: dict[str, Array]
     diverged: Bool[Array, ""]
     diverged_at: Int[Array, ""]
 
 
-def init_state(task: Task, hparams: Hparams, data: Any) -> Any:
+def init_state(task: Task, hparams: Hparams, data: PyTree) -> PyTree:
     """Build the state of a run before its first step."""
     return task.init(init_key(hparams), hparams, data)
 
 
-def first_batch(task: Task, data: Any) -> Any:
+def first_batch(task: Task, data: PyTree) -> PyTree:
     """Select the batch of the first step."""
     selections = task.batches.draw(0, data, 0, 1)
     return task.batches.select(data, jax.tree.map(lambda leaf: leaf[0], selections))
@@ -79,7 +79,7 @@ def check_hparams(task: Task, hparams: Hparams) -> None:
     task.check(hparams)
 
 
-def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
+def begin(task: Task, hparams: Hparams, data: PyTree) -> Progress:
     """Build the progress of a run before its first step.
 
     Raises:
@@ -87,7 +87,7 @@ def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
     """
     state = init_state(task, hparams, data)
 
-    def first_step() -> Any:
+    def first_step() -> PyTree:
         return task.step(step_key(hparams, 0), hparams, state, first_batch(task, data))[1]
 
     metrics = jax.eval_shape(first_step)
@@ -100,7 +100,7 @@ def begin(task: Task, hparams: Hparams, data: Any) -> Progress:
     return Progress(state, jnp.full((), -1, jnp.int32), {name: jnp.zeros(()) for name in metrics})
 
 
-def advance(task: Task, hparams: Hparams, progress: Progress, step: Integer, batch: Any) -> Progress:
+def advance(task: Task, hparams: Hparams, progress: Progress, step: Integer, batch: PyTree) -> Progress:
     """Make one update and record whether the run diverged."""
     state, metrics = task.step(step_key(hparams, step), hparams, progress.state, batch)
     is_first = (progress.diverged_at < 0) & ~jnp.isfinite(metrics["loss"])
@@ -112,7 +112,7 @@ def advance(task: Task, hparams: Hparams, progress: Progress, step: Integer, bat
     return Progress(state, diverged_at, totals)
 
 
-def measure(task: Task, hparams: Hparams, progress: Progress, data: Any) -> Metrics:
+def measure(task: Task, hparams: Hparams, progress: Progress, data: PyTree) -> Metrics:
     """Compute the metrics of a task in at least 32 bits.
 
     Raises:
@@ -144,10 +144,10 @@ def _check_names(progress: Progress, measured: Metrics) -> None:
 
 
 def repeat_steps(
-    step: Callable[[Progress, Integer, Any], Progress],
+    step: Callable[[Progress, Integer, PyTree], Progress],
     progress: Progress,
     first_step: Integer,
-    selections: Any,
+    selections: PyTree,
     num_steps: Integer,
 ) -> Progress:
     """Repeat a step, of one run or of many under `vmap`.
@@ -169,7 +169,7 @@ def repeat_steps(
 
 
 def train(
-    task: Task, hparams: Mapping[str, Any], data: Any, *, num_steps: int, eval_every: int | None = None
+    task: Task, hparams: Mapping[str, Any], data: PyTree, *, num_steps: int, eval_every: int | None = None
 ) -> Run:
     """Train one run.
 
@@ -209,7 +209,7 @@ def train(
     return train_through(task, hparams, data, [*evaluations(0, num_steps, eval_every)])
 
 
-def train_through(task: Task, hparams: Mapping[str, Any], data: Any, stops: Sequence[int]) -> Run:
+def train_through(task: Task, hparams: Mapping[str, Any], data: PyTree, stops: Sequence[int]) -> Run:
     """Train one run, and evaluate it after each of some increasing numbers of steps, the last of which is its length.
 
     Args:
@@ -224,7 +224,7 @@ def train_through(task: Task, hparams: Mapping[str, Any], data: Any, stops: Sequ
     check_hparams(task, hparams)
     data_seed = hparams.get("data_seed", 0)
 
-    def step(progress: Progress, step: Integer, selection: Any) -> Progress:
+    def step(progress: Progress, step: Integer, selection: PyTree) -> Progress:
         return advance(task, hparams, progress, step, task.batches.select(data, selection))
 
     def segment(

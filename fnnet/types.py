@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Array, Key, Num, PyTree
+from jaxtyping import Array, Key, Num
 
 if TYPE_CHECKING:  # pyright does not know what a PyTree is
+    PyTree: TypeAlias = Any
     Params: TypeAlias = Any
     Updates: TypeAlias = Any
     OptState: TypeAlias = Any
 else:
+    from jaxtyping import PyTree
+
+    """A pytree whose structure the user chooses: the data of a task, its batches and its state."""
+
     Params = PyTree[Array | np.ndarray]
     """The parameters of a network: a pytree of arrays, which are numpy's when loaded from a file."""
 

@@ -18,7 +18,7 @@ MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for p
 # A room imports only from itself and from the rooms above it.
 ROOMS = [
     {"errors", "names", "types", "hparams", "leaves", "linalg", "precision", "memory", "cache"},
-    {"activations", "initializers", "parameterizations", "layers", "network", "blocks"},
+    {"activations", "initializers", "parameterizations", "layers", "network", "stacked_layers", "blocks"},
     {"losses", "confusion", "regression", "metrics", "schedules", "optimizers", "optimizer_builders"},
     {"data"},
     {"batches", "keys", "task", "training", "best", "objectives", "fitting", "clustering", "recipes"},

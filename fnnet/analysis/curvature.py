@@ -7,7 +7,7 @@ of a sweep, and in a task's `measure`.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from fnnet.errors import InputError, check_integer
 from fnnet.losses import LOSSES, Loss, mean_loss
 from fnnet.names import lookup
 from fnnet.network import Network, batched, join_parts, trained_part
-from fnnet.types import KeyArray, Params
+from fnnet.types import KeyArray, Params, PyTree
 
 Objective = Callable[[Params], Array]
 
@@ -187,7 +187,7 @@ def hessian_trace(objective: Objective, params: Params, key: KeyArray, num_sampl
 
 
 def gradient_noise_scale(
-    objective: Callable[[Params, Any], Array], params: Params, examples: Any, batch_size: int = 1
+    objective: Callable[[Params, PyTree], Array], params: Params, examples: PyTree, batch_size: int = 1
 ) -> NoiseScale:
     """Estimate the simple noise scale tr(Sigma) / |G|^2 from the gradients of small batches.
 
@@ -226,7 +226,7 @@ def gradient_noise_scale(
     flat, restore = ravel_pytree(params)
 
     # Welford's algorithm: squared distances from the running mean avoid the cancellation of large numbers.
-    def add(sums: tuple[Array, Array], item: tuple[Array, Any]) -> tuple[tuple[Array, Array], None]:
+    def add(sums: tuple[Array, Array], item: tuple[Array, PyTree]) -> tuple[tuple[Array, Array], None]:
         mean, squares = sums
         number, batch = item
         grad = jax.grad(lambda flat: objective(restore(flat), batch))(flat)

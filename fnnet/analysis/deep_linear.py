@@ -20,7 +20,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.integrate import solve_ivp
 
-from fnnet.network import Network, mlp, stack
+from fnnet.network import Network, mlp
+from fnnet.stacked_layers import stack
 
 
 def trajectories(

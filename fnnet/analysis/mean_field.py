@@ -15,7 +15,7 @@ rounding for smooth activations, and to about 1e-3 for correlations of kinked on
 """
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -172,7 +172,7 @@ def fixed_point(
     """
     variance = _limit_variance(activation, weight_variance, bias_variance)
 
-    def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: object, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bounds
         middle = (low + high) / 2
         is_below = correlation_map(activation, middle, variance, weight_variance, bias_variance) > middle
@@ -205,7 +205,7 @@ def _limit_variance(activation: str | Activation, weight_variance: Scale, bias_v
     smallest, largest = jnp.log(limits.tiny).astype(one.dtype), jnp.log(limits.max).astype(one.dtype)
     here = jnp.log(jnp.where(jnp.isfinite(reached), jnp.maximum(reached, limits.tiny), 1))
 
-    def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: object, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bounds
         middle = (low + high) / 2
         is_above = next_layer(jnp.exp(middle)) < (1 - rounding) * jnp.exp(middle)

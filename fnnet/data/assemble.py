@@ -1,7 +1,6 @@
 """Build data sets from arrays: check, split, scale and freeze."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -96,7 +95,7 @@ def from_arrays(
     )
 
 
-def check_split_options(test_fraction: Any, validation_fraction: Any, split_seed: Any) -> None:
+def check_split_options(test_fraction: object, validation_fraction: object, split_seed: object) -> None:
     """Check the fractions and the seed of a split, before any data are read."""
     check_fraction("test_fraction", test_fraction)
     check_fraction("validation_fraction", validation_fraction, zero=True)

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnnet.errors import InputError
+from fnnet.types import PyTree
 
 
-def content_hash(tree: Any) -> str:
+def content_hash(tree: PyTree) -> str:
     """Hash a pytree of arrays: the path, dtype, shape and bytes of each leaf.
 
     Args:
@@ -39,7 +40,7 @@ def combine(leaves: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def leaf_hashes(tree: Any) -> dict[str, str]:
+def leaf_hashes(tree: PyTree) -> dict[str, str]:
     """Hash each leaf of a pytree, as `content_hash` does, which shows where two pytrees differ.
 
     Returns:

@@ -13,12 +13,13 @@ from fnnet.data.files import SUFFIXES
 from fnnet.data.preprocessing import Preprocessing
 from fnnet.data.sources import SOURCES, load_dataset
 from fnnet.errors import InputError, unknown_name
+from fnnet.types import PyTree
 
 Record = dict[str, Any]
 """The result of `describe_data`: dicts, lists, strings and numbers."""
 
 
-def describe_data(data: Any) -> Record:
+def describe_data(data: PyTree) -> Record:
     """Describe the data of a sweep for the plan of its store.
 
     Args:

@@ -1,6 +1,6 @@
 """Assign examples to the training, validation and test splits."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -58,7 +58,7 @@ def split_rows(
     return Rows(train[:num_train], validation, test)
 
 
-def check_fraction(field: str, value: Any, zero: bool = False) -> None:
+def check_fraction(field: str, value: object, zero: bool = False) -> None:
     """Check that a value is a number in (0, 1), or in [0, 1) if `zero` is allowed.
 
     Raises:
@@ -67,8 +67,12 @@ def check_fraction(field: str, value: Any, zero: bool = False) -> None:
     Example:
         >>> check_fraction("validation_fraction", 0.0, zero=True)
     """
-    is_number = isinstance(value, int | float | np.floating) and not isinstance(value, bool)
-    if not (is_number and (0 < value < 1 or (zero and value == 0))):
+    is_fraction = (
+        isinstance(value, int | float | np.floating)
+        and not isinstance(value, bool)
+        and (0 < value < 1 or (zero and value == 0))
+    )
+    if not is_fraction:
         raise InputError(f"{field} must be a number in {'[' if zero else '('}0, 1), got {value!r}")
 
 

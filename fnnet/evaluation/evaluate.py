@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Array
 
 from fnnet.blocks import map_blocks
 from fnnet.data import Dataset, Examples
@@ -29,6 +30,7 @@ from fnnet.lanes.placement import pad, place
 from fnnet.lanes.program import (
     LANES,
     SHARED,
+    Lanes,
     compiler_options,
     keep_compiled_programs,
     make_mesh,
@@ -44,7 +46,7 @@ from fnnet.precision import widen
 from fnnet.records.results import Results
 from fnnet.space.groups import cut_groups, split_axes, traced_columns
 from fnnet.task import Recipe
-from fnnet.types import Params
+from fnnet.types import Params, PyTree
 
 MAX_EXAMPLES = 300  # in a block
 # Where they fit: XLA removes a loop over one network, and then adds its sums in another order.
@@ -149,8 +151,8 @@ def _evaluate(
 
 
 def _measure(
-    program: jax.stages.Wrapped, networks: Any, examples: Examples, mesh: Mesh
-) -> Iterator[tuple[np.ndarray, Any]]:
+    program: jax.stages.Wrapped, networks: PyTree, examples: Examples, mesh: Mesh
+) -> Iterator[tuple[np.ndarray, PyTree]]:
     """Compute the metrics of a few networks at a time; yield their indices and their metrics."""
     num_networks = len(jax.tree.leaves(networks)[0])
     most = math.ceil(num_networks / mesh.size)
@@ -178,15 +180,15 @@ def _measure(
 def _program(predict: Predict, metrics: tuple[tuple[str, Metric], ...], mesh: Mesh) -> jax.stages.Wrapped:
     """Build the function that computes the metrics of a few networks on each device; compiled at its first call."""
 
-    def measure(networks: Any, examples: Examples) -> dict[str, Any]:
+    def measure(networks: PyTree, examples: Examples) -> dict[str, Any]:
         one = shapes_of_one(networks)
         traced = jax.make_jaxpr(predict)(*one, examples.inputs)
         # Transposed, the first weights of all networks and the examples are the factors of one product.
         is_transposed = find_transposed(traced.jaxpr, *one)
         hparams, params = networks[0], transpose_some(networks[1], is_transposed)
 
-        def all_networks(inputs: Any) -> Any:
-            def one_network(hparams: Any, params: Params) -> Any:
+        def all_networks(inputs: Array) -> Array:
+            def one_network(hparams: Lanes, params: Params) -> Array:
                 return predict(hparams, transpose_some(params, is_transposed), inputs)
 
             return jax.vmap(one_network, out_axes=1)(hparams, params)

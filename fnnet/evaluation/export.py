@@ -5,9 +5,9 @@ import inspect
 from fnnet.data.record import abstract_data
 from fnnet.errors import InputError
 from fnnet.evaluation.model import Model
-from fnnet.network import stack, unstack
 from fnnet.recipes import mlp_recipe
 from fnnet.records.results import Results
+from fnnet.stacked_layers import stack, unstack
 
 
 def trained_model(results: Results, run: int) -> Model:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -138,7 +138,6 @@ def _classes(names: Sequence[str], targets: np.ndarray, is_coded: bool) -> np.nd
     return np.array([codes[name] for name in spelled], np.int32)
 
 
-def _spell(target: Any) -> str:
+def _spell(target: object) -> str:
     """Spell a class as the training data do: whole numbers without a fraction."""
-    is_whole = isinstance(target, float) and target.is_integer()
-    return str(int(target)) if is_whole else str(target)
+    return str(int(target)) if isinstance(target, float) and target.is_integer() else str(target)

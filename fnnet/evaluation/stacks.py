@@ -1,12 +1,13 @@
 """Stacks: networks of one shape, with a leading axis over networks in each leaf of their parameters."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Array
 
 from fnnet.data.record import abstract_data
 from fnnet.errors import InputError
@@ -19,11 +20,11 @@ from fnnet.records.params import load_runs
 from fnnet.records.results import Results
 from fnnet.task import Task
 from fnnet.training import init_state
-from fnnet.types import Params
+from fnnet.types import Params, PyTree
 
 LOADED_BYTES = 100_000_000  # of parameters that are read from a store at once, about
 
-Predict = Callable[[Any, Params, Any], Any]
+Predict = Callable[[Mapping[str, Any], Params, PyTree], Array]
 """Maps a network's hyper-parameters, its parameters and inputs `[n, ...]` to its outputs `[n, ...]`."""
 
 
@@ -86,7 +87,7 @@ def stack_of_group(
     }
     shapes = _params_shapes(results, plan, task, one, int(runs[0]))
 
-    def predict(hparams: Any, params: Params, inputs: Any) -> Any:
+    def predict(hparams: Mapping[str, Any], params: Params, inputs: Any) -> Array:
         return task_predict(Hparams(hparams), params, inputs)
 
     num_parts = math.ceil(len(runs) / max(1, LOADED_BYTES // tree_bytes(shapes)))
@@ -94,7 +95,7 @@ def stack_of_group(
     # Runs whose parameters are in one file are read together.
     order = np.argsort(kept["chunk"][runs], kind="stable") if "chunk" in kept else np.arange(len(runs))
 
-    def load() -> Iterator[tuple[np.ndarray, Any]]:
+    def load() -> Iterator[tuple[np.ndarray, PyTree]]:
         for places in np.array_split(order, num_parts):
             rows = runs[places]
             columns = {name: column[rows] for name, column in kept.items()}
@@ -106,7 +107,7 @@ def stack_of_group(
 
 def _params_shapes(
     results: Results, plan: dict[str, Any] | None, task: Task, hparams: dict[str, Any], run: int
-) -> Any:
+) -> PyTree:
     """Return the shapes of the parameters of one run: those of the task, if the store's plan describes its data."""
     if plan is None or plan["data"]["kind"] != "dataset":
         return jax.eval_shape(lambda: results.params(run))
@@ -117,11 +118,11 @@ def _params_shapes(
 
 
 @lru_cache(maxsize=32)  # so that the same network is the same program
-def _predict_with(apply_batch: Callable[[Params, Any], Any]) -> Predict:
+def _predict_with(apply_batch: Callable[[Params, Any], Array]) -> Predict:
     return lambda hparams, params, inputs: apply_batch(params, inputs)
 
 
-def _fit_params(params: Params, shapes: Any) -> Params:
+def _fit_params(params: Params, shapes: PyTree) -> Params:
     """Check stacked parameters against the shapes of one network's; return them in its structure."""
     expected, given = name_leaves(shapes), name_leaves(params)
     if sorted(expected) != sorted(given):

@@ -20,7 +20,7 @@ from jaxtyping import Array
 from fnnet.errors import InputError
 from fnnet.leaves import from_plain, to_plain
 from fnnet.network import Network
-from fnnet.types import KeyArray, Params
+from fnnet.types import KeyArray, Params, PyTree
 
 
 def equinox_network(build: Callable[[KeyArray], Any], input_shape: Sequence[int] | None = None) -> Network:
@@ -60,7 +60,7 @@ def equinox_network(build: Callable[[KeyArray], Any], input_shape: Sequence[int]
     def init(key: KeyArray) -> Params:
         return to_plain(eqx.filter(build(key), eqx.is_array))
 
-    def call(module: Any, state: Any, x: Array, **key: KeyArray) -> tuple[Array, Any]:
+    def call(module: Any, state: PyTree, x: Array, **key: KeyArray) -> tuple[Array, PyTree]:
         x = x if input_shape is None else x.reshape(input_shape)
         return module(x, state, **key) if has_state else (module(x, **key), None)
 
@@ -125,7 +125,7 @@ def _build_shapes(build: Callable[[KeyArray], Any]) -> Any:
     return shapes
 
 
-def _assemble(params: Params, shapes: Any) -> tuple[Any, Any]:
+def _assemble(params: Params, shapes: PyTree) -> tuple[PyTree, PyTree]:
     """Return the module with its arrays, and its state or None."""
     arrays, rest = eqx.partition(shapes, _is_shape)
     joined = eqx.combine(from_plain(params, arrays), rest)

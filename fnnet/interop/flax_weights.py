@@ -11,8 +11,9 @@ import jax
 from jax.tree_util import tree_flatten_with_path
 
 from fnnet.errors import InputError
-from fnnet.network import Network, stack, unstack
-from fnnet.types import Params
+from fnnet.network import Network
+from fnnet.stacked_layers import stack, unstack
+from fnnet.types import Params, PyTree
 
 
 def to_flax(params: Params, like: Any, names: Sequence[str] | None = None) -> Any:
@@ -87,7 +88,7 @@ def from_flax(flax_params: Any, network: Network, names: Sequence[str] | None = 
 _OURS = {"kernel": "w", "bias": "b"}
 
 
-def _layers(tree: Any, names: Sequence[str] | None) -> dict[str, dict[str, int]]:
+def _layers(tree: PyTree, names: Sequence[str] | None) -> dict[str, dict[str, int]]:
     """Return the layers of a Flax module in order, by name: the indices of "kernel" and "bias" among the leaves."""
     layers: dict[str, dict[str, int]] = {}
     for index, (path, _) in enumerate(tree_flatten_with_path(tree)[0]):

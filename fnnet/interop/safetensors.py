@@ -26,10 +26,8 @@ before all of that has been checked.
 
 import itertools
 import json
-import math
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +39,12 @@ from fnnet.data.preprocessing import Preprocessing
 from fnnet.data.scaling import Scaling
 from fnnet.errors import InputError, unknown_name
 from fnnet.evaluation.model import Model
-from fnnet.losses import LOSSES
-from fnnet.names import lookup
-from fnnet.network import Network, mlp, stack, unstack
+from fnnet.interop.description import FORMAT, PREPROCESSING, checked_description, read_description
+from fnnet.network import Network, mlp
 from fnnet.records.durable import write_new
+from fnnet.stacked_layers import stack, unstack
 
-FORMAT = 2
 SUFFIX = ".safetensors"
-
-_DEEPEST = 10  # of a description, of which there are 3
-# Strings, closed or not, and what is neither string nor bracket; possessive, so that no text takes long.
-_NO_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^][{}"]+', re.DOTALL)
 
 
 def save(path: str | os.PathLike[str], model: Model) -> None:
@@ -86,9 +79,9 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
         "network": model.arguments,
         "loss": model.loss,
         "class_names": list(model.class_names),
-        "preprocessing": {name: preprocessing[name] for name in _PREPROCESSING},
+        "preprocessing": {name: preprocessing[name] for name in PREPROCESSING},
     }
-    checked = _checked_description(description)
+    checked = checked_description(description)
     _check_arrays(checked, {name: (_FORMS[array.dtype.name], array.shape) for name, array in arrays.items()})
     content = safetensors.numpy.save(arrays, {"fnnet": json.dumps(description)})
     write_new(path, content)
@@ -111,7 +104,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise InputError(f"{path}: no such file")
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            description = _read_description(file.metadata())
+            description = read_description(file.metadata())
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             forms = {name: (view.get_dtype(), tuple(view.get_shape())) for name, view in slices.items()}
             _check_arrays(description, forms)
@@ -126,20 +119,6 @@ def load(path: str | os.PathLike[str]) -> Model:
 
 _FORMS = {"float32": "F32", "float64": "F64"}
 """The dtypes of arrays in a file, by their names in numpy."""
-
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "num_inputs": int,
-    "widths": (list, tuple),
-    "num_outputs": int,
-    "activation": str,
-    "use_bias": bool,
-    "initializer": (str, list, tuple),
-    "output_activation": str,
-    "parameterization": str,
-    "residual": bool,
-    "stack_from": int,
-}
-"""The types of the arguments of `mlp` in a file, where functions are given by name."""
 
 
 def _arrays(model: Model) -> dict[str, np.ndarray]:
@@ -159,99 +138,6 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
         if array.dtype.name not in _FORMS:
             raise InputError(f"{name} must be float32 or float64, got {array.dtype}")
     return arrays
-
-
-def _read_description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    if not metadata or "fnnet" not in metadata:
-        raise InputError("holds no network of fnnet: its header lacks the metadata 'fnnet'")
-    text = metadata["fnnet"]
-    if _depth(text) > _DEEPEST:
-        raise InputError(f"its description is nested more than {_DEEPEST} deep")
-    try:
-        description = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"its description is not JSON ({error})") from error
-    return _checked_description(description)
-
-
-def _depth(text: str) -> int:
-    """Return how deep JSON is nested, without building any of it."""
-    brackets = _NO_BRACKETS.sub("", text)
-    return max(itertools.accumulate((each in "[{") - (each in "]}") for each in brackets), default=0)
-
-
-def _checked_description(description: Any) -> dict[str, Any]:
-    """Refuse a description that is not of the right form, before any of it is used."""
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        found = description.get("format") if isinstance(description, dict) else None
-        older = "; it was written by an older fnnet, so export it again" if found == 1 else ""
-        raise InputError(f"its description has format {found!r:.80}, this fnnet reads {FORMAT}{older}")
-    wanted = {"format": int, "network": dict, "loss": str, "class_names": list, "preprocessing": dict}
-    _check_kinds("entry of the description", description, wanted, required=wanted)
-    network = description["network"]
-    _check_kinds("argument of mlp", network, _KINDS, required=["num_inputs", "widths", "num_outputs"])
-    _check_items("widths", network["widths"], int)
-    _check_items("class_names", description["class_names"], str)
-    if not isinstance(network.get("initializer", ""), str):
-        _check_items("initializer", network["initializer"], str)
-    lookup("loss", description["loss"], LOSSES)
-    num_features = _count_features(description["preprocessing"])
-    if num_features != network["num_inputs"]:
-        raise InputError(
-            f"the network takes {network['num_inputs']} inputs, got the names of {num_features} features"
-        )
-    if description["class_names"] and len(description["class_names"]) != network["num_outputs"]:
-        raise InputError(
-            f"the network has {network['num_outputs']} outputs, got {len(description['class_names'])} class_names"
-        )
-    return description
-
-
-_PREPROCESSING = {"columns": list, "targets": list, "ignored": list, "id": (str, type(None))}
-"""The types of the entries of the preprocessing in a file, where scalings are arrays."""
-
-
-def _count_features(preprocessing: Mapping[str, Any]) -> int:
-    """Refuse a preprocessing that is not of the right form; return how many features it makes."""
-    _check_kinds("entry of the preprocessing", preprocessing, _PREPROCESSING, required=_PREPROCESSING)
-    for name in ("targets", "ignored"):
-        _check_items(name, preprocessing[name], str)
-    _check_items("columns", preprocessing["columns"], dict)
-    num_features = 0
-    for column in preprocessing["columns"]:
-        _check_kinds("entry of a column", column, _COLUMN, required=["name"])
-        if not math.isfinite(column.get("fill", 0.0)):
-            raise InputError(f"fill must be finite, got {column['fill']}")
-        categories = column.get("categories", [""])
-        _check_items("categories", [name for name in categories if name is not None], str)
-        num_features += len(categories)
-    return num_features
-
-
-_COLUMN = {"name": str, "fill": float, "categories": list}
-
-
-def _check_kinds(what: str, values: Mapping[str, Any], kinds: Mapping[str, Any], required: Any) -> None:
-    for name in required:
-        if name not in values:
-            raise InputError(f"lacks the {what} {name!r}")
-    for name, value in values.items():
-        if name not in kinds:
-            raise unknown_name(what, name, kinds)
-        if not _is_kind(value, kinds[name]):
-            raise InputError(
-                f"the {what} {name!r} cannot be a {type(value).__name__} in a file; got {value!r:.80}"
-            )
-
-
-def _check_items(name: str, values: Sequence[Any], kind: type) -> None:
-    if not all(_is_kind(value, kind) for value in values):
-        raise InputError(f"{name} must be a list of {kind.__name__}, got {values!r:.80}")
-
-
-def _is_kind(value: Any, kind: Any) -> bool:
-    """Return whether a value is of a type; True is no integer."""
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 def _check_arrays(description: Mapping[str, Any], forms: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:

@@ -12,10 +12,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fnnet.lanes.placement import pad, place
-from fnnet.lanes.program import Program
+from fnnet.lanes.program import Lanes, Program
 from fnnet.precision import canonicalize
 from fnnet.space.space import Config
 from fnnet.training import Progress
+from fnnet.types import PyTree
 
 Point = dict[str, np.ndarray]
 """One evaluation of a chunk: an array `[runs]` for each metric."""
@@ -88,7 +89,7 @@ class ChunkSpec(NamedTuple):
 
 
 def train_segment(
-    program: Program, spec: ChunkSpec, data: Any, progress: Progress | None, first_step: int, stop: int
+    program: Program, spec: ChunkSpec, data: PyTree, progress: Progress | None, first_step: int, stop: int
 ) -> tuple[Progress, list[Point]]:
     """Train a chunk from one step to another, and evaluate it wherever its spec says in between.
 
@@ -133,7 +134,7 @@ def _reset_totals(progress: Progress, mesh: Mesh) -> Progress:
 
 
 def _measure(
-    program: Program, spec: ChunkSpec, hparams: Any, data: Any, progress: Progress, step: int
+    program: Program, spec: ChunkSpec, hparams: Lanes, data: PyTree, progress: Progress, step: int
 ) -> tuple[Point, Progress]:
     """Evaluate all lanes, and let the task react to that."""
     changed, measured = program.measure(hparams, progress, data)
@@ -164,7 +165,7 @@ def _split(point: Point) -> list[Point]:
     return points
 
 
-def place_hparams(columns: Mapping[str, Any], lanes: int, mesh: Mesh) -> dict[str, Any]:
+def place_hparams(columns: Mapping[str, Any], lanes: int, mesh: Mesh) -> Lanes:
     """Put the hyper-parameters of a chunk's runs, one number each, on the devices, padded to `lanes` on each."""
     arrays = {name: canonicalize(np.asarray(column)) for name, column in columns.items()}
     # Without an axis, something still has to be as long as there are lanes.

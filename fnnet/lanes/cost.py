@@ -24,8 +24,9 @@ from jax.sharding import NamedSharding
 
 from fnnet.cache import cache_folder
 from fnnet.lanes.canary import canary
-from fnnet.lanes.program import Program, lanes_sharding, shared_sharding
+from fnnet.lanes.program import Lanes, Program, lanes_sharding, shared_sharding
 from fnnet.memory import is_out_of_memory
+from fnnet.types import PyTree
 
 MEASURED_SECONDS = 0.06  # of steps in each measurement, where a program can run that many
 
@@ -50,7 +51,7 @@ class Cost(NamedTuple):
 
 
 def measure_cost(
-    program: Program, hparams: Any, data_seed: Any, data: Any, limit: float, is_timed: bool = True
+    program: Program, hparams: Lanes, data_seed: Any, data: PyTree, limit: float, is_timed: bool = True
 ) -> Cost:
     """Compile the program of a group and measure its cost; its seconds are infinite if it does not fit in memory.
 
@@ -77,7 +78,7 @@ def measure_cost(
 
 
 def _measure_seconds(
-    program: Program, hparams: Any, data_seed: Any, data: Any
+    program: Program, hparams: Lanes, data_seed: Any, data: PyTree
 ) -> tuple[float, float, float, float]:
     first = np.int32(0)
     begin, progress = _timed(program.begin, hparams, data)
@@ -108,7 +109,7 @@ def _timed(function: Callable[..., Any], *args: Any) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def device_bytes(program: Program, hparams: Any, data_seed: Any, data: Any) -> int:
+def device_bytes(program: Program, hparams: Lanes, data_seed: Any, data: PyTree) -> int:
     """Compile a program as it runs later; return its peak memory on one device: arguments, results and temporaries."""
     step = np.int32(0)
     drawn = program.draw.lower(data_seed, data, step, program.max_steps)
@@ -130,7 +131,7 @@ def peak_bytes(lowered: jax.stages.Lowered) -> int:
     return held + size.temp_size_in_bytes
 
 
-def _placed(tree: Any, sharding: NamedSharding) -> Any:
+def _placed(tree: PyTree, sharding: NamedSharding) -> PyTree:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
 

@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
+from fnnet.types import PyTree
+
 Origin = frozenset[int] | None
 """The leaves of the state that a value is computed from elementwise; None if all lanes share the value."""
 
 
-def find_transposed(step: Jaxpr, hparams: Any, state: Any) -> Any:
+def find_transposed(step: Jaxpr, hparams: PyTree, state: PyTree) -> PyTree:
     """Find the matrices of a state that are contracted along their first axis with an array all lanes share.
 
     Leaves that are combined elementwise with such a matrix, like its momentum, are included. The result has a boolean
@@ -48,7 +50,7 @@ def find_transposed(step: Jaxpr, hparams: Any, state: Any) -> Any:
     return jax.tree.unflatten(structure, [number in found for number in range(len(leaves))])
 
 
-def transpose_some(tree: Any, is_transposed: Any) -> Any:
+def transpose_some(tree: PyTree, is_transposed: PyTree) -> PyTree:
     """Swap the last two axes of the leaves that are marked.
 
     Example:

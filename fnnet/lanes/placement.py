@@ -3,16 +3,19 @@
 Another number of lanes would be another program, so short chunks are padded.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from fnnet.lanes.program import lanes_sharding
+from fnnet.types import PyTree
+
+Tree = TypeVar("Tree")
 
 
-def pad(tree: Any, num_lanes: int) -> Any:
+def pad(tree: Tree, num_lanes: int) -> Tree:
     """Pad each leaf `[runs, ...]` of a pytree of arrays to `[num_lanes, ...]` with copies of the first run.
 
     Example:
@@ -27,6 +30,6 @@ def pad(tree: Any, num_lanes: int) -> Any:
     return jax.tree.map(pad_leaf, tree)
 
 
-def place(tree: Any, mesh: Mesh) -> Any:
+def place(tree: PyTree, mesh: Mesh) -> PyTree:
     """Split each leaf `[lanes, ...]` of a pytree across the devices."""
     return jax.device_put(tree, lanes_sharding(mesh))

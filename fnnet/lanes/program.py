@@ -18,6 +18,7 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from fnnet.batches import Integer
 from fnnet.cache import cache_folder
 from fnnet.errors import InputError
 from fnnet.hparams import Hparams
@@ -25,12 +26,13 @@ from fnnet.lanes.canary import canary
 from fnnet.lanes.layout import find_transposed, transpose_some
 from fnnet.task import Task
 from fnnet.training import Progress, advance, begin, measure, react, repeat_steps
-from fnnet.types import Metrics
+from fnnet.types import Metrics, PyTree
 
 AXIS = "runs"
 LANES = PartitionSpec(AXIS)  # split across the devices by the leading axis
 SHARED = PartitionSpec()  # on each device
-Lanes = dict[str, Any]  # hyper-parameters by name, an array [lanes] each
+Lanes = dict[str, Any]
+"""Hyper-parameters by name, an array `[lanes]` each."""
 
 
 def use_all_cores(*, warn: bool = True) -> None:
@@ -136,11 +138,11 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     # For what runs rarely, compile time matters more than run time.
     rare_options = options | (_FAST_COMPILATION if options and _is_known(**_FAST_COMPILATION) else {})
 
-    def begin_lanes(hparams: Lanes, data: Any) -> Progress:
+    def begin_lanes(hparams: Lanes, data: PyTree) -> Progress:
         # Lane by lane: initialization draws and sorts, which vmap does not speed up.
         return jax.lax.map(lambda hparams: begin(task, Hparams(hparams), data), hparams)
 
-    def measure_lanes(hparams: Lanes, progress: Progress, data: Any) -> tuple[Progress | None, Metrics]:
+    def measure_lanes(hparams: Lanes, progress: Progress, data: PyTree) -> tuple[Progress | None, Metrics]:
         # Lane by lane: under vmap, sums would add in an order that depends on the number of lanes, and a whole split
         # is a large product by itself.
         metrics = jax.lax.map(
@@ -152,11 +154,16 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
             hparams, progress, metrics
         )
 
-    def advance_lane(hparams: Lanes, lane: Progress, step: Any, batch: Any) -> Progress:
+    def advance_lane(hparams: Lanes, lane: Progress, step: Integer, batch: PyTree) -> Progress:
         return advance(task, Hparams(hparams), lane, step, batch)
 
     def steps(
-        hparams: Lanes, progress: Progress, selections: Any, data: Any, first_step: Any, num_steps: Any
+        hparams: Lanes,
+        progress: Progress,
+        selections: PyTree,
+        data: PyTree,
+        first_step: Integer,
+        num_steps: Integer,
     ) -> Progress:
         one_hparams, one_lane, one_selection = map(shapes_of_one, (hparams, progress, selections))
         one_batch = jax.eval_shape(task.batches.select, data, one_selection)
@@ -164,7 +171,7 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
         traced = jax.make_jaxpr(advance_lane)(one_hparams, one_lane, first_step, one_batch)
         is_transposed = find_transposed(traced.jaxpr, one_hparams, one_lane)
 
-        def step(progress: Progress, step: Any, selection: Any) -> Progress:
+        def step(progress: Progress, step: Integer, selection: PyTree) -> Progress:
             batch = task.batches.select(data, selection)  # once for all lanes
 
             def transposed_lane(hparams: Lanes, lane: Progress) -> Progress:
@@ -197,7 +204,7 @@ def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     )
 
 
-def shapes_of_one(lanes: Any) -> Any:
+def shapes_of_one(lanes: PyTree) -> PyTree:
     """Return the shapes without the leading axis."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), lanes)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 
-def whole_command(command: Any, out: Path) -> list[str] | None:
+def whole_command(command: object, out: Path) -> list[str] | None:
     """Return the command that trains the whole of a sweep in a folder, from that of a part; None if there is none.
 
     Example:
@@ -60,7 +60,7 @@ def run_call(plan: Mapping[str, Any], config: Mapping[str, Any], num_steps: int)
     return ", ".join([f"fn.sweep(recipe, fn.grid({axes})", "data", *options]) + ")"
 
 
-def axis_text(value: Any) -> str:
+def axis_text(value: object) -> str:
     """Spell the value of an axis as the command line reads it.
 
     Example:

@@ -82,12 +82,13 @@ def _check_form(path: Path, plan: Any) -> None:
         )
 
 
-def _is_group(group: Any) -> bool:
-    has_form = isinstance(group, dict) and all(
-        isinstance(group.get(name), form) for name, form in _GROUP_FIELDS.items()
+def _is_group(group: object) -> bool:
+    return (
+        isinstance(group, dict)
+        and all(isinstance(group.get(name), form) for name, form in _GROUP_FIELDS.items())
+        and 1 <= group["lanes"] <= MAX_LANES
     )
-    return has_form and 1 <= group["lanes"] <= MAX_LANES
 
 
-def _hash(plan: Any) -> str:
+def _hash(plan: object) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()

@@ -52,7 +52,7 @@ def find_runs(
     return np.flatnonzero(is_found)
 
 
-def _accepted(is_wanted: Callable[[Any], Any], values: Sequence[Any]) -> list[int]:
+def _accepted(is_wanted: Callable[[Any], object], values: Sequence[Any]) -> list[int]:
     return [code for code, value in enumerate(values) if is_wanted(value)]
 
 
@@ -63,5 +63,5 @@ def _holds(column: Shaped[np.ndarray, " runs"], given: Any) -> Bool[np.ndarray, 
     return np.isin(column, given)
 
 
-def _written(name: str, given: Any) -> str:
+def _written(name: str, given: object) -> str:
     return f"{name} as wanted" if callable(given) else f"{name}={given!r}"

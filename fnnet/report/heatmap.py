@@ -16,6 +16,7 @@ from fnnet.report.labels import readable, readable_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 MAX_PANELS = 12
@@ -210,7 +211,7 @@ def _limits(panels: Sequence[_Panel]) -> tuple[float, float]:
 
 
 def _draw(
-    axes: Any,
+    axes: "Axes",
     panel: _Panel,
     higher_is_better: bool,
     limits: tuple[float, float],
@@ -246,7 +247,7 @@ def _draw(
     return image
 
 
-def _label(axis: Any, name: str, values: Sequence[Any], inches: float) -> None:
+def _label(axis: "Axis", name: str, values: Sequence[Any], inches: float) -> None:
     """Label an axis and some of its values, each of which has room for `inches`."""
     places = range(0, len(values), max(1, math.ceil(len(values) / MAX_LABELS)))
     labels = [readable_value(values[place]) for place in places]
@@ -269,7 +270,7 @@ def _key(panels: Sequence[_Panel], metric: str) -> str:
     return "; ".join(text for text, is_there in marks.items() if np.any(is_there))
 
 
-def _sort(values: Sequence[Any]) -> tuple:
+def _sort(values: Sequence[Any]) -> tuple[Any, ...]:
     """Sort numbers; keep the order of other values."""
     is_numeric = all(isinstance(value, int | float) for value in values)
     return tuple(sorted(values)) if is_numeric else tuple(values)

@@ -1,7 +1,6 @@
 """How names and values of a sweep read in figures."""
 
 from collections.abc import Mapping
-from typing import Any
 
 WORDS: Mapping[str, str] = {
     # data sets
@@ -58,7 +57,7 @@ def readable(name: str) -> str:
     return name.replace("_", " ").replace("$", r"\$")
 
 
-def readable_value(value: Any) -> str:
+def readable_value(value: object) -> str:
     """Return a value of an axis as figures show it: numbers to three digits.
 
     Example:

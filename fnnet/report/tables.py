@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fnnet.records.ranking import is_higher_better, rank
 from fnnet.records.results import Results
@@ -12,7 +12,7 @@ from fnnet.report.text_table import text_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from fnnet.sweeps.job import Estimate
+    from fnnet.sweeps.estimate import Estimate
 
 
 def best(
@@ -120,7 +120,7 @@ def estimates(groups: "Sequence[Estimate]", steps: str) -> "Table":
     return table
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     """Format the value of an axis.
 
     Example:

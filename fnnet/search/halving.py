@@ -27,6 +27,7 @@ from fnnet.sweeps.prepare import prepare_search
 from fnnet.sweeps.progress import watched
 from fnnet.sweeps.stage import Stage
 from fnnet.task import Recipe
+from fnnet.types import PyTree
 
 FEWEST_LANES = 8  # on a device; with fewer the first rung, where the most runs are, is slow
 
@@ -55,7 +56,7 @@ class Bracket(NamedTuple):
 def successive_halving(
     recipe: Recipe,
     space: Space,
-    data: Any,
+    data: PyTree,
     *,
     rungs: Sequence[int],
     metric: str,
@@ -128,7 +129,7 @@ def make_bracket(
 
 
 def climb_all(
-    recipe: Recipe, space: Space, data: Any, brackets: Sequence[Bracket], options: dict[str, Any]
+    recipe: Recipe, space: Space, data: PyTree, brackets: Sequence[Bracket], options: dict[str, Any]
 ) -> Results:
     """Train all brackets of a search, one after the other, as one sweep with one store.
 

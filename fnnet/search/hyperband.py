@@ -12,12 +12,13 @@ from fnnet.records.statistics import find_configurations
 from fnnet.search.halving import climb_all, make_bracket
 from fnnet.space.space import Space
 from fnnet.task import Recipe
+from fnnet.types import PyTree
 
 
 def hyperband(
     recipe: Recipe,
     space: Space,
-    data: Any,
+    data: PyTree,
     *,
     max_steps: int,
     min_steps: int,

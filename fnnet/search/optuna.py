@@ -23,6 +23,7 @@ from fnnet.sweeps.options import make_options
 from fnnet.sweeps.plan import make_plan
 from fnnet.task import Recipe
 from fnnet.training import check_steps
+from fnnet.types import PyTree
 
 try:
     import optuna
@@ -39,7 +40,7 @@ _MAX_INTEGER = 2**53  # Optuna stores integers as float64
 def optimize(
     recipe: Recipe,
     distributions: Mapping[str, Distribution],
-    data: Any,
+    data: PyTree,
     study: optuna.Study,
     *,
     metric: str,

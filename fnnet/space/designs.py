@@ -7,7 +7,8 @@ works with every design.
 import hashlib
 import math
 import sys
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from jaxtyping import Float
@@ -64,7 +65,7 @@ class Choice(NamedTuple):
         ['relu', 'tanh']
     """
 
-    values: Any
+    values: Iterable[Value]
 
 
 Distribution = Uniform | LogUniform | IntUniform | Choice
@@ -148,7 +149,7 @@ def _values(name: str, distribution: Distribution, points: Float[np.ndarray, " r
     return [min(max(float(f"{number:.6g}"), float(low)), float(high)) for number in numbers.tolist()]
 
 
-def _check(num_runs: Any, seed: Any, distributions: dict[str, Any]) -> None:
+def _check(num_runs: object, seed: object, distributions: dict[str, Any]) -> None:
     if not _is_integer(num_runs) or not 1 <= num_runs <= _MAX_RUNS:
         raise InputError(f"num_runs must be an integer from 1 to {_MAX_RUNS}, got {num_runs!r}")
     check_integer("seed", seed, minimum=0)
@@ -158,7 +159,7 @@ def _check(num_runs: Any, seed: Any, distributions: dict[str, Any]) -> None:
         _check_distribution(name, distribution)
 
 
-def _check_distribution(name: str, distribution: Any) -> None:
+def _check_distribution(name: str, distribution: object) -> None:
     if not isinstance(distribution, Distribution):
         raise InputError(
             f"axis {name!r} needs Uniform, LogUniform, IntUniform or Choice, got {distribution!r}; "
@@ -179,9 +180,11 @@ def _check_distribution(name: str, distribution: Any) -> None:
         raise InputError(f"axis {name!r} needs positive bounds, got {distribution}")
 
 
-def _is_integer(number: Any) -> bool:
+def _is_integer(number: object) -> TypeGuard[int]:
     return isinstance(number, int) and not isinstance(number, bool)
 
 
-def _is_finite(number: Any) -> bool:
-    return (isinstance(number, float) or _is_integer(number)) and abs(number) <= sys.float_info.max
+def _is_finite(number: object) -> bool:
+    return (
+        isinstance(number, float | int) and not isinstance(number, bool) and abs(number) <= sys.float_info.max
+    )

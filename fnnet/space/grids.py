@@ -1,7 +1,5 @@
 """Grids: spaces from lists of values, one list per axis."""
 
-from typing import Any
-
 import numpy as np
 
 from fnnet.errors import InputError
@@ -9,7 +7,7 @@ from fnnet.space.space import Space, keep_first
 from fnnet.space.values import axis_values, check_equal_lengths, check_size, encode, listed_values
 
 
-def grid(**axes: Any) -> Space:
+def grid(**axes: object) -> Space:
     """Build the space of all combinations; the last axis changes fastest.
 
     Args:
@@ -36,7 +34,7 @@ def grid(**axes: Any) -> Space:
     return Space(values, {name: index.ravel() for name, index in zip(values, indices, strict=True)})
 
 
-def zip_axes(**axes: Any) -> Space:
+def zip_axes(**axes: object) -> Space:
     """Build the space of axes that move together: run `i` has the `i`-th value of each.
 
     Values may repeat; equal configurations appear once.

@@ -160,7 +160,7 @@ class Space:
             raise unknown_name("axis", name, self.axes)
         return self.codes[name] >= 0
 
-    def filter(self, is_wanted: Callable[[Config], Any]) -> "Space":
+    def filter(self, is_wanted: Callable[[Config], object]) -> "Space":
         """Return the space of the runs whose configurations are wanted.
 
         Args:
@@ -240,7 +240,7 @@ class Space:
         return {"axes": axes}
 
     @classmethod
-    def from_json(cls, stored: Any) -> "Space":
+    def from_json(cls, stored: object) -> "Space":
         """Build a space from what `to_json` returned.
 
         Raises:

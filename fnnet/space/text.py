@@ -4,7 +4,7 @@ import json
 import operator
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from fnnet.errors import InputError, check_integer, nearest_names
 
@@ -128,14 +128,14 @@ def _condition(tests: list[tuple[str, Sequence[Any]]]) -> Any:
     return lambda value: all(_holds(value, sign, values) for sign, values in tests)
 
 
-def _holds(value: Any, sign: str, values: Sequence[Any]) -> bool:
+def _holds(value: object, sign: str, values: Sequence[Any]) -> bool:
     if sign in ("=", "!="):
         return (value in values) == (sign == "=")
     compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[sign]
     return _is_number(value) and compare(value, values[0])
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

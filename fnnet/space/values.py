@@ -59,7 +59,7 @@ def linspace(low: float, high: float, num: int) -> tuple[float, ...]:
     return _spaced(np.linspace, low, high, num)
 
 
-def axis_values(name: str, given: Any) -> tuple[Value, ...]:
+def axis_values(name: str, given: object) -> tuple[Value, ...]:
     """Convert a user's values for an axis to plain, distinct Python values.
 
     Args:
@@ -82,7 +82,7 @@ def axis_values(name: str, given: Any) -> tuple[Value, ...]:
     return values
 
 
-def listed_values(name: str, given: Any) -> tuple[Value, ...]:
+def listed_values(name: str, given: object) -> tuple[Value, ...]:
     """Convert a user's values for an axis to plain Python values, as `axis_values` does, but allow repeats.
 
     Example:
@@ -96,11 +96,9 @@ def listed_values(name: str, given: Any) -> tuple[Value, ...]:
         given = listed if isinstance(listed, list) else [listed]
     if hasattr(given, "_fields"):
         raise InputError(f"axis {name!r} needs a list of values, got {given!r}; `random` draws from it")
-    try:
-        items = iter(given)
-    except TypeError:
-        raise InputError(f"axis {name!r} needs a list of values, got {reprlib.repr(given)}") from None
-    values = tuple(_value(name, item) for item in items)
+    if not isinstance(given, Iterable):
+        raise InputError(f"axis {name!r} needs a list of values, got {reprlib.repr(given)}")
+    values = tuple(_value(name, item) for item in given)
     if not values:
         raise InputError(f"axis {name!r} is empty; it needs at least one value")
     return values
@@ -230,7 +228,7 @@ def _is_number(value: Value) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _value(name: str, value: Any, nesting: int = 0) -> Value:
+def _value(name: str, value: object, nesting: int = 0) -> Value:
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):

@@ -11,7 +11,7 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -30,6 +30,9 @@ from fnnet.space.space import Space, union
 from fnnet.sweeps.execution import sweep
 from fnnet.task import Task
 from fnnet.types import Metrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _TINY_RATE = 1e-30  # positive, but changes no weight
 _MARKS = {"c_max": ("D", "C1"), "c_sharp": ("^", "C4"), "c_loss": ("s", "C0")}  # markers and colors of plots
@@ -213,7 +216,7 @@ def _recipe(
 
 
 def draw_constants(
-    axes: Any,
+    axes: "Axes",
     widths: Sequence[int],
     constants: Mapping[str, np.ndarray | None],
     published: Mapping[str, Mapping[int, float]] | None = None,
@@ -245,8 +248,8 @@ def draw_constants(
             by_width = published.get(name, {})
             ticks |= by_width.keys()
             label = name if by_width and constants.get(name) is None else None
-            style = {"color": color, "markerfacecolor": "none", "label": label}
-            axes.plot(list(by_width), list(by_width.values()), f"{marker}:", **style)
+            points = list(by_width), list(by_width.values())
+            axes.plot(*points, f"{marker}:", color=color, markerfacecolor="none", label=label)
         axes.plot([], [], "ks:", markerfacecolor="none", label="published")
     axes.set(xscale="log", yscale="log", xlabel="width", xticks=sorted(ticks), xticklabels=sorted(ticks))
     axes.set(yticks=(1, 2, 4, 8, 16), yticklabels=("1", "2", "4", "8", "16"))

@@ -8,7 +8,7 @@ Source: Sohl-Dickstein (2024), "The boundary of neural network trainability is f
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,10 @@ from fnnet.studies.fractals import box_dimension, find_boundary
 from fnnet.sweeps.execution import sweep
 from fnnet.task import Task
 from fnnet.types import KeyArray, Metrics, Params
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 LIMIT = 1e6  # largest loss relative to the first one
 NUM_LAST = 20  # losses whose mean decides whether training converged
@@ -254,7 +258,7 @@ def shade(picture: Picture) -> Float[np.ndarray, "side side"]:
     return shades
 
 
-def draw(axes: Any, shades: np.ndarray, extent: Extent, num_digits: int = 0) -> Any:
+def draw(axes: "Axes", shades: np.ndarray, extent: Extent, num_digits: int = 0) -> "AxesImage":
     """Plot the shades of a picture: converged pixels in blue, diverged ones in red; darker is slower.
 
     Args:

@@ -29,7 +29,7 @@ def longest_run(space: Space, num_steps: int | None, eval_every: int | None) -> 
     return max(lengths)
 
 
-def check_part(part: Any, num_runs: int) -> None:
+def check_part(part: object, num_runs: int) -> None:
     """Check the number of a part and how many there are."""
     if not isinstance(part, tuple) or len(part) != 2:
         raise InputError(

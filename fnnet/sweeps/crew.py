@@ -11,6 +11,7 @@ from fnnet.sweeps.plan import Plan
 from fnnet.sweeps.sending import send
 from fnnet.sweeps.worker import GroupSpec, Open, Worker, Workspace
 from fnnet.task import Recipe
+from fnnet.types import PyTree
 
 MAX_ATTEMPTS = 3  # of what a worker was lost at
 
@@ -43,7 +44,7 @@ class Crew(NamedTuple):
         return self.engine.submit(worker.train, self.open_workspace, self.worker, *arguments)
 
 
-def gather_crew(engine: Engine, recipe: Recipe, plan: Plan, data: Any) -> Crew:
+def gather_crew(engine: Engine, recipe: Recipe, plan: Plan, data: PyTree) -> Crew:
     """Hand a recipe and its data to the workers of an engine, and wait for the first one to answer.
 
     Raises:

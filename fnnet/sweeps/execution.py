@@ -16,6 +16,7 @@ from fnnet.sweeps.progress import watched
 from fnnet.sweeps.stage import Stage
 from fnnet.sweeps.states import find_states
 from fnnet.task import Recipe
+from fnnet.types import PyTree
 
 SECONDS_FOR_PEAK = 60.0  # of a sweep that is worth a measurement of half a second
 
@@ -23,7 +24,7 @@ SECONDS_FOR_PEAK = 60.0  # of a sweep that is worth a measurement of half a seco
 def sweep(
     recipe: Recipe,
     space: Space,
-    data: Any,
+    data: PyTree,
     *,
     num_steps: int | None = None,
     part: tuple[int, int] | None = None,

@@ -161,7 +161,7 @@ def _described(group: Group, plan: Plan, platform: str) -> dict[str, Any]:
     }
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> Any:
     if isinstance(value, dict):
         return {name: _as_json(item) for name, item in value.items()}
     return [_as_json(item) for item in value] if isinstance(value, tuple) else value

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
 
 WATCH_SECONDS = 1.0  # between looks for the owner of a pool
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -121,7 +120,7 @@ def _exists(pid: int | None) -> bool:
 
 
 @contextlib.contextmanager
-def _handling(handle: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+def _handling(handle: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     """Install a handler for the signals inside a `with` block.
 
     A signal that is ignored, such as SIGHUP under `nohup`, stays ignored. Outside the main thread, where Python allows

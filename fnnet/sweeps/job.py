@@ -8,49 +8,23 @@ import jax
 import numpy as np
 
 from fnnet.hparams import Hparams
-from fnnet.keys import step_key
 from fnnet.lanes.choice import choose_lanes, first_guess, most_lanes
 from fnnet.lanes.chunk import ChunkSpec
-from fnnet.lanes.cost import Cost, count_flops
+from fnnet.lanes.cost import Cost
 from fnnet.memory import too_large, tree_bytes
 from fnnet.precision import canonicalize
 from fnnet.records.store import chunk_id_of
 from fnnet.space.space import Config
 from fnnet.sweeps.crew import Crew
+from fnnet.sweeps.estimate import Estimate, chunk_seconds, point_bytes, segment_steps, step_flops
 from fnnet.sweeps.plan import Group, Plan
 from fnnet.sweeps.worker import GroupSpec
 from fnnet.task import Task
-from fnnet.training import Progress, begin, evaluations, first_batch, init_state
+from fnnet.training import Progress, begin, evaluations
+from fnnet.types import PyTree
 
 MAX_SEGMENT = 1000  # steps whose batches are drawn at once
-SEGMENT_SECONDS = 2.0  # the longest stretch, about, that is not interrupted, shown or saved
-COMMIT_SECONDS = 0.01  # to make a table of a chunk and write it
 WORTH_COMPILING = 2e11  # operations of idle lanes: about 2 seconds on a small CPU, as long as compiling takes
-
-
-class Estimate(NamedTuple):
-    """The estimated cost of training a group.
-
-    static: the values of its static axes.
-    num_runs: its runs, in a part of a sweep those of the part.
-    num_missing: those that are not in the store yet; the rest is about these.
-    lanes: runs that train together on one device.
-    num_chunks: how many chunks they are cut into.
-    num_bytes: memory on all devices together at the peak, data included.
-    curve_bytes: size of the learning curves, in memory and in the store.
-    flops: floating-point operations of all matrix products in training.
-    seconds: of training, compilation not included; NaN where a run is a single step, which is not timed in advance.
-    """
-
-    static: Config
-    num_runs: int
-    num_missing: int
-    lanes: int
-    num_chunks: int
-    num_bytes: int
-    curve_bytes: int
-    flops: float
-    seconds: float
 
 
 class Job(NamedTuple):
@@ -86,7 +60,7 @@ def prepare_group(
     first_steps: np.ndarray,
     crew: Crew,
     eval_every: int | None,
-    data: Any,
+    data: PyTree,
     lanes: int | None,
     program: str,
     most_runs: int | None = None,
@@ -156,7 +130,7 @@ def prepare_group(
         flops,
         _num_chunks(plan, missing, cost.lanes * num_devices),
         cost.num_bytes,
-        sum(num_points[length] for length in lengths.tolist()) * _point_bytes(plan),
+        sum(num_points[length] for length in lengths.tolist()) * point_bytes(plan),
         float(lengths.sum()) * flops,
         seconds(cost),
     )
@@ -190,7 +164,7 @@ def with_half_the_lanes(job: Job, plan: Plan, crew: Crew) -> Job:
 
 
 def with_fitting_lanes(
-    job: Job, plan: Plan, data: Any, num_devices: int, num_runs: int, num_steps: int
+    job: Job, plan: Plan, data: PyTree, num_devices: int, num_runs: int, num_steps: int
 ) -> Job:
     """Reduce a job's lanes to what its runs fill, if that saves more than compiling another program takes.
 
@@ -237,45 +211,11 @@ def cut_chunks(
             yield spec, part
 
 
-def chunk_seconds(cost: Cost, num_steps: int, eval_every: int | None, max_steps: int) -> float:
-    """Estimate the seconds that one chunk takes."""
-    points = list(evaluations(0, num_steps, eval_every))
-    segment = segment_steps(cost, max_steps)
-    num_segments = sum(math.ceil(length / segment) for length in np.diff([0, *points]))
-    steps = num_segments * cost.segment + num_steps * cost.step
-    return cost.begin + steps + len(points) * cost.measure + COMMIT_SECONDS
-
-
-def segment_steps(cost: Cost, max_steps: int) -> int:
-    """Choose the length of segments so that Ctrl-C, the progress bar and saved states need not wait long."""
-    if not math.isfinite(cost.step):
-        return max_steps
-    return int(np.clip(SEGMENT_SECONDS / cost.step, 1, max_steps))
-
-
-def step_flops(task: Task, plan: Plan, run: Any, data: Any) -> int:
-    """Count the operations of one step of one run."""
-    columns = plan.hparams(np.asarray([run]))
-    hparams = {name: canonicalize(column)[0] for name, column in columns.items()}
-
-    def one_step(hparams: Any, state: Any, batch: Any) -> Any:
-        return task.step(step_key(Hparams(hparams), 0), Hparams(hparams), state, batch)
-
-    state = jax.eval_shape(lambda hparams, data: init_state(task, Hparams(hparams), data), hparams, data)
-    batch = jax.eval_shape(lambda data: first_batch(task, data), data)
-    return count_flops(one_step, hparams, state, batch)
-
-
-def _shapes_of_one(plan: Plan, group: Group, data: Any) -> Progress:
+def _shapes_of_one(plan: Plan, group: Group, data: PyTree) -> Progress:
     """Return the shapes of the progress of one run, without computing it."""
     columns = _numbers(plan, group.runs[:1])
     numbers = {name: canonicalize(column)[0] for name, column in columns.items()}
     return jax.eval_shape(lambda numbers, data: begin(group.task, Hparams(numbers), data), numbers, data)
-
-
-def _point_bytes(plan: Plan) -> int:
-    """Count the bytes of one evaluation of one run: every metric, the step and the batch loss."""
-    return 4 + jax.dtypes.canonicalize_dtype(float).itemsize * (1 + len(plan.metrics))
 
 
 def _numbers(plan: Plan, runs: np.ndarray) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple, get_args, get_origin
 
+import jax
 import numpy as np
 from jaxtyping import Int
 
@@ -23,6 +24,7 @@ from fnnet.sweeps.mistakes import check_used, explained
 from fnnet.sweeps.tracing import find_hparams, trace_run
 from fnnet.task import Recipe, Task
 from fnnet.training import check_hparams
+from fnnet.types import PyTree
 
 Cut = tuple[Config, Int[np.ndarray, " _"]]
 """The static values and the runs of a group."""
@@ -43,7 +45,7 @@ class Group(NamedTuple):
     task: Task
     runs: Int[np.ndarray, " runs"]
     numbers: dict[str, Any]
-    traced: Any
+    traced: jax.stages.Traced
     reads_num_steps: bool
 
 
@@ -79,7 +81,9 @@ class Plan(NamedTuple):
         return self.space.array("num_steps")[self.space.codes["num_steps"][runs]]
 
 
-def make_plan(recipe: Recipe, space: Space, data: Any, num_steps: int | None = 1, max_steps: int = 1) -> Plan:
+def make_plan(
+    recipe: Recipe, space: Space, data: PyTree, num_steps: int | None = 1, max_steps: int = 1
+) -> Plan:
     """Group the runs of a space, and find all mistakes that tracing can find.
 
     Args:
@@ -122,7 +126,7 @@ def make_plan(recipe: Recipe, space: Space, data: Any, num_steps: int | None = 1
     return Plan(space, static_axes, traced_axes, groups, tuple(metrics), higher_is_better, num_steps)
 
 
-def _check_order(recipe: Any, space: Any) -> None:
+def _check_order(recipe: object, space: object) -> None:
     if isinstance(recipe, Task):
         raise InputError("the recipe is a Task; pass a function that returns one, such as lambda: task")
     if not callable(recipe) or not isinstance(space, Space):
@@ -138,7 +142,7 @@ def _trace(
     space: Space,
     group: Cut,
     groups: Sequence[Cut],
-    data: Any,
+    data: PyTree,
     num_steps: int | None,
     max_steps: int,
 ) -> Group:

@@ -24,9 +24,10 @@ from fnnet.space.space import Space
 from fnnet.sweeps.arguments import check_can_go_on, check_part, longest_run
 from fnnet.sweeps.compatibility import check, lanes_before
 from fnnet.sweeps.crew import Crew, gather_crew
+from fnnet.sweeps.estimate import Estimate
 from fnnet.sweeps.events import Compiled
 from fnnet.sweeps.fingerprint import Description, describe
-from fnnet.sweeps.job import Estimate, Job, most_steps, prepare_group
+from fnnet.sweeps.job import Job, most_steps, prepare_group
 from fnnet.sweeps.options import Options, make_options
 from fnnet.sweeps.plan import Plan, make_plan
 from fnnet.sweeps.progress import choose_metric, watched
@@ -34,6 +35,7 @@ from fnnet.sweeps.provenance import describe_origin
 from fnnet.sweeps.resume import Done, find_missing, read_done, stored_plan
 from fnnet.task import Recipe
 from fnnet.training import init_state
+from fnnet.types import PyTree
 
 MAX_PARAMS_BYTES = 1e9  # of a whole sweep; more are kept only when asked for
 
@@ -61,7 +63,7 @@ class Prepared(NamedTuple):
     num_steps: int
     options: Options
     save_params: bool
-    data: Any
+    data: PyTree
     crew: Crew
     runs: np.ndarray
     jobs: list[Job]
@@ -96,7 +98,7 @@ class Prepared(NamedTuple):
 def prepare(
     recipe: Recipe,
     space: Space,
-    data: Any,
+    data: PyTree,
     *,
     num_steps: int | None = None,
     part: tuple[int, int] | None = None,
@@ -134,7 +136,7 @@ def prepare(
 def prepare_search(
     recipe: Recipe,
     space: Space,
-    data: Any,
+    data: PyTree,
     num_steps: int | None,
     options: Options,
     part: tuple[int, int] | None = None,
@@ -258,7 +260,7 @@ def _first_steps(space: Space, done: Done) -> np.ndarray:
     return first_steps
 
 
-def _keeps_params(plan: Plan, data: Any, stored: Description | None) -> bool:
+def _keeps_params(plan: Plan, data: PyTree, stored: Description | None) -> bool:
     """Decide whether to keep parameters by default: not if the store keeps none, nor if they are too large."""
     options = (stored or {}).get("options")
     if isinstance(options, dict) and options.get("save_params") is False:
@@ -268,7 +270,7 @@ def _keeps_params(plan: Plan, data: Any, stored: Description | None) -> bool:
         columns = plan.hparams(group.runs[:1])
         hparams = {name: canonicalize(column)[0] for name, column in columns.items()}
 
-        def params(hparams: Any, data: Any, task: Any = group.task) -> Any:
+        def params(hparams: Any, data: PyTree, task: Any = group.task) -> Any:
             return task.params(init_state(task, Hparams(hparams), data))
 
         leaves = jax.tree.leaves(jax.eval_shape(params, hparams, data))

@@ -15,12 +15,13 @@ from typing import Any
 from fnnet.data.record import describe_data
 from fnnet.recipes import mlp_recipe
 from fnnet.sweeps.fingerprint import PACKAGES
+from fnnet.types import PyTree
 
 OWN_RECIPES: dict[str, Callable[..., Any]] = {"fnnet.recipes:mlp_recipe.<locals>.recipe": mlp_recipe}
 """Functions from a data set to a recipe, by the recorded name of that recipe."""
 
 
-def describe_origin(recipe: Any, data: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def describe_origin(recipe: Any, data: PyTree, options: Mapping[str, Any]) -> dict[str, Any]:
     """Describe what made a sweep, as a JSON object.
 
     Args:

@@ -32,6 +32,7 @@ from fnnet.lanes.program import keep_compiled_programs, use_all_cores
 from fnnet.sweeps.interrupt import end_with_parent
 from fnnet.sweeps.worker import Open, Workspace
 from fnnet.task import Recipe
+from fnnet.types import PyTree
 
 _opened: dict[str, Workspace] = {}  # of the last sweep of this process
 
@@ -76,7 +77,7 @@ class Sent:
         return _opened[self.id]
 
 
-def send(engine: Engine, recipe: Recipe, data: Any) -> Open:
+def send(engine: Engine, recipe: Recipe, data: PyTree) -> Open:
     """Hand a recipe and its data to the workers of an engine.
 
     Args:
@@ -103,11 +104,11 @@ def send(engine: Engine, recipe: Recipe, data: Any) -> Open:
     return Sent(digest[:16], pickled, shared, engine.cores, sys.path[:1])
 
 
-def _pickle(value: Any, references: Mapping[int, str]) -> bytes:
+def _pickle(value: object, references: Mapping[int, str]) -> bytes:
     """Pickle by value, with references in place of some objects."""
 
     class Pickler(cloudpickle.Pickler):
-        def persistent_id(self, obj: Any) -> Any:
+        def persistent_id(self, obj: object) -> Any:
             return references.get(id(obj))
 
     content = io.BytesIO()
@@ -145,7 +146,7 @@ def _by_value(recipe: Recipe) -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def _modules_of(value: Any) -> set[str]:
+def _modules_of(value: object) -> set[str]:
     """Return the names of the modules that define a function or an object, also those of the parts of a partial one."""
     if isinstance(value, functools.partial):
         return set().union(*map(_modules_of, (value.func, *value.args, *value.keywords.values())))

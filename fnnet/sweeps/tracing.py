@@ -15,6 +15,7 @@ from fnnet.memory import too_large, tree_bytes, usable_bytes
 from fnnet.precision import widen
 from fnnet.sweeps.mistakes import explained
 from fnnet.task import Task
+from fnnet.types import PyTree
 
 # Their batches are part of the program, whatever the length of the runs; two are enough to tell orders apart.
 _TRACED_STEPS = 2
@@ -34,7 +35,7 @@ class TracedRun(NamedTuple):
     missing: MissingHparam | None
 
 
-def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int = 1) -> TracedRun:
+def trace_run(task: Task, numbers: Mapping[str, Any], data: PyTree, max_steps: int = 1) -> TracedRun:
     """Trace a task.
 
     Args:
@@ -49,7 +50,7 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
     names_read: set[str] = set()
     usable, names = usable_bytes(), tuple(name for name in numbers if name != "num_steps")
 
-    def one_step(keys: Any, numbers: dict[str, Any], data: Any) -> Any:
+    def one_step(keys: Any, numbers: dict[str, Any], data: PyTree) -> PyTree:
         hparams = Hparams(numbers)
         hparams.names_read = names_read
         with explained("init of the task", names):
@@ -87,13 +88,13 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: Any, max_steps: int 
     return TracedRun(program, names_read, None)
 
 
-def program_hash(traced: Any, platform: str) -> str:
+def program_hash(traced: jax.stages.Traced, platform: str) -> str:
     """Hash what one run computes, as lowered for a platform; it depends on the recipe but not on the number of lanes."""
     return hashlib.sha256(traced.lower(lowering_platforms=(platform,)).as_text().encode()).hexdigest()[:16]
 
 
 def find_hparams(
-    task: Task, data: Any, numbers: Mapping[str, Any] | None = None
+    task: Task, data: PyTree, numbers: Mapping[str, Any] | None = None
 ) -> tuple[list[str], list[str]]:
     """Find the hyper-parameters that a task reads, by tracing it with a placeholder for each missing one.
 
@@ -142,7 +143,7 @@ def _shape(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct(leaf.shape, dtype)
 
 
-def _check_memory(tree: Any, usable: float) -> None:
+def _check_memory(tree: PyTree, usable: float) -> None:
     """Refuse arrays that do not fit in memory by themselves, before XLA allocates them."""
     needed = tree_bytes(tree)
     if needed > usable:

@@ -19,12 +19,13 @@ from fnnet.sweeps.plan import Recipe, make_plan
 from fnnet.sweeps.provenance import OWN_RECIPES
 from fnnet.task import Task
 from fnnet.training import train_through
+from fnnet.types import PyTree
 
 
 def verify(
     recipe: Recipe | None = None,
     store: str | os.PathLike[str] | None = None,
-    data: Any = None,
+    data: PyTree = None,
     *,
     num_runs: int = 4,
     seed: int = 0,
@@ -78,7 +79,7 @@ def verify(
     for group in plan.groups:
 
         @functools.partial(jax.jit, static_argnums=2)
-        def alone(hparams: Any, data: Any, stops: tuple[int, ...], task: Task = group.task) -> Any:
+        def alone(hparams: Any, data: PyTree, stops: tuple[int, ...], task: Task = group.task) -> Any:
             return train_through(task, hparams, data, stops).metrics
 
         for run in np.intersect1d(group.runs, drawn):
@@ -118,7 +119,7 @@ def judge(difference: float, stored: np.ndarray) -> tuple[str, float]:
     return ("close, as training amplifies rounding" if difference <= 0.02 * scale else "different"), scale
 
 
-def stored_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: Any) -> Recipe:
+def stored_recipe(store: str | os.PathLike[str], stored: Mapping[str, Any], data: PyTree) -> Recipe:
     """Build the recipe that a plan names, which must be one of fnnet's own; nothing is imported by name.
 
     Raises:

@@ -26,6 +26,7 @@ from fnnet.space.space import Config
 from fnnet.sweeps.fingerprint import environment
 from fnnet.sweeps.tracing import program_hash, trace_run
 from fnnet.task import Task
+from fnnet.types import PyTree
 
 
 class GroupSpec(NamedTuple):
@@ -83,7 +84,7 @@ class Trained(NamedTuple):
 class Workspace:
     """The data on the devices of a process, and the programs that it has compiled, for one sweep."""
 
-    def __init__(self, make_task: Callable[[Config], Task], data: Any, *, is_elsewhere: bool) -> None:
+    def __init__(self, make_task: Callable[[Config], Task], data: PyTree, *, is_elsewhere: bool) -> None:
         """Put the data on the devices.
 
         Args:
@@ -93,7 +94,7 @@ class Workspace:
                 its own, and results travel.
         """
         self.mesh: Mesh = make_mesh()
-        self.data: Any = jax.device_put(data, shared_sharding(self.mesh))
+        self.data: PyTree = jax.device_put(data, shared_sharding(self.mesh))
         self.is_elsewhere: bool = is_elsewhere
         self._make_task = make_task
         self._programs: dict[str, Program] = {}

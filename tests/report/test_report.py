@@ -9,7 +9,7 @@ from rich.console import Console
 import fnnet as fn
 from fnnet.cli import output
 from fnnet.report import plots, tables
-from fnnet.sweeps.job import Estimate
+from fnnet.sweeps.estimate import Estimate
 
 
 @pytest.fixture

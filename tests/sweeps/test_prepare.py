@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import fnnet as fn
 from fnnet.lanes.cost import Cost
 from fnnet.sweeps import job, worker
-from fnnet.sweeps.job import chunk_seconds, segment_steps
+from fnnet.sweeps.estimate import chunk_seconds, segment_steps
 
 
 @pytest.fixture(scope="module")
