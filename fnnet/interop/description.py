@@ -83,7 +83,12 @@ def checked_description(description: object) -> dict[str, Any]:
     return description
 
 
-PREPROCESSING: dict[str, type | tuple[type, ...]] = {"columns": list, "targets": list, "ignored": list, "id": (str, type(None))}
+PREPROCESSING: dict[str, type | tuple[type, ...]] = {
+    "columns": list,
+    "targets": list,
+    "ignored": list,
+    "id": (str, type(None)),
+}
 """The types of the entries of the preprocessing in a file, where scalings are arrays."""
 
 

@@ -62,7 +62,7 @@ def segment_steps(cost: Cost, max_steps: int) -> int:
     return int(np.clip(SEGMENT_SECONDS / cost.step, 1, max_steps))
 
 
-def step_flops(task: Task, plan: Plan, run: int, data: PyTree) -> int:
+def step_flops(task: Task, plan: Plan, run: int | np.integer, data: PyTree) -> int:
     """Count the operations of one step of one run."""
     columns = plan.hparams(np.asarray([run]))
     hparams = {name: canonicalize(column)[0] for name, column in columns.items()}
