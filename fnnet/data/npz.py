@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def _check_size(archive: zipfile.ZipFile) -> None:
         )
 
 
-def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+def _read_header(file: Any) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(file)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
