@@ -59,6 +59,7 @@ function spelled(column, codes) {
   return codes
     .map((code) => {
       const value = values[code];
+      // Other words are read as something else there, or end the condition.
       const isWord = /^[A-Za-z_][\w.+-]*$/.test(value) && !/^(on|off|yes|no|none|null|nan|inf|infinity)$/i.test(value);
       if (typeof value !== "number" && !isWord) throw new Error(`the value ${JSON.stringify(value)} of ${column}`);
       return value;
@@ -77,6 +78,7 @@ function showWhere() {
 }
 
 function connectExport() {
-  by("csv").addEventListener("click", () => download(`${data.title.replace(/[^\w.-]+/g, "_")}-${state.view}.csv`, csvOf(table)));
+  const name = data.title.replace(/[^\w.-]+/g, "_");
+  by("csv").addEventListener("click", () => download(`${name}-${state.view}.csv`, csvOf(table)));
   by("copy-where").addEventListener("click", showWhere);
 }

@@ -154,8 +154,10 @@ function noteLines({x, groups, isSummary, numLost, isCut, chosen}) {
     const bins = `${x.levels.length} bins of as many ${unit}s`;
     notes.push(`${x.name} has ${count(x.values.length)} values, so a line averages over ${bins}.`);
   }
-  if (numLost && unit === "run") notes.push(`× at the edge: ${count(numLost)} that diverged or have no finite value.`);
-  else if (numLost) notes.push(`× at the edge: ${count(numLost)} with diverged runs, the paler the fewer, or no finite value.`);
+  if (numLost) {
+    const what = unit === "run" ? "that diverged" : "with diverged runs, the paler the fewer,";
+    notes.push(`× at the edge: ${count(numLost)} ${what} or without a finite value.`);
+  }
   if (chosen.length < selection.rows.length) {
     notes.push(`${count(chosen.length)} of ${count(selection.rows.length)} points are drawn; lines use all.`);
   }

@@ -9,10 +9,12 @@ function tableColumns() {
     const at = (row) => axisValue(view, name, row);
     return {name, numeric: axes.get(name).numeric, at, text: (row) => String(at(row) ?? "")};
   });
-  const first = ([name]) => (name === now.metric.name ? 0 : 1); // next to the axes
-  const ofMetrics = [...view.metrics].toSorted((a, b) => first(a) - first(b)).flatMap(([name, estimates]) =>
-    Object.entries(estimates).map(([kind, values]) => numbers(kind === "value" ? name : `${name}_${kind}`, values)),
-  );
+  const isShown = ([name]) => name === now.metric.name; // it stands next to the axes
+  const ofMetrics = [...view.metrics]
+    .toSorted((a, b) => isShown(b) - isShown(a))
+    .flatMap(([name, estimates]) =>
+      Object.entries(estimates).map(([kind, values]) => numbers(kind === "value" ? name : `${name}_${kind}`, values)),
+    );
   const isDiverged = (row) => view.numDiverged[row];
   const ofRuns =
     unitOf(view) === "configuration"
