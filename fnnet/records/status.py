@@ -38,7 +38,7 @@ class Status(NamedTuple):
     state: "finished"; "training", where a process writes to the store; or "unfinished", where none is seen.
     num_runs: of the sweep, or of the part of it that the store is for.
     num_done: trained and committed; in a search, to at least the first rung.
-    num_running: with a worker now; 0 where no process is seen.
+    num_running: sent to the workers, where some may wait for their turn; 0 where no process is seen.
     num_saved: not done, with a saved state from which they go on.
     num_failed: given up, since training them failed or ended every worker.
     num_diverged: of those that are done.
