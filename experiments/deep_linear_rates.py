@@ -52,10 +52,10 @@ SMOKE = Config(depths=(4, 16), num_rates=4, num_seeds=2, max_updates=30)
 def counting(task: fn.Task) -> fn.Task:
     """Extend a task's state by whether its loss has reached the goal, and by the updates until then."""
 
-    def init(key: jax.Array, hparams: fn.Hparams, data: Any) -> tuple:
+    def init(key: jax.Array, hparams: fn.Hparams, data: Any) -> tuple[Any, ...]:
         return task.init(key, hparams, data), jnp.zeros((), bool), jnp.zeros((), jnp.int32)
 
-    def step(key: jax.Array, hparams: fn.Hparams, run: tuple, batch: Any) -> tuple[tuple, Any]:
+    def step(key: jax.Array, hparams: fn.Hparams, run: Any, batch: Any) -> tuple[Any, fn.types.Metrics]:
         state, has_arrived, updates = run
         state, metrics = task.step(key, hparams, state, batch)
         has_arrived = has_arrived | (metrics["loss"] <= GOAL)  # the loss before the update

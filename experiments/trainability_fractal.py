@@ -27,6 +27,7 @@ from claiming import Claim, between
 from drawing import pack
 from reporting import Findings, main
 
+Extent = fn.studies.trainability.Extent
 Picture = fn.studies.trainability.Picture
 
 RATES = (-3.0, 6.0, -3.0, 6.0)  # decades of the overview
@@ -64,7 +65,7 @@ SMOKE = Config(
 )
 
 
-def take(config: Config, name: str, extent: tuple, side: int, seed: int = 0) -> Picture:
+def take(config: Config, name: str, extent: Extent, side: int, seed: int = 0) -> Picture:
     """Train the pixels of one picture."""
     problem = fn.studies.trainability.make_problem(config.width, config.num_seeds)
     space = fn.studies.trainability.rate_grid(extent, side, seed=seed, data_seed=seed)

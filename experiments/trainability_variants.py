@@ -23,6 +23,7 @@ from claiming import Claim, at_least, at_most
 from drawing import pack
 from reporting import Findings, main
 
+Extent = fn.studies.trainability.Extent
 Picture = fn.studies.trainability.Picture
 
 RATES, OFFSETS = (-3.0, 6.0), (-3.0, 3.0)  # decades
@@ -51,7 +52,7 @@ class Config:
 SMOKE = Config(width=4, num_steps=20, side=32, zooms=(10,))
 
 
-def take(config: Config, name: str, space: fn.Space, extent: tuple) -> Picture:
+def take(config: Config, name: str, space: fn.Space, extent: Extent) -> Picture:
     problem = fn.studies.trainability.make_problem(config.width, num_seeds=1)
     store = config.store / name
     options: dict[str, Any] = {"lanes": config.lanes, "store": store, "show_progress": True}

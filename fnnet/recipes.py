@@ -43,7 +43,7 @@ def mlp_recipe(data: Dataset) -> Callable[..., Task]:
         depth: int = 2,
         width: int = USUAL_WIDTH,
         activation: str = "relu",
-        initializer: str | tuple = "he_normal",
+        initializer: str | tuple[str, ...] = "he_normal",
         parameterization: str = "standard",
         base_width: int | None = None,
         use_bias: bool = True,

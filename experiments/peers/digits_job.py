@@ -72,7 +72,7 @@ def load_data(num_steps: int) -> Data:
     return Data(train_inputs, train_targets, test_inputs, test_targets, np.concatenate(epochs)[:num_steps])
 
 
-def write_table(path: Path, rows: Sequence[dict]) -> None:
+def write_table(path: Path, rows: Sequence[dict[str, object]]) -> None:
     """Write one row per run."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())

@@ -124,7 +124,7 @@ def count_reads(num_workers: int, num_examples: int, num_features: int) -> list[
     return [(int(process), int(num_bytes)) for process, num_bytes in map(str.split, lines)]
 
 
-def elsewhere(function: Callable, *arguments: Any) -> Any:
+def elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a new process, whose memory and cores are its own."""
     with spawned(1) as pool:
         return pool.submit(function, *arguments).result()

@@ -5,6 +5,8 @@ from typing import Any
 
 from measuring import markdown_table
 
+Row = dict[str, Any]
+
 
 def to_markdown(report: dict[str, Any]) -> str:
     """Write the tables: speed, share of the peak, ratio to fnnet, and compilation."""
@@ -35,7 +37,7 @@ def to_markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(rows: list[dict], cell: Callable[[dict, dict], str]) -> str:
+def _table(rows: list[Row], cell: Callable[[Row, Row], str]) -> str:
     """Lay out one quantity: a row for each network, a column for each system."""
     systems = names(rows, "system")
     cells = []
@@ -45,12 +47,12 @@ def _table(rows: list[dict], cell: Callable[[dict, dict], str]) -> str:
     return markdown_table(["network", *systems], cells)
 
 
-def names(rows: list[dict], column: str) -> list[str]:
+def names(rows: list[Row], column: str) -> list[str]:
     """List the networks or the systems, in order."""
     return list(dict.fromkeys(row[column] for row in rows))
 
 
-def find(rows: list[dict], network: str, system: str) -> dict:
+def find(rows: list[Row], network: str, system: str) -> Row:
     """Return the row of a system on a network."""
     return next(row for row in rows if (row["network"], row["system"]) == (network, system))
 

@@ -52,7 +52,7 @@ def evaluate(model: MLP, inputs: jax.Array, targets: jax.Array) -> tuple[jax.Arr
     return loss, (logits.argmax(axis=-1) == targets).mean()
 
 
-def train_depth(depth: int, runs: list[Run], data: Data) -> Iterator[dict]:
+def train_depth(depth: int, runs: list[Run], data: Data) -> Iterator[dict[str, object]]:
     """Train the runs of one depth, one after the other."""
     model = MLP(depth, rngs=nnx.Rngs(0))
     tx = optax.inject_hyperparams(optax.sgd)(learning_rate=0.1)
@@ -77,7 +77,7 @@ def train_depth(depth: int, runs: list[Run], data: Data) -> Iterator[dict]:
 
 def main(job: Job) -> None:
     data = load_data(job.num_steps)
-    table: list[dict] = []
+    table: list[dict[str, object]] = []
     for depth in job.depths:
         table += train_depth(depth, [run for run in list_runs(job) if run.depth == depth], data)
     write_table(job.out, table)

@@ -31,7 +31,7 @@ def load_tensors(num_steps: int) -> Data:
     return Data(*map(torch.from_numpy, load_data(num_steps)))
 
 
-def train_run(run: Run, num_steps: int) -> dict:
+def train_run(run: Run, num_steps: int) -> dict[str, object]:
     """Train and measure one run."""
     torch.manual_seed(run.seed)
     data = load_tensors(num_steps)

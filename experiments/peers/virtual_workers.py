@@ -35,7 +35,7 @@ def tiny_recipe() -> fn.Task:
     )
 
 
-def answer(function: Callable, *arguments: Any) -> Any:
+def answer(function: Callable[..., Any], *arguments: Any) -> Any:
     """Make up what a worker would return."""
     if function is worker.describe:
         return WORKER
@@ -67,8 +67,8 @@ class Workers:
         self.answered: list[float] = []  # when each chunk was, on the clock
         self._chunk_seconds = chunk_seconds
         self._free, self._random = [0.0] * num_workers, random.Random(0)
-        self._training: list[tuple[float, int, Future, bytes]] = []
-        self._there: collections.deque[Future] = collections.deque()
+        self._training: list[tuple[float, int, Future[Any], bytes]] = []
+        self._there: collections.deque[Future[Any]] = collections.deque()
         self.engine = Engine(self.submit, _share_nothing, num_workers, 1, lambda error: False, "virtual")
         self.since = time.process_time()  # this clock goes on
 
@@ -79,9 +79,9 @@ class Workers:
         yield
         self.since = time.process_time()
 
-    def submit(self, *order: Any) -> Future:
+    def submit(self, *order: Any) -> Future[Any]:
         """Answer a question at once; begin to train a chunk on the worker that is free first."""
-        future: Future = Future()
+        future: Future[Any] = Future()
         if order[0] is not worker.train:
             future.set_result(answer(*order))
             return future
@@ -103,11 +103,11 @@ class Workers:
         """Return the time on the clock."""
         return self.now + time.process_time() - self.since
 
-    def put(self, future: Future) -> None:
+    def put(self, future: Future[Any]) -> None:
         """Take note of an answer, as the queue of the coordinator does."""
         self._there.append(future)
 
-    def get(self, timeout: float) -> Future:
+    def get(self, timeout: float) -> Future[Any]:
         """Return the next answer, as the queue of the coordinator does; jump to it if there is none yet."""
         while not self._there:
             with self._off_the_clock():

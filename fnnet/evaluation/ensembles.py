@@ -180,7 +180,9 @@ def greedy_selection(
     # The NLL depends only on each member's probability of the right class.
     log_right = -jax.vmap(jax.vmap(cross_entropy), in_axes=(0, None))(outputs, targets)
 
-    def pick(carry: tuple[Array, Array], num_picked: Array) -> tuple[tuple, tuple]:
+    def pick(
+        carry: tuple[Array, Array], num_picked: Array
+    ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         log_sum, counts = carry
         log_sums = jnp.logaddexp(log_sum[None], log_right)
         nlls = jnp.log(num_picked) - jnp.mean(log_sums, axis=1)

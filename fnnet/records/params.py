@@ -101,7 +101,7 @@ def _rows_by_chunk(space: Space, columns: Mapping[str, np.ndarray]) -> list[np.n
     return sorted(np.split(order, np.flatnonzero(is_next) + 1), key=lambda rows: int(rows[0]))
 
 
-def _shapes_and_dtypes(lanes: Mapping[str, np.ndarray]) -> dict[str, tuple]:
+def _shapes_and_dtypes(lanes: Mapping[str, np.ndarray]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     return {name: (leaf.shape[1:], leaf.dtype) for name, leaf in lanes.items()}
 
 

@@ -6,6 +6,7 @@ those of another chunk or has several fingerprints is damaged.
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -44,7 +45,7 @@ def decode_rows(contents: Mapping[str, bytes], columns: Sequence[str] | None = N
 
 def _decode(contents: dict[str, bytes], columns: Sequence[str] | None) -> list[pl.DataFrame]:
     """Decode chunks with the same columns at once, or in halves where one of them is damaged."""
-    buffers: list = [io.BytesIO(content) for content in contents.values()]
+    buffers: list[Any] = [io.BytesIO(content) for content in contents.values()]
     try:
         scanned = pl.scan_parquet(buffers, extra_columns="raise" if columns is None else "ignore")
         rows = (scanned if columns is None else scanned.select(*INDEX, *columns)).collect()

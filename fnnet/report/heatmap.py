@@ -178,7 +178,7 @@ def _make_panels(
 ) -> list[_Panel]:
     """Arrange the means of all configurations, and the fractions of diverged runs, in panels."""
     x_values, y_values = _sort(results.space.axes[x]), results.space.axes[y] if y else ("",)
-    panels: dict[tuple, _Panel] = {}
+    panels: dict[tuple[tuple[str, Any], ...], _Panel] = {}
     for place, config in enumerate(configurations.configs):
         if x not in config or (y is not None and y not in config):
             continue

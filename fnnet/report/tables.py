@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fnnet.records.ranking import is_higher_better, rank
 from fnnet.records.results import Results
@@ -55,7 +55,7 @@ def best(
     higher_is_better = is_higher_better(metric, results.higher_is_better, higher_is_better)
     configurations = find_configurations(results.space, over)
     means, num_diverged = configurations.mean_interval(values), configurations.count_true(results["diverged"])
-    rows: dict[tuple, list[int]] = {}
+    rows: dict[tuple[tuple[str, Any], ...], list[int]] = {}
     for place, config in enumerate(configurations.configs):
         key = tuple((name, value) for name, value in config.items() if name != axis)
         rows.setdefault(key, []).append(place)

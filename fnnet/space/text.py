@@ -190,7 +190,7 @@ def parse_values(name: str, text: str) -> Sequence[Any]:
     )
 
 
-def _tuples(name: str, text: str) -> list[tuple]:
+def _tuples(name: str, text: str) -> list[tuple[Any, ...]]:
     """Parse tuples, written as a list of lists of JSON."""
     try:
         lists = json.loads(text)

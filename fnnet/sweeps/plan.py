@@ -207,7 +207,7 @@ _KINDS = {
 def _check_kinds(name: str, values: tuple[Any, ...], annotation: Any) -> None:
     """Refuse static values of another type than a simple annotation of the recipe's argument."""
     is_union = get_origin(annotation) in (types.UnionType, typing.Union)
-    kinds = get_args(annotation) if is_union else (annotation,)
+    kinds = [get_origin(kind) or kind for kind in (get_args(annotation) if is_union else [annotation])]
     if not all(isinstance(kind, type) and kind in _KINDS for kind in kinds):
         return
     accepted = {*kinds, int} if float in kinds else set(kinds)

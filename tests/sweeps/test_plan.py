@@ -205,3 +205,5 @@ def test_other_annotations_of_the_recipe_are_ignored(data):
     assert len(make_plan(recipe, space, data).groups) == 4
     with pytest.raises(fn.InputError, match=r"axis .scale. takes an integer or None, got 2\.5"):
         make_plan(recipe, fn.grid(widths=[(7, 5)], scale=2.5), data)
+    with pytest.raises(fn.InputError, match=r"axis .widths. takes a tuple, got 7"):
+        make_plan(recipe, fn.grid(widths=[7]), data)
