@@ -82,7 +82,7 @@ def axis_values(name: str, given: object) -> tuple[Value, ...]:
     return values
 
 
-def listed_values(name: str, given: object) -> tuple[Value, ...]:
+def listed_values(name: str, given: Any) -> tuple[Value, ...]:
     """Convert a user's values for an axis to plain Python values, as `axis_values` does, but allow repeats.
 
     Example:
@@ -228,7 +228,7 @@ def _is_number(value: Value) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _value(name: str, value: object, nesting: int = 0) -> Value:
+def _value(name: str, value: Any, nesting: int = 0) -> Value:
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):

@@ -21,7 +21,7 @@ SCRIPTS = (
 )
 """Files of static/, in the order in which they are joined to one script."""
 
-MENUS = {
+MENUS: dict[str, dict[str, str]] = {
     "lines": {"x": "across", "color": "lines by"},
     "heatmap": {"heat-x": "across", "heat-y": "down"},
     "parallel": {},
