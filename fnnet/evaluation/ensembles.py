@@ -171,7 +171,7 @@ def greedy_selection(
 
     Source: Caruana et al. (2004), sections 2 and 2.1.
     """
-    outputs, targets = _check_examples(outputs), jnp.asarray(targets)
+    outputs, targets = _check_outputs(outputs, "n"), jnp.asarray(targets)
     if targets.shape != outputs.shape[1:2]:
         raise InputError(
             f"targets are the classes of {outputs.shape[1]} examples here, got the shape {targets.shape}"
@@ -261,7 +261,7 @@ def disagreement(
 
     Source: Fort, Hu & Lakshminarayanan (2019), who divide it by the members' error.
     """
-    outputs = _check_examples(outputs)
+    outputs = _check_outputs(outputs, "n")
     guesses = _guesses(outputs)
     # One member at a time, so that all pairs of all examples need not fit in memory.
     return jax.lax.map(lambda one: jnp.mean(one[None] != guesses, axis=1, dtype=outputs.dtype), guesses)
@@ -290,18 +290,11 @@ def _shares(weights: Weights | None, values: Array) -> Array:
     return jnp.broadcast_to(shares, values.shape)
 
 
-def _check_outputs(outputs: Array | np.ndarray) -> Array:
-    if np.ndim(outputs) < 2 or np.shape(outputs)[-1] < 2:
+def _check_outputs(outputs: Array | np.ndarray, examples: str = "...") -> Array:
+    """Check the shape of logits `[members, *examples, classes]`; return them in at least 32 bits."""
+    shape = np.shape(outputs)
+    if len(shape) < 2 or shape[-1] < 2 or (examples == "n" and len(shape) != 3):
         raise InputError(
-            f"outputs of members are logits [members, ..., classes] of two classes at least, "
-            f"got the shape {np.shape(outputs)}"
+            f"outputs of members are logits [members, {examples}, classes] of two classes at least, got the shape {shape}"
         )
     return widen(outputs)
-
-
-def _check_examples(outputs: Array | np.ndarray) -> Array:
-    if np.ndim(outputs) != 3:
-        raise InputError(
-            f"outputs of members are logits [members, n, classes] here, got the shape {np.shape(outputs)}"
-        )
-    return _check_outputs(outputs)

@@ -256,7 +256,7 @@ def test_top_compares_what_was_fully_trained():
             r"each of 4 members, got the shape \(3,\)",
         ),
         (lambda: ensembles.vote.__wrapped__(np.zeros(3)), r"got the shape \(3,\)"),
-        (lambda: ensembles.disagreement.__wrapped__(np.zeros((5, 2))), r"\[members, n, classes\] here"),
+        (lambda: ensembles.disagreement.__wrapped__(np.zeros((5, 2))), r"\[members, n, classes\]"),
         (
             lambda: ensembles.greedy_selection(OUTPUTS, CLASSES, 0),
             "num_picks must be a positive integer, got 0",
