@@ -1,14 +1,17 @@
 """Settings of the documentation: `make docs` builds it without a network, and takes warnings for errors."""
 
 import importlib.metadata
+import os
 import re
 import sys
 from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from jupyter_client.manager import KernelManager
 
 sys.path.insert(0, str(Path(__file__).parent))
+from cells import with_cells
 from claims import with_claims
 from docstrings import restructured
 
@@ -17,14 +20,28 @@ author = "fnnet developers"
 release = importlib.metadata.version("fnnet")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build"]
 
+# The code of these pages runs at every build, in an empty folder, and an error ends the build.
+NOTEBOOKS = {"tour", "tutorial", "howto/optimizers", "howto/search"}
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300  # seconds for one cell
+nb_merge_streams = True
+nb_output_stderr = "remove"
+os.environ["COLUMNS"] = "88"  # as many as a page has
+KernelManager.transport_encryption.default_value = (
+    "auto"  # kernels warn without
+)
+
 html_theme = "sphinx_book_theme"
+html_theme_options = {"navbar_persistent": []}
 html_title = "fnnet"
 html_math_renderer = "mathml"
 html_static_path = ["pages.css"]
@@ -56,8 +73,10 @@ def _skip_member(app, what, name, obj, skip, options) -> bool | None:
 
 
 def _complete_page(app, docname, source) -> None:
-    """Fill in claims, and turn links to tables of measurements, which are Markdown but no pages, into downloads."""
+    """Fill in claims, turn code into cells, and links to tables of measurements, which are Markdown but no pages, into downloads."""
     page = with_claims(source[0])
+    if docname in NOTEBOOKS:
+        page = with_cells(page)
     source[0] = re.sub(
         r"\]\(((?:\.\./)+experiments/results/\w+\.md)\)", r"](path:\1)", page
     )

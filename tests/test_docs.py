@@ -1,4 +1,7 @@
-"""Every public name has a place in the API reference, which `make docs` builds from `docs/api`."""
+"""Every public name has a place in the API reference, which `make docs` builds from `docs/api`, and every figure a page.
+
+Public is what `fnnet/__init__.pyi` lists, and what the README, pages and examples import from modules of fnnet.
+"""
 
 import inspect
 import pkgutil
@@ -7,7 +10,8 @@ from pathlib import Path
 
 import fnnet as fn
 
-REFERENCE = "\n".join(page.read_text() for page in (Path(__file__).parent.parent / "docs/api").glob("*.md"))
+ROOT = Path(__file__).parent.parent
+REFERENCE = "\n".join(page.read_text() for page in (ROOT / "docs/api").glob("*.md"))
 WHOLE_MODULES = re.findall(r"^\.\. automodule:: (\S+)", REFERENCE, re.MULTILINE)
 SINGLE_NAMES = re.findall(r"^\.\. auto(?:function|class|exception):: (\S+)", REFERENCE, re.MULTILINE)
 
@@ -29,14 +33,40 @@ def public_values(module):
             yield value
 
 
-def test_reference_lists_every_public_name():
+def shown_imports():
+    """Yield what code for users imports from modules of fnnet."""
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.py")]:
+        for module, names in re.findall(r"^from (fnnet[\w.]*) import (.+)$", page.read_text(), re.MULTILINE):
+            for name in names.split(","):
+                yield pkgutil.resolve_name(f"{module}.{name.strip()}")
+
+
+def undocumented(values):
     documented = {home(pkgutil.resolve_name(name)) for name in SINGLE_NAMES}
-    public = {home(value) for value in public_values(fn) if value.__module__ not in WHOLE_MODULES}
+    return {home(value) for value in values if value.__module__ not in WHOLE_MODULES} - documented
+
+
+def test_reference_lists_every_public_name():
+    public = list(public_values(fn))
     assert len(public) > 50
-    assert public - documented == set()
+    assert undocumented(public) == set()
+
+
+def test_reference_lists_what_users_are_shown():
+    imported = list(shown_imports())
+    assert {value.__name__ for value in imported} > {"linen_network", "equinox_network", "optimize"}
+    assert undocumented(value for value in imported if not inspect.ismodule(value)) == set()
+    assert {value.__name__ for value in imported if inspect.ismodule(value)} <= set(WHOLE_MODULES)
 
 
 def test_reference_names_modules_that_exist():
     assert len(WHOLE_MODULES) > 15
     for name in WHOLE_MODULES:
         assert inspect.ismodule(pkgutil.resolve_name(name))
+
+
+def test_pages_show_every_figure_of_the_experiments():
+    shown = "\n".join(page.read_text() for page in ROOT.glob("docs/*.md"))
+    figures = {figure.name for figure in ROOT.glob("experiments/results/*.png")}
+    assert len(figures) > 25
+    assert {name for name in figures if f"](../experiments/results/{name})" not in shown} == set()

@@ -47,6 +47,7 @@ def run_commands(lines):
 @pytest.mark.parametrize("page", PAGES)
 def test_code_runs_as_written(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     names = {"__name__": "__main__"}
     blocks = BLOCK.findall((DOCS / page).read_text())
     assert blocks
