@@ -58,12 +58,23 @@ napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+autodoc_default_options = {"no-value": True}
 
 
 def _convert_docstring(app, what, name, obj, options, lines) -> None:
     lines[:] = restructured(
         lines,
         set(getattr(obj, "__annotations__", {})) if what == "class" else set(),
+    )
+    if what == "data" and isinstance(obj, dict):
+        lines += ["", "Names: " + ", ".join(f"``{key}``" for key in obj) + "."]
+
+
+def _shorten(app, what, name, obj, options, *signature) -> tuple:
+    """Write arrays as fnnet's sources do, not by the modules that define them."""
+    return tuple(
+        part and re.sub(r"\b(jax\.)?jaxlib\._jax\.|\bnumpy\.", "", part)
+        for part in signature
     )
 
 
@@ -99,5 +110,6 @@ def setup(app) -> None:
     app.connect(
         "autodoc-process-docstring", _convert_docstring, priority=400
     )  # before napoleon
+    app.connect("autodoc-process-signature", _shorten)
     app.connect("autodoc-skip-member", _skip_member)
     app.connect("source-read", _complete_page)

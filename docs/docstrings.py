@@ -4,9 +4,18 @@ These are code spans, tables, indented code and the fields of classes (`name: te
 napoleon.
 """
 
+import inspect
 import re
 from collections.abc import Iterator
 
+import fnnet
+
+_LINKED = {
+    name
+    for name in fnnet.__all__
+    if inspect.isroutine(getattr(fnnet, name))
+    or inspect.isclass(getattr(fnnet, name))
+}
 _FIELDS = re.compile(r"(\w+(?:, \w+)*): (.*)")
 _SPAN = re.compile(r"`([^`]+)`")
 
@@ -56,11 +65,15 @@ def _kind(line: str, last: str, after_blank: bool, outside: bool) -> str:
 
 
 def _spans(lines: list[str]) -> list[str]:
-    """Write `code` with two backticks, and escape bars, stars of arguments and final underscores outside."""
+    """Link public names, write other `code` with two backticks, and escape bars, stars and final underscores outside."""
     pieces = _SPAN.split("\n".join(lines))
     for index, piece in enumerate(pieces):
         if index % 2:
-            pieces[index] = "``" + " ".join(piece.split()) + "``"
+            pieces[index] = (
+                f":py:obj:`{piece} <fnnet.{piece}>`"
+                if piece in _LINKED
+                else "``" + " ".join(piece.split()) + "``"
+            )
         else:
             piece = piece.replace("|", r"\|").replace(", **", r", \*\*")
             piece = re.sub(r"(?<=\w)_(?!\w)", r"\\_", piece)

@@ -28,7 +28,7 @@ class DrawFunction(Protocol):
 
         Args:
             data_seed: may be traced.
-            data: of the task.
+            data: the data of the task.
             first_step: the first step of the range, counted from 0; may be traced.
             num_steps: length of the range, a Python integer.
 

@@ -21,7 +21,7 @@ class BestState(NamedTuple):
 
     last: the state of the task after the last step.
     num_steps: updates made.
-    params: of the best evaluation so far; before the first evaluation, the initial ones.
+    params: the parameters of the best evaluation so far; before the first evaluation, the initial ones.
     value: the metric there; NaN before the first evaluation.
     best_step: updates made until there.
     """

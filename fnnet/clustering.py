@@ -82,8 +82,8 @@ def sharpening_loss(outputs: Float[Array, "n clusters"]) -> Float[Array, ""]:
     No gradient flows through p.
 
     Args:
-        outputs: of a `cluster_network`, for a batch large enough to estimate the cluster sizes. (Xie et al. compute
-            p from all examples, at intervals.)
+        outputs: the outputs of a `cluster_network`, for a batch large enough to estimate the cluster sizes.
+            (Xie et al. compute p from all examples, at intervals.)
 
     Returns:
         The mean over examples, in nats.

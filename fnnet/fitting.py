@@ -66,8 +66,8 @@ def supervised(
             the loss of a batch is the mean.
         optimizer: a name such as "sgd" or "adam" (see `OPTIMIZERS`), whose numbers are hyper-parameters; an optimizer,
             such as `sgd(0.1)` or one of optax; or a function from hyper-parameters to one (see `from_hparams`).
-        schedule: of the learning rate of an optimizer by name: "constant", "cosine", "linear" or "step", all after a
-            warmup over the hyper-parameter `warmup_fraction` of the steps (see `schedules.whole_run`).
+        schedule: how the learning rate of a named optimizer changes: "constant", "cosine", "linear" or "step",
+            all after a warmup over the hyper-parameter `warmup_fraction` of the steps (see `schedules.whole_run`).
         batch_size: examples per step; None for full batches.
         order: "shuffled", "sequential" or "with_replacement" (see `make_batches`).
         metrics: names in `METRICS`, functions from the outputs `[n, outputs]` and targets of ALL examples to a
@@ -165,7 +165,7 @@ def autoencoder(
 
     Args:
         network: from `[features]` to `[features]`, or a function from hyper-parameters to one.
-        loss: of the output and the input.
+        loss: a loss of the output and the input, as in `supervised`.
         optimizer, metrics, **options: as in `supervised`.
 
     Example:

@@ -41,7 +41,7 @@ class Network(NamedTuple):
         evaluated: without dropout, with the statistics that training has collected.
     intermediates: like `apply`, but returns the `LayerValues` of every layer in order; None if not available.
     apply_batch: computes the outputs `[n, ...]` of inputs `[n, ...]` as fast as the network can; None for `jax.vmap` of
-        `apply`. Whoever replaces `apply` replaces this too.
+        `apply`. If you replace `apply`, replace this too.
     train: maps `(params, inputs [n, ...], key)` to `(outputs [n, ...], params)`, for a network that trains in another
         way than it is evaluated, with dropout or batch statistics; None for `apply_batch`.
     is_buffer: a prefix of the pytree `params`, True for parts that `train` sets, such as batch statistics, and False
@@ -142,17 +142,17 @@ def mlp(
     dropout: Number | None = None,
     stack_from: int = 8,
 ) -> Network:
-    """Build a fully connected network, also called a multi-layer perceptron.
+    """Build a fully connected network, also called a multilayer perceptron.
 
     Args:
         num_inputs: size of one input.
         widths: neurons of each hidden layer; empty for one affine map.
         num_outputs: size of one output.
-        activation: of the hidden layers, a name in `ACTIVATIONS` or any function of an array.
+        activation: the activation of the hidden layers, a name in `ACTIVATIONS` or any function of an array.
         use_bias: whether layers add biases `b`.
         initializer: a name in `INITIALIZERS`, an `Initializer` or a JAX initializer, such as
             `jax.nn.initializers.orthogonal()`; or a list of one for each of the `len(widths) + 1` layers.
-        output_activation: of the last layer; losses on logits want "identity".
+        output_activation: the activation of the last layer; losses that take logits need "identity".
         parameterization: "standard", "ntk", `mup(base_width)` or a function from `LayerShape` to `Scales`.
         residual: whether each hidden layer of the same width as the one before it adds its input to its
             output, `h = activation(z) + x` (He et al. 2016).

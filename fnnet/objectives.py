@@ -27,10 +27,10 @@ class ObjectiveFunction(Protocol):
         """Compute the loss of a batch.
 
         Args:
-            key: of the step, for noise or dropout.
+            key: the key of the step, for noise or dropout.
             params: to differentiate.
-            batch: of the step.
-            hparams: of the run.
+            batch: the batch of the step.
+            hparams: the hyper-parameters of the run.
 
         Returns:
             The loss, a scalar; and other metrics of the step, scalars by name, which may be empty. Their means since

@@ -81,7 +81,7 @@ def make_builder(optimizer: object, schedule: str = "constant") -> Callable[[Hpa
 
     Args:
         optimizer: a name in `OPTIMIZERS`, an optimizer, or a function from hyper-parameters to one.
-        schedule: of the learning rate, for an optimizer by name.
+        schedule: the schedule of the learning rate, for an optimizer by name.
 
     Raises:
         InputError: when `optimizer` is none of these; and from the function, when it returns no optimizer, branches on

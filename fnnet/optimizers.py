@@ -26,7 +26,9 @@ class Optimizer(NamedTuple):
     update: maps `(grads, opt_state, params)` to `(updates, opt_state)`.
 
     Example:
-        >>> halving = Optimizer(lambda params: (), lambda grads, state, params: (jax.tree.map(lambda g: -g / 2, grads), state))
+        >>> def halve(grads, state, params):
+        ...     return jax.tree.map(lambda g: -g / 2, grads), state
+        >>> halving = Optimizer(lambda params: (), halve)
         >>> halving.update(jnp.array([4.0]), (), jnp.array([1.0]))[0].tolist()
         [-2.0]
     """

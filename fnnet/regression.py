@@ -12,7 +12,7 @@ def r2(outputs: Float[Array, "n outputs"], targets: Shaped[Array, "n outputs"]) 
 
     Args:
         outputs: predictions.
-        targets: the true values; each column needs a variance.
+        targets: the true values; each column must vary.
 
     Returns:
         `mean_k 1 - residual sum of squares / total sum of squares`; 1 is perfect, 0 is no better than the mean.

@@ -42,7 +42,7 @@ class StepFunction(Protocol):
                 use it pays nothing.
             hparams: as in `init`.
             state: what `init` or the last step returned.
-            batch: of this step, shared by all runs with the same `data_seed` that train together.
+            batch: the batch of this step, shared by all runs with the same `data_seed` that train together.
 
         Returns:
             The next state, with the same shapes and dtypes; and the metrics, scalars by name. "loss" must be one of

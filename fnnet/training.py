@@ -22,7 +22,7 @@ from fnnet.types import Metrics, PyTree
 class Progress(NamedTuple):
     """A run between two steps.
 
-    state: of the task.
+    state: the state of the task.
     diverged_at: the first step whose loss was not finite, or -1.
     totals: the sum of each metric of the steps since the last evaluation. It is updated at every step, so its bits do
         not depend on where a run was interrupted.
@@ -37,7 +37,7 @@ class Run(NamedTuple):
     """A finished run.
 
     state: the last state of the task; for `supervised`, the parameters are `run.state.params`.
-    metrics: of the last evaluation.
+    metrics: the metrics of the last evaluation.
     curves: arrays `[evaluations]`: "step", the number of updates; "batch_loss" and other metrics "batch_NAME" of the
         steps, averaged since the previous evaluation; and the metrics that the task measures.
     diverged: whether the loss was not finite at some step.
@@ -176,12 +176,15 @@ def train(
     A pure function of its array arguments: it works under `jax.jit`, `jax.vmap` and `jax.grad`.
 
     Args:
-        task: of the run.
+        task: the task of the run.
         hparams: hyper-parameters by name; `seed` (default 0) determines the keys of the task, `data_seed` (default 0)
             the order of batches.
-        data: of the task, usually a `Dataset`.
+        data: the data of the task, usually a `Dataset`.
         num_steps: number of updates. Tasks can read it as the hyper-parameter `num_steps`, unless `hparams` has another.
         eval_every: evaluate every this many steps and at the end; None: only at the end.
+
+    Returns:
+        The finished run: its last state, metrics and learning curves.
 
     Raises:
         InputError: when a number of steps is not a positive integer, or a hyper-parameter is missing or out of range.

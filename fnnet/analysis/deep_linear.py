@@ -72,7 +72,7 @@ def decoupled_network(
         right: orthogonal matrix of its right singular vectors.
         num_matrices: D, at least 1.
         start: the initial strength of all modes.
-        seed: of the bases in between; the key passed to `init` is ignored.
+        seed: the seed of the bases in between; the key passed to `init` is ignored.
 
     Returns:
         The network, without biases.

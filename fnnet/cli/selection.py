@@ -68,7 +68,7 @@ def choose_run(results: "Results", words: Sequence[str], best: str | None = None
 
 
 def choose_runs(results: "Results", words: Sequence[str]) -> "Results":
-    """Select the runs that have some values, or an id; all of them without any word.
+    """Select the runs that have the given values, or the given id; all runs if no word is given.
 
     Raises:
         InputError: when no run has them.

@@ -12,7 +12,7 @@ class Entry(NamedTuple):
 
     name: for `load_dataset`.
     num_examples: in all splits.
-    num_features: of one example.
+    num_features: the number of features of one example.
     num_classes: 0 for a regression.
     is_here: whether it loads without a download.
     """

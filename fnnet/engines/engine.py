@@ -1,8 +1,8 @@
 """The protocol of engines: where the chunks of a sweep train.
 
-Runs never talk to each other, so an engine only has to call functions elsewhere: it is an executor as Python's
-`concurrent.futures` has them, and a way to hand the same arrays to every worker once. What to train, and what to do
-when a worker is lost, the coordinator of a sweep decides.
+Runs are independent, so an engine only has to call functions elsewhere: it is an executor, as in Python's
+`concurrent.futures`, plus a way to hand the same arrays to every worker once. The coordinator of a sweep decides what to
+train, and what to do when a worker is lost.
 """
 
 import traceback
@@ -26,7 +26,7 @@ class Engine(NamedTuple):
     num_workers: how many functions run at the same time.
     cores: the CPU cores that JAX uses in each worker; None for all of them.
     is_lost: whether an error of a future means that its worker died, so that the function may be called again.
-    name: of the engine, for messages.
+    name: the name of the engine, for messages.
     is_in_process: whether functions run in this process, at once, so that nothing is pickled.
     """
 
@@ -43,7 +43,7 @@ class Failure(NamedTuple):
     """An exception that a function raised on a worker, in a form that always pickles.
 
     kind: the name of its class.
-    message: of the exception.
+    message: the message of the exception.
     trace: its traceback, as text.
     """
 
@@ -72,7 +72,7 @@ def broken(error: BrokenExecutor) -> InputError:
     """Build the error for a pool that cannot train any more."""
     return InputError(
         f"{type(error).__name__}: the pool lost a worker and is broken; all that is finished is kept in the store, and "
-        "the same call goes on with a new pool"
+        "the same call continues with a new pool"
     )
 
 

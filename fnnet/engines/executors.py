@@ -21,8 +21,8 @@ from fnnet.records.sealed import seal, unseal
 class SharedFile:
     """Arrays in a file that every worker can read, named after its content.
 
-    path: of the file.
-    sha256: of its content.
+    path: the path of the file.
+    sha256: the SHA-256 of its content.
     """
 
     path: str
@@ -42,7 +42,7 @@ class SharedFile:
                 "that all workers share, as folder=..."
             ) from error
         if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise InputError(f"{self.path} has another content on a worker than it was written with")
+            raise InputError(f"{self.path} has other content on a worker than where it was written")
         sealed = unseal(content)
         assert sealed is not None
         return sealed.arrays
@@ -60,7 +60,7 @@ def executor(
     Args:
         pool: such as a `ProcessPoolExecutor` that spawns its processes, loky's `get_reusable_executor()`, Dask's
             `client.get_executor()` or mpi4py's `MPIPoolExecutor`.
-        num_workers: of the pool; None to ask it.
+        num_workers: the number of workers; None to ask the pool.
         cores: the CPU cores that each worker uses; None for all that it may use. Without effect on GPUs.
         folder: where data are put for the workers; it must be on a disk that they share. None for a temporary folder
             of this machine.

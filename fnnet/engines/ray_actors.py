@@ -29,8 +29,8 @@ def ray(
         num_workers: actors to start; None for as many as the cluster has processors for.
         cpus: CPU cores of each worker; JAX uses as many.
         gpus: GPUs of each worker; without any, its JAX uses the CPU.
-        address: of the cluster, such as "auto" or "ray://head:10001"; None for a new one on this machine, which only
-            this machine can reach.
+        address: the address of the cluster, such as "auto" or "ray://head:10001"; None to start one on this
+            machine, which only this machine can reach.
 
     Raises:
         InputError: when Ray is not installed, or the cluster has no processors for a worker.

@@ -34,7 +34,7 @@ def average(outputs: MemberOutputs, weights: Weights | None = None) -> Float[Arr
 
     Args:
         outputs: logits of the members.
-        weights: of the members, at least 0, normalized by their sum. A member of weight 0 is ignored, even if its
+        weights: one per member, at least 0, normalized by their sum. A member of weight 0 is ignored, even if its
             outputs are not finite. None: equal weights.
 
     Raises:
@@ -78,7 +78,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
     """Build one network from several of the same shape.
 
     Args:
-        network: of each member.
+        network: the network of each member.
         num_members: number of members.
         combine: maps the members' outputs for one input to the ensemble's: `average`, `vote`,
             `lambda outputs: average(outputs, weights)` with the weights of `greedy_selection`, or

@@ -59,7 +59,7 @@ def evaluate(
     """Evaluate many networks of one shape on the same examples.
 
     Args:
-        network: of all parameters.
+        network: the network to which all parameters belong.
         params: a pytree as `network.init` returns it, with a leading axis `[networks, ...]` in each leaf, such as
             `results.params()` or the result of `jax.vmap(network.init)`.
         examples: such as `data.test`.
@@ -93,8 +93,8 @@ def evaluate_results(
     """Evaluate all networks of a sweep with `save_params=True`, of any shapes, on the same examples.
 
     Args:
-        recipe: of the sweep. Its tasks must have a `predict`, as those of `supervised` do.
-        results: of the sweep, or of some of its runs, as `where` returns them.
+        recipe: the recipe of the sweep. Its tasks must have a `predict`, as those of `supervised` do.
+        results: the results of the sweep, or of some of its runs, as `where` returns them.
         examples: as in `evaluate`. Metrics use their targets even if the task has a `target` of its own.
         metrics: as in `evaluate`.
 

@@ -11,12 +11,12 @@ from fnnet.stacked_layers import stack, unstack
 
 
 def trained_model(results: Results, run: int) -> Model:
-    """Build the model of one run of a sweep with `mlp_recipe`, such as those of `fnnet sweep`.
+    """Build the model of one run of a sweep whose recipe is `mlp_recipe`, as in `fnnet sweep`.
 
     The store records how the data were encoded and scaled; the data are not loaded.
 
     Args:
-        results: of a store that kept the parameters.
+        results: results whose store kept the parameters.
         run: index of the run.
 
     Raises:

@@ -33,7 +33,7 @@ def load_other_data(record: Record, name_or_path: str) -> OtherData:
     """Load examples for the networks of a sweep.
 
     Args:
-        record: of the data of the sweep, as its plan has them under "data".
+        record: what the sweep's plan says about its data, under "data".
         name_or_path: a named data set, of which the official test split is taken if it has one; the sweep's own, of which
             its test split is taken; or a file, with the columns of the training data and their target, which is the
             column "target" where the sweep's data are no table.

@@ -59,8 +59,8 @@ def stack_of_group(
     """Build the stack of the networks of one group; each portion is read from the store when it is reached.
 
     Args:
-        results: of the sweep.
-        task: of the group.
+        results: the results of the sweep.
+        task: the task of the group.
         traced: the traced hyper-parameters of the group's runs.
         runs: their indices in the results.
 

@@ -96,7 +96,7 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
     """Build a network from a `flax.nnx` module.
 
     It trains as after `module.train()` and is evaluated as after `module.eval()`. In training, its random number
-    streams get the keys that `nnx.reseed(module, default=key)` gives, were all of them called "default".
+    streams get the keys that `nnx.reseed(module, default=key)` gives, as if all of them were called "default".
 
     Args:
         build: builds the module, which maps a batch `[n, *input_shape]` to a batch of outputs.

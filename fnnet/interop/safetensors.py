@@ -1,5 +1,7 @@
 """Models as safetensors files: the weights, and a description from which the network is rebuilt.
 
+To read one with numpy alone:
+
     with open("model.safetensors", "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         content = file.read()
@@ -9,8 +11,8 @@
         kind = {"F32": "<f4", "F64": "<f8"}[header[name]["dtype"]]
         arrays[name] = np.frombuffer(content[start:stop], kind).reshape(header[name]["shape"])
 
-is all it takes to read one with numpy. `layers.0.w` `[fan_in, fan_out]` and `layers.0.b` are the first layer's, and
-`inputs.mean` and `inputs.inverse_std` standardize the inputs. A network of two layers with relu then computes
+`layers.0.w` `[fan_in, fan_out]` and `layers.0.b` are the first layer's, and `inputs.mean` and `inputs.inverse_std`
+standardize the inputs. A network of two layers with relu then computes
 
     h = (x - arrays["inputs.mean"]) * arrays["inputs.inverse_std"]
     h = np.maximum(h @ arrays["layers.0.w"] + arrays["layers.0.b"], 0)
@@ -51,7 +53,7 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
     """Write a model to a new file.
 
     Args:
-        path: of the file, which must not exist; it ends in .safetensors.
+        path: the path of the file, which must not exist; it ends in .safetensors.
         model: with plain values and names for arguments, and parameters in float32 or float64.
 
     Raises:
@@ -91,7 +93,7 @@ def load(path: str | os.PathLike[str]) -> Model:
     """Read a model.
 
     Args:
-        path: of a file that `save` wrote; it is not trusted.
+        path: the path of a file that `save` wrote; it is not trusted.
 
     Returns:
         The model. Its parameters are numpy arrays, bit for bit as saved.

@@ -18,7 +18,7 @@ class TrackedRun(NamedTuple):
 
     name: the first digits of its id.
     config: its hyper-parameters; tuples as text.
-    steps: of its evaluations.
+    steps: the steps of its evaluations.
     curves: by metric, at these steps.
     metrics: final, by name, also of metrics that have no curve.
     diverged: whether it did.
@@ -65,7 +65,7 @@ def to_tensorboard(results: Results, folder: Path, title: str) -> None:
     """Write event files that `tensorboard --logdir FOLDER` shows, one folder per run, with its hyper-parameters.
 
     Args:
-        results: of a sweep.
+        results: the results of a sweep.
         folder: a new one.
         title: unused; TensorBoard shows the name of the folder.
 
@@ -121,9 +121,9 @@ def to_mlflow(results: Results, folder: Path, title: str) -> None:
     """Write a database that `mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db` shows, with one experiment.
 
     Args:
-        results: of a sweep.
+        results: the results of a sweep.
         folder: a new one.
-        title: of the experiment.
+        title: the title of the experiment.
 
     Raises:
         InputError: when the folder is not empty, or MLflow is not installed.
@@ -160,9 +160,9 @@ def to_wandb(results: Results, folder: Path, title: str) -> None:
     """Write offline runs of Weights & Biases, which `wandb sync FOLDER/wandb/offline-*` sends, for those who want that.
 
     Args:
-        results: of a sweep.
+        results: the results of a sweep.
         folder: a new one.
-        title: of the project.
+        title: the title of the project.
 
     Raises:
         InputError: when the folder is not empty, or wandb is not installed.

@@ -47,9 +47,9 @@ def most_lanes(num_runs: int) -> int:
 def choose_lanes(
     cost_of: Callable[[int], Cost], seconds: Callable[[Cost], float], guess: int, most: int, limit: float
 ) -> Cost:
-    """Find the number of lanes, a power of two, that trains a group fastest, and return its cost.
+    """Find the number of lanes, a power of two, with which a group trains fastest, and return its cost.
 
-    If training takes long, half and double the number are measured for as long as that is faster.
+    If training takes long, half and twice the number are measured too, as long as that is faster.
 
     Args:
         cost_of: compiles and measures a number of lanes; the cost's `step` is infinite if they do not fit.

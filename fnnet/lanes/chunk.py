@@ -94,9 +94,9 @@ def train_segment(
     """Train a chunk from one step to another, and evaluate it wherever its spec says in between.
 
     Args:
-        program: of the chunk's group.
+        program: the program of the chunk's group.
         spec: the chunk.
-        data: of the task.
+        data: the data of the task.
         progress: after `first_step` steps, of the chunk's runs on the host or of all its lanes on the devices, whose
             memory is reused; None to initialize.
         first_step: where to begin.

@@ -32,7 +32,7 @@ def label(
     Args:
         space: the runs.
         values: `[runs]`, or `[runs, steps]`.
-        name: of the array.
+        name: the name of the array.
         steps: the last dimension, "step".
 
     Example:
@@ -123,7 +123,7 @@ def align(
 
     Args:
         steps: the number of updates before each evaluation; NaN pads runs with fewer evaluations.
-        values: of a metric at these steps.
+        values: the values of a metric at these steps.
 
     Returns:
         All steps at which any run was evaluated, and the values there, NaN for other runs.

@@ -1,8 +1,8 @@
 """Attempts: which worker trained which chunk of a sweep, and what came of it.
 
-They stand in a file of their own, one JSON object per line, so that results are the same whatever trained them. It is
-a log: lines may be missing after a power cut, and damaged ones are ignored. Two kinds of lines are no ends of attempts:
-the sweep is opened, to begin or to go on, and a chunk is sent to a worker for the first time, or again after it was lost.
+They have a file of their own, one JSON object per line, so that results are the same whatever trained them. It is a
+log: lines may be missing after a power cut, and damaged ones are ignored. Two kinds of lines end no attempt: the sweep
+is opened, to begin or to continue; and a chunk is sent to a worker, for the first time or again after it was lost.
 """
 
 import collections

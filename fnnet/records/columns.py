@@ -15,7 +15,7 @@ CURVES = ("step", "batch_loss")
 
 
 def curve_names(columns: Iterable[str]) -> list[str]:
-    """List the metrics that have curves among the names of columns.
+    """List the metrics that have curves, given the names of all columns.
 
     Example:
         >>> curve_names(["depth", "test_loss", "step_curve", "test_loss_curve"])

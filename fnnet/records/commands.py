@@ -22,8 +22,8 @@ def run_command(plan: Mapping[str, Any], config: Mapping[str, Any], out: Path) -
     """Return the command that trains one run of a sweep alone; None if `fnnet sweep` did not make the sweep.
 
     Args:
-        plan: of a store.
-        config: of the run.
+        plan: the plan of a store.
+        config: the configuration of the run.
         out: the folder to train it in.
 
     Example:
@@ -43,8 +43,8 @@ def run_call(plan: Mapping[str, Any], config: Mapping[str, Any], num_steps: int)
     """Return the call in Python that trains one run of a sweep alone, with its own recipe and data.
 
     Args:
-        plan: of a store.
-        config: of the run.
+        plan: the plan of a store.
+        config: the configuration of the run.
         num_steps: that it was trained for.
 
     Example:

@@ -26,7 +26,7 @@ def write_file(path: Path, content: bytes, publish: Callable[[str, Path], None])
 
     Args:
         path: the final name.
-        content: of the file.
+        content: the content of the file.
         publish: moves or links the temporary file to `path`; `os.replace` if the path may exist.
 
     Raises:

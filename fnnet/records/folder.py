@@ -17,9 +17,9 @@ class Folder:
     """The folder of a store.
 
     folder: its path.
-    plan_path: of the plan.
-    sums_path: of the hashes of all commits.
-    attempts_path: of the log of attempts.
+    plan_path: the path of the plan.
+    sums_path: the path of the hashes of all commits.
+    attempts_path: the path of the log of attempts.
     """
 
     def __init__(self, folder: str | os.PathLike[str]):

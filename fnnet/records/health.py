@@ -24,7 +24,7 @@ from fnnet.records.store import Store
 class StoreHealth(NamedTuple):
     """What is wrong with a store, and what is not.
 
-    problem: of its plan; empty if it can be read.
+    problem: what is wrong with its plan; empty if it can be read.
     num_chunks: that are intact.
     damaged: paths, below the store, of files that fail their check; the same sweep trains their runs again.
     num_set_aside: damaged files that a writer has moved to `damaged/`.

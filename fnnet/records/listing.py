@@ -51,7 +51,7 @@ def list_stores(folder: str | os.PathLike[str]) -> list[Listed]:
     """
     top = Path(folder)
     if not top.is_dir():
-        raise InputError(f"{folder} is no folder")
+        raise InputError(f"{folder} is not a folder")
     return [_describe(store) for store in _find_stores(top, MAX_DEPTH)]
 
 

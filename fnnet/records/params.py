@@ -64,7 +64,7 @@ def holds_params(params: Sealed | None, run_ids: list[str], fingerprint: str) ->
 def _load_chunk(columns: Mapping[str, np.ndarray], store: Store | None, run: int) -> Sealed:
     """Load the parameters of the chunk that contains a run."""
     if store is None or "chunk" not in columns:
-        raise InputError(f"no parameters are kept of run {run}: a sweep keeps them in its store=...")
+        raise InputError(f"the parameters of run {run} were not kept: a sweep keeps them in its store=...")
     params = store.load_params(str(columns["chunk"][run]))
     if params is not None:
         kept = params.about.get("runs")
@@ -89,7 +89,7 @@ def _missing(store: Store, run: int) -> InputError:
         words = [word for word in command[1:] if word not in ("--no-save-params", "--save-params")]
         again = shlex.join(["fnnet", *words, "--save-params"])
     return InputError(
-        f"no parameters are kept of run {run}, or they are damaged; to train it again and keep them: {again}"
+        f"the parameters of run {run} were not kept, or are damaged; to train it again and keep them: {again}"
     )
 
 

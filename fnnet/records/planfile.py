@@ -78,7 +78,7 @@ def _check_form(path: Path, plan: Any) -> None:
         wrong = ["groups"]
     if wrong:
         raise InputError(
-            f"{path} is no plan of fnnet: {', '.join(wrong)} cannot be used; name another folder"
+            f"{path} is not a plan of fnnet: {', '.join(wrong)} cannot be used; name another folder"
         )
 
 

@@ -19,7 +19,7 @@ class Best(NamedTuple):
     interval: the mean of the metric over these axes, with its interval.
     num_diverged: how many of the averaged runs diverged.
     gap: by how much the runner-up is worse; NaN where there is none.
-    p_value: of a two-sided Welch's t-test between the two; NaN with fewer than two runs each.
+    p_value: the p-value of a two-sided Welch's t-test between the two; NaN with fewer than two runs each.
     beyond_noise: whether `p_value` is below 0.05.
     """
 

@@ -237,7 +237,7 @@ class Results:
     ) -> Best:
         """Find the configuration with the best mean, and compare it with the runner-up.
 
-        The best of many means is partly luck: report it on seeds that took no part in the selection. If a search
+        The best of many means is partly luck: report it with seeds that took no part in the selection. If a search
         stopped runs early, only fully trained ones are compared. The arguments are those of `top` and `table`.
 
         Raises:

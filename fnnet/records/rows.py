@@ -49,7 +49,7 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
         is_shorter = np.nanmax(results["step_curve"], axis=1) < num_steps
         if is_shorter.any():
             warnings.warn(
-                f"{is_shorter.sum():,} of {len(results):,} runs in {folder} have not gone on to {num_steps:,} steps yet",
+                f"{is_shorter.sum():,} of {len(results):,} runs in {folder} have not been trained for {num_steps:,} steps yet",
                 stacklevel=2,
             )
     return results

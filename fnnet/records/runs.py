@@ -20,7 +20,7 @@ class RunRecord(NamedTuple):
     diverged_at: the step at which it diverged, or -1.
     seconds: its share of its chunk's time.
     chunk, lane, fingerprint: where and how it was trained.
-    curve_steps: of its evaluations.
+    curve_steps: the steps of its evaluations.
     curves: by metric, at these steps.
     command: what trains it alone, if fnnet sweep made the sweep.
     call: what does so in Python.
@@ -45,8 +45,8 @@ def read_run(results: Results, plan: Mapping[str, Any]) -> RunRecord:
     """Read everything about one run.
 
     Args:
-        results: of that run alone, as `results.where(...)` returns them, from a store.
-        plan: of the store.
+        results: the results of that run alone, as `results.where(...)` returns them, from a store.
+        plan: the plan of the store.
 
     Example:
         >>> import tempfile

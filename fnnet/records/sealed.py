@@ -39,7 +39,7 @@ def unseal(content: bytes, **expected: Any) -> Sealed | None:
     """Decode sealed arrays; None where the content is damaged, malformed or belongs to something else.
 
     Args:
-        content: of the file.
+        content: the content of the file.
         **expected: entries that its description must have.
 
     Example:

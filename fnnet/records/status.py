@@ -36,7 +36,7 @@ class Status(NamedTuple):
     """How far a sweep is.
 
     state: "finished"; "training", where a process writes to the store; or "unfinished", where none is seen.
-    num_runs: of the sweep, or of the part of it that the store is for.
+    num_runs: the number of runs of the sweep, or of the part of it that the store is for.
     num_done: trained and committed; in a search, to at least the first rung.
     num_running: sent to the workers, where some may wait for their turn; 0 where no process is seen.
     num_saved: not done, with a saved state from which they go on.
@@ -154,7 +154,7 @@ def _seconds_left(store: Store, work: float, steps: np.ndarray) -> float | None:
     """Estimate the time left from the steps that were made since training began, when the plan was written.
 
     Args:
-        store: of the sweep.
+        store: the store of the sweep.
         work: steps of all its runs together.
         steps: made so far, by run.
     """

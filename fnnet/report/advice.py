@@ -16,8 +16,8 @@ def advice(results: Results, inputs: Any) -> str | None:
     None if at most half of the runs diverged and every feature is roughly of unit scale.
 
     Args:
-        results: of a sweep from the command line.
-        inputs: of the training examples, `[examples, ...]`.
+        results: the results of a sweep from the command line.
+        inputs: the inputs of the training examples, `[examples, ...]`.
 
     Example:
         >>> from fnnet import grid

@@ -68,13 +68,13 @@ def heatmap(
     and gray if its mean is not finite. There is one panel per combination of the other axes.
 
     Args:
-        results: of a sweep.
+        results: the results of a sweep.
         metric: a column.
         x: the horizontal axis.
         y: the vertical axis; None for the first one that is neither `x` nor averaged over.
         over: the axis or axes to average over.
         higher_is_better: the direction; None for that of the metric.
-        axes: of matplotlib, to draw on, if there is one panel; None for those of a new figure.
+        axes: the matplotlib axes to draw on, if there is one panel; None to draw on a new figure.
 
     Returns:
         The figure. It needs no display, and a notebook displays it.

@@ -1,4 +1,4 @@
-"""Plots: functions of results that return a figure, and draw on axes of yours where they are given. None trains."""
+"""Plots: functions of results that return a figure, drawn on your own axes if they are given. None trains."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -36,11 +36,11 @@ def curves(
     Each configuration is drawn as the mean over its runs, with a band for the 95 % interval of the mean.
 
     Args:
-        results: of a sweep with `eval_every`.
+        results: the results of a sweep with `eval_every`.
         metric: such as "test_loss" or "batch_loss".
         by: the axis shown by color and in the legend; None for the first one with several values.
         over: the axis or axes to average over; None to draw every run.
-        axes: of matplotlib, to draw on; None for those of a new figure.
+        axes: the matplotlib axes to draw on; None to draw on a new figure.
 
     Returns:
         The figure. It needs no display, and a notebook displays it.

@@ -27,7 +27,7 @@ def ranked(
     If a search stopped runs early, only fully trained ones are ranked.
 
     Args:
-        results: of a sweep.
+        results: the results of a sweep.
         metric: the column to rank by.
         by: the axes that tell configurations apart, which are averaged over all others; None for all but "seed".
         each_run: whether to return one row per run instead, with the column "run", the first digits of its id.

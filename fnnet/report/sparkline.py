@@ -10,7 +10,7 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     """Draw values as a line of bars, from the smallest to the largest; a gap where a value is not finite.
 
     Args:
-        values: of a curve.
+        values: the values of a curve.
         width: the most characters; more values are thinned out evenly, first and last kept.
 
     Example:

@@ -30,7 +30,7 @@ def best(
     diverged, at the best value and at any.
 
     Args:
-        results: of a sweep; if it lacks the axis, every configuration has a row.
+        results: the results of a sweep; if it lacks the axis, every configuration has a row.
         metric: the column to rank by and to show.
         axis: the axis whose best value is shown.
         over: the axis or axes to average over.

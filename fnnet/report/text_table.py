@@ -22,9 +22,9 @@ def text_table(
     """Format cells as a table.
 
     Args:
-        headings: of the columns.
+        headings: the headings of the columns.
         lines: one cell per column each.
-        title: of a table for the terminal.
+        title: the title of a table for the terminal.
         style: "markdown"; "latex", a `tabular` with the rules of booktabs; None for the terminal.
         whole: columns that are never broken into lines.
 

@@ -45,7 +45,7 @@ def hyperband(
         factor: as for `successive_halving`.
         over: as for `successive_halving`.
         higher_is_better: as for `successive_halving`.
-        seed: of the random assignment of configurations to brackets.
+        seed: the seed of the random assignment of configurations to brackets.
         **options: as for `successive_halving`; `store` is one folder for all brackets.
 
     Returns:

@@ -104,7 +104,7 @@ def sobol_design(num_runs: int, /, *, seed: int, **distributions: Distribution) 
     """Sample runs from a scrambled Sobol sequence, which covers the space evenly.
 
     Powers of 2 give the best coverage. With the same seed and the same axes in the same order, a larger design begins
-    with the runs of a smaller one, so a sweep can be extended. Duplicates are removed, as in `random`.
+    with the runs of a smaller one, so a sweep can be extended. Duplicates are removed, as in `random_design`.
 
     Args:
         num_runs: the number of samples.
@@ -112,7 +112,7 @@ def sobol_design(num_runs: int, /, *, seed: int, **distributions: Distribution) 
         **distributions: the distribution of each axis.
 
     Raises:
-        InputError: as in `random`.
+        InputError: as in `random_design`.
 
     Example:
         >>> space = sobol_design(4, seed=0, learning_rate=LogUniform(0.001, 1), momentum=Uniform(0, 1))

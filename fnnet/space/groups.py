@@ -58,7 +58,7 @@ def find_part(groups: Sequence[np.ndarray], number: int, count: int) -> np.ndarr
 
     Args:
         groups: the runs of each group.
-        number: of the part, from 1.
+        number: the number of the part, from 1.
         count: of parts.
 
     Example:

@@ -161,7 +161,7 @@ class Space:
         return self.codes[name] >= 0
 
     def filter(self, is_wanted: Callable[[Config], object]) -> "Space":
-        """Return the space of the runs whose configurations are wanted.
+        """Return the space of the runs whose configurations satisfy a condition.
 
         Args:
             is_wanted: a function of the configuration of a run, a dict without the axes that the run lacks.

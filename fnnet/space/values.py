@@ -95,7 +95,9 @@ def listed_values(name: str, given: Any) -> tuple[Value, ...]:
         listed = given.tolist()
         given = listed if isinstance(listed, list) else [listed]
     if hasattr(given, "_fields"):
-        raise InputError(f"axis {name!r} needs a list of values, got {given!r}; `random` draws from it")
+        raise InputError(
+            f"axis {name!r} needs a list of values, got {given!r}; `random_design` draws from it"
+        )
     if not isinstance(given, Iterable):
         raise InputError(f"axis {name!r} needs a list of values, got {reprlib.repr(given)}")
     values = tuple(_value(name, item) for item in given)

@@ -264,7 +264,7 @@ def draw(axes: "Axes", shades: np.ndarray, extent: Extent, num_digits: int = 0) 
     Args:
         axes: axes of a matplotlib figure.
         shades: from `shade`.
-        extent: of the picture.
+        extent: the extent of the picture.
         num_digits: decimals of the tick labels.
 
     Returns:

@@ -45,7 +45,7 @@ def check_part(part: object, num_runs: int) -> None:
 
 
 def check_can_go_on(plan: Plan, eval_every: int | None, *, is_search: bool) -> None:
-    """Refuse to keep states from which no training can go on."""
+    """Refuse to keep states from which training could not continue."""
     reason = None
     if is_search:
         reason = "a search has given lengths"
@@ -61,4 +61,4 @@ def check_can_go_on(plan: Plan, eval_every: int | None, *, is_search: bool) -> N
             f"num_steps must be a multiple of eval_every, got {plan.num_steps} and {eval_every}"
         )
     if reason is not None:
-        raise InputError(f"keep_states=True keeps states to go on to more steps from, but {reason}")
+        raise InputError(f"keep_states=True keeps states from which to train more steps, but {reason}")

@@ -1,6 +1,6 @@
 """Compatibility: whether a sweep may resume from a store, and which of the store's chunks are its own.
 
-A store refuses other settings and other data; only more steps may be asked for, if it keeps states to go on from. It
+A store refuses other settings and other data; only more steps may be requested, if it keeps states to continue from. It
 also refuses another fingerprint, unless that is accepted, which marks the new rows.
 """
 
@@ -43,13 +43,13 @@ def check(store: Store, described: Description, stored: Description | None, *, a
             )
     if stored["fingerprint"].get("data") != described["fingerprint"]["data"]:
         raise InputError(
-            f"{store.folder}: the data changed since ({changed_leaves(stored['leaves'], described['leaves'])}); "
+            f"{store.folder}: the data have changed ({changed_leaves(stored['leaves'], described['leaves'])}); "
             "name another folder for a sweep of other data"
         )
     if changed := [] if accept else _changes(described, stored):
         raise InputError(
             f"{store.folder} was made under another fingerprint ({'; '.join(changed)}), so its bits may "
-            "differ; accept_fingerprint=True goes on and marks the new rows"
+            "differ; accept_fingerprint=True continues and marks the new rows"
         )
 
 
@@ -67,7 +67,7 @@ def goes_on(described: Description, stored: Description | None) -> bool:
         return False
     if any(group.get("reads_num_steps") for group in described["groups"]):
         raise InputError(
-            f"these runs cannot go on from num_steps={before} to {now}: the task reads num_steps, as schedules do, so "
+            f"these runs cannot continue from num_steps={before} to {now}: the task reads num_steps, as schedules do, so "
             "longer runs differ from the first step; name another folder"
         )
     return True

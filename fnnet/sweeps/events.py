@@ -21,7 +21,7 @@ class Compiled(NamedTuple):
 class Planned(NamedTuple):
     """Training begins.
 
-    num_runs: of the sweep.
+    num_runs: the number of runs of the sweep.
     num_done: runs that are finished already.
     work: still to do, in steps summed over runs.
     metric: what ranks the runs; None if no metric can.
@@ -48,7 +48,7 @@ class Planned(NamedTuple):
 class Began(NamedTuple):
     """A stage of the sweep begins: a group, or a rung of a search.
 
-    name: of the stage.
+    name: the name of the stage.
     num_runs: the runs that progress counts from now on; None for those of the whole sweep.
     """
 
@@ -85,9 +85,9 @@ class Evaluated(NamedTuple):
 class Committed(NamedTuple):
     """Runs are finished: trained and committed to the store, if there is one, or found there.
 
-    rows: of the runs, in columns: by name, arrays `[runs]`, and curves `[runs, evaluations]`.
+    rows: the rows of the runs, in columns: by name, arrays `[runs]`, and curves `[runs, evaluations]`.
     num_steps: that each took since the stage before.
-    chunk_id: of the chunk in which they trained; None for runs that were found.
+    chunk_id: the id of the chunk in which they trained; None for runs that were found.
     """
 
     rows: Rows
@@ -96,7 +96,7 @@ class Committed(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Runs are given up; the others go on.
+    """Runs are given up; the others continue.
 
     spec: their chunk: a run that ended every worker that trained it, alone, or with `on_error="continue"` any.
     reason: the last error.
@@ -107,7 +107,7 @@ class Failed(NamedTuple):
 
 
 class OutOfMemory(NamedTuple):
-    """A device ran out of memory; the group goes on with fewer lanes.
+    """A device ran out of memory; the group continues with fewer lanes.
 
     static: the static values of the group.
     lanes: on each device from now on.
@@ -129,7 +129,7 @@ class Interrupted(NamedTuple):
 class Finished(NamedTuple):
     """All runs are finished.
 
-    num_runs: of the sweep.
+    num_runs: the number of runs of the sweep.
     """
 
     num_runs: int

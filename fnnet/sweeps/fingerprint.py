@@ -44,7 +44,7 @@ def describe(
         settings: the settings that must stay the same when a sweep is resumed or extended.
         lanes: the requested number of lanes; None to choose it.
         worker_environment: the `environment` of the workers.
-        platform: of their devices.
+        platform: the platform of their devices.
 
     Returns:
         A JSON object, without the lanes of each group.

@@ -34,10 +34,10 @@ NUM_PACES = 101  # of the last answers of a kind, whose median is taken
 class Order(NamedTuple):
     """A chunk to be trained.
 
-    number: of its group.
+    number: the number of the group.
     job: the group, with the lanes of the chunk.
     spec: the chunk.
-    places: of its runs in the space.
+    places: the places of its runs in the space.
     sources: states that it can resume from.
     state: how far it is; None before it is first sent to a worker.
     first_step: steps made before it began or was resumed.

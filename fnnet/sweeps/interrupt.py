@@ -81,7 +81,7 @@ def ignore_signals() -> None:
 
 
 def follow_parent() -> None:
-    """Make this process one of a pool's: it leaves signals to its parent, and ends when that ends, however it does.
+    """Prepare this process to serve a pool: it leaves signals to its parent, and ends when its parent ends.
 
     A terminal or a cluster signals all processes at once, of which only the parent knows what to do. The processes of a
     pool train on CPUs, since they cannot share a GPU.

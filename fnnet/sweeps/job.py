@@ -38,7 +38,7 @@ class Job(NamedTuple):
     lanes: runs that train together on one device.
     segment: steps between two returns to the host.
     step_flops: floating-point operations of one step of one run; 0 where no run is missing.
-    estimate: of the cost.
+    estimate: the estimate of the cost.
     """
 
     static: Config
@@ -68,14 +68,14 @@ def prepare_group(
     """Choose a group's lanes and estimate the cost of training it.
 
     Args:
-        plan: of the sweep.
+        plan: the plan of the sweep.
         group: one of its groups.
         runs: the places of those of its runs that belong to what is trained, a sweep or a part of one.
         missing: the places of the runs that are to be trained.
         first_steps: from where, for each run of the sweep.
         crew: the workers that train it.
         eval_every: as for `sweep`.
-        data: of the task.
+        data: the data of the task.
         lanes: their number, if the user or an earlier part of the sweep fixes it; None to choose.
         program: the hash of the group's program.
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
@@ -150,8 +150,8 @@ def with_half_the_lanes(job: Job, plan: Plan, crew: Crew) -> Job:
     """Halve the lanes of a job that ran out of memory.
 
     Args:
-        job: of a group.
-        plan: of the sweep.
+        job: the group's job.
+        plan: the plan of the sweep.
         crew: the workers that train it.
 
     Raises:

@@ -121,7 +121,7 @@ class Kept:
             save_state(self._store, spec.id, state, fingerprint)
         except OSError as error:
             warnings.warn(
-                f"cannot save a chunk that is training in {error.filename}: {error.strerror}; the sweep goes on",
+                f"cannot save a chunk that is training in {error.filename}: {error.strerror}; the sweep continues",
                 stacklevel=2,
             )
             return False

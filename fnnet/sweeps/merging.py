@@ -67,7 +67,7 @@ def merge_stores(folders: Sequence[Folder], out: Folder) -> Results:
     """Join the stores of one sweep, such as those of its parts, into one.
 
     The stores stay as they are, and may still be growing. Merging again adds what has come since, and completes a merge
-    that was killed. The merged store is one like any other: the whole sweep trains what it lacks.
+    that was killed. The merged store is like any other: running the whole sweep in it trains what is missing.
 
     Args:
         folders: the stores. They must agree in settings, data, fingerprint and programs, and where several hold a run,

@@ -22,7 +22,7 @@ class Options:
         a lost one costs no more.
     save_params: whether to keep the trained parameters, for `Results.params`. Stored runs without parameters are
         trained again. None keeps them if there is a store and they take at most 1 GB in all.
-    keep_states: whether a sweep keeps the last states of its runs, so that it can go on to more steps later: the same
+    keep_states: whether a sweep keeps the last states of its runs, so that it can train for more steps later: the same
         call with a larger `num_steps` trains only the steps that are missing, to the same bits as a longer sweep. Not
         for tasks that read `num_steps`, whose runs are others when they are longer.
     accept_fingerprint: resume a store that was made with other versions, another device or another recipe; the new rows

@@ -89,7 +89,7 @@ def make_plan(
     Args:
         recipe: a function from static axes to a `Task`.
         space: the runs.
-        data: of the tasks.
+        data: the data of the tasks.
         num_steps: updates in each run; None if they are the axis "num_steps".
         max_steps: how many steps' batches are drawn at once.
 

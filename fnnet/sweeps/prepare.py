@@ -47,7 +47,7 @@ class Prepared(NamedTuple):
     num_steps: updates in each run, or in the longest where they differ.
     options: as given.
     save_params: whether to keep the trained parameters.
-    data: of the tasks.
+    data: the data of the tasks.
     crew: the workers that train it.
     runs: the places of the runs that it trains: of all, or of a part.
     jobs: the groups with their lanes and estimates.
@@ -151,7 +151,7 @@ def prepare_search(
         space: as for `sweep`.
         data: as for `sweep`.
         num_steps: updates in a full run; None if they are the axis "num_steps".
-        options: of the sweep.
+        options: the options of the sweep.
         part: of a sweep, the number of the part to train, from 1, and how many there are; None for the whole.
         fixed: of a search, further settings that may not change within a store.
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.

@@ -116,7 +116,7 @@ def watched(options: Options, stream: Any = None) -> Iterator[Callable[[Event], 
     """Yield a function that reports events: to progress on stderr, if it is shown, and to `options.on_event`.
 
     Args:
-        options: of the sweep.
+        options: the options of the sweep.
         stream: a file to show progress in instead of stderr.
     """
     with contextlib.ExitStack() as stack:
@@ -164,7 +164,7 @@ def choose_metric(metrics: Sequence[str], directions: Mapping[str, bool]) -> str
 
     Args:
         metrics: their names.
-        directions: of the sweep's own metrics, by name.
+        directions: the directions of the sweep's own metrics, by name.
 
     Example:
         >>> choose_metric(["test_accuracy", "test_loss", "validation_loss", "validation_accuracy"], {})

@@ -82,8 +82,8 @@ def send(engine: Engine, recipe: Recipe, data: PyTree) -> Open:
 
     Args:
         engine: not in process.
-        recipe: of the sweep.
-        data: of the sweep.
+        recipe: the recipe of the sweep.
+        data: the data of the sweep.
 
     Raises:
         InputError: when the recipe cannot be pickled, saying what in it.

@@ -23,7 +23,7 @@ class ChunkState(NamedTuple):
     run_ids: its runs.
     step: updates made.
     seconds: spent.
-    leaves: of the progress of the runs, arrays `[runs, ...]` on the host, or of all lanes on the devices; None before
+    leaves: the progress of the runs, as arrays `[runs, ...]` on the host, or of all lanes on the devices; None before
         the first step.
     points: its evaluations so far.
     """
@@ -38,7 +38,7 @@ class ChunkState(NamedTuple):
 class Saved(NamedTuple):
     """A saved state, without its arrays.
 
-    id: of its chunk.
+    id: the id of its chunk.
     fingerprint: all that its bits depend on but the number of devices.
     run_ids: its runs.
     step: updates made.
@@ -64,7 +64,7 @@ def load_state(store: Store, chunk_id: str, one_run: Progress) -> ChunkState | N
 
     Args:
         store: where.
-        chunk_id: of the chunk.
+        chunk_id: the id of the chunk.
         one_run: the shapes of one run's progress.
     """
     sealed = store.load_state(chunk_id)
@@ -136,7 +136,7 @@ def make_rows(space: Space, metrics: Sequence[str], state: ChunkState, diverged_
     Args:
         space: its runs.
         metrics: whose last values are columns; the rest are curves only.
-        state: of the chunk.
+        state: the state of the chunk.
         diverged_at: the step at which each run diverged, or -1.
     """
     curves = {name: np.array([point[name] for point in state.points]).T for name in state.points[0]}

@@ -39,9 +39,9 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: PyTree, max_steps: i
     """Trace a task.
 
     Args:
-        task: of the run.
+        task: the task of the run.
         numbers: its hyper-parameters.
-        data: of the task.
+        data: the data of the task.
         max_steps: how many steps' batches are drawn at once.
 
     Raises:
@@ -100,7 +100,7 @@ def find_hparams(
 
     Args:
         task: any.
-        data: of the task.
+        data: the data of the task.
         numbers: the hyper-parameters that are known.
 
     Returns:

@@ -70,7 +70,7 @@ def verify(
         data = reload_data(stored.get("data") or {})
     leaves = leaf_hashes(data)
     if leaves != stored["leaves"]:
-        raise InputError(f"{store}: the data changed since ({changed_leaves(stored['leaves'], leaves)})")
+        raise InputError(f"{store}: the data have changed ({changed_leaves(stored['leaves'], leaves)})")
     num_steps = stored["settings"].get("num_steps")
     plan = make_plan(recipe or stored_recipe(store, stored, data), results.space, data, num_steps)
     drawn = np.random.default_rng(seed).permutation(len(results.space))[:num_runs]

@@ -48,8 +48,8 @@ class Worker(NamedTuple):
     """What a worker is.
 
     environment: all that the bits of its results depend on besides the sweep, by name.
-    num_devices: of its host.
-    platform: of the devices, such as "cpu".
+    num_devices: the number of devices of its host.
+    platform: the platform of the devices, such as "cpu".
     usable_bytes: memory that a sweep may use on all devices together.
     name: the host and the process.
     matmul_precision: the default of its JAX, part of every program.
@@ -66,7 +66,7 @@ class Worker(NamedTuple):
 class Trained(NamedTuple):
     """A chunk that was trained for a while.
 
-    leaves: of the progress: arrays `[runs, ...]` on the host; in the process of the coordinator, of all lanes on the
+    leaves: the progress, as arrays `[runs, ...]` on the host; in the process of the coordinator, of all lanes on the
         devices.
     step: updates made.
     points: the evaluations on the way.
@@ -82,14 +82,14 @@ class Trained(NamedTuple):
 
 
 class Workspace:
-    """The data on the devices of a process, and the programs that it has compiled, for one sweep."""
+    """The data on a process's devices, and the programs that the process has compiled, for one sweep."""
 
     def __init__(self, make_task: Callable[[Config], Task], data: PyTree, *, is_elsewhere: bool) -> None:
         """Put the data on the devices.
 
         Args:
             make_task: maps the values of static axes to the task.
-            data: of the task.
+            data: the data of the task.
             is_elsewhere: whether this is another process than the coordinator's, so that programs are compared with
                 its own, and results travel.
         """
@@ -173,7 +173,7 @@ def measure(
         first: the worker that this one must be like.
         group: whose program it is.
         columns: the hyper-parameters of runs of the group, one number per run.
-        data_seed: of the order of batches.
+        data_seed: the seed of the order of batches.
         lanes: on each device.
         is_timed: whether to run the program; otherwise seconds are NaN.
     """
@@ -220,7 +220,7 @@ def train(
         first: the worker that this one must be like.
         group: whose program trains it.
         spec: the chunk.
-        leaves: of its progress after `first_step` steps, as in `Trained`; None to initialize.
+        leaves: the leaves of its progress after `first_step` steps, as in `Trained`; None to initialize.
         first_step: where to begin.
         segment: the most steps of a segment.
         seconds: after how long to return at the end of a segment.

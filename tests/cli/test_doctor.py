@@ -26,7 +26,7 @@ def quick(monkeypatch):
 
 @mistakes(
     [
-        ("doctor nowhere", "nowhere holds no sweep: it is no folder"),
+        ("doctor nowhere", "nowhere holds no sweep: it is not a folder"),
         ("doctor a b", "takes 1 argument, got also 'b'"),
         ("doctor --jsn", "unknown option --jsn; did you mean --json?"),
     ],

@@ -203,7 +203,7 @@ def test_exported_regression_predicts_in_original_units(sweeps, tmp_path, capsys
         ("iris", ["--best", "test_acuracy"], "did you mean 'test_accuracy'"),
         ("iris", ["--dataset", "iris"], "unknown option --dataset"),
         ("diabetes", ["learning_rate=1e9"], "diverged at step"),
-        ("bare", [], "no parameters are kept"),
+        ("bare", [], "were not kept"),
         ("none", [], "holds no sweep"),
     ],
 )

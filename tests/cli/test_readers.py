@@ -38,7 +38,7 @@ MISTAKES = [
     ("show store 5", "a run is AXIS=VALUE ... or at least the first 4 digits of its id"),
     ("show store ffffffff", "no run has an id that begins with ffffffff"),
     ("show store --best tst_loss", "did you mean 'test_loss'"),
-    ("list nowhere", "nowhere is no folder"),
+    ("list nowhere", "nowhere is not a folder"),
     ("compare store", "fnnet compare needs OTHER"),
     ("compare store nowhere", "nowhere holds no sweep"),
     ("compare store store --metric tst_loss", "did you mean 'test_loss'"),

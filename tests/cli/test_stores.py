@@ -43,10 +43,10 @@ MISTAKES = [
     (f"sweep --steps 4 --out store depth=0 seed=0,1 {RATE}", "store was made with --steps 3, got 4"),
     (f"plan --steps 4 --out store depth=0 seed=0,1 {RATE}", "store was made with --steps 3, got 4"),
     (f"sweep --steps 3 --eval-every 2 --out store depth=0 seed=0,1 {RATE}", "--eval-every"),
-    (f"sweep --dataset wine --steps 3 --out store depth=0 seed=0,1 {RATE}", "store: the data changed since"),
+    (f"sweep --dataset wine --steps 3 --out store depth=0 seed=0,1 {RATE}", "store: the data have changed"),
     (
         f"sweep --dataset wine --accept-fingerprint --steps 3 --out store depth=0 seed=0,1 {RATE}",
-        "store: the data changed since",
+        "store: the data have changed",
     ),
     ("predict store two.csv", "store: no such file"),
     ("predict store/plan.json two.csv", "store/plan.json is not a readable safetensors file"),

@@ -177,7 +177,7 @@ def test_broken_pool_ends_the_sweep_and_keeps_what_is_finished(tmp_path):
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         # As many orders in flight as workers, so that the first chunk is committed before the second one is sent.
         engine = engines.executor(pool, cores=2)._replace(num_workers=0.5)
-        with pytest.raises(fn.InputError, match=r"lost a worker and is broken.*the same call goes on"):
+        with pytest.raises(fn.InputError, match=r"lost a worker and is broken.*the same call continues"):
             fn.sweep(recipe, space, None, engine=engine, **options)
     assert fn.open_results(tmp_path / "s")["rate"].tolist() == [0.5]
     marker.unlink()
@@ -308,7 +308,7 @@ def test_data_are_read_from_a_shared_file_whose_content_is_checked(tmp_path):
     assert share({"x": np.arange(6.0).reshape(2, 3)}) == shared and len(list(tmp_path.iterdir())) == 1
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(fn.InputError, match="has another content on a worker"):
+    with pytest.raises(fn.InputError, match="has other content on a worker"):
         shared()
     file.unlink()
     with pytest.raises(fn.InputError, match=r"cannot be read on a worker .*as folder="):

@@ -272,7 +272,7 @@ def test_results_that_cannot_be_evaluated_are_refused(results, tmp_path):
         fn.evaluate_results(needy_recipe, results, DATA.test)
     space = fn.grid(depth=0, learning_rate=0.1, seed=range(2))
     unkept = fn.sweep(recipe, space, DATA, num_steps=2)
-    with pytest.raises(InputError, match="no parameters are kept of run 0"):
+    with pytest.raises(InputError, match="the parameters of run 0 were not kept"):
         fn.evaluate_results(recipe, unkept, DATA.test)
     named = fn.Results(fn.grid(depth=0, order=["one"], learning_rate=0.1), {})
     with pytest.raises(InputError, match="axis 'order' is not an argument of the recipe"):

@@ -49,7 +49,7 @@ def test_missing_params_are_refused(trained, tmp_path):
     not_stored = fn.Results(trained.space, {name: trained[name] for name in ("id", "chunk", "fingerprint")})
     for results in (unsaved, not_stored, fn.Results(space, {})):
         for load in (results.params, lambda results=results: results.params(0)):
-            with pytest.raises(fn.InputError, match="no parameters are kept of run 0"):
+            with pytest.raises(fn.InputError, match="the parameters of run 0 were not kept"):
                 load()
     with pytest.raises(fn.InputError, match="no run is finished"):
         trained._take(np.zeros(0, int)).params()

@@ -161,7 +161,7 @@ def test_sweeps_in_a_folder_are_listed_and_others_are_not(tmp_path):
         and found[0].updated.startswith("20")
     )
     assert found[2].status is None and "is damaged" in found[2].problem
-    with pytest.raises(fn.InputError, match="nowhere is no folder"):
+    with pytest.raises(fn.InputError, match="nowhere is not a folder"):
         list_stores(tmp_path / "nowhere")
 
 

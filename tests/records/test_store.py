@@ -133,7 +133,7 @@ def test_other_data_are_another_sweep(data, tmp_path):
     """Also where another fingerprint is accepted: rows of two data sets in one table mean nothing."""
     sweep(data, tmp_path, rates=1)
     other = dataclasses.replace(data, test=data.train)
-    expected = "the data changed since \\(test inputs differ: [0-9a-f]{8} -> [0-9a-f]{8}, test targets differ"
+    expected = "the data have changed \\(test inputs differ: [0-9a-f]{8} -> [0-9a-f]{8}, test targets differ"
     with pytest.raises(fn.InputError, match=expected):
         sweep(other, tmp_path, rates=1, accept_fingerprint=True)
 
@@ -225,7 +225,7 @@ def test_member_is_the_network_that_was_trained(data, tmp_path):
             results.params(run),
             alone.state.params,
         )
-    with pytest.raises(fn.InputError, match="no parameters are kept of run 0"):
+    with pytest.raises(fn.InputError, match="the parameters of run 0 were not kept"):
         sweep(data, None).params(0)
 
 
@@ -271,5 +271,5 @@ def test_verifying_finds_agreement_and_forgery(data, tmp_path):
     Store(tmp_path).commit_chunk(chunk_id, rows.with_columns(test_loss=pl.col("test_loss") + 0.5))
     assert fn.verify(fn.mlp_recipe(data), tmp_path, data, num_runs=16)["test_loss"] > 0.4
     other = fn.load_dataset("iris", split_seed=1)
-    with pytest.raises(fn.InputError, match="the data changed since"):
+    with pytest.raises(fn.InputError, match="the data have changed"):
         fn.verify(fn.mlp_recipe(other), tmp_path, other)

@@ -99,7 +99,7 @@ def test_spacings():
         (lambda: fn.grid(widths=[(1, True), (1.0, True)]), r"holds \(1.0, True\) twice"),
         (lambda: fn.grid(seed=[2**63]), "axis 'seed' holds an integer that does not fit 64 bits"),
         (lambda: fn.grid(x=[functools.reduce(lambda v, _: (v,), range(17), 1)]), "more than 16 deep"),
-        (lambda: fn.grid(x=Uniform(0, 1)), "`random` draws from it"),
+        (lambda: fn.grid(x=Uniform(0, 1)), "`random_design` draws from it"),
         (lambda: fn.grid(x=[Uniform(0, 1)]), "values are numbers"),
         (lambda: zip_axes(), "at least one axis"),
         (lambda: zip_axes(width=[1, 2], depth=[1, 2, 3]), "equally many values, got 2 for 'width', 3 for"),

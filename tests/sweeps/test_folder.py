@@ -241,7 +241,7 @@ def test_state_that_cannot_be_saved_ends_no_sweep(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Store, "save_state", full)
     with pytest.warns(
-        UserWarning, match=r"cannot save a chunk .* No space left on device; the sweep goes on"
+        UserWarning, match=r"cannot save a chunk .* No space left on device; the sweep continues"
     ):
         assert sweep(tmp_path, state_every=0.0).table().height == 3
 

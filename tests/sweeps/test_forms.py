@@ -86,7 +86,7 @@ def test_arrays_of_any_other_form_are_damage(store, arrays):
     kept = store.load_params(path.stem).about
     path.write_bytes(resealed({"about": {**kept, "runs": kept["runs"] * 2}, "arrays": arrays}))
     row = fn.open_results(store.folder)["chunk"].tolist().index(path.stem)
-    with pytest.raises(fn.InputError, match="no parameters are kept"):
+    with pytest.raises(fn.InputError, match="the parameters of run"):
         fn.open_results(store.folder).params(row)
 
 

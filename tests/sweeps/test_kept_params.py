@@ -79,7 +79,7 @@ def test_parameters_that_are_lost_or_others_are_never_given_and_trained_again(st
         try:
             np.testing.assert_array_equal(opened.params(run)["w"], reference[1].params(run)["w"])
         except fn.InputError as error:
-            assert "no parameters are kept of run" in str(error)
+            assert "the parameters of run" in str(error)
             lost.append(run)
     assert len(lost) == (4 if damage is swap else 2)
     again = sweep(store.folder)

@@ -102,7 +102,7 @@ def test_interrupted_continuation_resumes(tmp_path, whole):
     for number, lengths in ((1, {12}), (3, {12, 22})):
         with pytest.raises(Stop):
             sweep(22, tmp_path, keep_states=True, state_every=0, on_event=stop_at(number))
-        with pytest.warns(UserWarning, match=r"of 12 runs in .* have not gone on to 22 steps yet"):
+        with pytest.warns(UserWarning, match=r"of 12 runs in .* have not been trained for 22 steps yet"):
             partial = fn.open_results(tmp_path)
         assert len(partial) == 12 and set(np.nanmax(partial["step_curve"], axis=1)) == lengths
         assert jax.tree.all(jax.tree.map(lambda leaf: np.isfinite(leaf).all(), partial.params(11)))
@@ -171,7 +171,7 @@ def test_task_that_has_come_to_read_its_length_is_refused(tmp_path):
     reads = False
     fn.sweep(task, fn.grid(rate=[0.1]), DATA, num_steps=3, store=tmp_path, keep_states=True)
     reads = True
-    with pytest.raises(InputError, match="cannot go on from num_steps=3 to 4"):
+    with pytest.raises(InputError, match="cannot continue from num_steps=3 to 4"):
         fn.sweep(task, fn.grid(rate=[0.1]), DATA, num_steps=4, store=tmp_path, accept_fingerprint=True)
 
 

@@ -146,7 +146,7 @@ def test_store_of_a_named_data_set_and_the_ready_made_recipe_is_verified_alone(t
     assert "trained all 2 runs again" in said and said.count("the same up to rounding") == 4
     store = Store(tmp_path)
     rewrite(store, lambda plan: plan["data"]["options"].update(split_seed=4))
-    with pytest.raises(fn.InputError, match=r"the data changed since \(train\.?.?inputs differ"):
+    with pytest.raises(fn.InputError, match=r"the data have changed \(train\.?.?inputs differ"):
         fn.verify(store=tmp_path)
     with pytest.raises(SystemExit, match="2"):
         cli.main(["verify", str(tmp_path), "--runs", "0"])

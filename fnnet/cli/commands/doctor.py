@@ -45,7 +45,7 @@ def doctor(store: tyro.conf.Positional[Path | None] = None, /, json: Json = Fals
         json: print JSON.
     """
     if store is not None and not store.is_dir():
-        raise InputError(f"{store} holds no sweep: it is no folder")
+        raise InputError(f"{store} holds no sweep: it is not a folder")
     disk = Path() if store is None else store.absolute().parent
     parts: list[Callable[[], Iterator[Check]]] = [_versions, _devices, _speed, _cache, lambda: _disk(disk)]
     if store is not None:
