@@ -55,6 +55,7 @@ myst_heading_anchors = 3
 add_module_names = False
 maximum_signature_line_length = 88
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
@@ -62,10 +63,8 @@ autodoc_default_options = {"no-value": True}
 
 
 def _convert_docstring(app, what, name, obj, options, lines) -> None:
-    lines[:] = restructured(
-        lines,
-        set(getattr(obj, "__annotations__", {})) if what == "class" else set(),
-    )
+    own = set(getattr(obj, "__annotations__", {}))
+    lines[:] = restructured(lines, own, has_fields=what == "class")
     if what == "data" and isinstance(obj, dict):
         lines += ["", "Names: " + ", ".join(f"``{key}``" for key in obj) + "."]
 

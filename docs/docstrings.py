@@ -20,18 +20,22 @@ _FIELDS = re.compile(r"(\w+(?:, \w+)*): (.*)")
 _SPAN = re.compile(r"`([^`]+)`")
 
 
-def restructured(lines: list[str], fields: set[str]) -> list[str]:
-    """Convert the lines of a docstring, given the fields of the class that it describes."""
+def restructured(
+    lines: list[str], own: set[str], has_fields: bool
+) -> list[str]:
+    """Convert the lines of a docstring, given the arguments of the function that it describes, or the fields of the class."""
+    linked = _LINKED - own
     converted: list[str] = []
     for kind, block in _blocks(lines):
         if kind == "code":
             converted += ["::", "", *block]
         elif kind == "table":
-            converted += _table(block)
+            converted += _table(block, linked)
         elif kind == "doctest":
             converted += block
         else:
-            converted += _mark_fields(_spans(block), fields)
+            fields = own if has_fields else set()
+            converted += _mark_fields(_spans(block, linked), fields)
     return converted
 
 
@@ -64,14 +68,14 @@ def _kind(line: str, last: str, after_blank: bool, outside: bool) -> str:
     return "text"
 
 
-def _spans(lines: list[str]) -> list[str]:
-    """Link public names, write other `code` with two backticks, and escape bars, stars and final underscores outside."""
+def _spans(lines: list[str], linked: set[str]) -> list[str]:
+    """Link names, write other `code` with two backticks, and escape bars, stars and final underscores outside."""
     pieces = _SPAN.split("\n".join(lines))
     for index, piece in enumerate(pieces):
         if index % 2:
             pieces[index] = (
                 f":py:obj:`{piece} <fnnet.{piece}>`"
-                if piece in _LINKED
+                if piece in linked
                 else "``" + " ".join(piece.split()) + "``"
             )
         else:
@@ -83,14 +87,14 @@ def _spans(lines: list[str]) -> list[str]:
     return "".join(pieces).split("\n")
 
 
-def _table(lines: list[str]) -> list[str]:
+def _table(lines: list[str], linked: set[str]) -> list[str]:
     rows = [
         line.strip().strip("|").split(" | ") for line in lines if line.strip()
     ]
     rows = [row for row in rows if not set("".join(row)) <= set("-:|")]
     listed = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows:
-        cells = _spans([cell.strip() for cell in row])
+        cells = _spans([cell.strip() for cell in row], linked)
         listed += [
             ("   * - " if index == 0 else "     - ") + cell
             for index, cell in enumerate(cells)
