@@ -12,6 +12,7 @@ from fnnet.records.arrays import pad_lists
 from fnnet.records.results import Results
 from fnnet.records.store import Store
 from fnnet.space.space import Space
+from fnnet.space.stored import space_from_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,7 +44,7 @@ def open_results(folder: str | os.PathLike[str]) -> Results:
     store = Store(folder)
     plan = store.require_plan()
     tables = map(from_table, store.read_rows())
-    results = collect(Space.from_json(plan["space"]), tables, store, plan["higher_is_better"])
+    results = collect(space_from_json(plan["space"]), tables, store, plan["higher_is_better"])
     if plan.get("earlier_num_steps") and len(results):
         num_steps = plan["settings"]["num_steps"]
         is_shorter = np.nanmax(results["step_curve"], axis=1) < num_steps

@@ -15,6 +15,7 @@ from fnnet.records.lock import find_holder
 from fnnet.records.sealed import read_about
 from fnnet.records.store import Store
 from fnnet.space.space import Config, Space
+from fnnet.space.stored import space_from_json
 
 
 class GroupStatus(NamedTuple):
@@ -82,7 +83,7 @@ def read_status(folder: Path) -> Status:
     """
     store = Store(folder)
     plan = store.require_plan()
-    space, rungs = Space.from_json(plan["space"]), plan["settings"].get("rungs") or []
+    space, rungs = space_from_json(plan["space"]), plan["settings"].get("rungs") or []
     place = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
     writer = find_holder(folder)
     steps, diverged = _read_runs(store, place)

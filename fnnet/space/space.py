@@ -18,11 +18,7 @@ from jaxtyping import Bool, Int
 from fnnet.errors import InputError, unknown_name
 from fnnet.space.values import (
     Value,
-    axis_values,
-    check_equal_lengths,
     check_size,
-    codes_from_text,
-    codes_to_text,
     config_hashes,
     encode,
 )
@@ -231,42 +227,6 @@ class Space:
         ids.flags.writeable = False
         return ids
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the space as a JSON object."""
-        axes = [
-            {"name": name, "values": list(values), "codes": codes_to_text(self.codes[name], len(values))}
-            for name, values in self.axes.items()
-        ]
-        return {"axes": axes}
-
-    @classmethod
-    def from_json(cls, stored: object) -> "Space":
-        """Build a space from what `to_json` returned.
-
-        Raises:
-            InputError: when it is anything else.
-
-        Example:
-            >>> from fnnet import grid
-            >>> list(Space.from_json(grid(widths=[(3,), (4, 5)]).to_json()))
-            [{'widths': (3,)}, {'widths': (4, 5)}]
-        """
-        listed = stored.get("axes") if isinstance(stored, dict) else None
-        if not isinstance(listed, list):
-            raise InputError("a stored space is an object with a list 'axes'")
-        axes: dict[str, tuple[Value, ...]] = {}
-        codes: dict[str, np.ndarray] = {}
-        for axis in listed:
-            name, values, text = map(axis.get, _STORED) if isinstance(axis, dict) else (None,) * 3
-            if not (isinstance(name, str) and isinstance(values, list) and isinstance(text, str)):
-                raise InputError(f"a stored axis has name, values and codes, got {reprlib.repr(axis)}")
-            if name in axes:
-                raise InputError(f"the stored space has the axis {name!r} twice")
-            axes[name] = axis_values(name, values) if values else ()
-            codes[name] = codes_from_text(name, text, len(values))
-        check_equal_lengths("stored axes", {name: len(column) for name, column in codes.items()})
-        return cls(axes, codes)
-
 
 def union(*spaces: Space) -> Space:
     """Build the space of the runs of all spaces, in order; equal configurations appear once.
@@ -329,6 +289,3 @@ def keep_first(space: Space) -> Space:
     is_again = np.zeros(len(space), bool)
     is_again[order[1:]] = (high[order[1:]] == high[order[:-1]]) & (low[order[1:]] == low[order[:-1]])
     return space.take(np.flatnonzero(~is_again)) if is_again.any() else space
-
-
-_STORED = ("name", "values", "codes")

@@ -4,7 +4,6 @@ Values are equal if their JSON texts are, and numbers if they are numerically eq
 A column stores its distinct values once and, for each run, the index of its value (its code), or -1 for none.
 """
 
-import base64
 import hashlib
 import json
 import math
@@ -178,42 +177,6 @@ def config_hashes(
     low += _mix(high)
     high += _mix(low)
     return high, low
-
-
-def codes_to_text(codes: Int[np.ndarray, " runs"], num_values: int) -> str:
-    """Encode codes as base64 of little-endian integers of 1, 2 or 4 bytes, whichever suffices.
-
-    Example:
-        >>> codes_to_text(np.array([0, 1, -1]), num_values=2)
-        'AAH/'
-    """
-    return base64.b64encode(codes.astype(_stored_dtype(num_values)).tobytes()).decode()
-
-
-def codes_from_text(name: str, text: str, num_values: int) -> Int[np.ndarray, " runs"]:
-    """Decode the output of `codes_to_text`.
-
-    Raises:
-        InputError: if the text is malformed or a code is out of range.
-
-    Example:
-        >>> codes_from_text("depth", "AAH/", num_values=2)
-        array([ 0,  1, -1], dtype=int32)
-    """
-    try:
-        codes = np.frombuffer(base64.b64decode(text, validate=True), _stored_dtype(num_values))
-    except ValueError:  # not base64, or not a whole number of integers
-        raise InputError(f"the stored codes of axis {name!r} are damaged") from None
-    if codes.size and not -1 <= codes.min() <= codes.max() < num_values:
-        raise InputError(
-            f"the stored codes of axis {name!r} must be from -1 to {num_values - 1}, "
-            f"got {codes.min()} to {codes.max()}"
-        )
-    return codes.astype(np.int32)
-
-
-def _stored_dtype(num_values: int) -> str:
-    return "<i1" if num_values <= 2**7 else "<i2" if num_values <= 2**15 else "<i4"
 
 
 def _missing_value(name: str, values: tuple[Value, ...], value: Value) -> InputError:

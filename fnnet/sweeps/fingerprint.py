@@ -18,6 +18,7 @@ import numpy as np
 from fnnet.data.content import combine
 from fnnet.lanes.canary import canary
 from fnnet.records.planfile import MAX_LANES
+from fnnet.space.stored import space_to_json
 from fnnet.sweeps.plan import Group, Plan
 from fnnet.sweeps.tracing import program_hash
 
@@ -57,7 +58,7 @@ def describe(
         "leaves": dict(leaves),
         "groups": [_described(group, plan, platform) for group in plan.groups],
         "higher_is_better": plan.higher_is_better,
-        "space": plan.space.to_json(),
+        "space": space_to_json(plan.space),
     }
 
 

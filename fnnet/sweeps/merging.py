@@ -23,6 +23,7 @@ from fnnet.records.rows import open_results
 from fnnet.records.store import Chunk, Store
 from fnnet.space.groups import cut_groups, find_part
 from fnnet.space.space import Space, union
+from fnnet.space.stored import space_from_json, space_to_json
 from fnnet.sweeps.compatibility import changed_leaves, recognize
 from fnnet.sweeps.fingerprint import Description, groups_by_key, key_of, merge
 from fnnet.sweeps.resume import stored_plan
@@ -150,7 +151,7 @@ def _compare(sources: Sequence[Source], target: Store, *, mend: bool = False) ->
     planned = [*([] if own is None else [Source(target, own)]), *sources]
     _check_alike(planned)
     space = union(
-        *{json.dumps(plan["space"]): Space.from_json(plan["space"]) for _, plan in planned}.values()
+        *{json.dumps(plan["space"]): space_from_json(plan["space"]) for _, plan in planned}.values()
     )
     described, groups = _describe([plan for _, plan in planned], space, target.folder)
     wanted = set(space.ids().tolist())
@@ -221,7 +222,7 @@ def _describe(plans: Sequence[Description], space: Space, out: Path) -> tuple[De
         groups.append(found.pop(key) | {"num_runs": len(runs), "lanes": lanes})
     options = [plan.get("options") or {} for plan in plans]
     return described | {
-        "space": space.to_json(),
+        "space": space_to_json(space),
         "groups": [*groups, *found.values()],
         "options": options[0]
         | {"part": None, "save_params": all(each.get("save_params", True) for each in options)},

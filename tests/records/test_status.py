@@ -12,6 +12,7 @@ from fnnet.records.attempts import OPENED, Attempt, append_attempts
 from fnnet.records.listing import list_stores
 from fnnet.records.status import GroupStatus, read_status
 from fnnet.records.store import Store
+from fnnet.space.stored import space_to_json
 from fnnet.sweeps import worker
 from fnnet.sweeps.events import Committed, Evaluated
 
@@ -68,7 +69,7 @@ def test_failed_runs_are_counted_until_they_are_done(tmp_path):
     append_attempts(tmp_path / "attempts.jsonl", Attempt("c1", 1, "w", "trained", 1.0, ""))
     assert read_status(tmp_path).num_failed == 0, "all are done now"
     store = Store(tmp_path)
-    store.write_plan({**store.read_plan(), "space": SPACE.to_json()})
+    store.write_plan({**store.read_plan(), "space": space_to_json(SPACE)})
     status = read_status(tmp_path)
     assert (status.num_done, status.num_failed, status.state) == (3, 2, "unfinished")
     append_attempts(tmp_path / "attempts.jsonl", OPENED)

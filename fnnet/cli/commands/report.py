@@ -35,7 +35,7 @@ def report(
     from fnnet.records.rows import open_results
     from fnnet.records.store import Store
     from fnnet.report.page.document import report as make_report
-    from fnnet.space.space import Space
+    from fnnet.space.stored import space_from_json
 
     if not every > 0:
         raise InputError(f"--every must be seconds, more than 0, got {every:g}")
@@ -44,7 +44,7 @@ def report(
     while True:
         results = open_results(store)
         plan = Store(store).read_plan()
-        is_last = not watch or plan is None or len(results) == len(Space.from_json(plan["space"]))
+        is_last = not watch or plan is None or len(results) == len(space_from_json(plan["space"]))
         if len(results) > num_shown and (len(results) or not watch):
             make_report(results, metric, reload_every=None if is_last else every).save(path)
             num_shown = len(results)

@@ -9,7 +9,7 @@ import numpy as np
 from fnnet.errors import InputError
 from fnnet.records.attempts import read_attempts
 from fnnet.records.results import Results
-from fnnet.space.space import Space
+from fnnet.space.stored import space_from_json
 from fnnet.sweeps.progress import seconds_in_words
 
 
@@ -61,7 +61,7 @@ def describe_made(results: Results) -> Made:
     facts += _attempts(results)
     facts.append(Fact("store", str(results.store.folder.absolute()), is_code=True))
     name = results.store.folder.absolute().name
-    return Made(name, facts, len(Space.from_json(plan["space"])), plan["settings"].get("rank_by"))
+    return Made(name, facts, len(space_from_json(plan["space"])), plan["settings"].get("rank_by"))
 
 
 def _command(plan: Mapping[str, Any]) -> list[Fact]:
