@@ -51,7 +51,10 @@ class Network(NamedTuple):
     scaled_for: which optimizers they are for, "sgd", or "adam" for all others; None for any.
 
     Example:
-        >>> line = Network(lambda key: jax.random.normal(key, (2,)), lambda params, x: params[:1] * x + params[1:])
+        >>> line = Network(
+        ...     init=lambda key: jax.random.normal(key, (2,)),
+        ...     apply=lambda params, x: params[:1] * x + params[1:],
+        ... )
         >>> line.apply(jnp.array([3.0, 1.0]), jnp.array([2.0])).tolist()
         [7.0]
     """

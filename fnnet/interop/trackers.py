@@ -20,8 +20,8 @@ class TrackedRun(NamedTuple):
     config: its hyper-parameters; tuples as text.
     steps: the steps of its evaluations.
     curves: by metric, at these steps.
-    metrics: final, by name, also of metrics that have no curve.
-    diverged: whether it did.
+    metrics: the final metrics by name, including those without a curve.
+    diverged: whether the run diverged.
     """
 
     name: str
@@ -66,7 +66,7 @@ def to_tensorboard(results: Results, folder: Path, title: str) -> None:
 
     Args:
         results: the results of a sweep.
-        folder: a new one.
+        folder: a new folder.
         title: unused; TensorBoard shows the name of the folder.
 
     Raises:
@@ -122,7 +122,7 @@ def to_mlflow(results: Results, folder: Path, title: str) -> None:
 
     Args:
         results: the results of a sweep.
-        folder: a new one.
+        folder: a new folder.
         title: the title of the experiment.
 
     Raises:
@@ -161,7 +161,7 @@ def to_wandb(results: Results, folder: Path, title: str) -> None:
 
     Args:
         results: the results of a sweep.
-        folder: a new one.
+        folder: a new folder.
         title: the title of the project.
 
     Raises:

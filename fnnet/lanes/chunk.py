@@ -97,10 +97,10 @@ def train_segment(
         program: the program of the chunk's group.
         spec: the chunk.
         data: the data of the task.
-        progress: after `first_step` steps, of the chunk's runs on the host or of all its lanes on the devices, whose
-            memory is reused; None to initialize.
-        first_step: where to begin.
-        stop: where to end, at most the last of the spec's stops.
+        progress: the progress after `first_step` steps, of the chunk's runs on the host or of all its lanes on the
+            devices, whose memory is then reused; None to initialize.
+        first_step: the step at which to begin.
+        stop: the step at which to end, at most the last of the spec's stops.
 
     Returns:
         The progress of all lanes on the devices after `stop` steps, and the evaluations in `(first_step, stop]`.

@@ -45,7 +45,7 @@ def run_call(plan: Mapping[str, Any], config: Mapping[str, Any], num_steps: int)
     Args:
         plan: the plan of a store.
         config: the configuration of the run.
-        num_steps: that it was trained for.
+        num_steps: the number of steps that it was trained for.
 
     Example:
         >>> run_call({"settings": {"eval_every": 5}}, {"widths": (3, 4), "learning_rate": 0.1}, 20)

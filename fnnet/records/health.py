@@ -25,7 +25,7 @@ class StoreHealth(NamedTuple):
     """What is wrong with a store, and what is not.
 
     problem: what is wrong with its plan; empty if it can be read.
-    num_chunks: that are intact.
+    num_chunks: the number of intact chunks.
     damaged: paths, below the store, of files that fail their check; the same sweep trains their runs again.
     num_set_aside: damaged files that a writer has moved to `damaged/`.
     num_leftover: temporary files of writers; the next one deletes those of processes that have ended.
@@ -95,7 +95,7 @@ class Ability(NamedTuple):
 
     name: such as "hard links".
     problem: why it does not work; empty if it does.
-    seconds: that it took.
+    seconds: how long it took.
     is_needed: whether a store cannot do without.
     """
 

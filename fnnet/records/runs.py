@@ -16,14 +16,14 @@ class RunRecord(NamedTuple):
     id: its hash.
     config: its hyper-parameters.
     metrics: by name, at the end.
-    steps: trained.
+    steps: the number of steps trained.
     diverged_at: the step at which it diverged, or -1.
     seconds: its share of its chunk's time.
     chunk, lane, fingerprint: where and how it was trained.
     curve_steps: the steps of its evaluations.
     curves: by metric, at these steps.
     command: what trains it alone, if fnnet sweep made the sweep.
-    call: what does so in Python.
+    call: the call in Python that does so.
     """
 
     id: str

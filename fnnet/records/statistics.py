@@ -207,7 +207,7 @@ def average(
     Args:
         space: the runs.
         metrics: by name.
-        diverged: whether a run did.
+        diverged: whether each run diverged.
         over: the axis or axes to average over.
     """
     configurations = find_configurations(space, over)

@@ -23,8 +23,8 @@ class GroupStatus(NamedTuple):
 
     static: the values.
     num_runs: how many runs have them.
-    num_done: of these.
-    num_diverged: of those that are done.
+    num_done: how many of these are done.
+    num_diverged: how many of those that are done diverged.
     """
 
     static: Config
@@ -42,7 +42,7 @@ class Status(NamedTuple):
     num_running: sent to the workers, where some may wait for their turn; 0 where no process is seen.
     num_saved: not done, with a saved state from which they go on.
     num_failed: given up, since training them failed or ended every worker.
-    num_diverged: of those that are done.
+    num_diverged: how many of those that are done diverged.
     reason: the error of the last that failed; None where none did.
     seconds_left: estimated from what was done since training began; None where nothing tells.
     writer: the process that is training, as `find_holder` returns it.

@@ -59,7 +59,7 @@ class Chunk(NamedTuple):
     """A committed chunk, without what was measured.
 
     run_ids: its runs.
-    fingerprint: of what made them.
+    fingerprint: the fingerprint of what made them.
     """
 
     run_ids: list[str]
@@ -181,7 +181,7 @@ class Store(Folder):
         return hashes
 
     def read_index(self, *, mend: bool = False) -> dict[str, Chunk]:
-        """Read which chunks are committed, by id in the order of ids, without what was measured.
+        """Read which chunks are committed, sorted by id, without their measurements.
 
         Args:
             mend: whether to quarantine damaged files; only for the holder of the write lock.

@@ -10,8 +10,8 @@ from fnnet.space.space import Config
 class Compiled(NamedTuple):
     """Some of the programs are compiled and measured.
 
-    num_compiled: of them.
-    num_programs: in all.
+    num_compiled: the number compiled so far.
+    num_programs: the number in all.
     """
 
     num_compiled: int
@@ -26,9 +26,9 @@ class Planned(NamedTuple):
     work: still to do, in steps summed over runs.
     metric: what ranks the runs; None if no metric can.
     higher_is_better: the direction of the metric.
-    axes: that distinguish the runs.
-    num_groups: of runs that share a program.
-    num_chunks: to train; 0 where that is not known yet.
+    axes: the axes that distinguish the runs.
+    num_groups: the number of groups, whose runs share a program.
+    num_chunks: the number of chunks to train; 0 where that is not known yet.
     step_flops: floating-point operations of one step of one run, by program.
     peak: floating-point operations per second that the devices can do; None if it was not measured.
     """
@@ -86,7 +86,7 @@ class Committed(NamedTuple):
     """Runs are finished: trained and committed to the store, if there is one, or found there.
 
     rows: the rows of the runs, in columns: by name, arrays `[runs]`, and curves `[runs, evaluations]`.
-    num_steps: that each took since the stage before.
+    num_steps: the steps that each took since the stage before.
     chunk_id: the id of the chunk in which they trained; None for runs that were found.
     """
 

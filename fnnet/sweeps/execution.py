@@ -107,8 +107,8 @@ def announce(prepared: Prepared, num_runs: int, num_done: int, work: float) -> P
 
     Args:
         prepared: the sweep.
-        num_runs: that are to be finished in the end.
-        num_done: those that are.
+        num_runs: the number of runs to be finished in the end.
+        num_done: the number of those already finished.
         work: still to do, in steps summed over runs.
     """
     engine, estimates = prepared.crew.engine, prepared.estimates

@@ -72,7 +72,7 @@ def prepare_group(
         group: one of its groups.
         runs: the places of those of its runs that belong to what is trained, a sweep or a part of one.
         missing: the places of the runs that are to be trained.
-        first_steps: from where, for each run of the sweep.
+        first_steps: the step from which each run of the sweep trains.
         crew: the workers that train it.
         eval_every: as for `sweep`.
         data: the data of the task.

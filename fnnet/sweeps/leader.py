@@ -42,7 +42,7 @@ class Leader:
 
         Args:
             rows: one for each run.
-            axes: that make a configuration.
+            axes: the axes that make a configuration.
             metric: the column that ranks them.
         """
         changed: dict[Pairs | None, None] = {}  # in order, so that the first of equal ones stays ahead

@@ -22,7 +22,7 @@ class ChunkState(NamedTuple):
 
     run_ids: its runs.
     step: updates made.
-    seconds: spent.
+    seconds: spent so far.
     leaves: the progress of the runs, as arrays `[runs, ...]` on the host, or of all lanes on the devices; None before
         the first step.
     points: its evaluations so far.
@@ -63,7 +63,7 @@ def load_state(store: Store, chunk_id: str, one_run: Progress) -> ChunkState | N
     """Load the state of a chunk; None where there is none, or it is damaged or of another form.
 
     Args:
-        store: where.
+        store: the store.
         chunk_id: the id of the chunk.
         one_run: the shapes of one run's progress.
     """

@@ -70,7 +70,7 @@ class Trained(NamedTuple):
         devices.
     step: updates made.
     points: the evaluations on the way.
-    seconds: spent.
+    seconds: spent on it.
     worker: the name of the one that trained it.
     """
 
@@ -221,9 +221,9 @@ def train(
         group: whose program trains it.
         spec: the chunk.
         leaves: the leaves of its progress after `first_step` steps, as in `Trained`; None to initialize.
-        first_step: where to begin.
+        first_step: the step at which to begin.
         segment: the most steps of a segment.
-        seconds: after how long to return at the end of a segment.
+        seconds: the time after which to return, at the end of a segment.
     """
     started = time.perf_counter()
     workspace = open_workspace()
