@@ -1,8 +1,8 @@
 """Deep linear networks: how gradient descent learns the modes of a linear map.
 
-A network of D matrices learns the map `sum of s * left * right^T`, with one mode per singular value s, from whitened
-inputs and half the squared error. With decoupled initial weights, the modes are learned independently. For small
-learning rates, the strength u of a mode in the network's map follows
+A network of D matrices learns the map `sum of s * left * right^T`, with one mode per singular value s, by gradient
+descent on half the squared error for whitened inputs. With decoupled initial weights, the modes are learned
+independently. For small learning rates, the strength u of a mode in the network's map follows
 
     du/dt = D u^(2 - 2/D) (s - u)
 
@@ -37,6 +37,9 @@ def trajectories(
         num_matrices: D, at least 1.
         start: u of all modes at time 0, above 0.
         times: updates times learning rate, ascending.
+
+    Returns:
+        u of each mode at each time.
 
     Example:
         >>> trajectories([3.0, 1.0], 2, start=1e-3, times=np.array([1.5, 5.0])).round(3).tolist()

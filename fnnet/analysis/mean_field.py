@@ -1,8 +1,8 @@
 """Mean-field theory: signal and gradient propagation in wide random networks.
 
 Weights are drawn from N(0, weight_variance / fan_in) and biases from N(0, bias_variance), as by `scaled_normal`. At
-infinite width, the z of a layer are then normal. For two inputs whose z have variance q and correlation c, the next
-layer's are
+infinite width, the pre-activations z of a layer are then normal. If those of two inputs have variance q and correlation
+c, those of the next layer have
 
     q' = weight_variance E[phi(sqrt(q) u)^2] + bias_variance
     c' = (weight_variance E[phi(sqrt(q) u) phi(sqrt(q) v)] + bias_variance) / q'
@@ -36,10 +36,10 @@ _ROUNDING = 64  # error of the variance map at a fixed point, in units in the la
 class FixedPoint(NamedTuple):
     """The limit of signal propagation in deep layers.
 
-    variance: q* of z for any input; not finite where it diverges.
+    variance: q*, the variance of z for any input; not finite where it diverges.
     gradient_factor: chi_1. Below 1, inputs converge and gradients vanish (ordered phase); above 1, inputs diverge and
         gradients explode (chaotic phase).
-    correlation: c* of two different inputs: 1 in the ordered phase, less in the chaotic phase.
+    correlation: c*, that of two different inputs: 1 in the ordered phase, less in the chaotic phase.
     depth_scale: xi_c, in layers: `c - c*` decays as `exp(-layer / xi_c)`. Much deeper networks cannot be trained.
 
     The last two are NaN where the variance is 0 or not finite.
@@ -96,7 +96,7 @@ def correlation_map(
     weight_variance: Scale,
     bias_variance: Scale = 0.0,
 ) -> Number:
-    """Compute the correlation of two inputs' z in a layer from that in the previous layer.
+    """Compute the correlation between two inputs' z in a layer from that in the previous layer.
 
     Args:
         correlation: c, in [-1, 1].
@@ -201,7 +201,7 @@ def _limit_variance(activation: str | Activation, weight_variance: Scale, bias_v
     reached = deep_layers(one)
     has_settled = jnp.abs(next_layer(reached) - reached) <= rounding * reached
     shrinks = next_layer(reached) < reached
-    # Bisect the logarithm, since the variance may have any magnitude. Not finite counts as growing.
+    # Bisect the logarithm, since the variance may have any magnitude. A variance that is not finite counts as growing.
     smallest, largest = jnp.log(limits.tiny).astype(one.dtype), jnp.log(limits.max).astype(one.dtype)
     here = jnp.log(jnp.where(jnp.isfinite(reached), jnp.maximum(reached, limits.tiny), 1))
 
@@ -227,13 +227,16 @@ def propagate(
     input_variance: Scale = 1.0,
     input_correlation: Scale = 0.0,
 ) -> Signals:
-    """Compute variance and correlation of two inputs' z in each layer.
+    """Compute the variance and the correlation of two inputs' z in each layer.
 
     Args:
         num_layers: number of layers.
         activation, weight_variance, bias_variance: as in `variance_map`, with the same errors.
         input_variance: the mean square of an input's features.
         input_correlation: the cosine between the inputs.
+
+    Returns:
+        The variance and the correlation, each `[num_layers]`.
 
     Example:
         Half the weight variance of He initialization halves the variance in every layer of a relu network.
@@ -260,7 +263,7 @@ def propagate(
 
 
 def _expected_product(function: Activation, correlation: Scale, variance: Scale) -> Number:
-    """Compute E[f(sqrt(q) u) f(sqrt(q) v)] for standard normal u and v of a correlation."""
+    """Compute E[f(sqrt(q) u) f(sqrt(q) v)] for standard normal u and v with correlation c."""
     nodes, weights = _quadrature()
     c, scale = jnp.asarray(correlation, nodes.dtype), jnp.sqrt(jnp.asarray(variance, nodes.dtype))
     v = c * nodes[:, None] + jnp.sqrt(1 - jnp.square(c)) * nodes[None, :]

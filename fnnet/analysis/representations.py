@@ -116,7 +116,7 @@ def probe_layers(
         penalty: as in `fit_probe`.
 
     Returns:
-        The probe's accuracy (classes) or R2 (numbers) for each layer.
+        The test accuracy (classes) or R2 (numbers) of each layer's probe, `[layers]`.
 
     Raises:
         InputError: when the network has no `intermediates`, or the penalty is negative.
@@ -152,8 +152,8 @@ def linear_cka(x: Float[AnyArray, "n features"], y: Float[AnyArray, "n others"])
         y: another one, possibly with another number of features.
 
     Returns:
-        The similarity, in [0, 1]: 1 for representations that are equal up to rotation and scale. NaN if one is the
-        same for all examples.
+        The similarity, in [0, 1]: 1 for representations that are equal up to rotation and scale. NaN if one of them
+        is the same for all examples.
 
     Example:
         >>> x = jnp.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
@@ -196,7 +196,7 @@ def effective_rank(matrix: Float[AnyArray, "rows columns"]) -> Float[Array, ""]:
         matrix: a representation or weights. It is not centered.
 
     Returns:
-        A number from 1 to the rank, which is reached if all singular values are equal; 0 for a matrix of zeros.
+        A number from 1 to the rank, which it equals if all nonzero singular values are equal; 0 for a matrix of zeros.
 
     Example:
         >>> round(float(effective_rank(jnp.diag(jnp.array([2.0, 2.0, 2.0, 0.0])))), 4)
@@ -211,7 +211,10 @@ def effective_rank(matrix: Float[AnyArray, "rows columns"]) -> Float[Array, ""]:
 
 
 def explained_variance(features: Float[AnyArray, "n features"]) -> Float[Array, " components"]:
-    """Compute the cumulative share of a representation's variance that the first principal components explain.
+    """Compute the cumulative share of a representation's variance explained by its principal components.
+
+    Args:
+        features: the representation. It is centered first.
 
     Returns:
         The share of the first k components, in [0, 1], for k = 1, 2, ... min(n, features). NaN if the representation
@@ -231,8 +234,8 @@ def explained_variance(features: Float[AnyArray, "n features"]) -> Float[Array, 
 def _centered(features: AnyArray) -> Array:
     """Subtract the mean over examples and scale the largest entry to 1, so that fourth powers stay in range."""
     halves = widen(features) / 2  # a difference may be twice as large
-    # Subtract the first example, so that features that are the same for all examples are exactly 0; before scaling,
-    # which XLA may fuse with the subtraction into one rounding.
+    # Subtracting the first example makes features that are the same for all examples exactly 0. It comes before
+    # scaling, since XLA may fuse the two into one rounding.
     features = _scaled(halves - halves[:1])
     return _scaled(features - jnp.mean(features, axis=0, keepdims=True))
 

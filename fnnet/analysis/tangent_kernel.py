@@ -49,7 +49,7 @@ def linearize(network: Network, start: Params) -> Network:
 
 
 def tangent_kernels(network: Network, params: Params, inputs: Float[ArrayLike, "n ..."]) -> Any:
-    """Compute the tangent kernel of each parameter array; their sum is the network's.
+    """Compute the tangent kernel of each parameter array. They sum to the network's tangent kernel.
 
     A small step of gradient descent with learning rate r, on half the squared error summed over n examples, multiplies
     the errors by `1 - r * kernel`; with one learning rate per array, by 1 minus the sum of rate times kernel.

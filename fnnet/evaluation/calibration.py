@@ -34,7 +34,7 @@ def fit_temperature(
         The temperature, above 1 for an overconfident network; NaN if an output is not finite or a class has no output.
 
     Raises:
-        InputError: when the shapes do not fit.
+        InputError: when the shapes do not match.
 
     Example:
         A network is right in three of four examples, with a confidence of 0.99:
@@ -49,8 +49,8 @@ def fit_temperature(
     outputs, targets = widen(outputs), jnp.asarray(targets)
     if outputs.ndim != 2 or targets.shape != outputs.shape[:1]:
         raise InputError(
-            f"a temperature is fitted to logits [n, classes] and classes [n], got the shapes {outputs.shape} and "
-            f"{targets.shape}; for many networks use jax.vmap(fit_temperature, in_axes=(0, None))"
+            f"outputs must be logits [n, classes] and targets classes [n], got the shapes {outputs.shape} and "
+            f"{targets.shape}; for many networks, use jax.vmap(fit_temperature, in_axes=(0, None))"
         )
     truth = one_hot(targets, outputs.shape[-1], outputs.dtype)
     lead = outputs - jnp.sum(truth * outputs, axis=-1, keepdims=True)

@@ -89,7 +89,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
         leaf, as `results.params()` returns them.
 
     Raises:
-        InputError: when the number is not a positive integer; and while tracing, when the parameters have another
+        InputError: when `num_members` is not a positive integer, or, while tracing, when the parameters have another
             number of members.
 
     Example:
@@ -124,7 +124,7 @@ def ensemble(network: Network, num_members: int, combine: Combine = average) -> 
         for leaf in jax.tree.leaves(params):
             if np.shape(leaf)[:1] != (num_members,):
                 raise InputError(
-                    f"each leaf of the params of {num_members} members has the shape ({num_members}, ...), "
+                    f"each leaf of the params of {num_members} members must have the shape ({num_members}, ...), "
                     f"got {np.shape(leaf)}; results.top(metric, {num_members}).params() returns such params"
                 )
 
@@ -160,7 +160,7 @@ def greedy_selection(
         all weights are NaN if no member's outputs are finite.
 
     Raises:
-        InputError: when `num_picks` is not a positive integer, or the shapes do not fit.
+        InputError: when `num_picks` is not a positive integer, or the shapes do not match.
 
     Example:
         Each of the first two members knows one class, the third knows none:
@@ -174,7 +174,7 @@ def greedy_selection(
     outputs, targets = _check_outputs(outputs, "n"), jnp.asarray(targets)
     if targets.shape != outputs.shape[1:2]:
         raise InputError(
-            f"targets are the classes of {outputs.shape[1]} examples here, got the shape {targets.shape}"
+            f"targets must be the classes of the {outputs.shape[1]} examples, got the shape {targets.shape}"
         )
     check_integer("num_picks", num_picks)
     # The NLL depends only on each member's probability of the right class.
@@ -283,7 +283,7 @@ def _shares(weights: Weights | None, values: Array) -> Array:
     given = jnp.ones(num_members) if weights is None else jnp.asarray(weights)
     if given.shape != (num_members,):
         raise InputError(
-            f"weights need one number for each of {num_members} members, got the shape {given.shape}"
+            f"weights must have one number for each of the {num_members} members, got the shape {given.shape}"
         )
     given = given.astype(values.dtype)
     shares = jnp.expand_dims(given / jnp.sum(given), range(1, values.ndim))
@@ -295,6 +295,6 @@ def _check_outputs(outputs: Array | np.ndarray, examples: str = "...") -> Array:
     shape = np.shape(outputs)
     if len(shape) < 2 or shape[-1] < 2 or (examples == "n" and len(shape) != 3):
         raise InputError(
-            f"outputs of members are logits [members, {examples}, classes] of two classes at least, got the shape {shape}"
+            f"outputs must be logits [members, {examples}, classes] of at least two classes, got the shape {shape}"
         )
     return widen(outputs)

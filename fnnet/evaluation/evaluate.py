@@ -2,9 +2,9 @@
 
 Networks are lanes, as in training: a few of them are applied to the same block of examples together, so that their
 first layers are one large product. The outputs of a few networks for all examples are kept until their metrics are
-computed, so a metric need not be a mean over examples; the outputs of all networks never exist together unless they
-are asked for. The number of lanes may change the last digit of an output, since a CPU's library chooses another
-product.
+computed, so a metric need not be a mean over examples; the outputs of all networks are never held together unless
+they are requested. The number of lanes may change the last digit of an output, since a CPU's matrix library may choose
+another algorithm.
 """
 
 import math
@@ -49,7 +49,7 @@ from fnnet.task import Recipe
 from fnnet.types import Params, PyTree
 
 MAX_EXAMPLES = 300  # in a block
-# Where they fit: XLA removes a loop over one network, and then adds its sums in another order.
+# If they fit in memory: XLA removes a loop over a single network, and then adds in another order.
 MIN_LANES = 2
 
 
@@ -59,12 +59,12 @@ def evaluate(
     """Evaluate many networks of one shape on the same examples.
 
     Args:
-        network: the network to which all parameters belong.
+        network: the network of all the parameters.
         params: a pytree as `network.init` returns it, with a leading axis `[networks, ...]` in each leaf, such as
             `results.params()` or the result of `jax.vmap(network.init)`.
         examples: such as `data.test`.
         metrics: names in `METRICS` or `ARRAY_METRICS`, functions of outputs `[n, outputs]` and targets, or a dict
-            that names either; by default accuracy for classes and R2 for numbers. "outputs" returns the outputs
+            from names to either; by default accuracy for classes and R2 for numbers. "outputs" returns the outputs
             themselves, `[networks, n, outputs]`.
 
     Returns:
@@ -123,7 +123,9 @@ def evaluate_results(
         )
     use_all_cores(warn=False)  # one device that uses all cores by itself is almost as fast
     if not len(results.space):
-        raise InputError("no run is finished, so there is nothing to evaluate")
+        raise InputError(
+            "results must have at least one run, got none: no run is finished, or none was selected"
+        )
     static_axes, traced_axes = split_axes(recipe, results.space)
     stacks = []
     for static, runs in cut_groups(results.space, static_axes, traced_axes):
@@ -195,7 +197,7 @@ def _program(predict: Predict, metrics: tuple[tuple[str, Metric], ...], mesh: Me
 
         outputs = map_blocks(all_networks, examples.inputs, MAX_EXAMPLES)
         outputs = widen(jnp.moveaxis(outputs, 1, 0))
-        # One network after the other: sums over lanes would add in an order that depends on their number.
+        # One network at a time: with lanes, the order of additions would depend on their number.
         return jax.lax.map(
             lambda outputs: {name: widen(metric(outputs, examples.targets)) for name, metric in metrics},
             outputs,
@@ -206,7 +208,7 @@ def _program(predict: Predict, metrics: tuple[tuple[str, Metric], ...], mesh: Me
 
 
 def _metric_shapes(stack: Stack, examples: Examples, metrics: dict[str, Metric]) -> dict[str, Any]:
-    """Return the shapes of one network's metrics; refuse outputs, targets and metrics that do not fit together."""
+    """Return the shapes of one network's metrics, after checking them against its outputs and the targets."""
     outputs = jax.eval_shape(lambda *args: widen(stack.predict(*args)), *stack.one, examples.inputs)
     _check_targets(examples.targets, outputs.shape, metrics)
     shapes = {}
@@ -232,7 +234,7 @@ def _check_targets(targets: Any, shape: tuple[int, ...], metrics: dict[str, Metr
         for label in (int(targets.min()), int(targets.max())):
             if not 0 <= label < shape[1]:
                 raise InputError(
-                    f"the targets hold class {label}, the networks have {shape[1]} outputs, for the classes "
+                    f"the targets hold class {label}, but the networks have {shape[1]} outputs, for the classes "
                     f"0 to {shape[1] - 1}"
                 )
 
@@ -242,12 +244,12 @@ def _allocate(shapes: list[dict[str, Any]], num_networks: int) -> dict[str, Any]
     for other in shapes:
         if other != shapes[0]:
             names = [name for name in other if other[name] != shapes[0][name]]
-            raise InputError(f"networks differ in the shape of {', '.join(names)}; evaluate them one by one")
+            raise InputError(f"networks differ in the shape of {', '.join(names)}; evaluate them separately")
     num_bytes = num_networks * tree_bytes(shapes[0])
     if num_bytes > (usable := usable_host_bytes()):
         raise InputError(
             f"the {', '.join(shapes[0])} of {num_networks} networks need {num_bytes:,} bytes, and "
-            f"{int(usable):,} may be used (60 % of what is free); ask for fewer metrics, networks or examples"
+            f"{int(usable):,} may be used (60 % of what is free); evaluate fewer metrics, networks or examples at once"
         )
     return jax.tree.map(lambda leaf: np.empty((num_networks, *leaf.shape), leaf.dtype), shapes[0])
 
@@ -258,6 +260,6 @@ def _check_examples(examples: Any) -> Examples:
     inputs, targets = (x if isinstance(x, jax.Array) else np.asarray(x) for x in examples)
     if not inputs.ndim or not targets.ndim or len(inputs) != len(targets) or not len(inputs):
         raise InputError(
-            f"examples need a target for each input, got the shapes {inputs.shape}, {targets.shape}"
+            f"examples must have one target per input, got the shapes {inputs.shape} and {targets.shape}"
         )
     return Examples(inputs, targets)

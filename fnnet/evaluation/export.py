@@ -16,7 +16,7 @@ def trained_model(results: Results, run: int) -> Model:
     The store records how the data were encoded and scaled; the data are not loaded.
 
     Args:
-        results: results whose store kept the parameters.
+        results: the results of a sweep with a store and `save_params=True`.
         run: index of the run.
 
     Raises:
@@ -37,7 +37,7 @@ def trained_model(results: Results, run: int) -> Model:
     plan = None if results.store is None else results.store.read_plan()
     if plan is None:
         raise InputError(
-            "the sweep has no store, which records its data; sweep with store=... and save_params=True"
+            "the results have no store, which would record the data; pass store=... and save_params=True to sweep"
         )
     name = plan.get("recipe", {}).get("name")
     if name != _MLP_RECIPE:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 _PROBABILITIES = {"cross_entropy": jax.nn.softmax, "binary_cross_entropy": jax.nn.sigmoid}
-"""The functions from logits to probabilities, by loss."""
+"""For each loss on logits, the function that turns logits into probabilities."""
 
 
 class Model(NamedTuple):
     """A trained network and its preprocessing.
 
-    arguments: the arguments of `mlp`, with functions given by name, so that they can be saved.
+    arguments: the arguments of `mlp`; functions are given by name, so that they can be saved.
     params: the trained parameters.
     loss: the name of the training loss, which determines what the outputs mean.
     preprocessing: how a table becomes inputs, and outputs become values.
@@ -69,12 +69,12 @@ class TableInputs(NamedTuple):
 
 
 def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) -> TableInputs:
-    """Encode a table as the inputs of a model, as the training data were encoded.
+    """Encode a table as the inputs of a model, in the same way as the training data.
 
     Args:
         model: the model.
-        table: with the columns of the training data, in any order. Other columns are ignored; the notes name those
-            that the training data did not have.
+        table: a table with the columns of the training data, in any order. Other columns are ignored; the notes name
+            those that the training data did not have.
         id: the column that names the rows; by default that of the training data, if the table has it.
 
     Returns:
@@ -110,7 +110,7 @@ def prepare_table(model: Model, table: "pl.DataFrame", id: str | None = None) ->
 
 
 def prepare_array(model: Model, inputs: np.ndarray) -> TableInputs:
-    """Check an array as the inputs of a model, with NaN for missing values.
+    """Check an array and fill its missing values (NaN), as the inputs of a model.
 
     Args:
         model: a model that was trained on arrays.
@@ -226,9 +226,9 @@ def tabulate(
 
 
 def to_csv(table: "pl.DataFrame") -> str:
-    """Return a table as CSV without formulas.
+    """Convert a table to CSV that a spreadsheet does not evaluate.
 
-    Text that a spreadsheet would evaluate, such as the class `=1+2`, is prefixed with an apostrophe.
+    Text that would be read as a formula, such as the class `=1+2`, is prefixed with an apostrophe.
 
     Example:
         >>> import polars as pl
@@ -249,7 +249,7 @@ def to_csv(table: "pl.DataFrame") -> str:
 
 
 def _escape(text: str) -> str:
-    """Prefix what a spreadsheet would take for a formula; a number with a sign is not one."""
+    """Prefix text that a spreadsheet would read as a formula; a number with a sign is not one."""
     if not text.startswith(("=", "+", "-", "@", "\t", "\r")):
         return text
     try:

@@ -1,4 +1,4 @@
-"""Other data for the networks of a sweep, read, encoded and scaled as the data that they were trained on."""
+"""Other data for the networks of a sweep, read, encoded and scaled like the training data."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +21,8 @@ from fnnet.evaluation.model import Model, prepare_array, prepare_table
 class OtherData(NamedTuple):
     """Examples for networks that were trained on other data.
 
-    examples: scaled as in training.
-    summary: what they are, in words.
+    examples: the examples, scaled as in training.
+    summary: a description of them in words.
     """
 
     examples: Examples
@@ -34,13 +34,13 @@ def load_other_data(record: Record, name_or_path: str) -> OtherData:
 
     Args:
         record: what the sweep's plan says about its data, under "data".
-        name_or_path: a named data set, of which the official test split is taken if it has one; the sweep's own, of which
-            its test split is taken; or a file, with the columns of the training data and their target, which is the
-            column "target" where the sweep's data are no table.
+        name_or_path: the name of a data set or the path of a file. The sweep's own data set gives the sweep's test
+            split; another one its official test split, or all examples if it has none. A file has the columns of the
+            training data and their target, which is the column "target" if the training data were not a table.
 
     Raises:
-        InputError: when there is no such data set, or it does not fit the sweep: other features, an unknown class, a
-            missing target.
+        InputError: when there is no such data set, or it does not match the sweep: it has other features, an unknown
+            class, or a missing target.
 
     Example:
         >>> from fnnet import load_dataset
@@ -104,10 +104,12 @@ def _scale(trained: Dataset, inputs: np.ndarray, targets: np.ndarray, is_coded: 
         trained: the shapes, classes and scaling of the training data.
         inputs: `[n, features]`, encoded.
         targets: `[n]` or `[n, outputs]`, in their own units.
-        is_coded: whether classes are numbers from 0 already.
+        is_coded: whether the classes are already indices.
     """
     if inputs.shape[1] != trained.num_features:
-        raise InputError(f"has {inputs.shape[1]} features, the sweep was trained on {trained.num_features}")
+        raise InputError(
+            f"has {inputs.shape[1]} features, but the sweep was trained on {trained.num_features}"
+        )
     dtype = np.dtype(trained.train.inputs.dtype)
     scaling, target_scaling = trained.preprocessing.input_scaling, trained.preprocessing.target_scaling
     inputs = inputs.astype(dtype) if scaling is None else apply_scaling(scaling, inputs, dtype)
@@ -115,7 +117,9 @@ def _scale(trained: Dataset, inputs: np.ndarray, targets: np.ndarray, is_coded: 
         return Examples(inputs, _classes(trained.class_names, targets, is_coded))
     targets = to_inputs("targets", targets.reshape(len(targets), -1), np.dtype(np.float64), gaps=False)
     if targets.shape[1] != trained.num_outputs:
-        raise InputError(f"has {targets.shape[1]} targets, the sweep was trained on {trained.num_outputs}")
+        raise InputError(
+            f"has {targets.shape[1]} targets, but the sweep was trained on {trained.num_outputs}"
+        )
     scaled = (
         targets.astype(dtype) if target_scaling is None else apply_scaling(target_scaling, targets, dtype)
     )
@@ -123,12 +127,12 @@ def _scale(trained: Dataset, inputs: np.ndarray, targets: np.ndarray, is_coded: 
 
 
 def _classes(names: Sequence[str], targets: np.ndarray, is_coded: bool) -> np.ndarray:
-    """Return the places of classes among the names of the sweep."""
+    """Return the index of each target among the class names of the sweep."""
     if targets.ndim != 1:
-        raise InputError(f"classes are an array [n], got the shape {list(targets.shape)}")
+        raise InputError(f"classes must have the shape [n], got {list(targets.shape)}")
     if is_coded:
         if targets.dtype.kind not in "iu" or not 0 <= targets.min() <= targets.max() < len(names):
-            raise InputError(f"its targets are not classes from 0 to {len(names) - 1}, which the sweep has")
+            raise InputError(f"targets must be classes from 0 to {len(names) - 1}, as in the sweep")
         return targets.astype(np.int32)
     codes = {name: code for code, name in enumerate(names)}
     spelled = [_spell(target) for target in targets.tolist()]

@@ -22,7 +22,7 @@ from fnnet.task import Task
 from fnnet.training import init_state
 from fnnet.types import Params, PyTree
 
-LOADED_BYTES = 100_000_000  # of parameters that are read from a store at once, about
+LOADED_BYTES = 100_000_000  # about the number of bytes of parameters that are read from a store at once
 
 Predict = Callable[[Mapping[str, Any], Params, PyTree], Array]
 """Maps a network's hyper-parameters, its parameters and inputs `[n, ...]` to its outputs `[n, ...]`."""
@@ -33,7 +33,7 @@ class Stack(NamedTuple):
 
     predict: computes the outputs of one network.
     one: the shapes of one network's hyper-parameters and parameters.
-    portions: pairs of the networks' indices among all that are evaluated, and their hyper-parameters and parameters,
+    portions: pairs of some networks' indices among all that are evaluated, and their hyper-parameters and parameters,
         `[portion, ...]` in each leaf.
     """
 
@@ -43,7 +43,7 @@ class Stack(NamedTuple):
 
 
 def stack_of_params(network: Network, params: Params) -> Stack:
-    """Build the stack of networks whose parameters are given; refuse parameters that do not fit the network."""
+    """Build the stack of networks with the given parameters, which are checked against the network."""
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0)))
     params = _fit_params(params, shapes)
     places = np.arange(len(jax.tree.leaves(params)[0]))
@@ -65,12 +65,12 @@ def stack_of_group(
         runs: their indices in the results.
 
     Raises:
-        InputError: when a traced axis is not numeric, or the task predicts nothing; and while reading, when parameters
-            are missing or damaged.
+        InputError: when a traced axis is not numeric, or the task has no `predict`; and, while reading, when
+            parameters are missing or damaged.
     """
     if (task_predict := task.predict) is None:
         raise InputError(
-            "the recipe's task predicts nothing; pass Task(..., predict=lambda hparams, params, inputs: ...)"
+            "the recipe's task has no predict; pass Task(..., predict=lambda hparams, params, inputs: ...)"
         )
     plan = None if results.store is None else results.store.read_plan()
     if plan is not None and plan["settings"].get("num_steps") is not None:
@@ -127,14 +127,14 @@ def _fit_params(params: Params, shapes: PyTree) -> Params:
     expected, given = name_leaves(shapes), name_leaves(params)
     if sorted(expected) != sorted(given):
         raise InputError(
-            f"the network's params are {', '.join(expected)}; got {', '.join(given) or 'nothing'}"
+            f"params must have the leaves {', '.join(expected)} of the network, got {', '.join(given) or 'none'}"
         )
     leading = np.shape(given[next(iter(expected))])[:1]
     for name, shape in expected.items():
         if np.shape(given[name]) != (*leading, *shape.shape) or leading in ((), (0,)):
             raise InputError(
-                f"params {name} of stacked networks have the shape (networks, {', '.join(map(str, shape.shape))}) "
-                f"with as many networks in each leaf, got {np.shape(given[name])}; one network is stacked by "
-                "jax.tree.map(lambda leaf: leaf[None], params)"
+                f"params {name} of stacked networks must have the shape "
+                f"(networks, {', '.join(map(str, shape.shape))}) with the same number of networks in each leaf, got "
+                f"{np.shape(given[name])}; for one network, use jax.tree.map(lambda leaf: leaf[None], params)"
             )
     return jax.tree.unflatten(jax.tree.structure(shapes), [given[name] for name in expected])

@@ -1,7 +1,7 @@
 """Successive halving: stop most runs of a sweep early and promote the better ones.
 
-All runs train to the first rung. There configurations are ranked by their mean over seeds, and the best resume from
-their state, gathered into fewer lanes, to the next rung, and so on. Stopped runs stay in the table.
+All runs train to the first rung. There, configurations are ranked by their mean over seeds. The best are gathered into
+fewer lanes and resume from their state to the next rung, and so on. Stopped runs remain in the table.
 """
 
 import math
@@ -29,19 +29,19 @@ from fnnet.sweeps.stage import Stage
 from fnnet.task import Recipe
 from fnnet.types import PyTree
 
-FEWEST_LANES = 8  # on a device; with fewer the first rung, where the most runs are, is slow
+FEWEST_LANES = 8  # per device; with fewer, the first rung, which has the most runs, is slow
 
 
 class Bracket(NamedTuple):
-    """One successive halving.
+    """The runs and the settings of one successive halving.
 
-    runs: their places in the space.
-    rungs: the steps at which runs are compared, increasing; the last is the length of a full run.
+    runs: indices of its runs in the space.
+    rungs: the steps at which configurations are compared, increasing; the last is the length of a full run.
     factor: at each rung, one in `factor` configurations is promoted.
-    metric: ranks them.
+    metric: the metric that ranks them.
     over: the axes to average over.
     higher_is_better: the direction; None for that of the metric.
-    number: the bracket's place among several, the column "bracket" of its runs; None for the only one.
+    number: the index of the bracket, the column "bracket" of its runs; None if there is only one.
     """
 
     runs: np.ndarray
@@ -75,21 +75,22 @@ def successive_halving(
         space: the runs.
         data: as for `sweep`.
         rungs: the steps at which configurations are compared, increasing; the last is the length of a full run.
-        metric: ranks them, such as "validation_accuracy".
+        metric: the metric that ranks them, such as "validation_accuracy".
         factor: at each rung, one in `factor` configurations is promoted.
         over: the axis or axes to average over; a space need not have the axis "seed".
         higher_is_better: the direction; None for that of the metric.
-        **options: the fields of `Options`. A store is for one space; rerunning resumes an interrupted search.
+        **options: the fields of `Options`. A store holds the search of one space; with it, repeating the call resumes
+            an interrupted search.
 
     Returns:
-        The results of all runs, each with its metrics at the rung that it reached: the column "rung" counts
-        from 0, and "steps" says how far the run was trained. `best` compares those that reached the last rung.
+        The results of all runs, each with its metrics at the last rung that it reached. The column "rung" is the index
+        of that rung, and "steps" the number of updates so far. `best` compares the runs that reached the last rung.
 
     Raises:
         InputError: before any work, when an argument is invalid.
         KeyboardInterrupt: after Ctrl-C, once all finished work is saved.
 
-    Source: Jamieson and Talwalkar 2016, Non-stochastic best arm identification and hyperparameter optimization.
+    Source: Jamieson & Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization".
 
     Example:
         >>> from fnnet import grid, load_dataset, logspace, mlp_recipe
@@ -167,7 +168,7 @@ def climb_all(
     parts: list[Rows] = []
     with watched(prepared.options) as emit, coordinate(prepared, emit) as coordinator:
         work = sum(_work(space, bracket) for bracket in brackets)
-        # Chunks are cut anew at every rung.
+        # Each rung cuts its runs into chunks of its own.
         planned = announce(prepared, len(space), 0, work)
         emit(planned._replace(num_groups=0, num_chunks=0))
         for bracket in brackets:
@@ -182,7 +183,7 @@ def climb_all(
 
 
 def _steps_to(bracket: Bracket, rung: int) -> int:
-    """Count the steps from the rung below."""
+    """Return the number of steps from the rung below."""
     return bracket.rungs[rung] - (bracket.rungs[rung - 1] if rung else 0)
 
 
@@ -195,7 +196,7 @@ def _work(space: Space, bracket: Bracket) -> float:
 
 
 def _num_runs_at_the_end(space: Space, bracket: Bracket) -> int:
-    """Count the runs that can reach the last rung; more lanes than these fill would be idle there."""
+    """Count the runs that can reach the last rung; any more lanes would be idle there."""
     runs_each = np.bincount(find_configurations(space.take(bracket.runs), bracket.over).config_of_run)
     num_kept = _num_kept(len(runs_each), bracket, len(bracket.rungs) - 2)
     return int(np.sort(runs_each)[-num_kept:].sum())

@@ -31,16 +31,16 @@ def hyperband(
 ) -> Results:
     """Run several successive halvings, from one that stops runs early and often to one that stops none.
 
-    Each configuration is in one of them, its bracket. Brackets that stop early get more configurations, such that all
-    brackets take about equally many steps. This hedges between stopping slow starters too early and spending steps on
-    hopeless configurations.
+    Each configuration belongs to one of them, its bracket. Brackets that stop early get more configurations, so that
+    all brackets train for about the same total number of steps. This hedges between stopping slow starters too early
+    and spending steps on hopeless configurations.
 
     Args:
         recipe: as for `sweep`.
         space: the runs, usually drawn: `random_design(...) * grid(seed=...)`.
         data: as for `sweep`.
-        max_steps: the length of a full run.
-        min_steps: the fewest steps that a run trains for.
+        max_steps: number of updates of a full run.
+        min_steps: the smallest number of updates of a run.
         metric: as for `successive_halving`.
         factor: as for `successive_halving`.
         over: as for `successive_halving`.
@@ -55,8 +55,7 @@ def hyperband(
     Raises:
         InputError: before any work, when an argument is invalid.
 
-    Source: Li et al. 2018, Hyperband: a novel bandit-based approach to hyperparameter optimization,
-    algorithm 1.
+    Source: Li et al. (2018), "Hyperband: a novel bandit-based approach to hyperparameter optimization", algorithm 1.
 
     Example:
         >>> from fnnet import LogUniform, load_dataset, mlp_recipe, random_design
@@ -78,7 +77,7 @@ def hyperband(
     num_configs = len(configurations.configs)
     if num_configs < len(ladder):
         raise InputError(
-            f"{len(ladder)} brackets need as many configurations, but the space has {num_configs}"
+            f"space must have at least {len(ladder)} configurations, one per bracket, got {num_configs}"
         )
     brackets = [
         whole._replace(
@@ -95,7 +94,7 @@ def assign_brackets(num_configs: int, num_brackets: int, factor: float, seed: in
     """Assign configurations to brackets at random, in proportion to the bracket sizes of Hyperband.
 
     Returns:
-        For each bracket, the one that halves most often first, the indices of its configurations.
+        The indices of each bracket's configurations; the bracket that halves most often comes first.
 
     Example:
         >>> [len(configs) for configs in assign_brackets(20, 3, 4.0, seed=0)]

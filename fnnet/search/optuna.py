@@ -1,4 +1,4 @@
-"""Search with Optuna's samplers, which propose a batch of trials that trains as one sweep.
+"""Search with Optuna's samplers, which propose batches of trials. Each batch trains as one sweep.
 
 A single trial would leave all lanes but one empty. The study keeps the trials, and the store keeps their runs.
 """
@@ -53,7 +53,8 @@ def optimize(
     """Optimize a metric with the sampler of a study, one batch of configurations at a time.
 
     A batch trains as one sweep, with all seeds, and the study is told the mean of the metric over seeds. A mean that is
-    not finite is told as the worst value, an infinite one. Equal configurations are told the same value.
+    not finite is reported as the worst value: infinity when minimizing, minus infinity when maximizing. Equal
+    configurations get the same value.
 
     These samplers of Optuna suit batches:
 
@@ -86,7 +87,7 @@ def optimize(
         InputError: if an argument is invalid or does not match the study or the store, before any training.
         KeyboardInterrupt: after Ctrl-C, once finished runs are saved.
 
-    Source: Akiba et al. 2019, Optuna: a next-generation hyperparameter optimization framework; its
+    Source: Akiba et al. (2019), "Optuna: a next-generation hyperparameter optimization framework"; its
     ask-and-tell interface.
 
     Example:
@@ -126,7 +127,7 @@ def optimize(
             f"num_trials must exceed the {len(_trials(study))} completed trials of the study without a store, "
             f"got {num_trials}"
         )
-    # The value of a diverged trial is infinite: samplers learn from it, but ignore failed trials.
+    # A diverged trial gets an infinite value, from which samplers learn; they ignore trials that are marked as failed.
     worst = -math.inf if study.direction == StudyDirection.MAXIMIZE else math.inf
     configs = [_config(trial.params, distributions) for trial in _trials(study)] if store is not None else []
     parts: list[Rows] = []
@@ -157,7 +158,7 @@ def optimize(
 def translate(name: str, distribution: Distribution) -> BaseDistribution:
     """Convert the distribution of an axis to the equivalent one of Optuna.
 
-    The categories of a `Choice` are its values if Optuna can store and distinguish them, otherwise their texts, such as
+    The categories of a `Choice` are its values if Optuna can store and distinguish them, otherwise strings, such as
     "(64, 32)" for a tuple.
 
     Raises:
@@ -186,8 +187,8 @@ def translate(name: str, distribution: Distribution) -> BaseDistribution:
 def _categories(name: str, choice: Choice) -> dict[Any, Value]:
     """Return the values of a choice by their categories in a study."""
     values = axis_values(name, choice.values)
-    # Texts instead of indices, since Optuna refuses to change categories, so old trials keep their meaning. Optuna does
-    # not distinguish True from 1.
+    # Strings instead of indices: Optuna refuses to change categories, so old trials keep their meaning. Optuna does not
+    # distinguish True from 1.
     is_plain = not any(isinstance(value, tuple) for value in values) and len(set(values)) == len(values)
     return dict(zip(values if is_plain else map(repr, values), values, strict=True))
 
@@ -264,7 +265,7 @@ def _check_trials(study: optuna.Study, translated: Mapping[str, BaseDistribution
         if trial.state == TrialState.COMPLETE and trial.params.keys() != translated.keys():
             raise InputError(
                 f"the axes must be those of trial {trial.number} of the study, {sorted(trial.params)}, "
-                f"got {sorted(translated)}; use another study"
+                f"got {sorted(translated)}; use a new study"
             )
         for name in trial.distributions.keys() & translated.keys():
             old, new = trial.distributions[name], translated[name]
@@ -273,7 +274,7 @@ def _check_trials(study: optuna.Study, translated: Mapping[str, BaseDistribution
             except ValueError:
                 raise InputError(
                     f"axis {name!r} has the distribution {old} in trial {trial.number} of the study, got {new}; "
-                    "only bounds may change, so use another study"
+                    "only bounds may change, so use a new study"
                 ) from None
 
 

@@ -39,12 +39,13 @@ _MARKS = {"c_max": ("D", "C1"), "c_sharp": ("^", "C4"), "c_loss": ("s", "C0")}  
 
 
 class CriticalConstants(NamedTuple):
-    """Boundaries between the phases of early training: arrays with the axes of the networks.
+    """Boundaries between the phases of early training: arrays with one axis per axis of the networks.
 
     initial_sharpness: the sharpness before the first step.
     c_loss: the smallest c at which the loss ever exceeds its initial value; c_max if there is none below.
     c_sharp: the same for the sharpness; None if it was not measured.
-    c_max: the largest c below all that diverge. All three are NaN where even the smallest c diverges.
+    c_max: the largest c that is smaller than every c that diverges. All three constants are NaN where even the smallest
+        c diverges.
     """
 
     initial_sharpness: np.ndarray
@@ -69,10 +70,10 @@ def find_constants(
         cs: `[cs]`, positive and ascending.
         initial_sharpness: `[...]`, for any axes of networks.
         initial_loss: `[...]`.
-        batch_loss: `[..., cs, steps]`, the training loss. A run diverged if it is above the threshold or NaN.
+        batch_loss: `[..., cs, steps]`, the training loss. A run diverged if it exceeds the threshold or is NaN.
         loss: `[..., cs, times]`, evaluated like `initial_loss`.
         sharpness: `[..., cs, times]`, or None.
-        threshold: of divergence.
+        threshold: the training loss above which a run counts as diverged.
 
     Returns:
         The constants `[...]`, each a value in `cs` or NaN.
@@ -126,7 +127,7 @@ def measure_constants(
     store: str | os.PathLike[str] | None = None,
     show_progress: bool = False,
 ) -> CriticalConstants:
-    """Train networks by gradient descent with each c, and find their critical constants.
+    """Train networks by gradient descent with each value of c, and find their critical constants.
 
     Args:
         build: builds a network; its arguments are static axes, like those of a recipe.
@@ -146,7 +147,7 @@ def measure_constants(
         The constants, one array axis for each of `axes`.
 
     Raises:
-        InputError: as `sweep` and `find_constants`.
+        InputError: as in `sweep` and `find_constants`.
 
     Example:
         >>> from fnnet import from_arrays, mlp

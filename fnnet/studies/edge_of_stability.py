@@ -57,7 +57,7 @@ def initial_sharpness(
 
 
 class _Watched(NamedTuple):
-    """The state of `supervised`, with the last loss, the number of rises, and the initial metrics."""
+    """The state of `supervised`, plus the last loss, the number of rises, and the initial metrics."""
 
     params: Params
     opt_state: OptState
@@ -80,7 +80,7 @@ def gradient_descent(network: Network, loss: str | Loss = "quadratic") -> Task:
         network, loss: as in `initial_sharpness`.
 
     Raises:
-        InputError: as `supervised` does.
+        InputError: as in `supervised`.
 
     Example:
         >>> from fnnet import load_dataset, mlp, train

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
-LIMIT = 1e6  # largest loss relative to the first one
+LIMIT = 1e6  # at which a loss relative to the first one is capped
 NUM_LAST = 20  # losses whose mean decides whether training converged
 
 Extent = tuple[float, float, float, float]
@@ -59,7 +59,7 @@ class Picture(NamedTuple):
 
 
 class _State(NamedTuple):
-    """A run: the first loss, and sums of relative losses, of their inverses, and of the last ones at each horizon."""
+    """A run: its first loss, and sums of relative losses, of their inverses, and of the last ones at each horizon."""
 
     params: Params
     first: Array
@@ -197,7 +197,7 @@ def take_picture(
         The picture.
 
     Raises:
-        InputError: when the number of pixels is not a square; and as `sweep` does.
+        InputError: when the number of pixels is not a square; otherwise as in `sweep`.
 
     Example:
         >>> (network, data), extent = make_problem(2, num_seeds=1), (0.0, 6.0, 0.0, 6.0)

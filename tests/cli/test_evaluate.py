@@ -21,7 +21,7 @@ MISTAKES = [
     ("evaluate store --dataset irs", "unknown data set 'irs'; did you mean 'iris'"),
     ("evaluate store --dataset no.csv", "no.csv: no such file"),
     ("evaluate store --dataset afile", "afile: a data file ends in"),
-    ("evaluate store --dataset digits", "digits: has 64 features, the sweep was trained on 3"),
+    ("evaluate store --dataset digits", "digits: has 64 features, but the sweep was trained on 3"),
     ("evaluate store --dataset two.csv", "two.csv: has no column 'kind_of', the target of the sweep"),
     ("evaluate store --dataset other.csv", "class 'z' is not in the training data, which has x, y"),
     ("evaluate store --dataset gone.csv", "gone.csv: column 'kind_of' has no value in 1 rows"),

@@ -250,7 +250,7 @@ def test_top_compares_what_was_fully_trained():
             lambda: fn.ensemble(NETWORK, 4).apply(NETWORK.init(jax.random.key(0)), INPUTS[0]),
             r"\(4, \.\.\.\), got",
         ),
-        (lambda: ensembles.average(np.zeros((4, 5, 1))), "of two classes at least"),
+        (lambda: ensembles.average(np.zeros((4, 5, 1))), "of at least two classes"),
         (
             lambda: ensembles.average.__wrapped__(np.zeros((4, 5, 2)), np.ones(3)),
             r"each of 4 members, got the shape \(3,\)",
@@ -263,7 +263,7 @@ def test_top_compares_what_was_fully_trained():
         ),
         (
             lambda: ensembles.greedy_selection.__wrapped__(OUTPUTS, CLASSES[1:]),
-            "targets are the classes of .* examples here, got the shape",
+            "targets must be the classes of the .* examples, got the shape",
         ),
     ],
 )

@@ -218,8 +218,14 @@ def of_unequal_numbers(params):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda params: of_one(params, 0), r"params 0/b of stacked networks have the shape \(networks, 7\)"),
-        (without_one_leaf, r"the network's params are 0/b, 0/w, 1/b, 1/w; got 0/w, 1/b, 1/w"),
+        (
+            lambda params: of_one(params, 0),
+            r"params 0/b of stacked networks must have the shape \(networks, 7\)",
+        ),
+        (
+            without_one_leaf,
+            r"params must have the leaves 0/b, 0/w, 1/b, 1/w of the network, got 0/w, 1/b, 1/w",
+        ),
         (of_unequal_numbers, r"params 1/b .* got \(10, 3\)"),
         (lambda params: jax.tree.map(lambda leaf: leaf[:0], params), r"params 0/b .* got \(0, 7\)"),
     ],
@@ -266,7 +272,7 @@ def test_results_that_cannot_be_evaluated_are_refused(results, tmp_path):
 
     with pytest.raises(InputError, match="params 0/b of stacked networks"):
         fn.evaluate_results(narrow_recipe, results.where(depth=2), DATA.test)
-    with pytest.raises(InputError, match="the recipe's task predicts nothing"):
+    with pytest.raises(InputError, match="the recipe's task has no predict"):
         fn.evaluate_results(forgetful_recipe, results, DATA.test)
     with pytest.raises(InputError, match="argument 'activation' has no default"):
         fn.evaluate_results(needy_recipe, results, DATA.test)
@@ -285,7 +291,7 @@ def test_targets_that_networks_have_no_output_for_are_refused(unknown):
     params = jax.vmap(network.init)(jax.random.split(jax.random.key(0), 2))
     examples = fn.Examples(np.ones((5, 4), np.float32), np.array([0, 1, 2, 1, unknown], np.int32))
     with pytest.raises(
-        fn.InputError, match=rf"the targets hold class {unknown}, the networks have 3 outputs"
+        fn.InputError, match=rf"the targets hold class {unknown}, but the networks have 3 outputs"
     ):
         fn.evaluate(network, params, examples, ["nll"])
     # Codes are no logits: what is no class to them may be computed from them all the same.

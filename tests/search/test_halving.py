@@ -307,7 +307,9 @@ def test_impossible_searches_are_refused(data, options, message):
 
 
 def test_too_few_configurations_for_hyperband(data):
-    with pytest.raises(fn.InputError, match="3 brackets need as many configurations, but the space has 2"):
+    with pytest.raises(
+        fn.InputError, match="space must have at least 3 configurations, one per bracket, got 2"
+    ):
         fn.hyperband(
             fn.mlp_recipe(data),
             fn.grid(learning_rate=[0.1, 0.2], seed=range(9)),
