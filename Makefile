@@ -67,7 +67,7 @@ format: .venv/dev
 	touch $@
 
 docs: .venv/docs ## the documentation, as docs/_build/html/index.html
-	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs docs/_build/html
 
 faults: .venv/dev ## kills, full disks and damaged files, at length (a quarter of an hour)
 	$(BIN)/python tests/faults/store_faults.py --seeds 20

@@ -2,7 +2,7 @@
 
 They have a file of their own, one JSON object per line, so that results are the same whatever trained them. It is a
 log: lines may be missing after a power cut, and damaged ones are ignored. Two kinds of lines end no attempt: the sweep
-is opened, to begin or to continue; and a chunk is sent to a worker, for the first time or again after it was lost.
+begins or continues, and a chunk is sent to a worker, for the first time or again after it was lost.
 """
 
 import collections
@@ -38,7 +38,7 @@ class Attempt(NamedTuple):
     reason: str
 
 
-OPENED = Attempt("", 0, "", "opened", 0.0, "")
+BEGAN = Attempt("", 0, "", "began", 0.0, "")
 
 
 def append_attempts(path: Path, *attempts: Attempt) -> None:
@@ -86,13 +86,15 @@ def read_attempts(store: str | os.PathLike[str]) -> "pl.DataFrame":
 
 
 def read_last_attempts(path: Path) -> list[Attempt]:
-    """Read the last line of each chunk since the sweep was last opened: its outcome is `SENT` where a worker has it.
+    """Read the last line of each chunk since the sweep last began or continued.
+
+    Its outcome is `SENT` where a worker has the chunk.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "attempts.jsonl"
-        ...     append_attempts(path, Attempt("c0", 8, "", SENT, 0.0, ""), OPENED)  # and then the process was killed
+        ...     append_attempts(path, Attempt("c0", 8, "", SENT, 0.0, ""), BEGAN)  # and then the process was killed
         ...     append_attempts(path, Attempt("c1", 8, "", SENT, 0.0, ""), Attempt("c2", 4, "", SENT, 0.0, ""))
         ...     append_attempts(path, Attempt("c1", 8, "", "failed", 1.5, "ValueError: shapes"))
         ...     last = read_last_attempts(path)
@@ -101,7 +103,7 @@ def read_last_attempts(path: Path) -> list[Attempt]:
     """
     last: dict[str, Attempt] = {}
     for attempt in _read(path):
-        if attempt == OPENED:
+        if attempt == BEGAN:
             last.clear()
         else:
             last[attempt.chunk] = attempt
@@ -109,7 +111,7 @@ def read_last_attempts(path: Path) -> list[Attempt]:
 
 
 def _read_ends(path: Path) -> list[Attempt]:
-    return [attempt for attempt in _read(path) if attempt != OPENED and attempt.outcome != SENT]
+    return [attempt for attempt in _read(path) if attempt != BEGAN and attempt.outcome != SENT]
 
 
 def _read(path: Path) -> list[Attempt]:

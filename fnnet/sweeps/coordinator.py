@@ -61,7 +61,7 @@ def coordinate(prepared: Prepared, emit: Callable[[Event], None]) -> Iterator["C
             store, prepared.plan, prepared.described, stored, prepared.save_params, accept=accept, mend=True
         )
         with contextlib.closing(Coordinator(prepared, done, interrupt, emit)) as coordinator:
-            coordinator.kept.open()
+            coordinator.kept.write_plan(prepared.jobs)
             yield coordinator
         drop_stale(store, done)
         store.drop_states(set(prepared.plan.space.ids().tolist()), kept=coordinator.kept.last_states())

@@ -9,7 +9,7 @@ import numpy as np
 
 from fnnet.lanes.chunk import ChunkSpec
 from fnnet.leaves import name_leaves
-from fnnet.records.attempts import OPENED, Attempt, append_attempts
+from fnnet.records.attempts import BEGAN, Attempt, append_attempts
 from fnnet.records.rows import Rows, from_table, to_table
 from fnnet.records.sealed import Sealed
 from fnnet.records.store import Chunk
@@ -38,11 +38,7 @@ class Kept:
         self._held: dict[str, ChunkState] = {}  # states that no store keeps, of the stage before
         self._to_hold: dict[str, ChunkState] = {}  # and of this one
         self._lanes_used: dict[str, set[int]] = {}  # so far, by program
-
-    def open(self) -> None:
-        """Write the plan to the store, and to the log that the sweep is opened."""
-        self.write_plan(self._prepared.jobs)
-        self._log(OPENED)
+        self._log_head: tuple[Attempt, ...] = (BEGAN,)  # before the first line of the log
 
     def find_missing(self, stage: Stage) -> np.ndarray:
         """Return the places of the runs of a stage that are not finished."""
@@ -161,8 +157,13 @@ class Kept:
     def note(
         self, spec: ChunkSpec, outcome: str, worker: str = "", seconds: float = 0.0, reason: str = ""
     ) -> None:
-        """Add to the log what came of an attempt to train a chunk, or that it is sent to a worker."""
-        self._log(Attempt(spec.id, len(spec.run_ids), worker, outcome, seconds, reason))
+        """Add to the log what came of an attempt to train a chunk, or that the chunk is sent to a worker."""
+        if self._store is None:
+            return
+        attempt = Attempt(spec.id, len(spec.run_ids), worker, outcome, seconds, reason)
+        with contextlib.suppress(OSError):  # it is only a log
+            append_attempts(self._store.attempts_path, *self._log_head, attempt)
+            self._log_head = ()
 
     def end_stage(self) -> None:
         """Release the states of the stage before this one."""
@@ -173,12 +174,6 @@ class Kept:
         if not self._prepared.options.keep_states:
             return set()
         return {saved.id for saved in self._saved.values() if saved.step == self._prepared.num_steps}
-
-    def _log(self, attempt: Attempt) -> None:
-        if self._store is None:
-            return
-        with contextlib.suppress(OSError):  # it is only a log
-            append_attempts(self._store.attempts_path, attempt)
 
     def _finished(self, stage: Stage) -> dict[str, Chunk]:
         """Return the finished chunks of a stage."""

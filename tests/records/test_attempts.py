@@ -5,7 +5,7 @@ import pytest
 import fnnet as fn
 from fnnet.engines import read_attempts
 from fnnet.records.attempts import (
-    OPENED,
+    BEGAN,
     SENT,
     Attempt,
     append_attempts,
@@ -29,7 +29,7 @@ def test_attempts_are_read_as_they_were_added(tmp_path):
     append_attempts(path, LOST, LOST)
     with path.open("a") as file:
         file.write('{"chunk": "c1", "runs": "many"}\n[3]\n{"chunk": "c2", "ru')
-    append_attempts(path, TRAINED, OPENED, LATE, LATE._replace(outcome=SENT))
+    append_attempts(path, TRAINED, BEGAN, LATE, LATE._replace(outcome=SENT))
     assert rows(tmp_path) == [LOST, LOST, TRAINED, LATE]
     assert read_last_attempts(path) == [LATE._replace(outcome=SENT)]
 
@@ -38,7 +38,7 @@ def test_lines_are_copied_once_however_often(tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     copy_attempts(source, target)
     assert not target.exists()
-    append_attempts(source, LOST, TRAINED, OPENED, LOST, LATE._replace(outcome=SENT))
+    append_attempts(source, LOST, TRAINED, BEGAN, LOST, LATE._replace(outcome=SENT))
     append_attempts(target, LATE, LOST)
     copy_attempts(source, target)
     expected = target.read_text()

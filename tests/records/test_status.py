@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fnnet as fn
-from fnnet.records.attempts import OPENED, Attempt, append_attempts
+from fnnet.records.attempts import BEGAN, Attempt, append_attempts
 from fnnet.records.listing import list_stores
 from fnnet.records.status import GroupStatus, read_status
 from fnnet.records.store import Store
@@ -72,7 +72,7 @@ def test_failed_runs_are_counted_until_they_are_done(tmp_path):
     store.write_plan({**store.read_plan(), "space": space_to_json(SPACE)})
     status = read_status(tmp_path)
     assert (status.num_done, status.num_failed, status.state) == (3, 2, "unfinished")
-    append_attempts(tmp_path / "attempts.jsonl", OPENED)
+    append_attempts(tmp_path / "attempts.jsonl", BEGAN)
     assert read_status(tmp_path).num_failed == 0, "the same sweep is opened again, and will try them again"
 
 
