@@ -253,7 +253,7 @@ def test_top_compares_what_was_fully_trained():
         (lambda: ensembles.average(np.zeros((4, 5, 1))), "of at least two classes"),
         (
             lambda: ensembles.average.__wrapped__(np.zeros((4, 5, 2)), np.ones(3)),
-            r"each of 4 members, got the shape \(3,\)",
+            r"each of the 4 members, got the shape \(3,\)",
         ),
         (lambda: ensembles.vote.__wrapped__(np.zeros(3)), r"got the shape \(3,\)"),
         (lambda: ensembles.disagreement.__wrapped__(np.zeros((5, 2))), r"\[members, n, classes\]"),
