@@ -1,1 +1,1 @@
-"""Bridges to other libraries, each of which is an extra: nothing here is imported unless it is asked for."""
+"""Bridges to other libraries. Each library is an optional extra, imported only when its module here is."""

@@ -1,4 +1,4 @@
-"""Descriptions of models in files: JSON, which is not trusted, so its form is checked before any of it is used."""
+"""Descriptions of models in files: untrusted JSON, whose form is checked before any of it is used."""
 
 import itertools
 import json
@@ -13,8 +13,8 @@ from fnnet.names import lookup
 
 FORMAT = 2
 
-_DEEPEST = 10  # of a description, of which there are 3
-# Strings, closed or not, and what is neither string nor bracket; possessive, so that no text takes long.
+_DEEPEST = 10  # levels of nesting; descriptions of this format have far fewer
+# Strings, closed or not, and text that is neither string nor bracket; possessive, so that no text takes long.
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^][{}"]+', re.DOTALL)
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
@@ -36,13 +36,13 @@ def read_description(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     """Read the description in the metadata of a file.
 
     Raises:
-        InputError: when there is none, or it is not of the right form.
+        InputError: when there is no description, or its form is wrong.
     """
     if not metadata or "fnnet" not in metadata:
         raise InputError("holds no network of fnnet: its header lacks the metadata 'fnnet'")
     text = metadata["fnnet"]
     if _depth(text) > _DEEPEST:
-        raise InputError(f"its description is nested more than {_DEEPEST} deep")
+        raise InputError(f"its description is nested more than {_DEEPEST} levels deep")
     try:
         description = json.loads(text)
     except ValueError as error:
@@ -57,11 +57,11 @@ def _depth(text: str) -> int:
 
 
 def checked_description(description: object) -> dict[str, Any]:
-    """Refuse a description that is not of the right form, before any of it is used; return it."""
+    """Check the form of a description before any of it is used; return it."""
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         found = description.get("format") if isinstance(description, dict) else None
         older = "; it was written by an older fnnet, so export it again" if found == 1 else ""
-        raise InputError(f"its description has format {found!r:.80}, this fnnet reads {FORMAT}{older}")
+        raise InputError(f"its description has format {found!r:.80}, but this fnnet reads {FORMAT}{older}")
     wanted = {"format": int, "network": dict, "loss": str, "class_names": list, "preprocessing": dict}
     _check_kinds("entry of the description", description, wanted, required=wanted)
     network = description["network"]
@@ -93,7 +93,7 @@ PREPROCESSING: dict[str, type | tuple[type, ...]] = {
 
 
 def _count_features(preprocessing: Mapping[str, Any]) -> int:
-    """Refuse a preprocessing that is not of the right form; return how many features it makes."""
+    """Check the form of a preprocessing; return the number of features that it makes."""
     _check_kinds("entry of the preprocessing", preprocessing, PREPROCESSING, required=PREPROCESSING)
     for name in ("targets", "ignored"):
         _check_items(name, preprocessing[name], str)
@@ -131,5 +131,5 @@ def _check_items(name: str, values: Sequence[Any], kind: type) -> None:
 
 
 def _is_kind(value: object, kind: Any) -> bool:
-    """Return whether a value is of a type; True is no integer."""
+    """Check whether a value has a type; True is not an integer."""
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

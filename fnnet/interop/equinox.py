@@ -4,8 +4,8 @@ An Equinox module takes one example, as `Network.apply` does:
 
     network = equinox_network(lambda key: eqx.nn.MLP(4, 3, width_size=8, depth=2, key=key))
 
-Modules with state, such as `eqx.nn.BatchNorm`, are built by `eqx.nn.make_with_state`. The state is part of the parameters
-that are kept and exported, but no optimizer changes it. A network is evaluated in inference mode.
+Modules with state, such as those with `eqx.nn.BatchNorm`, are built by `eqx.nn.make_with_state`. The state is kept and
+exported with the parameters, but no optimizer changes it. Networks are evaluated in inference mode.
 """
 
 import inspect
@@ -28,17 +28,18 @@ def equinox_network(build: Callable[[KeyArray], Any], input_shape: Sequence[int]
 
     Args:
         build: builds the module from a key, or the module and its state, as `eqx.nn.make_with_state` does. The module
-            maps `x`, or `(x, state)`, to an output, or `(output, state)`. If it has an argument `key`, each example of
-            a batch gets a key in training, and none in evaluation. Layers that average over the batch have
+            maps `x` to an output, or `(x, state)` to `(output, state)`. If it has an argument `key`, each example of a
+            batch gets its own key in training, and none in evaluation. Layers that average over the batch need
             `axis_name="batch"`.
         input_shape: the shape of one example, to which flat examples are reshaped; None to leave them as they are.
 
     Returns:
-        The network. Its parameters are the module's arrays by attribute, in nested dicts and lists, or a list of them and
-        of the state's; `equinox_module` converts them back. Arrays of integers are not trained.
+        The network. Its parameters are the module's arrays by attribute, in nested dicts and lists; for a module with
+        state, a list of these and the arrays of the state. `equinox_module` converts them back. Arrays of integers are
+        not trained.
 
     Raises:
-        InputError: if `build` does not return a module, or returns one without the state that it needs.
+        InputError: when `build` does not return a module, or returns one without the state that it needs.
 
     Example:
         >>> network = equinox_network(lambda key: eqx.nn.Linear(3, 2, key=key))
@@ -53,7 +54,7 @@ def equinox_network(build: Callable[[KeyArray], Any], input_shape: Sequence[int]
     arguments = inspect.signature(type(module).__call__).parameters
     if "state" in arguments and not has_state:
         raise InputError(
-            f"{type(module).__name__} needs a state; build it by lambda key: "
+            f"{type(module).__name__} needs a state; build it with lambda key: "
             f"eqx.nn.make_with_state({type(module).__name__})(key=key)"
         )
 
@@ -69,7 +70,8 @@ def equinox_network(build: Callable[[KeyArray], Any], input_shape: Sequence[int]
         return call(eqx.nn.inference_mode(module), state, jnp.asarray(x))[0]
 
     def train(params: Params, inputs: Any, key: KeyArray) -> tuple[Array, Params]:
-        # Equinox compares types of old and new state; in a sweep, only results of operations carry their mesh.
+        # Equinox compares the types of old and new state. In a sweep, only results of operations carry the mesh in
+        # their type, so each leaf is made one.
         module, state = _assemble(jax.tree.map(lambda leaf: leaf + jnp.zeros((), leaf.dtype), params), shapes)
         module = eqx.nn.inference_mode(module, False)
         keys = {"key": jax.random.split(key, len(inputs))} if "key" in arguments else {}

@@ -6,8 +6,8 @@ A Flax module takes a batch, and so does a network's `apply_batch`. Any argument
         network = linen_network(CNN(features=features), input_shape=(28, 28, 1))
         return fn.supervised(network, "cross_entropy", optimizer="sgd")
 
-Dropout draws from the key of each step. Batch statistics are part of the parameters that are kept and exported, but no
-optimizer changes them. A network is evaluated without dropout, with the statistics that training has collected.
+Dropout draws from the key of each step. Batch statistics are kept and exported with the parameters, but no optimizer
+changes them. Networks are evaluated without dropout, with the statistics that training has collected.
 """
 
 import inspect
@@ -35,15 +35,15 @@ def linen_network(module: linen.Module, input_shape: Sequence[int]) -> Network:
 
     Args:
         module: maps a batch `[n, *input_shape]` to a batch of outputs. If it behaves differently in training, its
-            `__call__` has an argument that says so: `train` or `training`, or `deterministic` or
-            `use_running_average`, which are false in training. Dropout draws from the stream "dropout".
+            `__call__` must have an argument for that: `train` or `training`, true in training, or `deterministic` or
+            `use_running_average`, false in training. Dropout draws from the stream "dropout".
         input_shape: the shape of one example, such as (28, 28, 1), to which flat examples are reshaped.
 
     Returns:
         The network. Its parameters are the variables that `module.init` returns: `module.apply(params, batch)` works.
 
     Raises:
-        InputError: if the module draws random numbers or updates its statistics in evaluation, or does not return a
+        InputError: when the module draws random numbers or updates its statistics in evaluation, or does not return a
             batch of outputs.
 
     Example:
@@ -95,7 +95,7 @@ def linen_network(module: linen.Module, input_shape: Sequence[int]) -> Network:
 def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[int]) -> Network:
     """Build a network from a `flax.nnx` module.
 
-    It trains as after `module.train()` and is evaluated as after `module.eval()`. In training, its random number
+    It is trained as after `module.train()` and evaluated as after `module.eval()`. In training, its random number
     streams get the keys that `nnx.reseed(module, default=key)` gives, as if all of them were called "default".
 
     Args:
@@ -107,7 +107,7 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
         of modules as lists; `nnx_state` converts them for `nnx.update`.
 
     Raises:
-        InputError: if the module draws random numbers in evaluation, or does not return a batch of outputs.
+        InputError: when the module draws random numbers in evaluation, or does not return a batch of outputs.
 
     Example:
         >>> network = nnx_network(lambda rngs: nnx.Linear(3, 2, rngs=rngs), input_shape=(3,))
@@ -143,8 +143,8 @@ def nnx_network(build: Callable[[nnx.Rngs], nnx.Module], input_shape: Sequence[i
         counts = jax.tree.leaves(nnx.state(module, nnx.RngCount))
         if any(isinstance(count, jax.Array) or np.any(count) for count in counts):
             raise InputError(
-                f"{type(module).__name__} draws random numbers in evaluation; let layers that do have an attribute "
-                "deterministic, which module.eval() sets"
+                f"{type(module).__name__} draws random numbers in evaluation; give the layers that draw them an "
+                "attribute deterministic, which module.eval() sets"
             )
         return outputs
 
@@ -186,7 +186,7 @@ def nnx_state(params: Params, like: Any) -> Any:
 
 
 _MODES = {"train": True, "training": True, "deterministic": False, "use_running_average": False}
-"""Arguments of a linen module that tell training from evaluation, with their values in training."""
+"""Arguments of a linen module that distinguish training from evaluation, with their values in training."""
 
 
 def _one_example(input_shape: Sequence[int]) -> jax.ShapeDtypeStruct:
@@ -208,7 +208,7 @@ def _reshape(inputs: ArrayLike, input_shape: Sequence[int]) -> Array:
 
 
 def _seed(streams: Any, key: KeyArray, zeros: Callable[..., Any]) -> Any:
-    """Return the state of a module's random number streams, each with a key of its own and a count of 0 draws."""
+    """Return the state of a module's random number streams, each with its own key and a count of 0 draws."""
     keys = (jax.random.fold_in(key, number) for number in itertools.count())
 
     def fill(leaf: Any) -> Any:

@@ -1,6 +1,6 @@
 """Convert the weights of an `mlp` to the Dense or Linear layers of a Flax module and back.
 
-They agree bit for bit, since both store kernels as `[fan_in, fan_out]`.
+The arrays are the same bit for bit, since both store kernels as `[fan_in, fan_out]`.
 """
 
 import re
@@ -30,7 +30,7 @@ def to_flax(params: Params, like: Any, names: Sequence[str] | None = None) -> An
         The weights in the structure of `like`, for `module.apply({"params": ...})` or `nnx.update(module, ...)`.
 
     Raises:
-        InputError: if the number or shapes of the layers differ, their order is ambiguous, or the module has other
+        InputError: when the number or shapes of the layers differ, their order is ambiguous, or the module has other
             parameters.
 
     Example:
@@ -96,7 +96,9 @@ def _layers(tree: PyTree, names: Sequence[str] | None) -> dict[str, dict[str, in
         tokens = [str(getattr(key, "key", getattr(key, "idx", ""))) for key in path]
         *name, leaf = [token for token in tokens if token]
         if leaf not in _OURS:
-            raise InputError(f"the layers of an mlp have kernel and bias, got {'/'.join([*name, leaf])!r}")
+            raise InputError(
+                f"parameters of the module must be named kernel or bias, got {'/'.join([*name, leaf])!r}"
+            )
         layers.setdefault("/".join(name), {})[leaf] = index
     if names is not None:
         if sorted(names) != sorted(layers):

@@ -18,11 +18,11 @@ standardize the inputs. A network of two layers with relu then computes
     h = np.maximum(h @ arrays["layers.0.w"] + arrays["layers.0.b"], 0)
     y = h @ arrays["layers.1.w"] + arrays["layers.1.b"]
 
-The header's metadata has one entry, "fnnet", JSON with the arguments of `mlp`, the loss, the names of classes, and
-the preprocessing: for each column of a table its name, what fills a missing number, and the categories that are
-one-hot encoded (in the order of the features, null for a missing value).
+The header's metadata has one entry, "fnnet": JSON with the arguments of `mlp`, the loss, the names of the classes, and
+the preprocessing. For each column of a table it gives the name, the number that replaces missing ones, and the
+categories that are one-hot encoded (in the order of the features, null for a missing value).
 
-A file is not trusted: names are looked up in fnnet's tables, shapes must match the description, and no array is read
+Files are not trusted: names are looked up in fnnet's tables, shapes must match the description, and no array is read
 before all of that has been checked.
 """
 
@@ -54,10 +54,10 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
 
     Args:
         path: the path of the file, which must not exist; it ends in .safetensors.
-        model: with plain values and names for arguments, and parameters in float32 or float64.
+        model: a model whose arguments are plain values and names, with parameters in float32 or float64.
 
     Raises:
-        InputError: when the file exists, the folder is missing, or the model is not as above. The file is written
+        InputError: when the file exists, the folder is missing, or the model is not as described. The file is written
             completely or not at all.
 
     Example:
@@ -73,7 +73,7 @@ def save(path: str | os.PathLike[str], model: Model) -> None:
         (True, True)
     """
     if Path(path).suffix.lower() != SUFFIX:
-        raise InputError(f"a model file ends in {SUFFIX}, got {path}")
+        raise InputError(f"a model file must end in {SUFFIX}, got {path}")
     arrays = _arrays(model)
     preprocessing = model.preprocessing.to_json()
     description = {
@@ -99,8 +99,8 @@ def load(path: str | os.PathLike[str]) -> Model:
         The model. Its parameters are numpy arrays, bit for bit as saved.
 
     Raises:
-        InputError: when there is no such file, or it is not a model. Apart from reading the header, no more memory is
-            used than the size of the file.
+        InputError: when there is no such file, or it is not a model. Apart from the header, reading takes no more
+            memory than the size of the file.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
@@ -143,7 +143,7 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
 
 
 def _check_arrays(description: Mapping[str, Any], forms: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
-    """Refuse arrays that are not the described network's, from their dtypes and shapes alone."""
+    """Check that the dtypes and shapes of arrays are those of the described network."""
     network = description["network"]
     sizes = [network["num_inputs"], *network["widths"], network["num_outputs"]]
     expected: dict[str, tuple[int, ...]] = {}

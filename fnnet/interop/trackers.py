@@ -1,7 +1,7 @@
 """Sweeps in experiment trackers: TensorBoard, MLflow and Weights & Biases, each optional.
 
 Every run becomes a run of the tracker, named by the first digits of its id, with its hyper-parameters, its learning
-curves at their steps, and its final metrics. Nothing leaves this machine.
+curves and its final metrics. Nothing leaves this machine.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,10 +14,10 @@ from fnnet.records.results import Results
 
 
 class TrackedRun(NamedTuple):
-    """A run as trackers take it.
+    """A run in the form that trackers accept.
 
     name: the first digits of its id.
-    config: its hyper-parameters; tuples as text.
+    config: its hyper-parameters; tuples as strings.
     steps: the steps of its evaluations.
     curves: by metric, at these steps.
     metrics: the final metrics by name, including those without a curve.
@@ -62,7 +62,7 @@ def tracked_runs(results: Results) -> Iterator[TrackedRun]:
 
 
 def to_tensorboard(results: Results, folder: Path, title: str) -> None:
-    """Write event files that `tensorboard --logdir FOLDER` shows, one folder per run, with its hyper-parameters.
+    """Write event files for `tensorboard --logdir FOLDER`, one folder per run.
 
     Args:
         results: the results of a sweep.
@@ -118,7 +118,7 @@ def to_tensorboard(results: Results, folder: Path, title: str) -> None:
 
 
 def to_mlflow(results: Results, folder: Path, title: str) -> None:
-    """Write a database that `mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db` shows, with one experiment.
+    """Write a database with one experiment, for `mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db`.
 
     Args:
         results: the results of a sweep.
@@ -157,7 +157,7 @@ def to_mlflow(results: Results, folder: Path, title: str) -> None:
 
 
 def to_wandb(results: Results, folder: Path, title: str) -> None:
-    """Write offline runs of Weights & Biases, which `wandb sync FOLDER/wandb/offline-*` sends, for those who want that.
+    """Write offline runs of Weights & Biases, which `wandb sync FOLDER/wandb/offline-*` uploads.
 
     Args:
         results: the results of a sweep.
@@ -201,7 +201,7 @@ TRACKERS: dict[str, Callable[[Results, Path, str], None]] = {
 
 
 def _check_new(folder: Path) -> None:
-    """Refuse a folder that holds something, so that nothing is mixed or exported twice."""
+    """Check that a folder is new or empty, so that no exports are mixed."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder} exists; name a new folder")
 

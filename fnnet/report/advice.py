@@ -11,9 +11,9 @@ NUM_EXAMPLES = 1000  # enough to estimate the scale of a feature
 
 
 def advice(results: Results, inputs: Any) -> str | None:
-    """Return one line on why many runs may have diverged or trained badly, and what to try.
+    """Return one line on why runs may have diverged or trained badly, and what to try.
 
-    None if at most half of the runs diverged and every feature is roughly of unit scale.
+    Returns None if at most half of the runs diverged and every feature is roughly of unit scale.
 
     Args:
         results: the results of a sweep from the command line.

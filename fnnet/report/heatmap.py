@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_PANELS = 12
-MAX_LABELS = 40  # per axis; evenly spaced values are labeled beyond that
+MAX_LABELS = 40  # per axis; beyond that, only evenly spaced values are labeled
 MAX_INCHES = 30.0  # width and height of the figure
 CELL = (0.56, 0.5)  # width and height in inches, where there is room
 SMALLEST_WITH_TEXT = (0.42, 0.2)  # inches
@@ -62,14 +62,14 @@ def heatmap(
     higher_is_better: bool | None = None,
     axes: "Axes | None" = None,
 ) -> "Figure":
-    """Draw the mean of a metric over seeds, one cell per pair of values of two axes.
+    """Plot the mean of a metric over seeds, one cell per pair of values of two axes.
 
     A ring marks the best cell of each row. A cell is hatched if some of its runs diverged, crossed on gray if all did,
     and gray if its mean is not finite. There is one panel per combination of the other axes.
 
     Args:
         results: the results of a sweep.
-        metric: a column.
+        metric: a numeric column.
         x: the horizontal axis.
         y: the vertical axis; None for the first one that is neither `x` nor averaged over.
         over: the axis or axes to average over.
@@ -133,13 +133,13 @@ def heatmap(
 def _place(
     axes: "Axes | None", shape: tuple[int, int], num_panels: int
 ) -> tuple[list["Axes"], tuple[float, float]]:
-    """Return axes for each panel, those given or of a new figure, and the width and height of a cell in inches."""
+    """Return axes for each panel, given or on a new figure, and the width and height of a cell in inches."""
     from fnnet.report.style import StyledFigure, figure_of
 
     if axes is not None:
         if num_panels > 1:
             raise InputError(
-                f"axes hold one panel, got {num_panels}: keep one value of the other axes by where(...)"
+                f"axes hold one panel, got {num_panels}: keep one value of the other axes with where(...)"
             )
         figure = figure_of(axes)
         box = axes.get_position().size * figure.get_size_inches()
@@ -248,7 +248,7 @@ def _draw(
 
 
 def _label(axis: "Axis", name: str, values: Sequence[Any], inches: float) -> None:
-    """Label an axis and some of its values, each of which has room for `inches`."""
+    """Label an axis and some of its values, which have room for `inches` each."""
     places = range(0, len(values), max(1, math.ceil(len(values) / MAX_LABELS)))
     labels = [readable_value(values[place]) for place in places]
     longest = (max(map(len, labels), default=0) + 1) / CHARACTERS_PER_INCH * 7.5 / 10

@@ -1,4 +1,4 @@
-"""How names and values of a sweep read in figures."""
+"""Labels: names and values of a sweep as figures show them."""
 
 from collections.abc import Mapping
 
@@ -37,13 +37,13 @@ WORDS: Mapping[str, str] = {
     "c_sharp": r"$c_\mathrm{sharp}$",
     "c_max": r"$c_\mathrm{max}$",
 }
-"""Names that do not read well with a space for each underscore."""
+"""Labels of names for which replacing underscores with spaces is not enough."""
 
 SPLITS = ("train", "validation", "test", "batch")
 
 
 def readable(name: str) -> str:
-    """Return the name of an axis, a metric, a data set or a function as figures show it, safe for matplotlib.
+    """Format the name of an axis, a metric, a data set or a function for figures, safe for matplotlib.
 
     Example:
         >>> [readable(name) for name in ("learning_rate", "test_r2", "fashion_mnist", "relu", "cost_in_$")]
@@ -58,7 +58,7 @@ def readable(name: str) -> str:
 
 
 def readable_value(value: object) -> str:
-    """Return a value of an axis as figures show it: numbers to three digits.
+    """Format a value of an axis for figures, numbers to three digits.
 
     Example:
         >>> [readable_value(value) for value in (0.0, 0.12345, 64, True, "tanh", (100, 10))]

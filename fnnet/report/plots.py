@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["curves", "heatmap"]
 
-MAX_LABELS = 12  # in the legend; evenly spaced values are labeled beyond that
+MAX_LABELS = 12  # in the legend; beyond that, only evenly spaced values are labeled
 
 
 def curves(
@@ -31,7 +31,7 @@ def curves(
     over: str | Sequence[str] | None = "seed",
     axes: "Axes | None" = None,
 ) -> "Figure":
-    """Draw the learning curves of a sweep, with one color per value of an axis.
+    """Plot the learning curves of a sweep, with one color per value of an axis.
 
     Each configuration is drawn as the mean over its runs, with a band for the 95 % interval of the mean.
 

@@ -1,4 +1,4 @@
-"""The results of a sweep from best to worst, as a table of numbers and as one of text."""
+"""Ranked results: the runs or configurations of a sweep from best to worst."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,18 +24,19 @@ def ranked(
 ) -> "pl.DataFrame":
     """Return the table of results, best first.
 
-    If a search stopped runs early, only fully trained ones are ranked.
+    If a search stopped runs early, only fully trained runs are ranked.
 
     Args:
         results: the results of a sweep.
         metric: the column to rank by.
-        by: the axes that tell configurations apart, which are averaged over all others; None for all but "seed".
+        by: the axes of the table; metrics are averaged over all others. None for all but "seed".
         each_run: whether to return one row per run instead, with the column "run", the first digits of its id.
-        top: how many rows; None for all.
+        top: number of rows; None for all.
         higher_is_better: the direction; None for that of the metric.
 
     Returns:
-        As `Results.table` does, with `over` or, with `each_run`, without.
+        The sorted rows of `Results.table`: without `over` if `each_run`, else averaged over all axes that are not in
+        `by`.
 
     Raises:
         InputError: when the metric, its direction or an axis is unknown, or no run is finished.
@@ -73,12 +74,12 @@ def ranked(
 
 
 def shown(table: "pl.DataFrame", metric: str, axes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Return the headings and cells of what a ranked table shows in the terminal: not all metrics.
+    """Return the headings and cells of a ranked table for the terminal, which shows one metric.
 
     Args:
         table: as `ranked` returns it.
-        metric: the one to show, with its interval where it is a mean.
-        axes: to show, of those that the table has.
+        metric: the metric to show, with its interval if it is a mean.
+        axes: the axes to show; those that the table lacks are ignored.
 
     Example:
         >>> import polars as pl

@@ -7,11 +7,11 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:
-    """Draw values as a line of bars, from the smallest to the largest; a gap where a value is not finite.
+    """Draw values as bars scaled to their range, with a gap where a value is not finite.
 
     Args:
         values: the values of a curve.
-        width: the most characters; more values are thinned out evenly, first and last kept.
+        width: the largest number of characters; of more values, evenly spaced ones are drawn, with the first and last.
 
     Example:
         >>> sparkline([1.0, 2.0, float("nan"), 8.0]), sparkline([3.0, 3.0]), sparkline([])

@@ -1,4 +1,4 @@
-"""The style of fnnet's figures, and figures that keep it."""
+"""The style of fnnet's figures."""
 
 import io
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ STYLE = Path(__file__).with_name("fnnet.mplstyle")
 
 @contextmanager
 def in_style() -> Iterator[None]:
-    """Apply the style inside a `with` block; your own settings of matplotlib return at its end.
+    """Apply the style inside a `with` block; your own matplotlib settings are restored at its end.
 
     Example:
         >>> import matplotlib
@@ -39,7 +39,7 @@ class StyledFigure(Figure):
             super().__init__(*args, **options)
 
     def savefig(self, *args: Any, **options: Any) -> None:
-        """Save as matplotlib does, to PNG, PDF or SVG by the file's name."""
+        """Save the figure as matplotlib does; the file's suffix selects PNG, PDF or SVG."""
         with in_style():
             super().savefig(*args, **options)
 
@@ -53,7 +53,7 @@ def figure_of(axes: "Axes") -> Figure:
     """Return the figure that holds some axes.
 
     Raises:
-        InputError: when they were removed from it.
+        InputError: when the axes were removed from their figure.
 
     Example:
         >>> figure = Figure()
@@ -62,5 +62,5 @@ def figure_of(axes: "Axes") -> Figure:
     """
     figure = axes.get_figure(root=True)
     if figure is None:
-        raise InputError("axes must be those of a figure")
+        raise InputError("axes must belong to a figure, got axes that were removed from theirs")
     return figure

@@ -26,8 +26,8 @@ def best(
 ) -> "Table | str":
     """Tabulate the value of an axis with the best mean, one row per configuration of the other axes.
 
-    Columns are the mean (or "-" where it is not finite) with its 95 % interval, the number of runs and how many
-    diverged, at the best value and at any.
+    The columns are the mean with its 95 % interval ("-" if it is not finite), the number of runs, how many of them
+    diverged, and how many diverged at any value of the axis.
 
     Args:
         results: the results of a sweep; if it lacks the axis, every configuration has a row.
@@ -85,7 +85,12 @@ def best(
 
 
 def estimates(groups: "Sequence[Estimate]", steps: str) -> "Table":
-    """Tabulate the estimated cost of a sweep, one row per group, with totals; `steps` says how long a run is."""
+    """Tabulate the estimated cost of a sweep, one row per group, with totals.
+
+    Args:
+        groups: the estimates.
+        steps: the length of a run, in words for the title.
+    """
     from rich.table import Table
 
     num_runs = sum(group.num_runs for group in groups)

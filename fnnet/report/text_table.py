@@ -23,10 +23,10 @@ def text_table(
 
     Args:
         headings: the headings of the columns.
-        lines: one cell per column each.
+        lines: the rows, each with one cell per column.
         title: the title of a table for the terminal.
         style: "markdown"; "latex", a `tabular` with the rules of booktabs; None for the terminal.
-        whole: columns that are never broken into lines.
+        whole: columns whose cells are never wrapped.
 
     Raises:
         InputError: when the style is unknown.

@@ -217,7 +217,7 @@ def test_invalid_export_is_refused(sweep, arguments, message, sweeps, tmp_path, 
 def test_export_needs_the_suffix_safetensors(sweeps, tmp_path, capsys):
     arguments = ["export", str(sweeps / "iris"), "--best", "test_loss", "--out", str(tmp_path / "b.txt")]
     code, error = run(arguments, capsys)
-    assert code == 2 and "a model file ends in .safetensors" in error and error.count("\n") == 1
+    assert code == 2 and "a model file must end in .safetensors" in error and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,7 +20,7 @@ MISTAKES = [
         "export store --out m.safetensors",
         "2 runs have these values; specify seed too, or choose the best with --best",
     ),
-    ("export store --best test_loss --out m.txt", "a model file ends in .safetensors, got m.txt"),
+    ("export store --best test_loss --out m.txt", "a model file must end in .safetensors, got m.txt"),
     (
         "export store --best test_lss --out m.safetensors",
         "unknown column 'test_lss'; did you mean 'test_loss'",
@@ -39,7 +39,7 @@ MISTAKES = [
     ("export store seed= --out m.safetensors", "axis 'seed' is empty"),
     ("export store seed --out m.safetensors", "a run is AXIS=VALUE ... or at least the first 4 digits"),
     ("export store seed=0 --out nodir/m.safetensors", "cannot write nodir/m.safetensors"),
-    ("export store seed=0 --out store", "a model file ends in .safetensors, got store"),
+    ("export store seed=0 --out store", "a model file must end in .safetensors, got store"),
     (f"sweep --steps 4 --out store depth=0 seed=0,1 {RATE}", "store was made with --steps 3, got 4"),
     (f"plan --steps 4 --out store depth=0 seed=0,1 {RATE}", "store was made with --steps 3, got 4"),
     (f"sweep --steps 3 --eval-every 2 --out store depth=0 seed=0,1 {RATE}", "--eval-every"),

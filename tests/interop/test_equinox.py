@@ -130,7 +130,7 @@ def test_state_is_not_trained():
         (lambda key: 3.0, "must return an Equinox module that can be called, got a float"),
         (
             Normed,
-            r"Normed needs a state; build it by lambda key: eqx\.nn\.make_with_state\(Normed\)\(key=key\)",
+            r"Normed needs a state; build it with lambda key: eqx\.nn\.make_with_state\(Normed\)\(key=key\)",
         ),
     ],
 )

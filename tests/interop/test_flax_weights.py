@@ -108,7 +108,7 @@ def test_names_resolve_ambiguous_order():
         (flax_mlp("linen", [IN, WIDTH, OUT], False)[0], "layer 'Dense_0' of the module has"),
         (
             {"LayerNorm_0": {"scale": np.zeros(3)}},
-            "layers of an mlp have kernel and bias, got 'LayerNorm_0/scale'",
+            "parameters of the module must be named kernel or bias, got 'LayerNorm_0/scale'",
         ),
     ],
 )

@@ -54,7 +54,7 @@ def assert_same_bits(one, other):
 
 
 def test_another_suffix_is_refused(path):
-    with pytest.raises(fn.InputError, match=r"a model file ends in .safetensors, got .*b\.txt"):
+    with pytest.raises(fn.InputError, match=r"a model file must end in .safetensors, got .*b\.txt"):
         save(path.with_name("b.txt"), make_model())
     assert list(path.parent.iterdir()) == []
 
@@ -325,7 +325,7 @@ def test_memory_is_the_size_of_the_file(path):
             joined({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
             "lacks the metadata 'fnnet'",
         ),
-        (joined({"__metadata__": {"fnnet": '{"format": 3}'}}, b""), "has format 3, this fnnet reads 2"),
+        (joined({"__metadata__": {"fnnet": '{"format": 3}'}}, b""), "has format 3, but this fnnet reads 2"),
         (joined({"__metadata__": {"fnnet": '{"format": 1}'}}, b""), "an older fnnet, so export it again"),
     ],
 )
