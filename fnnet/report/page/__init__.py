@@ -1,4 +1,4 @@
-"""The page: an interactive report of a sweep, as one HTML file that asks for nothing else.
+"""The page: an interactive report of a sweep, as one self-contained HTML file.
 
     columns      a sweep's axes and metrics: their values, scales and levels
     rows         the runs, and their means over seeds, column by column
@@ -11,5 +11,5 @@
     panels       the figures, empty; static/*.js fills them as menus and selections change
     document     the page, as HTML
 
-Names and values come from users: they travel as JSON, and the page writes them as text, never as HTML.
+Names and values come from users: they are passed as JSON, and the page writes them as text, never as HTML.
 """

@@ -1,4 +1,4 @@
-"""Columns: what the page knows of an axis or a metric, so that it can be drawn."""
+"""Columns: the axes and metrics of a sweep, with all that is needed to draw them."""
 
 import math
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ from fnnet.records.columns import metric_names
 from fnnet.records.ranking import is_higher_better
 from fnnet.records.results import Results
 
-MAX_LEVELS = 24  # values of an axis that are told apart; beyond that they are binned
+MAX_LEVELS = 24  # values of an axis; if it has more, they are binned
 NUM_BINS = 10
-WIDE = 20.0  # ratio of the largest to the smallest value from which a scale may be logarithmic
+WIDE = 20.0  # smallest ratio of the largest to the smallest value for which a scale may be logarithmic
 
 
 class Axis(NamedTuple):
     """An axis of the sweep, or a record that is drawn as one, such as "rung".
 
-    name: of the axis.
+    name: the name of the axis.
     values: distinct values, numbers in increasing order.
-    codes: for each run the index of its value, or -1 where the run lacks the axis.
+    codes: for each run, the index of its value, or -1 if the run lacks the axis.
     scale: "linear" or "log" for numbers, "category" for anything else.
-    level_of_value: for each value the index of its level.
-    levels: their labels: one per value, or one per bin of an axis with very many.
+    level_of_value: for each value, the index of its level.
+    levels: the labels of the levels: one per value, or one per bin of an axis with many values.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Axis(NamedTuple):
 class Metric(NamedTuple):
     """A metric.
 
-    name: of the column.
+    name: the name of the column.
     values: one per run.
-    higher_is_better: None where nobody said.
+    higher_is_better: the direction; None if it is unknown.
     scale: "linear" or "log".
     """
 
@@ -52,7 +52,7 @@ class Metric(NamedTuple):
 
 
 def find_axes(results: Results) -> list[Axis]:
-    """Return the axes in which runs differ, and the records "bracket" and "rung" where they do.
+    """Return the axes in which runs differ, and the records "bracket" and "rung" if runs differ in them.
 
     Example:
         >>> from fnnet import grid
@@ -74,7 +74,7 @@ def find_axes(results: Results) -> list[Axis]:
 
 
 def make_axis(name: str, values: Sequence[Any], codes: Int[np.ndarray, " runs"]) -> Axis:
-    """Sort the values of an axis, choose its scale, and bin those of an axis with very many.
+    """Build an axis: sort its values, choose its scale, and bin the values if there are many.
 
     Example:
         >>> axis = make_axis("learning_rate", (0.1, 0.001), np.array([0, 1, -1]))
@@ -111,7 +111,7 @@ def find_metrics(results: Results) -> list[Metric]:
 
 
 def choose_scale(values: Sequence[float] | np.ndarray) -> str:
-    """Choose a logarithmic scale for positive numbers that are geometrically spaced, or lie more evenly on one.
+    """Choose a scale: "log" for positive numbers that are geometrically spaced or more evenly spread on it.
 
     Example:
         >>> [choose_scale(values) for values in ((1, 2, 4, 8), (1, 2, 3), (0.01, 0.1, 0.5), (0, 100), range(1, 90))]
@@ -131,7 +131,7 @@ def choose_scale(values: Sequence[float] | np.ndarray) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Check whether an axis value is a finite number; yes and no are none.
+    """Check whether an axis value is a finite number; booleans are not.
 
     Example:
         >>> [is_number(value) for value in (1, 0.5, True, "1", math.inf)]
@@ -141,7 +141,7 @@ def is_number(value: Any) -> bool:
 
 
 def _levels(values: tuple[Any, ...], codes: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Give each value a level of its own, or bin them so that bins hold about as many runs each."""
+    """Give each value its own level, or bin the values so that all bins hold about the same number of runs."""
     if len(values) <= MAX_LEVELS:
         short = tuple(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
         return np.arange(len(values)), short if len(set(short)) == len(values) else tuple(map(str, values))
@@ -164,7 +164,7 @@ def _middle(values: np.ndarray) -> np.ndarray:
 
 
 def _unevenness(ordered: np.ndarray) -> float:
-    """Return how far the median of numbers is from the middle of their range, which it halves."""
+    """Return the distance of the median of sorted numbers from the middle of their range, relative to the range."""
     return abs((np.median(ordered) - ordered[0]) / (ordered[-1] - ordered[0]) - 0.5)
 
 

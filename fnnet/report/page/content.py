@@ -1,4 +1,4 @@
-"""Content: all that a page shows, gathered from the results of a sweep as one JSON object."""
+"""Content: everything that a page shows, collected from the results of a sweep as one JSON object."""
 
 import base64
 from collections.abc import Sequence
@@ -20,12 +20,14 @@ from fnnet.report.page.rows import Rows, find_seeds, rows_of_means, rows_of_runs
 from fnnet.report.page.spread import find_spread
 
 MAX_RUNS = 2**16
-EXACT = 2**53  # integers beyond that are no numbers of JavaScript, so the page has them as text
-MOST_FREEDOM = 200  # of which the page holds Student's quantiles; it approximates those beyond
+EXACT = 2**53  # larger integers are not exact in JavaScript, so the page holds them as text
+MOST_FREEDOM = (
+    200  # degrees of freedom up to which the page holds Student's quantiles; it approximates the others
+)
 
 
 class Gathered(NamedTuple):
-    """Results, with what the page knows of their axes, metrics, seeds and rows."""
+    """Results, with their axes, metrics, seeds and rows."""
 
     results: Results
     axes: list[Axis]
@@ -37,15 +39,15 @@ class Gathered(NamedTuple):
 def collect_content(
     results: Results, metric: str | None = None, *, max_runs: int = MAX_RUNS
 ) -> dict[str, Any]:
-    """Gather all that a page shows.
+    """Collect everything that a page shows.
 
     Args:
-        results: of a sweep.
-        metric: that the page opens with; None for the one that a search ranked by, or else the usual one.
-        max_runs: how many runs a page may hold. Sentences and importance are about all runs, held or not.
+        results: the results of a sweep.
+        metric: the metric that the page opens with; None for the one that a search ranked by, or else the usual one.
+        max_runs: the largest number of runs in a page. Sentences and importance are about all runs, held or not.
 
     Returns:
-        A JSON object, whose arrays are as `encode_array` makes them.
+        A JSON object, with arrays encoded by `encode_array`.
 
     Raises:
         InputError: when there are no runs, or none of the metrics is a number.
@@ -57,7 +59,7 @@ def collect_content(
     whole = _gather(results)
     by_name = {each.name: each for each in whole.metrics}
     if not by_name:
-        raise InputError("a report needs a metric, got runs without any number")
+        raise InputError("a report needs a metric, got runs without a numeric column")
     made = describe_made(results)
     if metric is None and made.ranked_by in by_name:
         metric = made.ranked_by
@@ -108,7 +110,7 @@ def encode_array(values: np.ndarray) -> dict[str, str]:
 
 
 def _take(results: Results, rows: Int[np.ndarray, " kept"]) -> Results:
-    """Select runs by their places; of results made by hand, none diverged."""
+    """Select runs by their indices; results built by hand, without the column "diverged", get it."""
     columns = {name: results[name] for name in results if name not in results.space.axes}
     columns = {"diverged": np.zeros(len(results), bool), **columns}
     taken = {name: column[rows] for name, column in columns.items()}
@@ -162,7 +164,7 @@ def _opening_axes(axes: Sequence[Axis]) -> dict[str, str | None]:
 
 
 def _best(whole: Gathered) -> dict[str, Any]:
-    """Return by metric and view what is best."""
+    """Return the sentences about the best, by metric and view."""
     views: dict[str, Any] = {"runs": (), "means": "seed"}
     return {
         metric.name: {
@@ -183,7 +185,7 @@ def _about(whole: Gathered, num_planned: int | None) -> list[str]:
             0, f"{len(results):,} of {num_planned:,} runs are finished; the others are not in this page."
         )
     if whole.seeds is None:
-        about.append("Each configuration has one run, so nothing says how much luck its seed had.")
+        about.append("Each configuration has one run, so the spread over seeds is unknown.")
     return about
 
 

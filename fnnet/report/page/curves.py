@@ -1,4 +1,4 @@
-"""Curves: the learning curves that a page holds, and the envelope of all."""
+"""Curves: the learning curves that a page holds, and the envelope of the curves of all runs."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from fnnet.records.results import Results
 from fnnet.records.statistics import Configurations, MeanInterval
 
 MAX_POINTS = 2_000_000  # of all curves of a page, four bytes each
-MAX_STEPS = 200  # at which a curve is drawn
+MAX_STEPS = 200  # points of a curve
 CHOSEN = "the best, the worst, and others evenly in between"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -20,13 +20,13 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class Curves(NamedTuple):
     """Learning curves.
 
-    steps: at which they are drawn.
-    runs: whose curves are kept, in increasing order.
+    steps: the steps at which they are drawn.
+    runs: indices of the runs whose curves are kept, ascending.
     of_runs: by metric, arrays `[kept runs, steps]`, NaN where a run was not evaluated.
-    configs: whose mean curves are kept, in increasing order: those of whose runs every curve is.
+    configs: indices of the configurations whose mean curves are kept, ascending: those with the curves of all runs.
     of_means: by metric, the mean of the seeds' curves and its interval, arrays `[kept configurations, steps]`.
-    envelope: by metric, the `QUANTILES` of all runs with a finite value at each step, kept or not.
-    left_out: what is left out, in words.
+    envelope: by metric, the `QUANTILES` at each step over all runs with a finite value, kept or not.
+    left_out: sentences about what is left out.
     """
 
     steps: Int[np.ndarray, " steps"]
@@ -45,17 +45,17 @@ def collect_curves(
     higher_is_better: bool,
     max_points: int = MAX_POINTS,
 ) -> Curves | None:
-    """Collect as many curves as a page can hold: those of the best, of the worst, and others evenly in between.
+    """Collect as many curves as a page can hold: those of the best runs, of the worst, and others evenly in between.
 
     Args:
-        results: of a sweep.
-        configurations: of its runs without their seeds; None where each has one run.
-        metric: by which runs are best, one value per run.
-        higher_is_better: its direction.
-        max_points: how many numbers to keep.
+        results: the results of a sweep.
+        configurations: the configurations without their seeds; None if each has one run.
+        metric: the metric that ranks runs, one value per run.
+        higher_is_better: the direction of the metric.
+        max_points: the largest number of values to keep.
 
     Returns:
-        The curves; None where runs were evaluated only once.
+        The curves; None if runs were evaluated only once.
 
     Example:
         >>> from fnnet import grid
@@ -116,13 +116,13 @@ def choose_runs(
     higher_is_better: bool,
     most: int,
 ) -> Int[np.ndarray, " chosen"]:
-    """Choose the best, the worst and others evenly in between, all runs of a configuration or none.
+    """Choose the best runs, the worst and others evenly in between, all runs of a configuration or none.
 
     Args:
-        configurations: of the runs without their seeds; None where each has one run.
-        metric: by which they are ranked.
-        higher_is_better: its direction.
-        most: how many to choose, or the runs of one configuration if these are more.
+        configurations: the configurations without their seeds; None if each has one run.
+        metric: the metric that ranks runs, one value per run.
+        higher_is_better: the direction of the metric.
+        most: the largest number of runs to choose; a single configuration may have more.
 
     Example:
         >>> choose_runs(None, np.array([2.0, 1.0, 9.0]), higher_is_better=False, most=2)

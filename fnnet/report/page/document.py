@@ -19,7 +19,7 @@ SCRIPTS = (
     *("lines", "heatmap", "parallel", "curves", "importance", "spread", "table"),
     *("export", "pointer", "address", "page"),
 )
-"""Files of static/, in the order in which they are joined to one script."""
+"""Files of static/, in the order in which they are joined into one script."""
 
 MENUS: dict[str, dict[str, str]] = {
     "lines": {"x": "across", "color": "lines by"},
@@ -33,12 +33,13 @@ MENUS: dict[str, dict[str, str]] = {
 
 
 def report(results: Results, metric: str | None = None, *, reload_every: float | None = None) -> WebPage:
-    """Make the report of a sweep.
+    """Build the report of a sweep.
 
     Args:
-        results: of a sweep.
-        metric: that the report opens with; None for the one that a search ranked by, or else the usual one.
-        reload_every: seconds after which an open page loads itself again, as a sweep goes on; None for never.
+        results: the results of the sweep.
+        metric: the metric that the report opens with; None for the one that a search ranked by, or else the usual one.
+        reload_every: seconds after which an open page reloads itself, for a sweep that is still training; None for
+            never.
 
     Raises:
         InputError: when there are no runs, or the metric is unknown.
@@ -68,7 +69,7 @@ def report(results: Results, metric: str | None = None, *, reload_every: float |
 
 
 def _panel(name: str, menus: Mapping[str, str]) -> str:
-    """Write the element of a figure, with its title, menus, legend and note.
+    """Return the HTML element of a figure, with its title, menus, legend and note.
 
     Example:
         >>> print(_panel("curves", {"curve": "curve of"}))
@@ -94,7 +95,7 @@ def _panel(name: str, menus: Mapping[str, str]) -> str:
 
 
 def _policy(scripts: list[str]) -> str:
-    """Allow these scripts and nothing from elsewhere; Bokeh sets styles as it draws."""
+    """Return the content security policy: these scripts alone, and inline styles, which Bokeh sets as it draws."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in scripts
     )
@@ -102,7 +103,7 @@ def _policy(scripts: list[str]) -> str:
 
 
 def _as_json(value: Any) -> str:
-    """Encode an object so that nothing in it ends the element that holds it."""
+    """Encode an object so that nothing in it closes the HTML element that holds it."""
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 

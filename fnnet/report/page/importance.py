@@ -1,7 +1,7 @@
 """Importance: how much of a metric's variance each axis and each pair of axes explains.
 
-Runs that form a complete grid are decomposed exactly, by analysis of variance. For others there is no such
-decomposition; PED-ANOVA says which axes tell the best tenth of the runs from all.
+For runs that form a complete grid, the decomposition is exact: the analysis of variance. Others have none; PED-ANOVA
+then measures how well each axis separates the best tenth of the runs from all.
 """
 
 import itertools
@@ -14,16 +14,15 @@ from jaxtyping import Float, Int
 from fnnet.report.page.columns import Axis, Metric
 from fnnet.report.page.rows import Rows
 
-TOP = 0.1  # the share of the runs that PED-ANOVA calls good
-GRID = 50  # points at which it compares densities of a number
+TOP = 0.1  # the share of the runs that PED-ANOVA counts as good
+GRID = 50  # points at which it compares densities of numeric axes
 
 
 class Importance(NamedTuple):
     """The importance of axes for a metric.
 
-    method: in words.
-    shares: by axis or pair such as "depth x learning_rate", the most important first; they sum to 1 or, without what
-        is left over, less.
+    method: a sentence about the method.
+    shares: by axis or pair, such as "depth x learning_rate", the most important first; they sum to at most 1.
     """
 
     method: str
@@ -31,12 +30,12 @@ class Importance(NamedTuple):
 
 
 def find_importance(rows: Rows, axes: Sequence[Axis], metric: Metric) -> Importance | None:
-    """Decompose the variance of a metric over rows; None where rows or values do not differ.
+    """Compute the importance of axes for a metric; None if rows or values do not differ.
 
     Args:
         rows: the runs, or their means over seeds.
-        axes: in which they differ.
-        metric: one of theirs.
+        axes: the axes in which they differ.
+        metric: a metric of the rows.
     """
     values = rows.metrics[metric.name].value.astype(float)
     factors = {
@@ -64,15 +63,15 @@ def find_importance(rows: Rows, axes: Sequence[Axis], metric: Metric) -> Importa
         return None
     varied = [axis for axis in axes if axis.name in factors]
     method = (
-        "PED-ANOVA, since the runs form no complete grid: which axes tell the best tenth from all. Main effects "
-        "only; an axis that some runs lack is judged among those that have it."
+        "PED-ANOVA, since the runs do not form a complete grid: which axes separate the best tenth from all. Main "
+        "effects only; an axis that some runs lack is judged among those that have it."
     )
     shares = ped_anova(varied, factors, values, metric.higher_is_better)
     return Importance(method, shares) if shares else None
 
 
 def is_complete(codes: Mapping[str, Int[np.ndarray, " rows"]]) -> bool:
-    """Check whether every combination of values is there, and all as often.
+    """Check whether every combination of values occurs, and all equally often.
 
     Example:
         >>> depth, width = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
@@ -94,7 +93,7 @@ def is_complete(codes: Mapping[str, Int[np.ndarray, " rows"]]) -> bool:
 def anova(
     codes: Mapping[str, Int[np.ndarray, " rows"]], values: Float[np.ndarray, " rows"]
 ) -> dict[str, float]:
-    """Decompose the variance of values on a complete grid, the rows of a cell being repetitions.
+    """Decompose the variance of values on a complete grid. Rows with the same values are repetitions.
 
     Args:
         codes: by axis, the index of each row's value.
@@ -109,7 +108,7 @@ def anova(
         >>> anova({"depth": depth, "width": width}, 3.0 * depth + 4.0 * width)
         {'width': 0.64, 'depth': 0.36, 'depth x width': 0.0}
 
-    Source: Fisher 1925, Statistical methods for research workers.
+    Source: Fisher (1925), "Statistical methods for research workers".
     """
     total = np.square(values - values.mean()).sum()
     main = {name: _means(values, column) - values.mean() for name, column in codes.items()}
@@ -132,19 +131,22 @@ def ped_anova(
     values: Float[np.ndarray, " rows"],
     higher_is_better: bool,
 ) -> dict[str, float]:
-    """Measure how far the distribution of each axis among the best rows is from that among all.
+    """Measure how far the distribution of each axis among the best rows is from that among all rows.
 
-    The measure is the Pearson divergence of densities, estimated by kernels for numbers and counted for other values;
-    the shares of all axes sum to 1.
+    The measure is the Pearson divergence of the densities, which are kernel estimates for numbers and frequencies for
+    other values.
 
     Args:
-        axes: that are judged.
-        codes: by axis, the index of each row's value, -1 where it lacks the axis.
+        axes: the axes to compare.
+        codes: by axis, the index of each row's value, -1 if it lacks the axis.
         values: one per row; NaN is worst.
-        higher_is_better: the direction.
+        higher_is_better: the direction of the values.
 
-    Source: Watanabe, Bansal and Hutter 2023, PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary
-        subspaces.
+    Returns:
+        The share of each axis in the sum of the divergences, the largest first.
+
+    Source: Watanabe, Bansal & Hutter (2023), "PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary
+    subspaces".
     """
     divergences = {}
     for axis in axes:
@@ -162,7 +164,7 @@ def ped_anova(
 
 
 def rank_with_ties(values: Float[np.ndarray, " rows"], higher_is_better: bool) -> Float[np.ndarray, " rows"]:
-    """Rank values from worst, 0, up; equal values share their mean rank, and those not finite are worst.
+    """Rank values from 0, the worst; equal values share their mean rank, and values that are not finite are worst.
 
     Example:
         >>> rank_with_ties(np.array([0.5, np.nan, 0.5, 0.9, np.inf]), higher_is_better=True).tolist()
@@ -177,20 +179,20 @@ def rank_with_ties(values: Float[np.ndarray, " rows"], higher_is_better: bool) -
 
 
 def _means(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return for each row the mean of the rows with the same code."""
+    """Return, for each row, the mean of the rows with the same code."""
     with np.errstate(invalid="ignore"):
         return (np.bincount(codes, values) / np.bincount(codes))[codes]
 
 
 def _best_share(values: np.ndarray, higher_is_better: bool) -> np.ndarray:
-    """Return which values are in the best `TOP` of all, with those equal to the last of them."""
+    """Return which values are among the best share `TOP`, ties with the last of them included."""
     signed = np.where(np.isnan(values), -np.inf, values if higher_is_better else -values)
     number = max(2, int(np.ceil(TOP * len(values))))
     return signed >= np.partition(signed, -number)[-number]
 
 
 def _on_grid(axis: Axis, codes: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the place of each row's value on a grid, and the number of places."""
+    """Return the index of each row's value on a grid, and the size of the grid."""
     if axis.scale == "category":
         return codes, len(axis.values)
     numbers = np.asarray(axis.values, float)
@@ -201,7 +203,7 @@ def _on_grid(axis: Axis, codes: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _frequency(points: np.ndarray, size: int) -> np.ndarray:
-    """Count categories, with one more row that is spread evenly."""
+    """Estimate frequencies of categories, with one more row spread evenly over all of them."""
     return (np.bincount(points, minlength=size) + 1 / size) / (len(points) + 1)
 
 

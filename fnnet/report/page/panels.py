@@ -1,7 +1,7 @@
 """Panels: the figures of the page, without data.
 
-Each has data sources named "panel.part", which static/*.js fills. Positions are computed there too, logarithms included,
-so every axis of a figure is linear and its ticks are set.
+Each has data sources named "panel.part", which static/*.js fills. Positions, logarithms included, and ticks are
+computed there too, so every axis of a figure is linear.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ BAND = 0.18  # opacity of an interval
 
 
 def make_panels() -> list["figure"]:
-    """Make all figures of the page; their names are those of the page's elements that hold them."""
+    """Build all figures of the page; each has the name of the page element that holds it."""
     return [_lines(), _heatmap(), _parallel(), _curves(), _importance(), _spread()]
 
 
@@ -113,7 +113,7 @@ def _parallel() -> "figure":
 
 
 def _curves() -> "figure":
-    """Draw learning curves over the envelope of all."""
+    """Draw learning curves over the envelope of all runs."""
     panel = _make_figure("curves", 380, selects=False)
     _source(panel, "patches", "envelope", "xs", "ys", fill_color="#888888", fill_alpha="@alpha", line_width=0)
     _source(
@@ -195,9 +195,9 @@ def _source(panel: "figure", kind: str, part: str, *places: str, **properties: A
     Args:
         panel: the figure.
         kind: of the glyph.
-        part: the source is called "panel.part".
+        part: the second part of the source's name, "panel.part".
         *places: the glyph's first columns, positions.
-        **properties: of the glyph; "@name" is a column.
+        **properties: the properties of the glyph; "@name" is a column.
     """
     from bokeh.models import ColumnDataSource
 

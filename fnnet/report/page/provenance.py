@@ -1,4 +1,4 @@
-"""Provenance: how a sweep was made, as its store says."""
+"""Provenance: how a sweep was made, as its store records."""
 
 import shlex
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from fnnet.sweeps.progress import seconds_in_words
 
 
 class Fact(NamedTuple):
-    """A line of how a sweep was made.
+    """A fact about how a sweep was made.
 
-    name: what it says.
+    name: a label, such as "data".
     text: the fact.
-    is_code: whether it is to be copied as it is.
+    is_code: whether the text is to be copied verbatim.
     """
 
     name: str
@@ -29,9 +29,9 @@ class Fact(NamedTuple):
 class Made(NamedTuple):
     """How a sweep was made.
 
-    title: what the page is called.
-    facts: in the order in which they are listed.
-    num_planned: the number of runs of the sweep, finished or not; None where there is no store.
+    title: the title of the page.
+    facts: the facts in the order of the page.
+    num_planned: the number of runs of the sweep, finished or not; None without a store.
     ranked_by: the metric by which a search chose runs; None for a sweep.
     """
 
@@ -42,7 +42,7 @@ class Made(NamedTuple):
 
 
 def describe_made(results: Results) -> Made:
-    """Describe how a sweep was made: all of it from its store.
+    """Describe how a sweep was made, from its store.
 
     Example:
         >>> from fnnet import grid
@@ -52,10 +52,10 @@ def describe_made(results: Results) -> Made:
     """
     try:
         plan = None if results.store is None else results.store.read_plan()
-    except InputError:  # damaged: the same sweep mends it
+    except InputError:  # damaged: rerunning the sweep repairs it
         plan = None
     if plan is None or results.store is None:
-        facts = [Fact("store", "none, so nothing says how these runs were made"), *_times(results, {})]
+        facts = [Fact("store", "none, so how these runs were made is not recorded"), *_times(results, {})]
         return Made(f"A sweep of {len(results):,} runs", facts)
     facts = [*_command(plan), *_sources(plan), *_environment(results, plan), *_times(results, plan)]
     facts += _attempts(results)
@@ -126,7 +126,7 @@ def _attempts(results: Results) -> list[Fact]:
 
 
 def _listed(values: Mapping[str, Any]) -> str:
-    """List names and values, without those that were left at None."""
+    """List names and values, except those that are None."""
     return ", ".join(f"{name} {_short(value)}" for name, value in values.items() if value is not None)
 
 

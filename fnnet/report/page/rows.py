@@ -1,4 +1,4 @@
-"""Rows: what the page draws and lists: the runs, or their means over seeds."""
+"""Rows: the runs, or their means over seeds, which the page draws and lists."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from fnnet.report.page.columns import Axis, Metric
 
 
 class Estimates(NamedTuple):
-    """A metric's value in each row; with its 95 % interval, NaN for a single run, where rows are means."""
+    """A metric's value in each row and, if rows are means, its 95 % interval, NaN for a single run."""
 
     value: np.ndarray
     low: np.ndarray | None = None
@@ -19,11 +19,11 @@ class Estimates(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The runs, or the means of the runs that differ in nothing but their seed; columns `[rows]`.
+    """The runs, or the means of the runs that differ only in their seed; columns `[rows]`.
 
     codes: by axis, the index of the row's value, or -1.
-    metrics: by name.
-    num_runs, num_diverged: of each row.
+    metrics: the metrics by name.
+    num_runs, num_diverged: numbers of runs in each row.
     records: other columns of the table, by name.
     """
 
@@ -55,7 +55,7 @@ def rows_of_runs(results: Results, axes: list[Axis], metrics: list[Metric]) -> R
 
 
 def find_seeds(results: Results) -> Configurations | None:
-    """Return the configurations without their seeds; None where none was trained with several."""
+    """Return the configurations without their seeds; None if none was trained with several."""
     configurations = find_configurations(results.space, "seed")
     return configurations if len(configurations.configs) < len(results) else None
 
@@ -63,7 +63,7 @@ def find_seeds(results: Results) -> Configurations | None:
 def rows_of_means(
     results: Results, axes: list[Axis], metrics: list[Metric], configurations: Configurations
 ) -> Rows:
-    """Return one row per configuration: the numbers of `results.table(over="seed")`.
+    """Return one row per configuration, with the values of `results.table(over="seed")`.
 
     Example:
         >>> from fnnet import grid

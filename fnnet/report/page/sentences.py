@@ -1,4 +1,4 @@
-"""Sentences: what a sweep found, in words."""
+"""Sentences: the results of a sweep in words."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ def describe_best(results: Results, metric: Metric, *, over: str | tuple[()]) ->
     """Say which configuration is best, how sure that is, and whether the runner-up is as good.
 
     Args:
-        results: of a sweep.
-        metric: that ranks.
+        results: the results of a sweep.
+        metric: the metric that ranks configurations.
         over: "seed", or () for single runs.
 
     Example:
@@ -31,7 +31,7 @@ def describe_best(results: Results, metric: Metric, *, over: str | tuple[()]) ->
         The runner-up is 0.6000 worse, beyond noise (p = 0.014).
     """
     if metric.higher_is_better is None:
-        return [f"Nobody said whether higher values of {metric.name} are better, so none is called best."]
+        return [f"It is not known whether higher values of {metric.name} are better, so none is called best."]
     try:
         best = results.best(metric.name, over=over, higher_is_better=metric.higher_is_better)
     except InputError:
@@ -49,7 +49,7 @@ def describe_best(results: Results, metric: Metric, *, over: str | tuple[()]) ->
         lines.append("The runner-up is just as good.")
     elif math.isnan(best.p_value):
         lines.append(
-            f"The runner-up is {_number(best.gap)} worse; with one run each, nobody knows whether that is noise."
+            f"The runner-up is {_number(best.gap)} worse; with one run each, that may be noise."
             if best.interval.num_runs == 1
             else f"The runner-up is {_number(best.gap)} worse."
         )
@@ -61,7 +61,7 @@ def describe_best(results: Results, metric: Metric, *, over: str | tuple[()]) ->
 
 
 def describe_diverged(results: Results, axes: Sequence[Axis]) -> str:
-    """Say how many runs diverged, and where.
+    """Say how many runs diverged, and at which values.
 
     Example:
         >>> from fnnet import grid
@@ -91,7 +91,7 @@ def describe_diverged(results: Results, axes: Sequence[Axis]) -> str:
 
 
 def describe_constants(results: Results) -> str | None:
-    """Say which values all runs share.
+    """List the values that all runs share.
 
     Example:
         >>> from fnnet import grid
@@ -107,11 +107,11 @@ def describe_noise(metric: str, within: float, between: float, num_configs: int,
     """Compare the spread over seeds with that over configurations.
 
     Args:
-        metric: its name.
+        metric: the name of the metric.
         within: the standard deviation over seeds, pooled.
         between: the standard deviation of the means of configurations.
-        num_configs: that both are of.
-        num_runs: of each.
+        num_configs: number of configurations.
+        num_runs: number of runs of each.
 
     Example:
         >>> print(describe_noise("loss", 0.01, 0.2, 12, 4))
@@ -143,7 +143,7 @@ def _best_line(results: Results, metric: Metric, best: Best, over: str | tuple[(
 
 
 def _holding(axis: Axis, diverged: Bool[np.ndarray, " runs"]) -> tuple[int, str]:
-    """Return how many runs the fewest values of an axis hold that hold all diverged runs, and these values in words."""
+    """Find the smallest range of an axis with all diverged runs; return its number of runs, and the range in words."""
     codes = np.unique(axis.codes[diverged])
     if axis.scale == "category" or -1 in codes:
         inside = int(np.isin(axis.codes, codes).sum())

@@ -11,11 +11,11 @@ from fnnet.records.statistics import Configurations
 class Spread(NamedTuple):
     """The spread of a metric.
 
-    deviations: the standard deviation over the seeds of each configuration; NaN with fewer than two runs, or where
-        one has no finite value.
-    within: their root mean square, weighted by degrees of freedom; NaN where there is none.
-    between: the standard deviation of the configurations' means, of those with a deviation.
-    num_configs: how many these are.
+    deviations: the standard deviation over the seeds of each configuration; NaN if it has fewer than two runs, or one
+        without a finite value.
+    within: the root mean square of the deviations, weighted by degrees of freedom; NaN if there are none.
+    between: the standard deviation of the means of the configurations that have a deviation.
+    num_configs: the number of these configurations.
     """
 
     deviations: Float[np.ndarray, " configs"]
@@ -29,7 +29,7 @@ def find_spread(values: np.ndarray, configurations: Configurations) -> Spread:
 
     Args:
         values: one per run.
-        configurations: of the runs, without their seeds.
+        configurations: the configurations without their seeds.
 
     Example:
         >>> from fnnet import grid
