@@ -22,7 +22,7 @@ _MAX_RUNS = 2**30  # the length of a 30-bit Sobol sequence
 
 
 class Uniform(NamedTuple):
-    """Uniform on [low, high], rounded to 6 significant digits.
+    """Uniform distribution on [low, high]; samples are rounded to 6 significant digits.
 
     Example:
         >>> 0 <= random_design(1, seed=0, momentum=Uniform(0, 0.9))[0]["momentum"] <= 0.9
@@ -34,7 +34,7 @@ class Uniform(NamedTuple):
 
 
 class LogUniform(NamedTuple):
-    """Log-uniform on [low, high], rounded to 6 significant digits; both bounds are positive.
+    """Log-uniform distribution on [low, high], 0 < low < high; samples are rounded to 6 significant digits.
 
     Example:
         >>> 0.001 <= random_design(1, seed=0, learning_rate=LogUniform(0.001, 1))[0]["learning_rate"] <= 1
@@ -46,7 +46,7 @@ class LogUniform(NamedTuple):
 
 
 class IntUniform(NamedTuple):
-    """Uniform on the integers from `low` to `high`, both included.
+    """Uniform distribution on the integers from `low` to `high`, both included.
 
     Example:
         >>> sorted(random_design(50, seed=0, depth=IntUniform(1, 3)).axes["depth"])
@@ -58,7 +58,7 @@ class IntUniform(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Uniform on `values`.
+    """Uniform distribution on a list of values.
 
     Example:
         >>> sorted(random_design(50, seed=0, activation=Choice(["relu", "tanh"])).axes["activation"])
@@ -94,7 +94,7 @@ def random_design(num_runs: int, /, *, seed: int, **distributions: Distribution)
     _check(num_runs, seed, distributions)
     columns = []
     for name in distributions:
-        # One stream per name: it depends neither on the number of runs nor on the other axes.
+        # One stream per name, independent of the number of runs and of the other axes.
         words = np.frombuffer(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest(), "<u4")
         columns.append(np.random.Generator(np.random.PCG64([seed, *words.tolist()])).random(num_runs))
     return _design(distributions, np.stack(columns, axis=1))
@@ -123,7 +123,7 @@ def sobol_design(num_runs: int, /, *, seed: int, **distributions: Distribution) 
 
     _check(num_runs, seed, distributions)
     sequence = qmc.Sobol(len(distributions), scramble=True, rng=np.random.Generator(np.random.PCG64(seed)))
-    # SciPy warns unless the number is a power of 2; a prefix of the next power has the same points.
+    # SciPy warns unless the number is a power of 2; a prefix of a longer sequence has the same points.
     points = sequence.random_base2((num_runs - 1).bit_length())[:num_runs]
     return _design(distributions, points)
 
@@ -170,7 +170,7 @@ def _check_distribution(name: str, distribution: object) -> None:
     low, high = distribution
     if isinstance(distribution, IntUniform):
         if not (_is_integer(low) and _is_integer(high) and -(2**63) <= low < high < 2**63):
-            raise InputError(f"axis {name!r} needs integers low < high of 64 bits, got {distribution}")
+            raise InputError(f"axis {name!r} needs 64-bit integers low < high, got {distribution}")
         if high - low >= 2**53:  # more integers than float64 numbers in [0, 1) can address
             raise InputError(f"axis {name!r} needs fewer than 2**53 integers, got {distribution}")
         return

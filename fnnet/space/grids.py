@@ -11,12 +11,12 @@ def grid(**axes: object) -> Space:
     """Build the space of all combinations; the last axis changes fastest.
 
     Args:
-        **axes: the values of each axis, or one value for all runs. Values are finite numbers, integers of 64 bits,
-            strings, booleans and tuples of these.
+        **axes: the values of each axis, or one value for all runs. Values are finite numbers, 64-bit integers, strings,
+            booleans and tuples of these.
 
     Raises:
-        InputError: when there are more than `MAX_RUNS` runs, or an axis is empty, repeats a value, or holds a value
-            of another type.
+        InputError: if there are more than `MAX_RUNS` runs, or an axis is empty, repeats a value, or holds a value of
+            another type.
 
     Example:
         >>> from fnnet import logspace
@@ -35,7 +35,7 @@ def grid(**axes: object) -> Space:
 
 
 def zip_axes(**axes: object) -> Space:
-    """Build the space of axes that move together: run `i` has the `i`-th value of each.
+    """Build the space of axes that vary together: run `i` has the `i`-th value of each axis.
 
     Values may repeat; equal configurations appear once.
 
@@ -43,7 +43,7 @@ def zip_axes(**axes: object) -> Space:
         **axes: the values of each axis, all of the same length.
 
     Raises:
-        InputError: when the axes differ in length, or as for `grid`.
+        InputError: if the axes differ in length, or as in `grid`.
 
     Example:
         >>> list(zip_axes(width=[64, 128], learning_rate=[0.2, 0.1]))

@@ -17,10 +17,10 @@ from fnnet.task import Recipe
 
 
 def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split the axes into static ones, which are arguments of the recipe, and traced ones, which are all others.
+    """Split the axes into static axes, which are arguments of the recipe, and traced axes, which are all others.
 
     Raises:
-        InputError: when an argument has no value.
+        InputError: if an argument has neither a default nor an axis.
     """
     arguments = inspect.signature(recipe).parameters
     for name, argument in arguments.items():
@@ -28,7 +28,7 @@ def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str
             near = difflib.get_close_matches(name, space.axes.keys() - arguments.keys(), n=1)
             hint = f"; is the axis {near[0]!r} misspelled?" if near else ""
             raise InputError(
-                f"the recipe's argument {name!r} has no default and is no axis of the space{hint}"
+                f"the recipe's argument {name!r} has no default and is not an axis of the space{hint}"
             )
     static_axes = tuple(name for name in space.axes if name in arguments)
     return static_axes, tuple(name for name in space.axes if name not in arguments)
@@ -37,10 +37,10 @@ def split_axes(recipe: Recipe, space: Space) -> tuple[tuple[str, ...], tuple[str
 def cut_groups(
     space: Space, static_axes: tuple[str, ...], traced_axes: tuple[str, ...]
 ) -> list[tuple[Config, np.ndarray]]:
-    """List the distinct static values and the runs of each; runs that lack a traced axis are listed apart."""
+    """List the groups: their static values and their runs. Runs with different traced axes are in different groups."""
     keys = [space.codes[name] for name in static_axes]
     keys += [space.present(name).astype(np.int32) for name in traced_axes]
-    key = np.zeros(len(space), np.int64)  # renumbered after each axis, so that it does not overflow
+    key = np.zeros(len(space), np.int64)  # renumbered after each axis, to avoid overflow
     for codes in keys:
         if len(codes) and codes.min() != codes.max():
             key = np.unique(key * (codes.max() + 2) + codes + 1, return_inverse=True)[1]
@@ -54,12 +54,12 @@ def cut_groups(
 
 
 def find_part(groups: Sequence[np.ndarray], number: int, count: int) -> np.ndarray:
-    """Return the runs of one of several parts, which are about equally large and keep the runs of a group together.
+    """Return the runs of one part, when runs are split group by group into parts of about equal size.
 
     Args:
         groups: the runs of each group.
         number: the number of the part, from 1.
-        count: of parts.
+        count: the number of parts.
 
     Example:
         >>> groups = [np.array([0, 2, 4]), np.array([1, 3])]
@@ -72,9 +72,6 @@ def find_part(groups: Sequence[np.ndarray], number: int, count: int) -> np.ndarr
 def traced_columns(
     space: Space, traced_axes: Sequence[str], runs: Int[np.ndarray, " lanes"]
 ) -> dict[str, np.ndarray]:
-    """Return the traced hyper-parameters of one or more runs of a group, an array `[lanes]` for each axis.
-
-    Axes that the group lacks are left out.
-    """
+    """Return the traced hyper-parameters of runs of one group, an array `[lanes]` per axis that the group has."""
     codes = {name: space.codes[name][runs] for name in traced_axes}
     return {name: space.array(name)[c] for name, c in codes.items() if c[0] >= 0}

@@ -1,7 +1,7 @@
-"""Spaces: the runs of a sweep, as a table in columns.
+"""Spaces: the runs of a sweep, stored in columns.
 
-Each axis lists its distinct values once, and a run holds one small integer per axis, so a million runs are a few
-arrays. Two configurations are equal when they have the same names with equal values; a space has no two equal ones.
+Each axis lists its distinct values once, and each run stores one small integer per axis, so a million runs are a few
+arrays. Two configurations are equal if they have the same axes with equal values; a space has no duplicates.
 """
 
 import functools
@@ -33,8 +33,9 @@ class Space:
 
     `a | b` is `union(a, b)` and `a * b` is `product(a, b)`.
 
-    axes: by name, the axis' distinct values in the order in which they were given.
-    codes: by name, for each run the index of its value in `axes`, or -1 where the run lacks the axis.
+    axes: the distinct values of each axis by name, in the order given.
+    codes: an array `[runs]` for each axis by name: the index of each run's value in `axes`, or -1 if the run lacks the
+        axis.
 
     Example:
         >>> from fnnet import grid
@@ -81,7 +82,7 @@ class Space:
 
     @property
     def varied_axes(self) -> list[str]:
-        """The axes that distinguish runs: with several values, or absent from some runs.
+        """The axes that distinguish runs: those with several values, or absent from some runs.
 
         Example:
             >>> from fnnet import grid
@@ -105,11 +106,11 @@ class Space:
     def column(self, name: str) -> np.ndarray:
         """Return the value of an axis for every run, as an array `[runs]`.
 
-        A run that lacks the axis has NaN if the axis is numeric, and None otherwise. Tuples and mixed types make an
+        Runs that lack the axis have NaN if the axis is numeric, and None otherwise. Tuples and mixed types give an
         array of objects.
 
         Raises:
-            InputError: when there is no such axis.
+            InputError: if there is no such axis.
 
         Example:
             >>> from fnnet import grid
@@ -150,17 +151,17 @@ class Space:
         """Return a mask `[runs]` of the runs that have an axis.
 
         Raises:
-            InputError: when there is no such axis.
+            InputError: if there is no such axis.
         """
         if name not in self.axes:
             raise unknown_name("axis", name, self.axes)
         return self.codes[name] >= 0
 
     def filter(self, is_wanted: Callable[[Config], object]) -> "Space":
-        """Return the space of the runs whose configurations satisfy a condition.
+        """Select the runs whose configuration satisfies a predicate.
 
         Args:
-            is_wanted: a function of the configuration of a run, a dict without the axes that the run lacks.
+            is_wanted: a function of a run's configuration, a dict without the axes that the run lacks.
 
         Example:
             >>> from fnnet import grid
@@ -171,13 +172,13 @@ class Space:
         return self.take(np.flatnonzero([bool(is_wanted(config)) for config in self]))
 
     def take(self, rows: Any) -> "Space":
-        """Return the space of some runs, in the given order; values that none of them has are dropped.
+        """Select runs by index, in the given order; values that no selected run has are dropped.
 
         Args:
             rows: indices of runs, integers `[rows]`; they may repeat.
 
         Raises:
-            InputError: when the rows are not integers or not in the space.
+            InputError: if the rows are not integers, or out of range.
 
         Example:
             >>> from fnnet import grid
@@ -186,10 +187,10 @@ class Space:
         """
         places = np.asarray(rows)
         if places.ndim != 1 or (places.size and places.dtype.kind not in "iu"):
-            raise InputError(f"rows are a list of integers, got {reprlib.repr(rows)}")
+            raise InputError(f"rows must be a list of integers, got {reprlib.repr(rows)}")
         places = places.astype(np.int64)
         if places.size and not 0 <= places.min() <= places.max() < len(self):
-            raise InputError(f"rows are from 0 to {len(self) - 1}, got {places.min()} to {places.max()}")
+            raise InputError(f"rows must be from 0 to {len(self) - 1}, got {places.min()} to {places.max()}")
         axes, codes = {}, {}
         for name, values in self.axes.items():
             taken = self.codes[name][places]
@@ -199,7 +200,7 @@ class Space:
         return Space(axes, codes)
 
     def array(self, name: str) -> np.ndarray:
-        """Return the distinct values of a numeric axis as an array, which is built once."""
+        """Return the distinct values of a numeric axis as a cached array `[values]`."""
         if name not in self._arrays:
             self._arrays[name] = np.asarray(self.axes[name])
         return self._arrays[name]
@@ -207,7 +208,8 @@ class Space:
     def ids(self) -> np.ndarray:
         """Return a hash of each run's configuration, as a read-only array `[runs]` of 32 hexadecimal digits.
 
-        Equal configurations have equal ids in every space, process and machine, whatever the order of their axes.
+        Equal configurations have equal ids in every space, in every process and on every machine; the order of the axes
+        does not matter.
 
         Example:
             >>> from fnnet import grid
@@ -231,7 +233,10 @@ class Space:
 def union(*spaces: Space) -> Space:
     """Build the space of the runs of all spaces, in order; equal configurations appear once.
 
-    A run has only the axes of its own space, so an axis can exist for some values of another axis only.
+    A run has only the axes of its own space, so an axis can exist for only some values of another axis.
+
+    Raises:
+        InputError: if there is no space.
 
     Example:
         >>> from fnnet import grid
@@ -259,7 +264,7 @@ def product(*spaces: Space) -> Space:
     """Build the space of all combinations of the spaces' runs; the last space changes fastest.
 
     Raises:
-        InputError: when there is no space, or two have an axis of the same name.
+        InputError: if there is no space, or two spaces have an axis of the same name.
 
     Example:
         >>> from fnnet import grid, zip_axes
@@ -277,15 +282,15 @@ def product(*spaces: Space) -> Space:
     for space, rows in zip(spaces, places, strict=True):
         for name in space.axes:
             if name in axes:
-                raise InputError(f"the axis {name!r} is in two spaces of a product; it may be in one")
+                raise InputError(f"axis {name!r} is in two spaces of a product; keep it in one of them")
             axes[name], codes[name] = space.axes[name], space.codes[name][rows.ravel()]
     return Space(axes, codes)
 
 
 def keep_first(space: Space) -> Space:
-    """Keep the first of equal configurations."""
+    """Remove duplicate configurations; the first one stays."""
     high, low = config_hashes(space.axes, space.codes)
-    order = np.lexsort((low, high))  # stable: of equal runs, the first in the space stands first
+    order = np.lexsort((low, high))  # stable: equal runs stay in the order of the space
     is_again = np.zeros(len(space), bool)
     is_again[order[1:]] = (high[order[1:]] == high[order[:-1]]) & (low[order[1:]] == low[order[:-1]])
     return space.take(np.flatnonzero(~is_again)) if is_again.any() else space

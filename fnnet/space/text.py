@@ -1,4 +1,4 @@
-"""The text form of axes on the command line: `depth=1,2,4 learning_rate=log:1e-3:1:8 seed=range:4`."""
+"""Axes as text, as on the command line: `depth=1,2,4 learning_rate=log:1e-3:1:8 seed=range:4`."""
 
 import json
 import operator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def parse_space(arguments: Sequence[str]) -> "Space":
-    """Parse command-line arguments such as `["depth=1,2", "seed=range:4"]` to the space of all combinations.
+    """Parse command-line arguments such as `["depth=1,2", "seed=range:4"]` into the space of all combinations.
 
     Raises:
         InputError: if an argument is not of the form NAME=VALUES, or its values are invalid.
@@ -32,7 +32,7 @@ def parse_space(arguments: Sequence[str]) -> "Space":
 
 
 def parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
-    """Parse command-line arguments to a dict from axis name to values.
+    """Parse command-line arguments into a dict from axis name to values.
 
     Raises:
         InputError: as in `parse_space`.
@@ -57,9 +57,9 @@ def parse_axes(arguments: Sequence[str]) -> dict[str, Sequence[Any]]:
 def parse_distributions(
     arguments: Sequence[str],
 ) -> "tuple[dict[str, Sequence[Any]], dict[str, Distribution]]":
-    """Parse the axes of a search: those that are listed, as `parse_axes` does, and those to draw from.
+    """Parse the axes of a search into those with listed values, as in `parse_axes`, and those with a distribution.
 
-    An axis to draw from is `log:LOW:HIGH`, `lin:LOW:HIGH` or, for integers, `int:LOW:HIGH`.
+    A distribution is `log:LOW:HIGH`, `lin:LOW:HIGH` or, for integers, `int:LOW:HIGH`.
 
     Raises:
         InputError: as in `parse_axes`.
@@ -92,10 +92,10 @@ def parse_distributions(
 
 
 def parse_conditions(text: str) -> dict[str, Any]:
-    """Parse conditions on columns, separated by spaces, to what `Results.where` takes.
+    """Parse conditions on columns, separated by spaces, into arguments of `Results.where`.
 
     Args:
-        text: each condition is a column, one of = != < <= > >=, and a value; = and != take several values.
+        text: each condition is a column, one of = != < <= > >=, and a value, or a list of values after = and !=.
 
     Raises:
         InputError: if a condition has another form.
@@ -122,7 +122,7 @@ def parse_conditions(text: str) -> dict[str, Any]:
 
 
 def _condition(tests: list[tuple[str, Sequence[Any]]]) -> Any:
-    """Return the values that are wanted, or a function that says whether a value is."""
+    """Return the accepted values, or a predicate on a value."""
     if len(tests) == 1 and tests[0][0] == "=":
         return list(tests[0][1])
     return lambda value: all(_holds(value, sign, values) for sign, values in tests)
@@ -140,7 +140,10 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def parse_part(text: str) -> tuple[int, int]:
-    """Parse which part of a sweep to train, and how many there are.
+    """Parse a part of a sweep into its number and the number of parts.
+
+    Raises:
+        InputError: if the text is not of the form NUMBER/COUNT.
 
     Example:
         >>> parse_part("3/16")
@@ -148,7 +151,7 @@ def parse_part(text: str) -> tuple[int, int]:
     """
     numbers = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
     if numbers is None:
-        raise InputError(f"--part must be its number and how many there are, such as 3/16, got {text!r}")
+        raise InputError(f"--part must be NUMBER/COUNT, such as 3/16 for the third of 16 parts, got {text!r}")
     return int(numbers[1]), int(numbers[2])
 
 
@@ -191,7 +194,7 @@ def parse_values(name: str, text: str) -> Sequence[Any]:
 
 
 def _tuples(name: str, text: str) -> list[tuple[Any, ...]]:
-    """Parse tuples, written as a list of lists of JSON."""
+    """Parse tuples, written as a JSON list of lists."""
     try:
         lists = json.loads(text)
         if not all(isinstance(each, list) for each in lists):
@@ -216,7 +219,7 @@ def _spaced(name: str, form: str, low: Any, high: Any, num: Any) -> Sequence[flo
 
 
 def _check_list(name: str, text: str) -> None:
-    """Check that a list is separated by commas; otherwise suggest one that is."""
+    """Check that the values of a list are separated by single commas; the error suggests such a list."""
     meant = None
     if bracketed := re.fullmatch(r"\s*[\[({](.*)[\])}]\s*", text):
         meant = bracketed[1].replace(" ", "")
@@ -228,7 +231,7 @@ def _check_list(name: str, text: str) -> None:
         meant = ",".join(word.strip() for word in text.split(",") if word.strip())
     if meant is not None:
         hint = f"; did you mean {name}={meant}?" if meant else ""
-        raise InputError(f"axis {name!r}: cannot read {text!r}, values are separated by single commas{hint}")
+        raise InputError(f"axis {name!r}: cannot read {text!r}; separate values with single commas{hint}")
 
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}

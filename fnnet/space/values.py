@@ -1,7 +1,7 @@
 """The values of an axis, and columns of values stored as codes.
 
-Values are equal if their JSON texts are, and numbers if they are numerically equal: 1 equals 1.0, but not true.
-A column stores its distinct values once and, for each run, the index of its value (its code), or -1 for none.
+Two values are equal if their JSON texts are. Numbers are compared numerically: 1 equals 1.0, but not true.
+A column stores its distinct values once and, for each run, the index of its value (its code), or -1 if it has none.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from jaxtyping import Int, UInt64
 
 from fnnet.errors import InputError, check_integer, unknown_name
 
-MAX_RUNS = 2**24  # of one space; building one then takes about 100 MB per axis
+MAX_RUNS = 2**24  # in a space; building one of this size takes about 100 MB per axis
 
 Value = int | float | bool | str | tuple[Any, ...]
 """A value of an axis; tuples may be nested."""
@@ -124,7 +124,7 @@ def encode(values: Iterable[Value]) -> tuple[tuple[Value, ...], Int[np.ndarray, 
 
 
 def find_codes(name: str, values: tuple[Value, ...], given: Any) -> list[int]:
-    """Return the indices of selected values among the values of an axis.
+    """Return the indices of given values among the values of an axis.
 
     Args:
         name: the name of the axis, for error messages.
@@ -132,7 +132,7 @@ def find_codes(name: str, values: tuple[Value, ...], given: Any) -> list[int]:
         given: one value or several; a tuple that is itself a value of the axis counts as one.
 
     Raises:
-        InputError: if the axis lacks a value; the message names the nearest one.
+        InputError: if the axis lacks a value, naming the nearest one.
 
     Example:
         >>> find_codes("power", (1, 2, 3), [3, 2.0])
@@ -167,7 +167,7 @@ def config_hashes(
     for name, values in axes.items():
         texts = (f"[{_text(name)},{_text(value)}]" for value in values)
         digests = [hashlib.sha256(text.encode()).digest()[:16] for text in texts]
-        # A missing axis has the code -1, which indexes the last pair and adds zero.
+        # A missing axis has code -1, which indexes the last pair and adds zero.
         pairs = np.frombuffer(b"".join([*digests, bytes(16)]), ">u8").astype(np.uint64).reshape(-1, 2)
         high += pairs[codes[name], 0]
         low += pairs[codes[name], 1]
@@ -212,7 +212,7 @@ def _value(name: str, value: Any, nesting: int = 0) -> Value:
 
 
 def _text(value: Value) -> str:
-    """Return a value as JSON that is identical for equal values: whole floats are written as integers."""
+    """Return a value as JSON text, the same for equal values: whole floats are written as integers."""
     if isinstance(value, tuple):
         return f"[{','.join(map(_text, value))}]"
     if isinstance(value, float):
@@ -235,7 +235,7 @@ def _spaced(space: Callable[..., np.ndarray], low: float, high: float, num: int)
 
 
 def check_equal_lengths(what: str, lengths: dict[str, int]) -> None:
-    """Check that columns of a space have one value for each run."""
+    """Check that the columns of a space have equal lengths."""
     if len(set(lengths.values())) > 1:
         raise InputError(
             f"{what} need equally many values, got "

@@ -32,7 +32,7 @@ FORMS = [
     (f"sweep depth=1,2, {RATE}", "did you mean depth=1,2?"),
     (f"sweep 'depth=1;2' {RATE}", "did you mean depth=1,2?"),
     (f"sweep 'depth=1 2' {RATE}", "did you mean depth=1,2?"),
-    (f"sweep depth=, {RATE}", "values are separated by single commas"),
+    (f"sweep depth=, {RATE}", "separate values with single commas"),
     (f"sweep 'widths=[[1,2' {RATE}", "cannot read '[[1,2'; tuples are written as in widths=[[16,16],[128]]"),
     (f"sweep 'widths=[[1],2]' {RATE}", "tuples are written as in widths=[[16,16],[128]]"),
     ("sweep learning_rate=1e", "axis 'learning_rate': '1e' is not a number; did you mean 1?"),
