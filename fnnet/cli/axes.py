@@ -1,4 +1,4 @@
-"""Axes: the names that the command line knows without loading JAX."""
+"""Axes: the axes of `mlp_recipe`, listed here so that the command line knows them without loading JAX."""
 
 AXES = (
     *("depth", "width", "activation", "initializer", "parameterization", "base_width", "use_bias", "loss"),

@@ -21,9 +21,9 @@ class DataOptions:
         dataset: a name that fnnet datasets lists, or a .csv, .parquet or .npz file.
         target: the column of a table to predict; by default the column target, or else the last one.
         drop: columns to leave out, as A,B.
-        keep: columns to keep as features even if they seem to only number or name the rows, as A,B.
+        keep: columns to keep as features even if they look like row numbers or row names, as A,B.
         id: the column that identifies the rows; it is not a feature, and predict copies it.
-        task: how to treat a target of whole numbers; inferred by default.
+        task: how to treat a target of integers; inferred by default.
         standardize: scale features, and regression targets, to mean 0 and standard deviation 1; the default for
             files and for iris, wine, breast_cancer and diabetes.
         no_standardize: do not scale them.
@@ -51,7 +51,7 @@ class DataOptions:
         """Load the data set.
 
         Raises:
-            InputError: if options contradict each other, and as in `load_dataset`.
+            InputError: when options contradict each other; otherwise as in `load_dataset`.
 
         Example:
             >>> DataOptions("iris", validation_fraction=0.25).load().validation.num_examples

@@ -1,4 +1,4 @@
-"""The command-line options that say where a sweep trains."""
+"""The command-line options that select where a sweep trains."""
 
 import contextlib
 import multiprocessing
@@ -23,9 +23,9 @@ class EngineOptions:
     Args:
         engine: where to train: local, in this process; processes:N, in N processes that share the cores of this
             machine; or ray, on the workers of a Ray cluster.
-        workers: of --engine ray, how many; by default as many as the cluster has cores or GPUs for.
-        address: of --engine ray, the cluster, such as auto or ray://head:10001; by default a new one on this machine.
-        gpus_per_worker: of --engine ray, the GPUs of each worker; without any, it trains on one core.
+        workers: number of Ray workers; by default as many as the cluster has cores or GPUs for.
+        address: the Ray cluster, such as auto or ray://head:10001; by default a new one on this machine.
+        gpus_per_worker: GPUs of each Ray worker; with 0, each trains on one core.
     """
 
     engine: str = "local"
@@ -37,7 +37,7 @@ class EngineOptions:
         """Check the options.
 
         Raises:
-            InputError: naming the option.
+            InputError: when an option is invalid; it names the option.
 
         Example:
             >>> EngineOptions("processes").check()
@@ -61,7 +61,7 @@ class EngineOptions:
 
     @contextlib.contextmanager
     def open(self) -> Iterator["Engine | None"]:
-        """Start the workers, and end them with the block; None for this process.
+        """Start the workers for a `with` block, and stop them at its end; yield None to train in this process.
 
         Raises:
             InputError: when Ray is not installed, or has no cores or GPUs for a worker.
@@ -83,7 +83,7 @@ class EngineOptions:
                 yield engine
 
     def describe(self, engine: "Engine") -> str:
-        """Say in one line on which workers a sweep trains."""
+        """Describe the workers of a sweep in one line."""
         kind = "Ray worker" if self.engine == "ray" else "process"
         each = (
             _counted(self.gpus_per_worker, "GPU")
@@ -97,7 +97,7 @@ class EngineOptions:
 
 @contextlib.contextmanager
 def _processes(number: int) -> Iterator["Engine"]:
-    """Train in processes that share the cores; they end with the block, at once, whatever they still train."""
+    """Start processes that share the cores; at the end of the block they are killed, even while they train."""
     from concurrent.futures import ProcessPoolExecutor
 
     from fnnet.engines import executor

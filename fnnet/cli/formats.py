@@ -1,4 +1,4 @@
-"""The command-line options that say how a table is printed."""
+"""The command-line options that select how a table is printed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 @dataclass(frozen=True)
 class FormatOptions:
-    """How a table is printed: as CSV and JSON whole and in full precision, else what fits.
+    """The format of a table: CSV and JSON hold all columns in full precision, other formats a summary.
 
         fnnet results results/digits --csv > table.csv
 
@@ -25,7 +25,7 @@ class FormatOptions:
         csv: print comma-separated values.
         json: print JSON, with null for numbers that are not finite.
         markdown: print a table for Markdown.
-        latex: print a tabular of LaTeX, with the rules of booktabs.
+        latex: print a LaTeX tabular, with the rules of booktabs.
     """
 
     csv: Flag = False
@@ -34,10 +34,10 @@ class FormatOptions:
     latex: Flag = False
 
     def choice(self) -> str | None:
-        """Return the chosen format; None for that of the terminal.
+        """Return the chosen format; None for a table for the terminal.
 
         Raises:
-            InputError: when there are two.
+            InputError: when more than one is chosen.
 
         Example:
             >>> FormatOptions(latex=True).choice(), FormatOptions().choice()
@@ -58,10 +58,10 @@ class FormatOptions:
         """Print a table in the chosen format.
 
         Args:
-            table: the whole of it, in full precision.
-            headings: of the columns that are shown in other formats.
-            lines: their cells.
-            title: for the terminal.
+            table: the whole table in full precision, for CSV and JSON.
+            headings: the headings of the columns that the other formats show.
+            lines: the rows of these columns, as text.
+            title: the title of a table for the terminal.
         """
         chosen = self.choice()
         if chosen == "csv":

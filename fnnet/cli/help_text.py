@@ -1,6 +1,6 @@
 """Help: what `fnnet --help`, `fnnet COMMAND --help` and `fnnet help TOPIC` print, in at most 40 lines of plain text.
 
-It is read off the commands: their docstrings, which begin with examples, and the parameters of their functions.
+It is generated from the commands: from their docstrings, which hold examples, and the parameters of their functions.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ _VALUES = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
 
 
 def overview(commands: Commands, topics: Mapping[str, Any], version: str) -> str:
-    """Return the list of commands, with the first lines of their docstrings.
+    """Return the list of commands, each with the first line of its docstring.
 
     Example:
         >>> def plan() -> None:
@@ -112,7 +112,7 @@ def describe_group(kind: Any) -> str:
 
 
 def metavar(name: str, kind: Any) -> str:
-    """Return the word that stands for a positional argument, as its annotation or its name spells it."""
+    """Return the placeholder of a positional argument, from its annotation or its name."""
     given = [note.metavar for note in _notes(kind) if getattr(note, "metavar", None)]
     return given[0] if given else name.upper()
 
@@ -154,7 +154,7 @@ def _plain(kind: Any) -> Any:
 
 
 def _notes(kind: Any) -> list[Any]:
-    """Return the notes of an annotation, also of the types inside it."""
+    """Return the notes of an annotation, including those of the types inside it."""
     notes = list(getattr(kind, "__metadata__", ()))
     return notes + [note for inner in typing.get_args(kind) for note in _notes(inner)]
 

@@ -56,21 +56,21 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
 }
 FILED: dict[str, Callable[..., None]] = {"sweep": sweep, "plan": sweep, "search": search}
-"""Commands that take a file, by the command whose options the file may hold."""
+"""Commands that accept a file, with the command whose options the file may hold."""
 TOPICS: dict[str, Any] = {
     "axes": AXES_HELP,
     "data": DataOptions,
     "engine": EngineOptions,
     "format": FormatOptions,
 }
-"""What several commands share, with its help or the options that describe themselves."""
+"""Help topics that several commands share, each a text or a dataclass of documented options."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
 
-    Failures are reported in one line on stderr. The exit code is 2 for invalid input, 1 for a system error or
-    runs that were given up, and 128 plus the signal's number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
+    Errors are reported in one line on stderr. The exit code is 2 for invalid input, 1 for a system error or runs that
+    were given up, and 128 plus the signal's number after a signal: 130 for Ctrl-C, 143 for SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None and isinstance(sys.stdout, io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""What the command line prints, and the files that a sweep writes for people."""
+"""Output: what the command line prints, and the tables and figures that it writes into a store."""
 
 import json
 import math
@@ -52,7 +52,7 @@ def print_line(line: str) -> None:
 
 
 def print_differences(differences: Mapping[str, float], results: "Results", as_json: bool = False) -> bool:
-    """Print how far retrained metrics are from the stored ones; return whether all agree."""
+    """Print the largest difference of retrained from stored metrics; return whether all agree."""
     from fnnet.sweeps.verify import judge
 
     rows = []
@@ -86,7 +86,7 @@ def write_results(results: "Results", metric: str, folder: Path, *, heatmap: boo
     for name, draw in drawn.items():
         try:
             draw(folder / name)
-        except InputError as error:  # the table is what matters, and is there
+        except InputError as error:  # not fatal: the table has been written
             sys.stderr.write(f"no {name}: {error}\n")
         else:
             paths.append(folder / name)
@@ -94,13 +94,13 @@ def write_results(results: "Results", metric: str, folder: Path, *, heatmap: boo
 
 
 def print_content(content: Any, **options: Any) -> None:
-    """Print what rich prints, without any style where NO_COLOR is set."""
+    """Print something with rich, without any style if NO_COLOR is set."""
     from rich.console import Console
 
     console = Console(color_system=None) if os.environ.get("NO_COLOR") else Console()
     with console.capture() as captured:
         console.print(content, **options)
-    print(captured.get(), end="")  # where rich itself meets a closed stdout, it exits with 1
+    print(captured.get(), end="")  # if rich itself met a closed stdout, it would exit with 1
 
 
 def print_table(
@@ -117,12 +117,12 @@ def print_table(
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON: named tuples as objects, paths as text, numbers that are not finite as null."""
+    """Print a value as JSON: named tuples as objects, paths as strings, numbers that are not finite as null."""
     print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in the types of JSON.
+    """Convert a value to the types of JSON.
 
     Example:
         >>> _plain({"loss": float("nan"), "widths": (3, 4), "folder": Path("a")})

@@ -1,7 +1,7 @@
 """A recipe of the user's own: `fnnet sweep --recipe module:function`.
 
-The module is imported from the working directory or from what is installed, and only where the command line names it;
-a store is never asked for it.
+The module is imported from the working directory or from the installed packages, and only if the command line names
+it: the name that a store records is never imported.
 """
 
 import functools
@@ -24,7 +24,7 @@ def load_recipe(path: str, data: Any) -> Callable[..., Any]:
 
     Args:
         path: MODULE:FUNCTION. The function is a recipe, whose arguments are the static axes. If its first argument is
-            named `data`, it gets the data set; and if that is its only one, it may also return a recipe.
+            named `data`, it gets the data set. A function of `data` alone may return a recipe instead of a task.
         data: the data set.
 
     Raises:
@@ -67,7 +67,7 @@ def describe(path: str, words: Sequence[str]) -> str:
 
     Args:
         path: as for `load_recipe`.
-        words: the command line, whose options select the data, and whose axes the task.
+        words: the command line; its options select the data, and its axes the task.
     """
     from fnnet.sweeps.tracing import find_hparams
 
@@ -113,7 +113,7 @@ def _import(path: str) -> Callable[..., Any]:
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
             raise InputError(
-                f"--recipe: there is no module {module_name!r} in {folder}, nor is it installed"
+                f"--recipe: there is no module {module_name!r} in {folder} or among the installed packages"
             ) from error
         from fnnet.sweeps.mistakes import place_of
 

@@ -1,6 +1,6 @@
 """Preparation: the options that sweeps and searches share, and the checks before any work.
 
-Heavy imports wait until a command runs, so that `--help` answers at once.
+Slow imports are deferred until a command runs, so that `--help` prints at once.
 """
 
 import contextlib
@@ -29,11 +29,11 @@ Axes = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="AX
 
 
 class Subject(NamedTuple):
-    """What a sweep or a search is about.
+    """The data, the recipe and the folder of a sweep or a search.
 
     data: the data set.
-    recipe: what makes the task of a run.
-    folder: the store.
+    recipe: the function that builds the task of a run.
+    folder: the folder of the store.
     """
 
     data: Any
@@ -48,17 +48,17 @@ def load_subject(
     names: Sequence[str],
     is_quiet: bool = False,
 ) -> Subject:
-    """Load the data, print what they are unless it is to be quiet, and import the recipe.
+    """Load the data, print their summary unless `is_quiet`, and import the recipe.
 
     Args:
         data_options: the data set.
         recipe_path: a recipe of the user's own, as MODULE:FUNCTION.
         out: the folder; None for one in results/ named after the data, the recipe and `names`.
-        names: such as those of the axes.
+        names: the words that end the name of the default folder, such as the names of the axes.
         is_quiet: whether to print nothing.
 
     Raises:
-        InputError: when one of them cannot be used.
+        InputError: when the data, the recipe or the folder cannot be used.
     """
     from fnnet.recipes import mlp_recipe
 
@@ -73,7 +73,7 @@ def load_subject(
 
 @contextlib.contextmanager
 def naming_the_rate(axes: Iterable[str]) -> Iterator[None]:
-    """Say in the words of the command line that the axis learning_rate is missing."""
+    """Report a missing axis learning_rate in the words of the command line."""
     from fnnet.hparams import MissingHparam
 
     try:

@@ -1,4 +1,4 @@
-"""Which runs of a sweep a command is about: those that fit conditions; or one, by its id, its values or a metric."""
+"""Selection: the runs of a sweep that match conditions, or one run, by its id, its values or a metric."""
 
 import re
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ Run = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="[RU
 
 
 def open_finished(store: Path, where: str | None = None) -> "Results":
-    """Open the results of a sweep that has some.
+    """Open the results of a sweep that has finished runs.
 
     Args:
-        store: its folder.
-        where: conditions, as `parse_conditions` reads them.
+        store: the folder of the sweep.
+        where: conditions on the runs, as in `parse_conditions`.
 
     Raises:
-        InputError: when no run is finished, or none fits.
+        InputError: when no run is finished, or none matches the conditions.
     """
     from fnnet.records.rows import open_results
 
@@ -40,13 +40,13 @@ def choose_run(results: "Results", words: Sequence[str], best: str | None = None
     Args:
         results: of a sweep.
         words: values, as NAME=VALUE, or the first digits of an id; axes with a single value can be left out.
-        best: a metric, by which to choose among several runs.
+        best: a metric; the best of the matching runs is chosen.
 
     Returns:
         The results of that run.
 
     Raises:
-        InputError: when the words fit no run; or several, and there is no metric to choose by.
+        InputError: when no run matches the words, or several do and `best` is None.
 
     Example:
         >>> import numpy as np

@@ -10,7 +10,7 @@
     kind = "processes:2"                    # --engine, and options that `fnnet help engine` lists
 
 The file of a search also holds `method`. Words on the command line override those of the file. A store records the
-words, so it needs no file.
+words, so the file is not needed afterwards.
 """
 
 import json
@@ -36,15 +36,15 @@ GROUPS: dict[str, type[DataOptions | EngineOptions]] = {"data": DataOptions, "en
 
 
 def expand(words: Sequence[str], whole: Callable[..., None], command: Callable[..., None]) -> list[str]:
-    """Replace the name of a file, where the first word after a command is one, by the words that it stands for.
+    """Replace a file, if the first word after the command names one, by the words that it stands for.
 
     Args:
         words: a command line.
-        whole: the command that takes all keys of a file.
-        command: that of the command line, which may take fewer.
+        whole: the command that accepts all keys of a file.
+        command: the command of the command line, which may accept fewer.
 
     Raises:
-        SweepFileError: when the file cannot be read, or holds an unknown key or a value of another type.
+        SweepFileError: when the file cannot be read, or holds an unknown key or a value of the wrong type.
 
     Example:
         >>> import tempfile
@@ -76,12 +76,12 @@ def expand(words: Sequence[str], whole: Callable[..., None], command: Callable[.
 
 
 def _read(path: Path, command: Callable[..., None]) -> tuple[list[str], dict[str, str], dict[str, str]]:
-    """Return the words of a file: the method of a search, by the name of the option, and by axis."""
+    """Return the words of a file: the method of a search, the options by name, and the axes by name."""
     try:
         document = tomllib.loads(path.read_text())
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read: {error.strerror}; fnnet init writes files to begin with"
+            f"{path} cannot be read: {error.strerror}; fnnet init writes files to start from"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}") from error
@@ -115,25 +115,25 @@ def _read(path: Path, command: Callable[..., None]) -> tuple[list[str], dict[str
 
 
 def _check_kind(path: Path, document: Mapping[str, Any], is_search: bool) -> None:
-    """Check that the file of a search is not given to a sweep, nor the other way round."""
+    """Check that the file of a search is not given to a sweep, or the file of a sweep to a search."""
     if is_search and "method" not in document:
         raise InputError(
             f'{path} has no method, such as method = "halving"; a sweep is run by fnnet sweep {path}'
         )
     if "method" in document and not is_search:
-        raise InputError(f"{path} holds a search, of method {document['method']!r}: fnnet search {path}")
+        raise InputError(f"{path} holds a search with method {document['method']!r}: use fnnet search {path}")
 
 
 def _table(path: Path, key: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise InputError(f"{path}: {key} is a table, written [{key}]; got {value!r}")
+        raise InputError(f"{path}: {key} must be a table, written [{key}], got {value!r}")
     return value
 
 
 def _axis(path: Path, name: str, values: Any) -> str:
     """Return the word of an axis."""
     if not name.isidentifier():
-        raise InputError(f"{path}: axes.{name} is not the name of an axis")
+        raise InputError(f"{path}: axes.{name} is not a valid name of an axis")
     listed = values if isinstance(values, list) else [values]
     try:
         if listed and all(isinstance(value, list) for value in listed):
@@ -141,13 +141,13 @@ def _axis(path: Path, name: str, values: Any) -> str:
         return f"{name}={','.join(_value(value, is_alone=not isinstance(values, list)) for value in listed)}"
     except TypeError:
         raise InputError(
-            f"{path}: axes.{name} is a list of numbers, names or lists, or a text such as "
-            f'"log:0.01:1:8"; got {values!r}'
+            f"{path}: axes.{name} must be a list of numbers, names or lists, or a string such as "
+            f'"log:0.01:1:8", got {values!r}'
         ) from None
 
 
 def _value(value: Any, is_alone: bool) -> str:
-    """Spell a value of an axis; only a text that is alone may hold several."""
+    """Spell a value of an axis; only a string outside a list may hold several values."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, int | float | str) or ("," in str(value) and not is_alone):
@@ -156,7 +156,7 @@ def _value(value: Any, is_alone: bool) -> str:
 
 
 def _option(where: str, name: str, value: Any, kinds: Mapping[str, Any]) -> dict[str, str]:
-    """Return the word of an option by its name, none where it asks for what is usual."""
+    """Return the word of an option by its name; nothing for the default of a flag."""
     kind, flag = kinds.get(name, bool), name.replace("_", "-")
     if kind is not bool:
         return {_name(name): f"--{flag}={_text(where, value, kind)}"}
@@ -169,7 +169,7 @@ def _option(where: str, name: str, value: Any, kinds: Mapping[str, Any]) -> dict
 
 
 def _text(where: str, value: Any, kind: Any) -> str:
-    """Spell the value of an option that is of a kind, such as int or str | None; a list is joined by commas."""
+    """Spell the value of an option of a type, such as int or str | None; a list is joined by commas."""
     kinds = typing.get_args(kind) or (kind,)
     for number, accepted, expected in ((int, int, "an integer"), (float, int | float, "a number")):
         if number in kinds:
@@ -180,7 +180,7 @@ def _text(where: str, value: Any, kind: Any) -> str:
         return value
     words = value if isinstance(value, list) else [None]
     if not all(type(word) in (str, int) and "," not in str(word) for word in words):
-        raise InputError(f"{where} must be text, or a list of texts or integers; got {value!r}")
+        raise InputError(f"{where} must be a string, or a list of strings or integers, got {value!r}")
     return ",".join(map(str, words))
 
 

@@ -1,6 +1,6 @@
 """Usage of the command line: one-line errors about commands and options.
 
-A command is a function as tyro takes it: parameters before `/` are positional, all others are options.
+A command is a function for tyro: parameters before `/` are positional, all others are options.
 """
 
 import dataclasses
@@ -23,10 +23,10 @@ def check_usage(arguments: Sequence[str], commands: Commands, axes: Sequence[str
     Args:
         arguments: the words after the program's name.
         commands: the commands by name.
-        axes: names that are easily mistaken for options.
+        axes: the names of axes, which are easily mistaken for options.
 
     Raises:
-        InputError: naming the option, the value, and the nearest valid one.
+        InputError: when they are invalid; it names the option, the value, and the nearest valid one.
 
     Example:
         >>> def sweep(axes: tuple[str, ...], /, steps: int = 10) -> None: ...
@@ -70,7 +70,7 @@ def check_numbers(
     state_every: float = 0.0,
     **others: Any,
 ) -> None:
-    """Check numbers that do not depend on the sweep; an InputError names the option that is out of range."""
+    """Check numeric options; an InputError names the one that is out of range."""
     for flag, number in {"--steps": num_steps, "--eval-every": eval_every, "--lanes": lanes}.items():
         if number is not None:
             check_integer(flag, number)
@@ -83,11 +83,11 @@ def check_numbers(
 
 
 def check_folder(folder: Path) -> None:
-    """Check that a folder can be created or written to, without changing it; an InputError says why not."""
+    """Check that a folder can be created or written to, without changing it; if not, an InputError says why."""
     nearest = folder
     try:
         if (folder / "plan.json").exists():
-            return  # a finished sweep can be shown from a read-only folder
+            return  # the results of a finished sweep can be read from a read-only folder
         nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         Path(tempfile.mkdtemp(dir=nearest)).rmdir()
     except OSError as error:
@@ -191,7 +191,7 @@ def _suggest_integer(text: str) -> str:
 def _check_complete(
     command: str, slots: Any, kinds: Mapping[str, Any], positional: Sequence[str], missing_flags: list[str]
 ) -> None:
-    """Check that no argument is missing or superfluous."""
+    """Check that no argument is missing, superfluous or unknown."""
     takes_many = [p.name for p in slots if typing.get_origin(kinds[p.name]) is tuple]
     if len(positional) > len(slots) and not takes_many:
         raise InputError(

@@ -32,7 +32,7 @@ MISTAKES = [
         "rungs must be increasing positive integers",
     ),
     (f"{HALVING}", "a search needs at least one axis"),
-    (f"{HALVING} {DRAWN}", "learning_rate is drawn, so --num-configs must say how often"),
+    (f"{HALVING} {DRAWN}", "learning_rate is drawn, so --num-configs must be given"),
     (f"{HALVING} --num-configs 0 {DRAWN}", "--num-configs must be a positive integer, got 0"),
     (f"{HALVING} --num-configs 4 learning_rate=0.1", "--num-configs is for axes to draw from"),
     (f"{HALVING} --num-configs 4 {DRAWN} learning_rate=0.1", "axis 'learning_rate' is given twice"),

@@ -18,17 +18,17 @@ def compare(
     where: str | None = None,
     format: Format = FormatOptions(),  # noqa: B008 (frozen)
 ) -> None:
-    """Compare a metric of two sweeps, configuration by configuration, by Welch's t-test.
+    """Compare a metric of two sweeps, configuration by configuration, with Welch's t-test.
 
         fnnet compare results/relu results/tanh --metric test_loss
 
     Args:
         store: the folder of a sweep.
         other: the folder of another one.
-        metric: a column of both; by default test_accuracy, else test_r2, else the first that both have.
+        metric: a column of both; by default test_accuracy, else test_r2, else the first in both.
         over: the axes to average over, as A,B.
         where: conditions on the runs of both, as "depth=1,2 learning_rate>0.1".
-        format: of the table.
+        format: the format of the table.
     """
     format.choice()
     from fnnet.records.columns import metric_names

@@ -22,7 +22,7 @@ def datasets(json: Json = False) -> None:
         [
             *(entry.name, f"{entry.num_examples:,}", str(entry.num_features)),
             f"{entry.num_classes} classes" if entry.num_classes else "regression",
-            "yes" if entry.is_here else "is downloaded when first used",
+            "yes" if entry.is_here else "no, downloaded on first use",
         ]
         for entry in entries
     ]

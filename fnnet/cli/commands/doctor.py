@@ -1,4 +1,4 @@
-"""`fnnet doctor`: is everything here that a sweep needs?"""
+"""`fnnet doctor`: check that this machine has what a sweep needs, and that a store is intact."""
 
 import os
 import platform
@@ -15,15 +15,17 @@ from fnnet.cli.output import print_json, print_line
 from fnnet.errors import InputError
 
 PACKAGES = ("fnnet", "jax", "jaxlib", "numpy", "polars", "optax", "flax")
-SLOW_SYNC = 0.1  # seconds to write a small file to the disk, above which commits of small chunks are slow
+SLOW_SYNC = (
+    0.1  # seconds to sync a small file to the disk; if it takes longer, commits of small chunks are slow
+)
 
 
 class Check(NamedTuple):
-    """What the doctor found.
+    """The result of one check.
 
-    name: of what was looked at.
+    name: what was checked.
     state: "ok", "warning" or "wrong".
-    found: in words.
+    found: the finding, in words.
     advice: what to do; empty if nothing.
     """
 
@@ -110,7 +112,7 @@ def _speed() -> Iterator[Check]:
     peak = f"a product of large matrices reaches {measure_peak(make_mesh()) / 1e9:,.0f} GFLOP/s"
     load = os.getloadavg()[0]
     if load > count_cores():
-        said = f"{peak}, while {load:.1f} processes want the {count_cores()} cores"
+        said = f"{peak}, while {load:.1f} processes share the {count_cores()} cores"
         yield Check(
             "speed", "warning", said, "other programs slow down training, and the choice of lanes is rough"
         )
@@ -128,8 +130,8 @@ def _cache() -> Iterator[Check]:
     if os.access(nearest, os.W_OK):
         yield Check("cache", "ok", said)
     else:
-        advice = "set FNNET_CACHE to a folder that can be written, or programs are compiled every time"
-        yield Check("cache", "warning", f"{said}, cannot be written", advice)
+        advice = "set FNNET_CACHE to a writable folder, or programs are compiled every time"
+        yield Check("cache", "warning", f"{said}, is not writable", advice)
 
 
 def _disk(folder: Path) -> Iterator[Check]:
@@ -138,9 +140,7 @@ def _disk(folder: Path) -> Iterator[Check]:
     try:
         abilities = examine_disk(folder)
     except OSError as error:
-        yield Check(
-            "disk", "warning", f"{folder}: {error.strerror}", "sweeps need a folder that can be written"
-        )
+        yield Check("disk", "warning", f"{folder}: {error.strerror}", "sweeps need a writable folder")
         return
     for ability in abilities:
         name = f"disk, {ability.name}"
@@ -162,9 +162,9 @@ def _store(folder: Path) -> Iterator[Check]:
     from fnnet.records.health import examine_store
 
     health = examine_store(folder)
-    again = "run the same sweep again: it moves them aside and trains their runs anew"
+    again = "run the same sweep again: it moves them aside and retrains their runs"
     if health.problem:
-        yield Check("plan", "wrong", health.problem, "run the same sweep again, which writes it anew")
+        yield Check("plan", "wrong", health.problem, "run the same sweep again, which rewrites it")
     else:
         yield Check("plan", "ok", "intact")
     if health.damaged:

@@ -31,13 +31,14 @@ def evaluate(
 
     Args:
         store: the folder of the sweep.
-        dataset: a name, of which the test split is taken; or a file with the columns and the target of the training data.
-        metrics: their names, as A,B; by default accuracy for classes and r2 for numbers.
+        dataset: the name of a data set, whose test split is used, or a file with the columns and the target of the
+            training data.
+        metrics: names of metrics, as A,B; by default accuracy for classes and r2 for numbers.
         where: conditions on the runs, as "depth=1,2 learning_rate>0.1".
-        top: only so many of the runs, the best by the metric --by.
+        top: evaluate only this many runs, the best by the metric --by.
         by: a column of the sweep; by default test_accuracy, else test_r2, else the first with a known direction.
         recipe: the recipe of your own that made the sweep, as MODULE:FUNCTION.
-        format: of the table.
+        format: the format of the table.
     """
     chosen = format.choice()
     if top is not None:
@@ -59,13 +60,15 @@ def evaluate(
         name = by or usual_metric(metric_names(results), results.higher_is_better)
         results = results.top(name, min(top, len(results)))
     elif by is not None:
-        raise InputError("--by is for --top, which chooses by it")
+        raise InputError("--by is for --top, which ranks runs by it")
     other = load_other_data(stored.get("data") or {}, dataset)
     names = None if metrics is None else [each.strip() for each in metrics.split(",") if each.strip()]
     found = evaluate_results(made_by, results, other.examples, names)
     arrays = [name for name, values in found.items() if values.ndim > 1]
     if arrays:
-        raise InputError(f"{arrays[0]} is an array for each run; ask for numbers, or use fn.evaluate_results")
+        raise InputError(
+            f"{arrays[0]} is an array for each run; choose metrics that are numbers, or use fn.evaluate_results"
+        )
     import polars as pl
 
     ids = [run_id[:8] for run_id in results.space.ids().tolist()]

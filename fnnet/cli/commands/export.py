@@ -25,14 +25,14 @@ def export(
         fnnet export results/digits --best test_accuracy --out model.safetensors
 
     A network is written with its preprocessing, for fnnet predict; the sweep must have kept its parameters (see
-    --save-params). Trackers take all runs that have the given values: configurations, curves and metrics.
+    --save-params). Trackers get the configurations, curves and metrics of all runs that have the given values.
 
     Args:
         store: the folder of the sweep.
         run: values of the run or runs, or the first digits of an id; axes with a single value can be left out.
-        out: what to write: a new file such as model.safetensors, or for a tracker a new folder.
+        out: the new file to write, such as model.safetensors, or, for a tracker, the new folder.
         to: the format; tensorboard, mlflow and wandb (offline) need the extra of that name.
-        best: a metric such as test_accuracy, by which to choose one of several runs.
+        best: choose the best of several runs by this metric, such as test_accuracy.
     """
     results = open_finished(store)
     if to == "safetensors":

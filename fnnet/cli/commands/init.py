@@ -1,4 +1,4 @@
-"""`fnnet init`: a sweep and a search to begin with."""
+"""`fnnet init`: a sweep and a search to start from."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -11,12 +11,12 @@ NAMES = ("sweep.toml", "search.toml", "recipe.py")
 
 
 def init(folder: tyro.conf.Positional[Path] = Path(), /) -> None:
-    """Write commented files to begin with, sweep.toml, search.toml and recipe.py; they run as they are.
+    """Write commented files to start from, sweep.toml, search.toml and recipe.py; they run as they are.
 
         fnnet init first
 
     Args:
-        folder: where to write them, by default here. Files that are there already are never overwritten.
+        folder: the folder to write to, by default this one. Existing files are never overwritten.
     """
     from fnnet.records.durable import write_new
 

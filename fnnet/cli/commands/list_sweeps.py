@@ -14,7 +14,7 @@ def list_sweeps(folder: tyro.conf.Positional[Path] = Path("results"), /, json: J
         fnnet list results
 
     Args:
-        folder: where to look, up to four levels deep; by default results.
+        folder: the folder to search, up to four levels deep; by default results.
         json: print JSON.
     """
     from fnnet.records.listing import list_stores

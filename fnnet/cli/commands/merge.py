@@ -15,12 +15,12 @@ def merge(
 
         fnnet merge results/digits-depth-part-* --out results/all
 
-    Merging again adds what has come since, and completes a merge that was interrupted. Runs that are missing are trained
-    by the command of the whole sweep, without --part and with this folder as --out.
+    Merging again adds new runs, and completes a merge that was interrupted. To train missing runs, repeat the command
+    of the sweep without --part and with this folder as --out.
 
     Args:
-        stores: the folders, such as results/digits-depth-part-*.
-        out: the folder to write, a new one or that of an earlier merge, which also receives table.parquet, table.csv,
+        stores: the folders of the parts, such as results/digits-depth-part-*.
+        out: the folder to write, a new one or that of an earlier merge; it also gets table.parquet, table.csv,
             heatmap.png and report.html.
     """
     from fnnet.records.columns import metric_names

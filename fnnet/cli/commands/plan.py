@@ -1,4 +1,4 @@
-"""`fnnet plan`: what a sweep would cost."""
+"""`fnnet plan`: the estimated cost of a sweep."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def plan(
         steps: updates of each run, unless num_steps is an axis.
         eval_every: steps between evaluations, for curves.
         out: folder of the sweep, whose finished runs are not counted.
-        lanes: runs that train together on one device; else chosen.
+        lanes: runs that train together on a device; else automatic.
         part: a part of the runs, such as 3/16.
         json: print JSON, one object per program.
     """

@@ -19,18 +19,18 @@ def report(
     watch: Flag = False,
     every: float = 10.0,
 ) -> None:
-    """Write an interactive page of a sweep, one HTML file that needs nothing else.
+    """Write an interactive page of a sweep, as one self-contained HTML file.
 
         fnnet report results/digits --watch
 
-    It may be written while the sweep goes on, of the runs that are finished.
+    While the sweep is still training, the page shows the finished runs.
 
     Args:
         store: the folder of the sweep.
         out: the file to write; by default report.html in this folder.
         metric: the metric that the page opens with; by default test_accuracy or test_r2, if there is one.
-        watch: write it again as runs finish, until all of them have; an open page loads itself again.
-        every: seconds between looks at the folder.
+        watch: rewrite the page as runs finish, until all have; an open page reloads itself.
+        every: seconds between checks for finished runs.
     """
     from fnnet.records.rows import open_results
     from fnnet.records.store import Store

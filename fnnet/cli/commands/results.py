@@ -31,10 +31,10 @@ def results(
         store: the folder of the sweep.
         metric: the column to rank by; by default test_accuracy, else test_r2, else the first with a known direction.
         where: conditions on axes and columns, as "depth=1,2 learning_rate>0.1".
-        by: the axes that tell rows apart, as A,B; the mean is over all others. By default all but seed.
+        by: the axes of the table, as A,B; means are over all others. By default all but seed.
         each_run: one row per run, with the first digits of its id.
-        top: how many rows; by default 20 in the terminal, else all.
-        format: of the table.
+        top: number of rows; by default 20 in the terminal, else all.
+        format: the format of the table.
     """
     chosen = format.choice()
     if top is not None:

@@ -1,4 +1,4 @@
-"""`fnnet search`: choose runs as results arrive, by halving, Hyperband or Optuna."""
+"""`fnnet search`: choose runs as results arrive, with halving, Hyperband or Optuna."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ OF_METHOD: dict[str, tuple[str, ...]] = {
     "hyperband": ("max_steps", "min_steps"),
     "optuna": ("steps", "num_trials", "batch_size", "num_seeds"),
 }
-"""Options that are for one method alone; it needs all of them but --num-seeds."""
+"""Options of a single method, which requires all of them except --num-seeds."""
 
 
 def search(
@@ -57,39 +57,39 @@ def search(
     accept_fingerprint: Flag = False,
     engine: Engine = EngineOptions(),  # noqa: B008 (frozen)
 ) -> None:
-    """Search for the best configuration by halving, hyperband or optuna.
+    """Search for the best configuration with halving, hyperband or optuna.
 
         fnnet search halving --rungs 50,200 --metric test_loss learning_rate=log:0.1:1:8
 
     Axes are as for sweep, or drawn: log:LOW:HIGH, lin:LOW:HIGH, int:LOW:HIGH. The same command resumes a search.
-    A file such as fnnet init writes, search.toml, may stand for METHOD; words after it override the file.
+    Instead of METHOD, a file such as the search.toml of fnnet init may be given; words after it override the file.
 
     Args:
         method: halving, hyperband or optuna.
         axes: the axes, as NAME=VALUES.
-        metric: what ranks configurations, such as validation_accuracy.
+        metric: the metric that ranks configurations.
         data: the data set.
         recipe: a recipe of your own, as MODULE:FUNCTION.
         rungs: of halving: the steps of each rung, as 50,200,800.
-        max_steps: of hyperband: the length of a full run.
-        min_steps: of hyperband: the fewest steps of a run.
-        factor: of these two: one in so many is promoted.
-        over: of these two: the axes to average over, as A,B.
-        num_configs: of these two: how many are drawn, if axes are.
+        max_steps: of hyperband: updates of a full run.
+        min_steps: of hyperband: updates of the shortest runs.
+        factor: of these two: promote one in X at each rung.
+        over: of these two: axes to average over, as A,B.
+        num_configs: of these two: number of configurations to draw.
         steps: of optuna: updates of each run.
-        num_trials: of optuna: configurations in all.
-        batch_size: of optuna: those that train together.
-        num_seeds: of optuna: runs of each configuration, else 1.
-        search_seed: of what is drawn, and of the sampler.
-        higher_is_better: the direction of a metric of your own.
-        lower_is_better: the other one.
+        num_trials: of optuna: total number of configurations.
+        batch_size: of optuna: configurations that train together.
+        num_seeds: of optuna: runs of each configuration; by default 1.
+        search_seed: seed of the drawn axes and of the sampler.
+        higher_is_better: for a metric of your own: maximize it.
+        lower_is_better: for a metric of your own: minimize it.
         eval_every: steps between evaluations, for curves.
         out: folder of the search; by default results/DATASET-METHOD-AXES.
-        lanes: runs that train together on one device; else chosen.
+        lanes: runs that train together on a device; else automatic.
         state_every: seconds between saves of unfinished runs.
         save_params: keep the trained parameters.
-        no_save_params: do not keep them.
-        accept_fingerprint: go on with other versions or another device.
+        no_save_params: do not keep the trained parameters.
+        accept_fingerprint: continue with other versions or another device.
         engine: where to train.
     """
     engine.check()
@@ -136,7 +136,7 @@ def search(
 
 
 def _check(method: str, given: dict[str, Any], is_contradiction: bool) -> None:
-    """Check that options are there for the method, and none for another one."""
+    """Check that the options of the method are given, and none of another method."""
     for other, names in OF_METHOD.items():
         for name in names:
             flag = f"--{name.replace('_', '-')}"
@@ -151,7 +151,7 @@ def _check(method: str, given: dict[str, Any], is_contradiction: bool) -> None:
 
 
 def _space(listed: Any, drawn: Any, num_configs: int | None, seed: int) -> "Space":
-    """Build the space of a halving: the product of a random design and a grid."""
+    """Build the space of a halving or Hyperband search: the product of a random design and a grid."""
     from fnnet.space.designs import random_design
     from fnnet.space.grids import grid
 
@@ -160,7 +160,7 @@ def _space(listed: Any, drawn: Any, num_configs: int | None, seed: int) -> "Spac
             raise InputError("--num-configs is for axes to draw from, such as learning_rate=log:1e-3:1")
         return grid(**listed)
     if num_configs is None:
-        raise InputError(f"{next(iter(drawn))} is drawn, so --num-configs must say how often")
+        raise InputError(f"{next(iter(drawn))} is drawn, so --num-configs must be given")
     check_integer("--num-configs", num_configs)
     space = random_design(num_configs, seed=seed, **drawn)
     return space * grid(**listed) if listed else space
@@ -169,7 +169,7 @@ def _space(listed: Any, drawn: Any, num_configs: int | None, seed: int) -> "Spac
 def _halve(
     subject: Subject, space: "Space", given: dict[str, Any], seed: int, options: dict[str, Any]
 ) -> "Results":
-    """Search by one successive halving, or by those of Hyperband."""
+    """Search with successive halving or Hyperband."""
     if given["rungs"] is not None:
         from fnnet.search.halving import successive_halving
 
@@ -190,7 +190,7 @@ def _optimize(
     direction: bool | None,
     options: dict[str, Any],
 ) -> "Results":
-    """Search with Optuna; a study in memory is replayed from the store when the same command is run again."""
+    """Search with Optuna. The study is in memory; repeating the command replays it from the store."""
     try:
         from fnnet.search.optuna import optimize
     except ImportError as error:

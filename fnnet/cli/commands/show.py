@@ -19,8 +19,8 @@ def show(
 
     Args:
         store: the folder of the sweep.
-        run: its values, or the first digits of its id; axes with a single value can be left out.
-        best: a metric, by which to choose among several runs.
+        run: values of the run, or the first digits of its id; axes with a single value can be left out.
+        best: choose the best of several runs by this metric.
         json: print JSON, with whole curves.
     """
     from fnnet.records.runs import read_run

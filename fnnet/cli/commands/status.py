@@ -1,4 +1,4 @@
-"""`fnnet status`: how far a sweep is."""
+"""`fnnet status`: the progress of a sweep."""
 
 import datetime
 import sys
@@ -23,7 +23,7 @@ def status(
     watch: Flag = False,
     json: Json = False,
 ) -> None:
-    """Say how far a sweep is: runs done, running, failed and diverged, and the time left.
+    """Print the progress of a sweep: runs done, running, failed and diverged, and the time left.
 
         fnnet status results/digits --watch
 
@@ -31,8 +31,8 @@ def status(
 
     Args:
         store: the folder of the sweep.
-        watch: repeat it every 2 seconds until the sweep is finished.
-        json: print JSON; with --watch, one object after the other.
+        watch: print it every 2 seconds until the sweep is finished.
+        json: print JSON; with --watch, one object after another.
     """
     from fnnet.records.status import read_status
 

@@ -35,10 +35,10 @@ def sweep(
 
         fnnet sweep --dataset digits depth=1,2 learning_rate=log:0.01:1:8 seed=range:4
 
-    Every finished run is kept. The same command resumes an interrupted sweep; with more values it trains only the
-    new runs, and with --keep-states and more --steps it goes on from the last ones. `fnnet help axes` lists the axes.
+    Every finished run is kept. The same command resumes an interrupted sweep; with more values it trains only the new
+    runs, and with --keep-states and more --steps it continues the old ones. `fnnet help axes` lists the axes.
 
-    The first word may be a file such as fnnet init writes, sweep.toml; words after it override the file.
+    The first word may be a file such as the sweep.toml of fnnet init; words after it override the file.
 
     Args:
         axes: the axes, as NAME=VALUES.
@@ -46,16 +46,16 @@ def sweep(
         recipe: a recipe of your own, as MODULE:FUNCTION; --help then lists its axes.
         steps: updates of each run, unless num_steps is an axis.
         eval_every: steps between evaluations, for curves.
-        metric: of the summary; by default test_accuracy or test_r2.
+        metric: the metric of the summary; by default test_accuracy or test_r2.
         out: folder of the sweep; by default results/DATASET-AXES.
-        lanes: runs that train together on one device; else chosen.
+        lanes: runs that train together on a device; else automatic.
         state_every: seconds between saves of unfinished runs.
-        save_params: keep trained parameters; by default those under 1 GB.
+        save_params: keep the trained parameters; by default if they are under 1 GB.
         no_save_params: do not keep the trained parameters.
-        keep_states: keep the last states, to go on to more steps later.
-        accept_fingerprint: go on with other versions or another device.
+        keep_states: keep the last states, to continue with more steps later.
+        accept_fingerprint: continue with other versions or another device.
         part: a part of the runs, such as 3/16; fnnet merge joins them.
-        dry_run: estimate the cost and train nothing, as fnnet plan does.
+        dry_run: estimate the cost without training, like fnnet plan.
         engine: where to train.
     """
     engine.check()
@@ -98,7 +98,7 @@ def sweep(
     wanted = prepared.plan.space.ids()[prepared.runs].tolist()
     if num_given_up := sum(run_id not in finished for run_id in wanted):
         output.print_line(
-            f"{num_given_up:,} of {len(wanted):,} runs were given up, since they ended every worker that trained them; "
+            f"{num_given_up:,} of {len(wanted):,} runs were given up, since every worker that trained them died; "
             f"{prepared.store.attempts_path} says why, and the same command tries them again"
         )
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""`fnnet verify`: train some runs again."""
+"""`fnnet verify`: retrain some runs and compare."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ def verify(
 
         fnnet verify results/digits --runs 8
 
-    The folder records the data, and the recipe if it is fnnet's. The exit code is 1 if a result differs.
+    The folder records the data, and the recipe if it is fnnet's own. The exit code is 1 if a result differs.
 
     Args:
         store: the folder of the sweep.
