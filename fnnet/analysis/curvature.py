@@ -199,7 +199,7 @@ def gradient_noise_scale(
     Args:
         objective: maps params and a batch of examples to their mean loss; see `make_objective`.
         params: the point at which to take the gradients.
-        examples: in random order, such as `data.train`; the incomplete last batch is dropped.
+        examples: the examples in random order, such as `data.train`; the incomplete last batch is dropped.
         batch_size: b. The estimate is most precise with 1 (per-example gradients); larger batches are faster.
 
     Raises:

@@ -38,7 +38,7 @@ def choose_run(results: "Results", words: Sequence[str], best: str | None = None
     """Select one run.
 
     Args:
-        results: of a sweep.
+        results: the results of a sweep.
         words: values, as NAME=VALUE, or the first digits of an id; axes with a single value can be left out.
         best: a metric; the best of the matching runs is chosen.
 

@@ -62,7 +62,7 @@ def evaluate(
         network: the network of all the parameters.
         params: a pytree as `network.init` returns it, with a leading axis `[networks, ...]` in each leaf, such as
             `results.params()` or the result of `jax.vmap(network.init)`.
-        examples: such as `data.test`.
+        examples: the examples, such as `data.test`.
         metrics: names in `METRICS` or `ARRAY_METRICS`, functions of outputs `[n, outputs]` and targets, or a dict
             from names to either; by default accuracy for classes and R2 for numbers. "outputs" returns the outputs
             themselves, `[networks, n, outputs]`.

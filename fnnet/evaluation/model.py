@@ -144,7 +144,7 @@ def predict(model: Model, inputs: Float[np.ndarray, "n features"]) -> Float[np.n
 
     Args:
         model: the model.
-        inputs: in the original units, not standardized; categories one-hot.
+        inputs: the inputs in the original units, not standardized; categories are one-hot.
 
     Returns:
         For classification, probabilities: the softmax of the outputs for the loss `cross_entropy`, the sigmoid of each
@@ -190,7 +190,7 @@ def tabulate(
 
     Args:
         model: the model.
-        outputs: as `predict` returns them.
+        outputs: the result of `predict`.
         ids: a column that names the rows; it comes first.
 
     Returns:

@@ -19,7 +19,7 @@ class TrackedRun(NamedTuple):
     name: the first digits of its id.
     config: its hyper-parameters; tuples as strings.
     steps: the steps of its evaluations.
-    curves: by metric, at these steps.
+    curves: the learning curves by metric, at these steps.
     metrics: the final metrics by name, including those without a curve.
     diverged: whether the run diverged.
     """

@@ -77,7 +77,7 @@ def shown(table: "pl.DataFrame", metric: str, axes: Sequence[str]) -> tuple[list
     """Return the headings and cells of a ranked table for the terminal, which shows one metric.
 
     Args:
-        table: as `ranked` returns it.
+        table: the result of `ranked`.
         metric: the metric to show, with its interval if it is a mean.
         axes: the axes to show; those that the table lacks are ignored.
 

@@ -235,7 +235,7 @@ def _asked(
             incomplete = running.number not in others and len(running.params) < len(translated)
             if running.number in numbers or incomplete:
                 study.tell(running.number, state=TrialState.FAIL)
-            # An interrupted trial is asked for first next time, since the store may have some of its runs.
+            # Interrupted trials come first in the next call, since the store may have some of their runs.
             if running.number in numbers and not isinstance(error, Exception):
                 study.enqueue_trial(running.params)
         raise

@@ -32,7 +32,7 @@ def list_sweeps(folder: tyro.conf.Positional[Path] = Path("results"), /, json: J
         axes = ", ".join(f"{name} {number}" for name, number in each.axes.items() if number > 1)
         print(
             f"{where}: {status.state}, {status.num_done:,} of {status.num_runs:,} runs done, "
-            f"{status.num_diverged:,} diverged, begun {begun} UTC\n    {each.data}; {axes or 'one run'}"
+            f"{status.num_diverged:,} diverged, last started {begun} UTC\n    {each.data}; {axes or 'one run'}"
         )
     if not found:
         print(f"no sweep in {folder}")

@@ -57,7 +57,7 @@ def _print(store: Path, found: "Status", short: bool) -> None:
     parts = [f"{found.num_done:,} of {found.num_runs:,} runs done", f"{found.num_running:,} running"]
     parts += [f"{found.num_failed:,} failed", f"{found.num_diverged:,} diverged"]
     if found.num_saved and not found.num_running:
-        parts.append(f"{found.num_saved:,} begun, with a saved state")
+        parts.append(f"{found.num_saved:,} started, with a saved state")
     if found.seconds_left is not None:
         parts.append(f"about {datetime.timedelta(seconds=round(found.seconds_left))} left")
     print(f"{store}: {found.state}{writer}: {', '.join(parts)}")

@@ -194,7 +194,7 @@ def _source(panel: "figure", kind: str, part: str, *places: str, **properties: A
 
     Args:
         panel: the figure.
-        kind: of the glyph.
+        kind: the kind of the glyph.
         part: the second part of the source's name, "panel.part".
         *places: the glyph's first columns, positions.
         **properties: the properties of the glyph; "@name" is a column.

@@ -1,4 +1,4 @@
-// Address: it keeps what the page shows, which can so be sent to others and outlives a reload.
+// Address: it holds the state of the page, so that a view can be shared and survives a reload.
 
 // Write the state into the address.
 function keep() {
@@ -11,7 +11,7 @@ function keep() {
   } catch {} // in the frame of a notebook
 }
 
-// Take the state from the address, as far as this page has what it names.
+// Read the state from the address, as far as this page has what it names.
 function restore() {
   let found = {};
   try {

@@ -13,7 +13,7 @@ const VIRIDIS = model("heatmap.mapper").palette.map((color) =>
 
 let theme = {};
 
-// Read the colors of the theme off the page, and give them to the figures.
+// Read the colors of the theme from the page, and apply them to the figures.
 function paint(isDark) {
   const drop = document.body.appendChild(document.createElement("i"));
   const colorOf = (name) => {
@@ -37,7 +37,7 @@ function paint(isDark) {
   model("heatmap.bar").major_label_text_color = theme.ink;
 }
 
-// A color between bad, 0, and good, 1, that is seen on the page.
+// A color between bad, 0, and good, 1, that is visible on the page.
 function shade(share) {
   const t = theme.isDark ? 0.4 + 0.6 * share : 0.86 * share;
   return VIRIDIS[Math.max(0, Math.min(255, Math.round(255 * t)))];

@@ -1,4 +1,4 @@
-// Columns: the axes, metrics and rows of the page, decoded, and how their values are placed, compared and written.
+// Columns: the axes, metrics and rows of the page, decoded; how their values are placed, compared and formatted.
 
 const data = JSON.parse(document.getElementById("report-data").textContent);
 
@@ -9,7 +9,7 @@ function decode({type, bytes}) {
   return new {Int32: Int32Array, Float32: Float32Array, Float64: Float64Array}[type](buffer.buffer);
 }
 
-// Arrays by name, each decoded when it is first asked for.
+// Arrays by name, each decoded on first use.
 function decodedOnDemand(arrays = {}) {
   const decoded = new Map();
   const get = (name) => {
@@ -49,7 +49,7 @@ const views = mapValues(data.views, (view) => ({
 
 const configOfRun = data.config_of_run ? decode(data.config_of_run) : null;
 
-// Whether a row has no value to be drawn at because its runs diverged.
+// Whether a row has no value to draw because its runs diverged.
 function isLost(view, row, value) {
   const diverged = view.numDiverged[row];
   return diverged > 0 && (diverged === view.numRuns[row] || !Number.isFinite(value));
@@ -71,7 +71,7 @@ function compare(metric, first, second) {
   return metric.higher === true ? second - first : first - second;
 }
 
-// The value as the table of the sweep holds it: single precision in its own shortest form.
+// The value as in the table of the sweep: single precision in its shortest exact form.
 function exact(value, isSingle) {
   if (typeof value !== "number" || !isSingle || !Number.isFinite(value)) return String(value);
   for (let digits = 6; digits <= 9; digits++) {
@@ -81,7 +81,7 @@ function exact(value, isSingle) {
   return String(value);
 }
 
-// A number for a tick or a cell; tooltips and the table have it exactly.
+// A number for a tick or a cell; tooltips and the table show it exactly.
 function short(value, digits = 3) {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);

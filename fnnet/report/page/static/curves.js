@@ -94,7 +94,7 @@ function drawCurveLegend(shown) {
   legend("curves-legend", "", entries);
 }
 
-// Whether a run was just not evaluated at a step at which others were: then its curve has no gap there.
+// Whether a run was merely not evaluated at a step at which others were: its curve then has no gap there.
 function isSkipped(values, i) {
   return Number.isNaN(values[i]) && values.subarray(i).some(Number.isFinite);
 }

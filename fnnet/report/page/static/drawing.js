@@ -5,7 +5,7 @@ const figures = Bokeh.loader["document"].Document.from_json(
 );
 const model = (name) => figures.get_model_by_name(name);
 
-// Bokeh would read some texts as TeX.
+// Bokeh would interpret some texts as TeX.
 const plain = (text) => String(text).replace(/([$\\])/g, "$1\u200b");
 
 function put(name, columns) {
@@ -22,7 +22,7 @@ function setAxis(name, low, high, ticks, label) {
   if (label !== undefined) axis.axis_label = plain(shorten(label, 60));
 }
 
-// The least and the largest of some places, widened a little; [0, 1] where there are none.
+// The smallest and the largest of some positions, widened a little; [0, 1] if there are none.
 function extent(places, pad = 0.04) {
   let low = Infinity;
   let high = -Infinity;
@@ -43,7 +43,7 @@ function sizeOf(name, key, guess) {
 const innerWidth = (name) => sizeOf(name, "inner_width", 500);
 const innerHeight = (name) => sizeOf(name, "inner_height", 300);
 
-// The nearest of some points to the pointer, within so many pixels; -1 where none is.
+// The index of the point nearest to the pointer, within a number of pixels; -1 if there is none.
 function nearest(name, event, xs, ys, within = 14) {
   const figure = model(name);
   const perX = innerWidth(name) / (figure.x_range.end - figure.x_range.start);
@@ -80,7 +80,7 @@ function outline({x, low, high}) {
   return {x: [...x, ...[...x].reverse()], y: [...high, ...[...low].reverse()]};
 }
 
-// Add a line or an outline to columns of several.
+// Append a line or an outline to columns that hold several.
 function addPart(columns, xs, ys, others) {
   for (const [name, value] of Object.entries({xs, ys, ...others})) columns[name].push(value);
 }

@@ -1,6 +1,6 @@
 // Export: the kept rows as CSV, and the conditions in the words of `fnnet results --where`.
 
-// The rows of the table as they stand there, to the last digit.
+// The rows of the table in its order, with all digits.
 function csvOf({columns, rows}) {
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const harmless = (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text); // a spreadsheet would compute it
@@ -22,7 +22,7 @@ function download(name, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-// The words that select the runs of the kept rows; an error where there are none.
+// The words that select the runs of the kept rows; an error if there are none.
 function whereOf(view, conditions) {
   return [...new Set(conditions.flatMap((condition) => wordsOf(view, condition)))].join(" ");
 }

@@ -1,4 +1,4 @@
-// Groups: rows with the same levels of two axes, and what is shown of them.
+// Groups: rows with the same levels of two axes, and the value shown for them.
 
 const student = decode(data.student); // the 0.975 quantile for 1, 2, ... degrees of freedom
 
@@ -65,7 +65,7 @@ function estimate(view, columns, metric, rows, others) {
   return {...shown, best, numRuns, numDiverged};
 }
 
-// At most so many of some rows, evenly drawn.
+// At most a given number of rows, evenly chosen.
 function thin(rows, most) {
   if (rows.length <= most) return rows;
   return Array.from({length: most}, (_, i) => rows[Math.floor((i * rows.length) / most)]);

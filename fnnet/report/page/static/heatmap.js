@@ -26,7 +26,7 @@ const isAllLost = ({numDiverged, numRuns}) => numDiverged === numRuns;
 const isSomeLost = ({numDiverged, numRuns}) => numDiverged > 0 && numDiverged < numRuns;
 const placed = (chosen) => ({x: chosen.map(({level}) => level), y: chosen.map(({otherLevel}) => otherLevel)});
 
-// Set the limits of the colors, by cells without diverged runs where there are any; return the share of a place.
+// Set the color limits, from cells without diverged runs if there are any; return the share of a position.
 function setColors() {
   const {metric} = now;
   const known = cells.filter(({place}) => Number.isFinite(place));

@@ -1,4 +1,4 @@
-// Importance: the share of each axis and pair of axes, of all rows whatever is kept.
+// Importance: the share of each axis and pair of axes, computed from all rows, kept or not.
 
 const MAX_BARS = 10;
 

@@ -1,4 +1,4 @@
-// Lines: an axis against the metric, one line per level of another axis; diverged rows stand at the worse edge.
+// Lines: the metric over an axis, one line per level of another axis; diverged rows are at the worse edge.
 
 const MAX_DRAWN_POINTS = 10000;
 const MAX_GHOST_POINTS = 2000; // of rows that are not kept
@@ -56,7 +56,7 @@ function frameOf({x, groups, chosen}) {
   return {low, high, left, right, numLost, isCut, edge, ticks, above: isTop ? lane : 0, below: isTop ? 0 : lane};
 }
 
-// The bounds of intervals, no farther beyond the means than half of the intervals are wide: few seeds have very wide ones.
+// The bounds of intervals, clipped to one median width beyond the means: with few seeds, some are very wide.
 function boundsOf(groups, heights) {
   const place = (bound) => placeOfMetric(now.metric, bound);
   const bounds = groups.map(({low, high}) => [place(low), place(high)]).filter((pair) => pair.every(Number.isFinite));

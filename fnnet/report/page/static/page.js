@@ -1,4 +1,4 @@
-// Page: the state of the menus and the selection, and what follows from it in every panel.
+// Page: the state of the menus and the selection, from which every panel is drawn.
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const all = (view) => Array.from({length: view.size}, (_, row) => row);
@@ -30,7 +30,7 @@ const PANELS = {
 let state = opening(); // what the address of the page keeps
 let now = null; // what follows from it: the view, its selection, the metric, pinned and hovered rows
 
-// Draw all panels for the present state.
+// Draw all panels for the current state.
 function refresh() {
   const view = views.get(state.view);
   const metric = metrics.get(state.metric);
@@ -235,7 +235,7 @@ function drawFacts() {
   );
 }
 
-// Draw a figure again when it has got another size, since labels are spaced to the room there is.
+// Redraw a figure when its size has changed, since the spacing of labels depends on it.
 function followSizes() {
   for (const [name, draw] of Object.entries(PANELS)) {
     const {inner_width, inner_height} = model(name).properties;

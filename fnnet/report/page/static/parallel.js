@@ -70,7 +70,7 @@ function drawParallel() {
   say("parallel-note", notes.join(" "));
 }
 
-// Draw lines together that follow each other in nearly the same style, so that thousands are drawn at once.
+// Draw consecutive lines of nearly the same style together, so that thousands are drawn at once.
 function bundled(ys, styles) {
   const most = Math.ceil(ys.length / MAX_BUNDLES);
   const bundles = {xs: [], ys: [], color: [], alpha: [], width: []};

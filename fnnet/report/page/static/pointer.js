@@ -1,4 +1,4 @@
-// Pointer: what is under it is marked in all panels and told; clicks pin, drags keep.
+// Pointer: the row under it is marked in all panels and described in a tooltip; clicks pin, drags select.
 
 // Mark a row in all panels, and show its curve.
 function hover(row) {

@@ -1,4 +1,4 @@
-// Selection: the conditions that rows have to fulfil, shared by all panels. A condition is
+// Selection: the conditions that rows must satisfy, shared by all panels. A condition is
 //   {column, low, high, openLow, openHigh}   a range of an axis or a metric
 //   {column, codes}                          some values of an axis
 //   {column, not: codes}                     all other values
@@ -51,7 +51,7 @@ function predicate(view, condition) {
   };
 }
 
-// The rows that fulfil all conditions, in order, and for each row whether it does.
+// The rows that satisfy all conditions, in order, and for each row whether it does.
 function select(view, conditions) {
   const tests = conditions.map((condition) => predicate(view, condition)).filter(Boolean);
   const isChosen = new Uint8Array(view.size);

@@ -42,7 +42,7 @@ function drawTable() {
   layTable(sorted, isDown);
 }
 
-// Numbers by size and names by letters; what is missing or no number comes last either way.
+// Sort numbers by value and names alphabetically; missing values and NaN come last in either direction.
 function sortRows(rows, column, isDown) {
   const sign = isDown ? -1 : 1;
   const isKnown = (value) => value !== null && !Number.isNaN(value);
@@ -104,7 +104,7 @@ function heading(column, isSorted, isDown) {
   return cell;
 }
 
-// Put the rows in sight into the page.
+// Put the visible rows into the page.
 function showRows() {
   const root = by("table");
   const first = Math.max(0, Math.floor(root.scrollTop / ROW_HEIGHT) - 4);

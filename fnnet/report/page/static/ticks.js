@@ -1,6 +1,6 @@
-// Ticks: where the axes of figures are labeled, and with what.
+// Ticks: positions and labels on the axes of figures.
 
-// Ticks [place, text] between two places of a scale.
+// Ticks [position, text] between two positions on a scale.
 function ticksOf(scale, low, high, most = 7) {
   if (scale === "log") {
     const first = Math.ceil(low - 1e-9);
@@ -32,7 +32,7 @@ const range = (first, last, step) =>
 
 const power = (exponent) => (exponent >= -3 && exponent <= 4 ? short(10 ** exponent) : `1e${exponent}`);
 
-// Ticks at the values of an axis where they are few, thinned to the room there is.
+// Ticks at the values of an axis if there are few, thinned to the available space.
 function ticksOfAxis(axis, low, high, pixels) {
   if (axis.numeric && axis.values.length > 12)
     return ticksOf(axis.scale, low, high, Math.max(2, Math.floor(pixels / 70)));
