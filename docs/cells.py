@@ -10,12 +10,14 @@ BLOCK = re.compile(
 )
 COMMANDS = """```{code-cell} python
 :tags: [remove-input]
+import os
 import subprocess
 import sys
 
+env = os.environ | {"COLUMNS": "80"}
 for words in %r:
     command = [sys.executable, "-m", "fnnet", *words]
-    done = subprocess.run(command, text=True, stdout=-1, stderr=-2)
+    done = subprocess.run(command, text=True, stdout=-1, stderr=-2, env=env)
     print(done.stdout)
     done.check_returncode()
 ```"""
