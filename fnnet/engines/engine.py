@@ -83,7 +83,7 @@ def result_of(future: Future[Any]) -> Any:
         InputError: as on the worker; and when the pool of the worker is broken.
         MemoryError: as on the worker.
         RemoteError: for any other exception that the function raised, with its traceback.
-        Exception: of the engine, for a lost worker.
+        Exception: the engine's own, if the worker was lost.
     """
     try:
         value = future.result()

@@ -32,7 +32,7 @@ class SharedFile:
         """Read the arrays, on a worker.
 
         Raises:
-            InputError: when there is no such file here, or its content is another.
+            InputError: when the worker cannot read the file, or its content has changed.
         """
         try:
             content = Path(self.path).read_bytes()
@@ -123,7 +123,7 @@ def _check_pool(pool: Executor) -> None:
         raise InputError(
             "threads of one process share its devices; use a pool of processes, or engines.local()"
         )
-    # loky's executor is none of the standard library's, and never forks.
+    # loky's executor is not a ProcessPoolExecutor, and never forks.
     context = getattr(pool, "_mp_context", None) if isinstance(pool, ProcessPoolExecutor) else None
     if context is not None and context.get_start_method() == "fork":
         raise InputError(

@@ -91,15 +91,15 @@ class _Shared:
 
 
 class _Actors:
-    """Actors that are called one function at a time each, so that a lost one takes no other function with it."""
+    """Actors that run one function at a time, so that losing an actor loses only one function."""
 
     def __init__(self, start: Callable[[], Any], number: int, lost: tuple[type[Exception], ...]) -> None:
         """Start the actors.
 
         Args:
             start: starts one.
-            number: of actors.
-            lost: the errors that mean that one is gone; another is started in its place.
+            number: the number of actors.
+            lost: the errors that mean that an actor died; another one is started in its place.
         """
         self._start, self._lost = start, lost
         self._idle = [start() for _ in range(number)]

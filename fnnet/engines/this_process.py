@@ -1,4 +1,4 @@
-"""The engine that trains in this process, one chunk after the other, on all devices of this machine."""
+"""The engine that trains in this process, one chunk at a time, on all devices of this machine."""
 
 from collections.abc import Callable
 from concurrent.futures import Future

@@ -1,6 +1,6 @@
 """The canary: a hash of what a small program computes on this device.
 
-JAX says no more of a CPU than "cpu", but the last bits of sums, products and functions depend on its instruction set,
+JAX calls every CPU "cpu", but the last bits of sums, products and functions depend on its instruction set,
 and a program compiled for one CPU can crash on another.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 def canary() -> str:
     """Hash the bits of a product, a sum, tanh, exp and erf_inv on this device to 8 hexadecimal digits.
 
-    Random draws need no part of their own: they are exact integers up to erf_inv, which makes them normal.
+    Random draws need no test of their own: they are exact integers up to erf_inv, which makes them normal.
 
     Example:
         >>> len(canary())

@@ -1,6 +1,6 @@
 """Placement: runs as the lanes of all devices.
 
-Another number of lanes would be another program, so short chunks are padded.
+Each number of lanes is compiled separately, so short chunks are padded.
 """
 
 from typing import Any, TypeVar

@@ -135,7 +135,7 @@ class Program(NamedTuple):
 def make_program(task: Task, mesh: Mesh, max_steps: int) -> Program:
     """Build the functions that train a chunk of a group's runs; each is compiled at its first call."""
     options = compiler_options(mesh)
-    # For what runs rarely, compile time matters more than run time.
+    # These run rarely, so compile time matters more than run time.
     rare_options = options | (_FAST_COMPILATION if options and _is_known(**_FAST_COMPILATION) else {})
 
     def begin_lanes(hparams: Lanes, data: PyTree) -> Progress:

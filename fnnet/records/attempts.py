@@ -48,7 +48,7 @@ def append_attempts(path: Path, *attempts: Attempt) -> None:
 
 
 def copy_attempts(source: Path, target: Path) -> None:
-    """Add the ends of attempts in a file to another one, but those that it has."""
+    """Append the ends of attempts in one file to another, without those that it already has."""
     there = collections.Counter(_read_ends(target))
     missing = []
     for attempt in _read_ends(source):
@@ -115,7 +115,7 @@ def _read_ends(path: Path) -> list[Attempt]:
 
 
 def _read(path: Path) -> list[Attempt]:
-    """Read the lines of a file; none where there is none."""
+    """Read the lines of a file; none if there is none."""
     found = []
     for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
         try:

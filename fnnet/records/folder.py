@@ -84,7 +84,7 @@ class Folder:
 
 
 def read_file(path: Path) -> bytes | None:
-    """Read a file; None where it is missing or damaged: a folder, a broken link or unreadable."""
+    """Read a file; None if it is missing or damaged: a folder, a broken link or unreadable."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,6 +1,6 @@
 """The health of a store and of the disk that it is on: what is damaged, and what the disk can do.
 
-A store is only read. A disk is tried out in a folder that is deleted again.
+Stores are only read. A disk is tested in a temporary folder.
 """
 
 import errno

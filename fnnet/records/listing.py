@@ -16,10 +16,10 @@ class Listed(NamedTuple):
     """A sweep that was found.
 
     folder: its store.
-    data: the name of its data set; empty where it was made from other arrays.
+    data: the name of its data set; empty if it was made from other arrays.
     axes: the number of values of each axis.
     updated: when it was last begun or resumed, in UTC as ISO 8601; empty if it does not say.
-    status: how far it is; None where it cannot be read.
+    status: how far it is; None if it cannot be read.
     problem: why not.
     """
 

@@ -17,12 +17,12 @@ INDEX = ("id", "chunk", "fingerprint")
 def encode_rows(rows: pl.DataFrame) -> bytes:
     """Encode the rows of a chunk."""
     buffer = io.BytesIO()
-    rows.write_parquet(buffer, statistics=False)  # which nobody reads, and which take a fifth of the time
+    rows.write_parquet(buffer, statistics=False)  # unused, and a fifth of the time
     return buffer.getvalue()
 
 
 def decode_rows(contents: Mapping[str, bytes], columns: Sequence[str] | None = None) -> list[pl.DataFrame]:
-    """Decode the rows of many chunks, one table for all with the same columns, without those that are damaged.
+    """Decode the rows of many chunks into one table per set of columns; damaged chunks are ignored.
 
     Args:
         contents: the encoded rows, by chunk id.

@@ -34,7 +34,7 @@ def encode_plan(plan: Mapping[str, Any]) -> bytes:
 
 
 def read_plan(path: Path) -> dict[str, Any] | None:
-    """Read a plan and check its form; None where there is none.
+    """Read a plan and check its form; None if there is none.
 
     Where its "older_fingerprints" are None it is of format 2.
 
@@ -55,7 +55,7 @@ def read_plan(path: Path) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, RecursionError):
         plan, recorded, actual = {}, None, ""
     if recorded != actual:
-        raise DamagedPlan(f"{path} is damaged; run the same sweep again to mend it")
+        raise DamagedPlan(f"{path} is damaged; run the same sweep again to repair it")
     if isinstance(plan, dict) and plan.get("format") == 2:
         plan = plan_of_format_2(plan)
     if isinstance(plan, dict):
@@ -69,7 +69,8 @@ def _check_form(path: Path, plan: Any) -> None:
     version = plan.get("format") if isinstance(plan, dict) else None
     if version != FORMAT:
         raise InputError(
-            f"{path} has format {version!r:.20}, this fnnet reads 2 and {FORMAT}; name another folder to train the sweep anew"
+            f"{path} has format {version!r:.20}, this fnnet reads 2 and {FORMAT}; "
+            "name another folder to train the sweep again"
         )
     wrong = [name for name, form in _FIELDS.items() if not isinstance(plan.get(name), form)]
     if not wrong and not all(isinstance(each, dict) for each in plan["earlier"]):

@@ -132,7 +132,7 @@ def _match(
 ) -> tuple[Int[np.ndarray, " finished"], Int[np.ndarray, " finished"]]:
     """Return the places of the finished runs in the space, in increasing order, and which rows are theirs.
 
-    A search, or a sweep that went on, holds a run at several lengths, of which the longest counts.
+    A search, or a sweep extended to more steps, holds a run at several lengths; the longest one counts.
     """
     place_of_run = {run_id: place for place, run_id in enumerate(space.ids().tolist())}
     places = np.array([place_of_run.get(run_id, -1) for part in parts for run_id in part["id"]])
@@ -146,7 +146,7 @@ def _match(
 
 
 def _join(columns: Sequence[np.ndarray | None], sizes: Sequence[int]) -> Shaped[np.ndarray, "runs ..."]:
-    """Join the values of some runs each; NaN where there are none, and at the end of shorter curves."""
+    """Concatenate the columns of several parts; NaN stands for missing columns and pads shorter curves."""
     known = [column for column in columns if column is not None]
     shapes = {column.shape[1:] for column in known}
     if len(known) == len(columns) and len(shapes) == 1:

@@ -36,7 +36,7 @@ def seal(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
 
 
 def unseal(content: bytes, **expected: Any) -> Sealed | None:
-    """Decode sealed arrays; None where the content is damaged, malformed or belongs to something else.
+    """Decode sealed arrays; None if the content is damaged, malformed or belongs to something else.
 
     Args:
         content: the content of the file.
@@ -67,7 +67,7 @@ def unseal(content: bytes, **expected: Any) -> Sealed | None:
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """Read the description of sealed arrays without the arrays, unchecked; empty where there is none to read.
+    """Read the description of sealed arrays without the arrays, unchecked; empty if there is none to read.
 
     Example:
         >>> import tempfile

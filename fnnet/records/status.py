@@ -43,8 +43,8 @@ class Status(NamedTuple):
     num_saved: not done, with a saved state from which they go on.
     num_failed: given up, since training them failed or ended every worker.
     num_diverged: how many of those that are done diverged.
-    reason: the error of the last that failed; None where none did.
-    seconds_left: estimated from what was done since training began; None where nothing tells.
+    reason: the error of the last that failed; None if none did.
+    seconds_left: estimated from what was done since training began; None if nothing tells.
     writer: the process that is training, as `find_holder` returns it.
     groups: by static values.
     rungs: of a search, how many runs have reached each number of steps.

@@ -24,7 +24,7 @@ A chunk is committed in this order, each step forced to the disk before the next
 After a kill or a power cut at any time, what was committed is intact, and readers, who need no lock, see a chunk whole
 or not at all. A hash without a file is a chunk that is not finished. A file that matches none of its hashes is damaged:
 readers ignore it, and the next writer moves it to `damaged/` and trains its runs again. Damaged parameters count as
-missing, a damaged state only costs time, and a damaged plan is written again by the same sweep. The first commit of
+missing, a damaged state only costs time, and the same sweep rewrites a damaged plan. The first commit of
 a chunk wins, so two writers that share no lock do no harm.
 
 A store of format 2 is read as it is and upgraded by its next writer. This module does not know how a run is trained;
@@ -114,7 +114,7 @@ class Store(Folder):
         self.replace(self.plan_path, planfile.encode_plan(plan))
 
     def read_plan(self) -> dict[str, Any] | None:
-        """Read the plan of the sweep; None where there is none.
+        """Read the plan of the sweep; None if there is none.
 
         Raises:
             DamagedPlan: when the file cannot be read or fails its hash.
@@ -236,7 +236,7 @@ class Store(Folder):
         self.replace(self.state_path(chunk_id), content)
 
     def load_state(self, chunk_id: str) -> Sealed | None:
-        """Load the state of a chunk; None where there is none or it is damaged."""
+        """Load the state of a chunk; None if there is none or it is damaged."""
         content = read_file(self.state_path(chunk_id))
         return None if content is None else unseal(content, kind="state", chunk=chunk_id)
 
@@ -258,7 +258,7 @@ class Store(Folder):
         self.replace(self.params_path(chunk_id), content)
 
     def load_params(self, chunk_id: str) -> Sealed | None:
-        """Load a chunk's trained parameters; None where there are none or they are damaged."""
+        """Load a chunk's trained parameters; None if there are none or they are damaged."""
         content = read_file(self.params_path(chunk_id))
         if content is None:
             return None

@@ -32,7 +32,7 @@ def plan_of_format_2(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def params_of_format_2(content: bytes, rows: pl.DataFrame) -> Sealed | None:
-    """Decode the parameters of a chunk's rows, the first of its lanes; None where they are damaged or of another form.
+    """Decode the parameters of a chunk's rows, the first of its lanes; None if damaged or malformed.
 
     Example:
         >>> params_of_format_2(b"damaged", pl.DataFrame()) is None

@@ -34,6 +34,6 @@ class WebPage:
         write_file(Path(path), self.html.encode(), os.replace)
 
     def _repr_html_(self) -> str:
-        """Show the page in a frame, where its styles and scripts do not meet those of the notebook."""
+        """Show the page in a frame, which isolates its styles and scripts from those of the notebook."""
         style = "width:100%;height:85vh;min-height:600px;border:1px solid #8888;border-radius:6px"
         return f'<iframe srcdoc="{html.escape(self.html)}" style="{style}"></iframe>'

@@ -28,10 +28,10 @@ def space_to_json(space: Space) -> dict[str, Any]:
 
 
 def space_from_json(stored: object) -> Space:
-    """Build a space from what `space_to_json` returned.
+    """Build a space from the output of `space_to_json`.
 
     Raises:
-        InputError: when it is anything else.
+        InputError: if `stored` is malformed.
 
     Example:
         >>> from fnnet import grid
@@ -40,13 +40,13 @@ def space_from_json(stored: object) -> Space:
     """
     listed = stored.get("axes") if isinstance(stored, dict) else None
     if not isinstance(listed, list):
-        raise InputError("a stored space is an object with a list 'axes'")
+        raise InputError("a stored space must be an object with a list 'axes'")
     axes: dict[str, tuple[Value, ...]] = {}
     codes: dict[str, np.ndarray] = {}
     for axis in listed:
         name, values, text = map(axis.get, _STORED) if isinstance(axis, dict) else (None,) * 3
         if not (isinstance(name, str) and isinstance(values, list) and isinstance(text, str)):
-            raise InputError(f"a stored axis has name, values and codes, got {reprlib.repr(axis)}")
+            raise InputError(f"a stored axis must have name, values and codes, got {reprlib.repr(axis)}")
         if name in axes:
             raise InputError(f"the stored space has the axis {name!r} twice")
         axes[name] = axis_values(name, values) if values else ()

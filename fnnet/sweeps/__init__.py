@@ -1,1 +1,1 @@
-"""A whole sweep: a space becomes a plan, the plan is executed, and results come back as one table."""
+"""Sweeps: plan the runs of a space, train them, and return their results as one table."""

@@ -36,7 +36,7 @@ def check(store: Store, described: Description, stored: Description | None, *, a
             asks_for_more = (
                 name == "num_steps" and None not in (old[name], new[name]) and old[name] < new[name]
             )
-            hint = "; only a sweep with keep_states=True can go on to more steps" if asks_for_more else ""
+            hint = "; only a sweep with keep_states=True can continue to more steps" if asks_for_more else ""
             raise InputError(
                 f"{store.folder} was made with {name}={old.get(name)}, got {new.get(name)}; "
                 f"name another folder for another sweep, such as {store.folder}-{new.get(name)}{hint}"
@@ -54,10 +54,10 @@ def check(store: Store, described: Description, stored: Description | None, *, a
 
 
 def goes_on(described: Description, stored: Description | None) -> bool:
-    """Return whether a sweep asks for more steps than its store was made for, and the store can go on to them.
+    """Return whether a sweep asks for more steps than its store was made for, and can continue to them.
 
     Raises:
-        InputError: when the runs would have to be other ones, since they read how long they are.
+        InputError: when longer runs would differ, since their task reads `num_steps`.
     """
     if stored is None:
         return False
@@ -76,7 +76,7 @@ def goes_on(described: Description, stored: Description | None) -> bool:
 def recognize(
     described: Description, space: Space, groups: Sequence[np.ndarray], done: Mapping[str, Chunk]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Find the chunks with runs of a sweep that were not trained as it says, by their fingerprints.
+    """Find, by their fingerprints, the chunks that hold runs of a sweep but were not trained as it describes.
 
     Foreign ones occur when the plan of a store is lost and another sweep uses its folder.
 
@@ -125,9 +125,9 @@ def recognize(
 
 
 def lanes_before(described: Description, stored: Description | None) -> list[int | None]:
-    """Return the stored lanes of each group; None for a group that is new or has more runs, to choose them again.
+    """Return the stored lanes of each group; None if they are chosen again, for a new group or one with more runs.
 
-    Runs that go on to more steps need the lanes that they had.
+    Runs that continue to more steps keep their lanes.
     """
     stored_groups = groups_by_key(stored)
     keeps_lanes = goes_on(described, stored)

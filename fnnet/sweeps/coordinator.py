@@ -1,8 +1,8 @@
 """The coordinator of a sweep: it alone decides what trains next, and it alone writes to the store.
 
 It trains stages: some runs up to some step. A plain sweep is one stage; a search is several, and runs that reach the
-next one resume from their states, gathered into fewer lanes. What an engine gets is an order: to train a chunk for a
-while from a state.
+next one resume from their states, gathered into fewer lanes. An engine receives orders: an order is to train
+a chunk from a state for some time.
 """
 
 import collections
@@ -119,7 +119,7 @@ class Coordinator:
         return tables
 
     def close(self) -> None:
-        """Cancel the orders that are out."""
+        """Cancel all orders sent to workers."""
         self._flights.close()
 
     def _orders(self, stage: Stage) -> Iterator[Order]:
@@ -162,7 +162,7 @@ class Coordinator:
                 yield Order(number, job, spec, places, alike)
 
     def _next(self, stage: Stage, orders: Iterator[Order]) -> Order | None:
-        """Return the next order, with its state; None where there is none now."""
+        """Return the next order, with its state; None if there is none now."""
         while (order := self._again.popleft() if self._again else next(orders, None)) is not None:
             if order.state is not None:
                 return order
@@ -175,7 +175,7 @@ class Coordinator:
         return None
 
     def _receive(self, stage: Stage) -> list[Rows]:
-        """Wait a moment for a worker: commit a finished chunk, and go on with any other; returns the rows."""
+        """Wait briefly for an answer; commit a finished chunk and return its rows, or queue it to continue."""
         received = self._flights.receive()
         if received is None:
             return []
@@ -199,7 +199,7 @@ class Coordinator:
         return []
 
     def _recover(self, stage: Stage, order: Order, error: Exception) -> None:
-        """Go on after an error, if there is a way to."""
+        """Recover from an error, or raise it."""
         reason = f"{type(error).__name__}: {error}"
         if is_out_of_memory(error):
             self.kept.note(order.spec, "out of memory", reason=reason)
@@ -229,7 +229,7 @@ class Coordinator:
         )
 
     def _halve_lanes(self, order: Order) -> None:
-        """Go on with half the lanes of a group that ran out of memory, unless it already does."""
+        """Halve the lanes of a group that ran out of memory, unless they are already halved."""
         job = self._fitted[order.number]
         if job.lanes < order.job.lanes:
             return
@@ -241,7 +241,7 @@ class Coordinator:
         self._emit(OutOfMemory(job.static, job.lanes))
 
     def _try_again(self, stage: Stage, order: Order, reason: str) -> None:
-        """Go on after a worker was lost: with the same chunk, or with its halves, until the run that kills is alone."""
+        """Retry after a worker was lost: the same chunk, then its halves, until the run that kills workers is alone."""
         attempts = order.attempts + 1
         if attempts < MAX_ATTEMPTS or len(order.places) > 1:
             self.kept.note(order.spec, "lost", reason=reason)
@@ -259,7 +259,7 @@ class Coordinator:
             self._give_up(order, reason)
 
     def _give_up(self, order: Order, reason: str) -> None:
-        """Leave the runs of a chunk out."""
+        """Give up the runs of a chunk."""
         self.kept.note(order.spec, "failed", reason=reason)
         self._emit(Failed(order.spec, reason))
 

@@ -13,7 +13,7 @@ from fnnet.sweeps.worker import GroupSpec, Open, Worker, Workspace
 from fnnet.task import Recipe
 from fnnet.types import PyTree
 
-MAX_ATTEMPTS = 3  # of what a worker was lost at
+MAX_ATTEMPTS = 3  # at a call whose worker was lost
 
 
 class Crew(NamedTuple):
@@ -59,7 +59,7 @@ def gather_crew(engine: Engine, recipe: Recipe, plan: Plan, data: PyTree) -> Cre
 
 
 def _ask(engine: Engine, function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function on a worker and wait for what it returns; on another one if that is lost."""
+    """Call a function on a worker and return its result; if the worker is lost, call it on another one."""
     for attempt in range(MAX_ATTEMPTS):
         try:
             return result_of(engine.submit(function, *args))

@@ -17,7 +17,7 @@ from fnnet.task import Task
 from fnnet.training import evaluations, first_batch, init_state
 from fnnet.types import PyTree
 
-SEGMENT_SECONDS = 2.0  # the longest stretch, about, that is not interrupted, shown or saved
+SEGMENT_SECONDS = 2.0  # roughly; a segment is not interrupted, shown or saved in between
 COMMIT_SECONDS = 0.01  # to make a table of a chunk and write it
 
 
@@ -25,14 +25,14 @@ class Estimate(NamedTuple):
     """The estimated cost of training a group.
 
     static: the values of its static axes.
-    num_runs: its runs, in a part of a sweep those of the part.
-    num_missing: those that are not in the store yet; the rest is about these.
+    num_runs: how many runs it has; only those of the part if a part of a sweep is trained.
+    num_missing: how many are not in the store yet; the following fields are about these.
     lanes: runs that train together on one device.
     num_chunks: how many chunks they are cut into.
     num_bytes: memory on all devices together at the peak, data included.
     curve_bytes: size of the learning curves, in memory and in the store.
     flops: floating-point operations of all matrix products in training.
-    seconds: of training, compilation not included; NaN where a run is a single step, which is not timed in advance.
+    seconds: training time without compilation; NaN if runs have a single step, which is not timed in advance.
     """
 
     static: Config
@@ -56,7 +56,7 @@ def chunk_seconds(cost: Cost, num_steps: int, eval_every: int | None, max_steps:
 
 
 def segment_steps(cost: Cost, max_steps: int) -> int:
-    """Choose the length of segments so that Ctrl-C, the progress bar and saved states need not wait long."""
+    """Choose the length of segments, short enough that Ctrl-C, progress and saved states do not wait long."""
     if not math.isfinite(cost.step):
         return max_steps
     return int(np.clip(SEGMENT_SECONDS / cost.step, 1, max_steps))

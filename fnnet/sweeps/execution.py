@@ -129,7 +129,7 @@ def announce(prepared: Prepared, num_runs: int, num_done: int, work: float) -> P
 
 
 def describe_stored(prepared: Prepared) -> str | None:
-    """Describe what a store already holds of a sweep; None where it holds nothing."""
+    """Describe what a store already holds of a sweep; None if it holds nothing."""
     num_runs = len(prepared.runs)
     num_done = num_runs - sum(estimate.num_missing for estimate in prepared.estimates)
     steps = []

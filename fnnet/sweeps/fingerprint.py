@@ -112,7 +112,7 @@ def name_of(described: Description, program: str, lanes: int, num_devices: int) 
 def name_of_state(described: Description, program: str, lanes: int) -> str:
     """Hash all that the bits of a group's states depend on; they resume on any number of devices.
 
-    Where the length of a run changes nothing but where it ends, it is left out, so that a run can go on to more steps.
+    The number of steps is left out if it only changes where a run ends, so that the run can continue later.
     """
     settings = dict(described["settings"])
     groups = (group for group in described["groups"] if group["program"] == program)

@@ -1,4 +1,4 @@
-"""Flights: the orders that are out with workers, and second copies of those that take too long.
+"""Flights: the orders sent to workers, and second copies of those that take too long.
 
 A worker may be slow, or hang. Once no order waits and workers are idle, an order that has taken three times as long as
 others of its kind is sent once more, and the first answer counts. The second answer, if it comes while the sweep still
@@ -57,13 +57,13 @@ class Order(NamedTuple):
 
     @property
     def kind(self) -> tuple[int, int]:
-        """What has to be equal for two orders to take equally long per step."""
+        """The group and its lanes: orders of the same kind take equally long per step."""
         return self.number, self.job.lanes
 
 
 @dataclass
 class _Flight:
-    """An order that is out.
+    """An order that was sent and has no answer yet.
 
     order: what was sent.
     sent: when.
@@ -80,10 +80,10 @@ class _Flight:
 
 
 class Flights:
-    """The orders of a sweep that are out."""
+    """The orders of a sweep that were sent to workers."""
 
     def __init__(self, crew: Crew, state_every: float, note: Callable[..., None]) -> None:
-        """Begin with none.
+        """Start without orders.
 
         Args:
             crew: the workers.
@@ -123,7 +123,7 @@ class Flights:
                 self._submit(flight)
 
     def receive(self) -> tuple[Order, Trained | Exception] | None:
-        """Wait a moment for an answer that counts; returns it with its order.
+        """Wait briefly for an answer that counts; return it with its order.
 
         An error counts as well, unless a worker was lost and another one has the order too.
         """
@@ -147,7 +147,7 @@ class Flights:
         return None
 
     def close(self) -> None:
-        """Cancel what no worker has begun, and wait for nothing."""
+        """Cancel the orders that no worker has started; wait for none."""
         for future in self._flying:
             future.cancel()
 

@@ -86,7 +86,7 @@ class Kept:
         return np.array([step_of_run.get(run_id, 0) for run_id in self.ids[runs].tolist()])
 
     def resume(self, job: Job, spec: ChunkSpec, sources: Iterable[Saved]) -> ChunkState:
-        """Gather the state of a chunk; its first one where it has none, or a part is lost."""
+        """Gather the state of a chunk; the initial state if none is saved or a part of it is lost."""
         fresh = ChunkState(spec.run_ids, 0, 0.0, None, [])
         sources = [source for source in sources if not set(source.run_ids).isdisjoint(spec.run_ids)]
         if not sources:
@@ -100,7 +100,7 @@ class Kept:
                 return fresh
             states.append(state)
         state = gather(states, spec.run_ids)
-        # Where a sweep went on to more steps, the end of its runs until then need not be a step to evaluate at.
+        # If a sweep was extended, the former end of its runs need not be a step of evaluation.
         is_at_stop = bool(state.points) and state.points[-1]["step"][0] == state.step
         is_superfluous = is_at_stop and not spec.is_measured(state.step)
         return state._replace(points=state.points[:-1]) if is_superfluous else state

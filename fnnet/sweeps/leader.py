@@ -16,11 +16,11 @@ Pairs = tuple[tuple[str, Any], ...]
 class Leader:
     """The best configuration among the runs that are finished.
 
-    config: its axes and their values; None where there is none.
+    config: its axes and their values; None if there is none.
     """
 
     def __init__(self, higher_is_better: bool):
-        """Begin without any run.
+        """Start without runs.
 
         Args:
             higher_is_better: the direction of the metric.

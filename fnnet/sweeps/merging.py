@@ -1,8 +1,8 @@
 """Merging: the stores of one sweep, such as those of its parts, joined into one.
 
 What is joined is what any sweep would find in a store: finished chunks with their parameters, states, the log of
-attempts, and a plan. The plan is written last, so a folder whose merge was killed passes for no sweep; merging again
-completes it.
+attempts, and a plan. The plan is written last, so a folder whose merge was killed does not count as a sweep;
+merging again completes it.
 """
 
 import functools
@@ -178,7 +178,7 @@ def _check_alike(sources: Sequence[Source]) -> None:
     first = sources[0]
     programs: dict[str, tuple[str, Source]] = {}  # of each group, and a store that has it
     for source in sources:
-        both = f"{first.store.folder} and {source.store.folder} are not of one sweep"
+        both = f"{first.store.folder} and {source.store.folder} are not from the same sweep"
         for kind in ("settings", "fingerprint"):
             here, there = first.plan[kind], source.plan[kind]
             for name in {**here, **there}:
@@ -195,8 +195,8 @@ def _check_alike(sources: Sequence[Source]) -> None:
             if program != group["program"]:
                 static = ", ".join(f"{name}={value}" for name, value in group["static"].items())
                 raise InputError(
-                    f"{other.store.folder} and {source.store.folder} are not of one sweep: their recipes compute "
-                    f"different things{' for ' if static else ''}{static}"
+                    f"{other.store.folder} and {source.store.folder} are not from the same sweep: their recipes "
+                    f"compute different things{' for ' if static else ''}{static}"
                 )
 
 
@@ -233,7 +233,7 @@ def _describe(plans: Sequence[Description], space: Space, out: Path) -> tuple[De
 
 
 def _hold(store: Store, chunk: Chunk, wanted: Set[str], holders: Holders) -> bool:
-    """Note the runs of a chunk; returns whether there is a new one among them.
+    """Record the runs of a chunk; return whether any of them is new.
 
     Raises:
         InputError: when another store holds one of them under another fingerprint.
@@ -263,7 +263,7 @@ def _copy_chunks(source: Store, target: Store, chunk_ids: Collection[str]) -> No
 
 
 def _copy_states(source: Source, target: Store, finished: Set[str]) -> None:
-    """Copy the states from which runs can go on, unless the target has been as far."""
+    """Copy the states from which runs can continue, unless the target has one of as many steps."""
     keeps_states = (source.plan.get("options") or {}).get("keep_states")
     there = find_states(target)
     for chunk_id, saved in find_states(source.store).items():

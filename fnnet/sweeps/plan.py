@@ -84,7 +84,7 @@ class Plan(NamedTuple):
 def make_plan(
     recipe: Recipe, space: Space, data: PyTree, num_steps: int | None = 1, max_steps: int = 1
 ) -> Plan:
-    """Group the runs of a space, and find all mistakes that tracing can find.
+    """Group the runs of a space, and report all mistakes that tracing can find.
 
     Args:
         recipe: a function from static axes to a `Task`.

@@ -1,4 +1,4 @@
-"""Preparation: a sweep whose mistakes are found, whose programs are compiled and whose cost is estimated.
+"""Preparation: check a sweep, compile its programs and estimate its cost.
 
 Nothing is trained and nothing is written to a store.
 """
@@ -152,7 +152,7 @@ def prepare_search(
         data: as for `sweep`.
         num_steps: updates in a full run; None if they are the axis "num_steps".
         options: the options of the sweep.
-        part: of a sweep, the number of the part to train, from 1, and how many there are; None for the whole.
+        part: the number of the part to train, from 1, and the number of parts; None for the whole sweep.
         fixed: of a search, further settings that may not change within a store.
         most_runs: the most runs to train together where lanes are chosen; None for all that are missing.
         higher_is_better: the direction of the metric that ranks the runs of a search; None for its own.

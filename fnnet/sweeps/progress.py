@@ -47,7 +47,7 @@ class Progress:
         if isinstance(event, Began):
             self._stage = event.name
             self._num_groups += 1
-            if event.num_runs is not None:  # another rung, at which all runs are compared anew
+            if event.num_runs is not None:  # another rung, whose runs are compared again
                 self._num_runs, self._num_done, self._num_diverged = event.num_runs, 0, 0
                 self._leader = Leader(self._planned.higher_is_better)
         elif isinstance(event, Segment):

@@ -19,7 +19,7 @@ class Done(NamedTuple):
 
     chunks: those that need not be trained again.
     without_params: those without the parameters that are to be kept, so their runs are trained again.
-    shorter: those of fewer steps; their runs go on.
+    shorter: those of fewer steps; their runs are continued.
     lengths: how many steps these are.
     """
 
@@ -35,7 +35,7 @@ class Done(NamedTuple):
 
 
 def stored_plan(folder: Store, *, mend: bool = False) -> Description | None:
-    """Read the plan of a store; None where it is missing or damaged.
+    """Read the plan of a store; None if it is missing or damaged.
 
     Args:
         folder: the store.
@@ -87,7 +87,7 @@ def read_done(
 
 
 def find_missing(run_ids: np.ndarray, chunks: Iterable[Chunk]) -> np.ndarray:
-    """Return which runs are in none of some chunks, as a mask `[runs]`."""
+    """Return a mask `[runs]` of the runs that are in none of the chunks."""
     finished: set[str] = set().union(*(chunk.run_ids for chunk in chunks))
     return np.fromiter((run_id not in finished for run_id in run_ids), bool, len(run_ids))
 

@@ -1,7 +1,7 @@
 """Sending: a recipe and its data, as workers in other processes receive them.
 
 A recipe travels by value where a worker could not import it: closures, lambdas, functions of notebooks and scripts.
-The data that it closes over do not travel with it but once, as arrays.
+The data that it closes over are sent separately, once, as arrays.
 """
 
 import contextlib

@@ -60,7 +60,7 @@ def save_state(store: Store, chunk_id: str, state: ChunkState, fingerprint: str)
 
 
 def load_state(store: Store, chunk_id: str, one_run: Progress) -> ChunkState | None:
-    """Load the state of a chunk; None where there is none, or it is damaged or of another form.
+    """Load the state of a chunk; None if there is none, or it is damaged or of another form.
 
     Args:
         store: the store.

@@ -135,7 +135,7 @@ def describe(open_workspace: Open) -> Worker:
 
 
 def check_alike(worker: Worker, first: Worker) -> None:
-    """Refuse a worker of another kind than the first one, since its bits may differ.
+    """Refuse a worker that differs from the first one, since its bits may differ.
 
     Raises:
         InputError: naming what differs.
@@ -152,8 +152,8 @@ def check_alike(worker: Worker, first: Worker) -> None:
     for name in there:
         if here[name] != there[name]:
             raise InputError(
-                f"the worker {worker.name} differs from {first.name}, with which the sweep began, in its {name}: "
-                f"{here[name]}, and not {there[name]}; use workers that are alike"
+                f"the worker {worker.name} differs from {first.name}, the first worker of the sweep, in its "
+                f"{name}: {here[name]} instead of {there[name]}; use workers of the same kind"
             )
 
 
@@ -169,9 +169,9 @@ def measure(
     """Compile the program of a group and measure what some number of lanes costs, or read what was measured before.
 
     Args:
-        open_workspace: of the sweep.
-        first: the worker that this one must be like.
-        group: whose program it is.
+        open_workspace: opens the workspace of the sweep.
+        first: the first worker, which this one must match.
+        group: the group.
         columns: the hyper-parameters of runs of the group, one number per run.
         data_seed: the seed of the order of batches.
         lanes: on each device.
@@ -216,9 +216,9 @@ def train(
     """Train a chunk, segment by segment, to its last stop or until some time has passed.
 
     Args:
-        open_workspace: of the sweep.
-        first: the worker that this one must be like.
-        group: whose program trains it.
+        open_workspace: opens the workspace of the sweep.
+        first: the first worker, which this one must match.
+        group: the group of the chunk.
         spec: the chunk.
         leaves: the leaves of its progress after `first_step` steps, as in `Trained`; None to initialize.
         first_step: the step at which to begin.
@@ -250,5 +250,5 @@ def train(
 
 
 def worker_name() -> str:
-    """Return the host and the process."""
+    """Return the host and process id, as "HOST:PID"."""
     return f"{socket.gethostname()}:{os.getpid()}"

@@ -22,7 +22,7 @@ MISTAKES = [
     (f"sweep --part 3 {RATE}", "--part must be NUMBER/COUNT, such as 3/16 for the third of 16 parts, got '3'"),
     (f"sweep --part 3/ {RATE}", "--part must be NUMBER/COUNT, such as 3/16 for the third of 16 parts, got '3/'"),
     (f"sweep --part 0/2 {RATE}", "the number of a part must be a positive integer, got 0"),
-    (f"plan --part 3/2 {RATE} seed=range:9", "part 3 of 2 does not exist; parts count from 1"),
+    (f"plan --part 3/2 {RATE} seed=range:9", "part 3 of 2 does not exist; parts are numbered from 1"),
     (f"sweep --part 1/2 {RATE}", "1 runs cannot be cut into 2 parts"),
     (f"sweep --engine {RATE}", "--engine must be local, ray, or processes:N such as processes:2, got 'learning_rate"),
     (f"sweep --engine processes {RATE}", "--engine must be local, ray, or processes:N such as processes:2, got 'proc"),

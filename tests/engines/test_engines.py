@@ -193,7 +193,7 @@ def test_worker_of_another_kind_is_refused_by_name(name):
         other = first._replace(name="elsewhere:7", num_devices=first.num_devices + 1)
     if name == "matmul precision":
         other = first._replace(name="elsewhere:7", matmul_precision="float32")
-    with pytest.raises(fn.InputError, match=f"differs from elsewhere:7, .* in its {name}: .*, and not "):
+    with pytest.raises(fn.InputError, match=f"differs from elsewhere:7, .* in its {name}: .* instead of "):
         fn.execute(prepared._replace(crew=prepared.crew._replace(worker=other)))
 
 
@@ -209,7 +209,7 @@ def test_worker_of_another_precision_is_refused_before_its_program_is(pool):
     with (
         other,
         pytest.raises(
-            fn.InputError, match=r"differs from .*, with which the sweep began, in its matmul precision: "
+            fn.InputError, match=r"differs from .*, the first worker of the sweep, in its matmul precision: "
         ),
     ):
         engine = engines.executor(pool, cores=2)

@@ -88,7 +88,7 @@ def test_length_of_a_stopped_run_is_that_of_a_whole_one():
         (
             {"num_steps": [2, 3]},
             {"num_steps": 4},
-            "num_steps is an axis of the space, and also the argument 4",
+            "num_steps is both an axis of the space and the argument 4",
         ),
         ({}, {}, "num_steps is missing: pass num_steps=1000, or make it an axis"),
         ({"num_steps": [2, 0]}, {}, "num_steps must be a positive integer, got 0"),

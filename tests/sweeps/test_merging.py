@@ -257,7 +257,7 @@ def test_stores_of_other_sweeps_are_refused_by_name(made, parts, tmp_path, chang
     assert "\n" not in str(refused.value) and not (tmp_path / "all").exists()
     sweep(tmp_path / "all", part=(2, 4), **change)
     before = content(tmp_path / "all" / "chunks")
-    with pytest.raises(fn.InputError, match="are not of one sweep"):
+    with pytest.raises(fn.InputError, match="are not from the same sweep"):
         fn.merge_stores(parts, tmp_path / "all")
     assert content(tmp_path / "all" / "chunks") == before
 
@@ -267,7 +267,9 @@ def test_recipes_are_compared_where_any_two_stores_have_a_program(tmp_path):
     sweep(tmp_path / "a", first)
     sweep(tmp_path / "b", second)
     sweep(tmp_path / "c", second, make=lambda: recipe(2.0))
-    with pytest.raises(fn.InputError, match=r"b and .*c are not of one sweep: their recipes .* for width=4"):
+    with pytest.raises(
+        fn.InputError, match=r"b and .*c are not from the same sweep: their recipes .* for width=4"
+    ):
         fn.merge_stores([tmp_path / name for name in "abc"], tmp_path / "all")
 
 
@@ -322,8 +324,8 @@ def test_searches_and_empty_folders_are_refused(parts, tmp_path):
         ((1, 0), "the number of parts must be a positive integer, got 0"),
         ((5, 4), "part 5 of 4 does not exist"),
         ((1, 16), "15 runs cannot be cut into 16 parts"),
-        (3, r"part must be its number and how many there are, such as part=\(3, 16\), got 3"),
-        ("3/16", "part must be its number and how many there are"),
+        (3, r"part must be \(number, count\), such as part=\(3, 16\) for the third of 16 parts, got 3"),
+        ("3/16", r"part must be \(number, count\)"),
     ],
 )
 def test_invalid_parts(part, message):
