@@ -18,7 +18,7 @@ class Listed(NamedTuple):
     folder: its store.
     data: the name of its data set; empty if it was made from other arrays.
     axes: the number of values of each axis.
-    updated: when it was last begun or resumed, in UTC as ISO 8601; empty if it does not say.
+    updated: when it was last started or resumed, in UTC as ISO 8601; empty if not recorded.
     status: how far it is; None if it cannot be read.
     problem: why not.
     """

@@ -101,7 +101,7 @@ def is_higher_better(metric: str, known: Mapping[str, bool], given: bool | None 
     Args:
         metric: a column's name, such as "test_accuracy"; what follows the split is looked up too.
         known: the directions of a sweep's own metrics, by name.
-        given: the direction, where it is known already.
+        given: the direction, if it is already known.
 
     Raises:
         InputError: when the direction is neither given nor known.

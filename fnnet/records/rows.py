@@ -124,7 +124,7 @@ def _from_series(column: "pl.Series") -> np.ndarray:
     if column.dtype != pl.String or column.null_count():
         return values
     distinct, places = np.unique(values, return_inverse=True)
-    return distinct[places]  # so that equal texts are one object in memory
+    return distinct[places]  # so that equal strings share one object
 
 
 def _match(

@@ -22,7 +22,7 @@ def find_runs(
         wanted: by axis or column, a value, several values, or a function of a value.
 
     Raises:
-        InputError: when there is no such axis or column, or no such run.
+        InputError: when there is no such axis or column, or no run matches.
 
     Example:
         >>> from fnnet import grid

@@ -36,15 +36,15 @@ class GroupStatus(NamedTuple):
 class Status(NamedTuple):
     """How far a sweep is.
 
-    state: "finished"; "training", where a process writes to the store; or "unfinished", where none is seen.
+    state: "finished"; "training", if a process is writing to the store; or "unfinished", if none is seen.
     num_runs: the number of runs of the sweep, or of the part of it that the store is for.
     num_done: trained and committed; in a search, to at least the first rung.
     num_running: sent to the workers, where some may wait for their turn; 0 where no process is seen.
-    num_saved: not done, with a saved state from which they go on.
-    num_failed: given up, since training them failed or ended every worker.
+    num_saved: not done, with a saved state from which they resume.
+    num_failed: given up, because training them failed or killed every worker.
     num_diverged: how many of those that are done diverged.
-    reason: the error of the last that failed; None if none did.
-    seconds_left: estimated from what was done since training began; None if nothing tells.
+    reason: the error of the last chunk that failed; None if none did.
+    seconds_left: estimated from what was done since training began; None if it cannot be estimated.
     writer: the process that is training, as `find_holder` returns it.
     groups: by static values.
     rungs: of a search, how many runs have reached each number of steps.

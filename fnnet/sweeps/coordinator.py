@@ -68,12 +68,12 @@ def coordinate(prepared: Prepared, emit: Callable[[Event], None]) -> Iterator["C
 
 
 class Coordinator:
-    """Trains the stages of a sweep, one after the other."""
+    """Trains the stages of a sweep, one after another."""
 
     def __init__(
         self, prepared: Prepared, done: Done, interrupt: Interrupt, emit: Callable[[Event], None]
     ) -> None:
-        """Begin with what a store holds.
+        """Start from what a store holds.
 
         Args:
             prepared: the sweep.

@@ -25,7 +25,7 @@ class Kept:
     """The finished chunks and the states of a sweep."""
 
     def __init__(self, prepared: Prepared, done: Done) -> None:
-        """Begin with what a store holds.
+        """Start from what a store holds.
 
         Args:
             prepared: the sweep.
@@ -108,7 +108,7 @@ class Kept:
     def save(self, job: Job, spec: ChunkSpec, state: ChunkState) -> bool:
         """Save the state of a chunk, if there is a store; returns whether it is saved.
 
-        A state only saves time, so training continues where it cannot be written.
+        A state only saves time, so training continues if it cannot be written.
         """
         if self._store is None:
             return False
@@ -170,7 +170,7 @@ class Kept:
         self._held, self._to_hold = self._to_hold, {}
 
     def last_states(self) -> set[str]:
-        """List the saved states of finished runs from which the sweep can go on, if they are to be kept."""
+        """List the saved states of finished runs from which the sweep can continue, if they are kept."""
         if not self._prepared.options.keep_states:
             return set()
         return {saved.id for saved in self._saved.values() if saved.step == self._prepared.num_steps}

@@ -23,7 +23,7 @@ NEEDS_NUMBERS = (
 
 @contextlib.contextmanager
 def explained(part: str, traced_axes: tuple[str, ...]) -> Iterator[None]:
-    """Raise what JAX has to say about a function of a task as an `InputError` of one line; other errors pass.
+    """Convert errors of JAX in a function of a task to a one-line `InputError`; other errors pass through.
 
     Args:
         part: what is traced, such as "step of the task".

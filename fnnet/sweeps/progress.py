@@ -1,4 +1,4 @@
-"""Progress of a sweep, as a person sees it: how far it is, how fast it trains, and what it has found so far."""
+"""Progress of a sweep for display: how far it is, how fast it trains, and its best configuration so far."""
 
 import collections
 import contextlib

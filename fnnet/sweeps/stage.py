@@ -1,4 +1,4 @@
-"""Stages: a plain sweep is one; a search is several, each with the runs that the one before promoted."""
+"""Stages: a plain sweep has one; a search has several, each with the runs that the previous one promoted."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

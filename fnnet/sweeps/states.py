@@ -99,7 +99,7 @@ def find_states(store: Store) -> dict[str, Saved]:
 
 
 def gather(states: Sequence[ChunkState], run_ids: list[str]) -> ChunkState:
-    """Gather runs from states on the host that are equally far.
+    """Gather runs from states on the host with equal numbers of steps.
 
     Raises:
         KeyError: when a run is in none of the states.
@@ -110,7 +110,7 @@ def gather(states: Sequence[ChunkState], run_ids: list[str]) -> ChunkState:
     def take(*leaves: np.ndarray) -> np.ndarray:
         return np.concatenate(leaves)[places]
 
-    # The time of runs that are left behind stays with them.
+    # The time of runs that are not gathered is not counted.
     wanted = set(run_ids)
     seconds = sum(
         state.seconds * len(wanted.intersection(state.run_ids)) / len(state.run_ids) for state in states

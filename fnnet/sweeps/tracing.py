@@ -17,7 +17,7 @@ from fnnet.sweeps.mistakes import explained
 from fnnet.task import Task
 from fnnet.types import PyTree
 
-# Their batches are part of the program, whatever the length of the runs; two are enough to tell orders apart.
+# Their batches are part of the program, whatever the length of the runs; two suffice to distinguish orders.
 _TRACED_STEPS = 2
 
 
@@ -75,7 +75,7 @@ def trace_run(task: Task, numbers: Mapping[str, Any], data: PyTree, max_steps: i
 
     keys = jax.eval_shape(lambda: (jax.random.key(0), jax.random.key(1)))
     try:
-        # Of the data only the shapes, so that it does not matter on which devices they are.
+        # Only the shapes of the data, so that the result does not depend on the devices that hold them.
         program = jax.jit(one_step).trace(keys, dict(numbers), jax.tree.map(_shape, data))
     except MissingHparam as error:
         return TracedRun(None, names_read | {"seed", "data_seed"}, error)  # perhaps it uses them
@@ -104,7 +104,7 @@ def find_hparams(
         numbers: the hyper-parameters that are known.
 
     Returns:
-        The names of those without which the task fails, in the order in which it reads them, and of all others.
+        The names of those that the task requires, in the order in which it reads them, and of all others.
 
     Example:
         >>> from fnnet import load_dataset, mlp_recipe

@@ -32,8 +32,8 @@ def verify(
 ) -> dict[str, float]:
     """Train some runs of a store again, one at a time, and compare their metrics with the stored ones.
 
-    Alone, a run sums in another order than in lanes, so results agree up to rounding, which training amplifies at
-    learning rates near the edge of stability.
+    A run alone sums in a different order than in lanes, so results agree up to rounding, which training amplifies
+    at learning rates near the edge of stability.
 
     Args:
         recipe: the sweep's recipe; None if it is one of fnnet's own.
