@@ -252,7 +252,7 @@ def test_metrics_that_do_not_fit_are_refused(chosen, message):
 
 def test_examples_that_do_not_fit_are_refused():
     network, five = fn.mlp(FEATURES, [7], CLASSES), examples_of(5)
-    with pytest.raises(InputError, match=r"a target for each input, got the shapes \(5, 6\), \(4,\)"):
+    with pytest.raises(InputError, match=r"one target per input, got the shapes \(5, 6\) and \(4,\)"):
         fn.evaluate(network, stacked(network), fn.Examples(five.inputs, five.targets[:4]))
     with pytest.raises(InputError, match=r"examples of shape \(6,\), got \(5,\)"):
         fn.evaluate(network, stacked(network), fn.Examples(five.inputs[:, 1:], five.targets))
