@@ -118,7 +118,7 @@ def mean_interval(values: Shaped[np.ndarray, "... runs"] | Sequence[float]) -> M
     if not num_runs:
         raise InputError("a mean needs at least one value, got none")
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = values.mean(axis=-1)
+        mean: Any = values.mean(axis=-1)
         variance = np.square(values - mean[..., None]).sum(axis=-1) / np.float64(num_runs - 1)
     half = _half_width(variance, np.float64(num_runs))
     if values.ndim == 1:

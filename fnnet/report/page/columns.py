@@ -147,7 +147,7 @@ def _levels(values: tuple[Any, ...], codes: np.ndarray) -> tuple[np.ndarray, tup
         return np.arange(len(values)), short if len(set(short)) == len(values) else tuple(map(str, values))
     num_runs = np.bincount(codes[codes >= 0], minlength=len(values))
     before = np.cumsum(num_runs) - num_runs
-    _, level_of_value = np.unique(before * NUM_BINS // max(1, num_runs.sum()), return_inverse=True)
+    _, level_of_value = np.unique(before * NUM_BINS // max(1, int(num_runs.sum())), return_inverse=True)
     edges = [np.flatnonzero(level_of_value == level)[[0, -1]] for level in range(level_of_value.max() + 1)]
     labels = (
         f"{values[first]:.3g}" if first == last else f"{values[first]:.3g} to {values[last]:.3g}"
