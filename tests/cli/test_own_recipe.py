@@ -54,7 +54,7 @@ MISTAKES = [
     ("sweep --recipe flowers:number depth=1", "unknown function of flowers 'number'"),
     ("sweep --recipe broken:f depth=1", "broken cannot be imported: ZeroDivisionError: division by zero (broken.py, line 2)"),
     ("sweep --recipe thirsty:f depth=1", "thirsty cannot be imported: ModuleNotFoundError: No module named 'no_such"),
-    ("sweep --recipe flowers:plain learning_rate=0.1", "argument 'depth' has no default and is no axis"),
+    ("sweep --recipe flowers:plain learning_rate=0.1", "argument 'depth' has no default and is not an axis"),
     ("sweep --recipe flowers:plain depth=1 dropout=0.1 learning_rate=0.1", "unknown axis 'dropout'"),
     ("plan --recipe flowers:plain depth=1 width=5 learning_rate=0.1", "(one of: activation, b1, b2,"),
     ("sweep --recipe flowers:of_data momentum=0.5", "learning_rate"),

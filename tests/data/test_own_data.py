@@ -226,7 +226,7 @@ def test_trained_model_needs_only_the_store(swept):
 
 
 def test_trained_model_needs_a_store(swept):
-    with pytest.raises(fn.InputError, match="the sweep has no store"):
+    with pytest.raises(fn.InputError, match="the results have no store"):
         trained_model(dataclasses.replace(open_results(swept / "s"), store=None), 0)
 
 
