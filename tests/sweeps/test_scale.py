@@ -16,7 +16,7 @@ def through_coordinator(num_runs, sync):
     """Sweep in chunks of 8 runs in a process that does nothing else."""
     code = (
         "import sys, json; sys.path[:0] = json.loads(sys.argv[1])\n"
-        "from peers.virtual_workers import through_coordinator\n"
+        "from peers.coordinator import through_coordinator\n"
         f"print(json.dumps(through_coordinator({num_runs}, 8, 5, 0.0, {sync})._asdict()))"
     )
     command = [sys.executable, "-c", code, json.dumps(sys.path)]
