@@ -122,7 +122,7 @@ def parse_conditions(text: str) -> dict[str, Any]:
 
 
 def _condition(tests: list[tuple[str, Sequence[Any]]]) -> Any:
-    """Return the accepted values, or a predicate on a value."""
+    """Return the list of accepted values, or a function that tests one value."""
     if len(tests) == 1 and tests[0][0] == "=":
         return list(tests[0][1])
     return lambda value: all(_holds(value, sign, values) for sign, values in tests)

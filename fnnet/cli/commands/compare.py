@@ -16,7 +16,7 @@ def compare(
     metric: str | None = None,
     over: str = "seed",
     where: str | None = None,
-    format: Format = FormatOptions(),  # noqa: B008 (frozen)
+    format: Format = FormatOptions(),
 ) -> None:
     """Compare a metric of two sweeps, configuration by configuration, with Welch's t-test.
 

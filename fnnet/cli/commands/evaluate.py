@@ -21,7 +21,7 @@ def evaluate(
     top: int | None = None,
     by: str | None = None,
     recipe: str | None = None,
-    format: Format = FormatOptions(),  # noqa: B008 (frozen)
+    format: Format = FormatOptions(),
 ) -> None:
     """Evaluate the trained networks of a sweep on other data.
 

@@ -12,7 +12,7 @@ from fnnet.space.text import parse_part
 def plan(
     axes: Axes,
     /,
-    data: Data = DataOptions(),  # noqa: B008 (frozen)
+    data: Data = DataOptions(),
     recipe: str | None = None,
     steps: int = 1000,
     eval_every: int | None = None,

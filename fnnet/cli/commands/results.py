@@ -19,7 +19,7 @@ def results(
     by: str | None = None,
     each_run: Flag = False,
     top: int | None = None,
-    format: Format = FormatOptions(),  # noqa: B008 (frozen)
+    format: Format = FormatOptions(),
 ) -> None:
     """Print the results of a sweep, best first: each configuration's mean over seeds, or each run.
 

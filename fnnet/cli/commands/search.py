@@ -33,7 +33,7 @@ def search(
     /,
     *,
     metric: str,
-    data: Data = DataOptions(),  # noqa: B008 (frozen)
+    data: Data = DataOptions(),
     recipe: str | None = None,
     rungs: str | None = None,
     max_steps: int | None = None,
@@ -55,7 +55,7 @@ def search(
     save_params: Flag = False,
     no_save_params: Flag = False,
     accept_fingerprint: Flag = False,
-    engine: Engine = EngineOptions(),  # noqa: B008 (frozen)
+    engine: Engine = EngineOptions(),
 ) -> None:
     """Search for the best configuration with halving, hyperband or optuna.
 

@@ -15,7 +15,7 @@ from fnnet.space.text import parse_part
 def sweep(
     axes: Axes,
     /,
-    data: Data = DataOptions(),  # noqa: B008 (frozen)
+    data: Data = DataOptions(),
     recipe: str | None = None,
     steps: int = 1000,
     eval_every: int | None = None,
@@ -29,7 +29,7 @@ def sweep(
     accept_fingerprint: bool = False,
     part: str | None = None,
     dry_run: Flag = False,
-    engine: Engine = EngineOptions(),  # noqa: B008 (frozen)
+    engine: Engine = EngineOptions(),
 ) -> None:
     """Train networks on every combination of the axes and tabulate the results.
 
